@@ -1,0 +1,3 @@
+//! State machines and algorithms.
+#![no_std]
+#![forbid(unsafe_code)]

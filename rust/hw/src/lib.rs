@@ -1,0 +1,3 @@
+//! Formats of the manuals.
+#![no_std]
+#![forbid(unsafe_code)]

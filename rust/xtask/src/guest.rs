@@ -1,0 +1,1 @@
+//! Building our own tiny test kernels.

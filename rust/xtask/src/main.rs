@@ -1,0 +1,79 @@
+//! The commands of xen-irq: `cargo xtask …`.
+//!
+//! One module per command; what several commands need lives in [`apt`], [`cache`], [`proc`] and [`ui`].
+
+use clap::{Parser, Subcommand};
+
+mod abi;
+mod apt;
+mod bench;
+mod boot;
+mod cache;
+mod clean;
+mod gates;
+mod guest;
+mod patch;
+mod proc;
+mod setup;
+mod test;
+mod twin;
+mod ui;
+mod xen;
+mod xtf;
+
+/// Builds, boots, measures and proves xen-irq.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build Xen with the Rust files in it (or stock) and print where the images are.
+    Xen(xen::Args),
+    /// Apply the patch series to a Xen tree, or take it out again.
+    Patch(patch::Args),
+    /// Run scenarios in the machine emulator.
+    Boot(boot::Args),
+    /// Prove Xen's code-generation rules on the linked Rust object.
+    Gates(gates::Args),
+    /// Prove that the symbols C needs are there, with C's prototypes, and no others.
+    Abi(abi::Args),
+    /// Count instructions of the hot paths, C beside Rust.
+    Bench(bench::Args),
+    /// Drive the C original and the Rust with the same random calls.
+    Twin(twin::Args),
+    /// Pass all tests.
+    Test(test::Args),
+    /// Install what the other commands need.
+    Setup(setup::Args),
+    /// Run the tests of a built XTF tree as domains of the booted dom0.
+    Xtf(xtf::Args),
+    /// Remove what the commands built (the download cache only with --all).
+    Clean(clean::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().command {
+        Command::Xen(args) => xen::run(args),
+        Command::Patch(args) => patch::run(args),
+        Command::Boot(args) => boot::run(args),
+        Command::Gates(args) => gates::run(args),
+        Command::Abi(args) => abi::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Twin(args) => twin::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Setup(args) => setup::run(args),
+        Command::Xtf(args) => xtf::run(args),
+        Command::Clean(args) => clean::run(args),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
