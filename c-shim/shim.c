@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Inline functions and macros of Xen that Rust cannot call. Cold paths only: what is hot is native in rust/xen. */
+#include <xen/pci.h>
+
+#include "shim.h"
+
+void shim_write_lock(rwlock_t *lock)
+{
+    write_lock(lock);
+}
+
+void shim_write_unlock(rwlock_t *lock)
+{
+    write_unlock(lock);
+}
+
+bool shim_read_trylock(rwlock_t *lock)
+{
+    return read_trylock(lock);
+}
+
+void shim_read_unlock(rwlock_t *lock)
+{
+    read_unlock(lock);
+}
+
+bool shim_rw_is_locked(const rwlock_t *lock)
+{
+    return rw_is_locked(lock);
+}
+
+bool shim_rw_is_write_locked(const rwlock_t *lock)
+{
+    return rw_is_write_locked(lock);
+}
+
+bool shim_spin_trylock(spinlock_t *lock)
+{
+    return spin_trylock(lock);
+}
+
+bool shim_spin_is_locked(const spinlock_t *lock)
+{
+    return spin_is_locked(lock);
+}
+
+bool shim_pdev_list_is_read_locked(const struct domain *d)
+{
+#ifdef NDEBUG
+    return true;
+#else
+    return pcidevs_locked() || (d && rw_is_locked(&d->pci_lock));
+#endif
+}
+
+void shim_domain_crash(struct domain *d)
+{
+    domain_crash(d);
+}
+
+/* The head is the first member of every object that is freed so. */
+static void cf_check free_head(struct rcu_head *head)
+{
+    xfree(head);
+}
+
+void shim_call_rcu_xfree(struct rcu_head *head)
+{
+    call_rcu(head, free_head);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What only C can hold, as seen from Rust: calls of inline functions and macros of Xen, and the tables of entry points.
+ * One line each, no logic.
+ */
+#ifndef XEN_IRQ_SHIM_H
+#define XEN_IRQ_SHIM_H
+
+#include <xen/rcupdate.h>
+#include <xen/rwlock.h>
+#include <xen/sched.h>
+#include <xen/spinlock.h>
+#include <xen/vpci.h>
+
+#ifdef CONFIG_HVM
+#include <asm/hvm/io.h>
+#endif
+
+void shim_write_lock(rwlock_t *lock);
+void shim_write_unlock(rwlock_t *lock);
+bool shim_read_trylock(rwlock_t *lock);
+void shim_read_unlock(rwlock_t *lock);
+bool shim_rw_is_locked(const rwlock_t *lock);
+bool shim_rw_is_write_locked(const rwlock_t *lock);
+bool shim_spin_trylock(spinlock_t *lock);
+bool shim_spin_is_locked(const spinlock_t *lock);
+bool shim_pdev_list_is_read_locked(const struct domain *d);
+void shim_domain_crash(struct domain *d);
+void shim_call_rcu_xfree(struct rcu_head *head);
+
+#ifdef CONFIG_RUST_VMSI
+extern const struct hvm_io_ops shim_msixtbl_ops;
+
+/* The accept, read and write operations of the MSI-X table; reached through shim_msixtbl_ops alone. */
+bool xen_irq_msixtbl_accept(const ioreq_t *r);
+int xen_irq_msixtbl_read(uint64_t address, uint32_t len, uint64_t *pval);
+int xen_irq_msixtbl_write(uint64_t address, uint32_t len, uint64_t val);
+#endif
+
+#endif

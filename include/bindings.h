@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What bindgen reads: Xen's own headers, and the macros that it cannot see as constants.
+ *
+ * Read with the flags of the Xen tree that is being built, so every layout is that tree's and that configuration's.
+ */
+#ifndef XEN_IRQ_BINDINGS_H
+#define XEN_IRQ_BINDINGS_H
+
+#include <xen/types.h>
+#include <xen/errno.h>
+#include <xen/event.h>
+#include <xen/guest_access.h>
+#include <xen/iommu.h>
+#include <xen/irq.h>
+#include <xen/lib.h>
+#include <xen/nospec.h>
+#include <xen/pci.h>
+#include <xen/rcupdate.h>
+#include <xen/rwlock.h>
+#include <xen/sched.h>
+#include <xen/softirq.h>
+#include <xen/vpci.h>
+#include <xen/xmalloc.h>
+#include <public/domctl.h>
+#include <public/hvm/ioreq.h>
+#include <asm/cpufeatureset.h>
+#include <asm/current.h>
+#include <asm/fixmap.h>
+#include <asm/hvm/emulate.h>
+#include <asm/hvm/hvm.h>
+#include <asm/hvm/io.h>
+#include <asm/hvm/irq.h>
+#include <asm/hvm/support.h>
+#include <asm/hvm/vlapic.h>
+#include <asm/io_apic.h>
+#include <asm/irq.h>
+#include <asm/msi.h>
+
+/* Macros as constants; an unused enumerator costs nothing. */
+enum xen_irq_constants {
+    XEN_IRQ_STACK_SIZE = STACK_SIZE,
+    XEN_IRQ_FIXADDR_TOP = FIXADDR_TOP,
+    XEN_IRQ_SC_NO_LOCK_HARDEN = X86_FEATURE_SC_NO_LOCK_HARDEN,
+    XEN_IRQ_SC_NO_BRANCH_HARDEN = X86_FEATURE_SC_NO_BRANCH_HARDEN,
+    XEN_IRQ_PT_IRQ_TYPE_MSI = PT_IRQ_TYPE_MSI,
+    XEN_IRQ_VPF_BLOCKED_IN_XEN = VPF_blocked_in_xen,
+    XEN_IRQ_INVALID_PIRQ = INVALID_PIRQ,
+    XEN_IRQ_CDF_HVM = XEN_DOMCTL_CDF_hvm,
+    XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
+};
+
+#include "shim.h"
+
+#endif
