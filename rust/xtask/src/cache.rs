@@ -1,1 +1,143 @@
-//! Placeholder.
+//! Downloads and built images, kept between runs and never half used.
+//!
+//! An entry is built in a scratch directory beside its final place and renamed when it is complete, so whoever finds
+//! the final name finds all of it. A lock file makes a second xtask wait for the first instead of building twice.
+
+#![allow(dead_code, reason = "some of its callers are still being written")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::proc;
+
+/// The cache directory `$XDG_CACHE_HOME/xen-irq` (or `~/.cache/xen-irq`), created when it is missing.
+pub(crate) fn dir() -> Result<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => std::env::home_dir()
+            .context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?
+            .join(".cache"),
+    };
+    let dir = base.join("xen-irq");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(dir)
+}
+
+/// The directory of the entry `name` for `key`: found, or filled by `build`.
+///
+/// `build` gets an empty directory; what it leaves there is the entry. `key` holds everything the content depends on:
+/// another key is another entry.
+///
+/// # Errors
+///
+/// Those of `build`; then no entry exists.
+pub(crate) fn entry(
+    name: &str,
+    key: &str,
+    build: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let id = format!("{name}-{}", short_hash(key.as_bytes()));
+    let dir = dir()?;
+    let entry = dir.join(&id);
+    if entry.exists() {
+        return Ok(entry);
+    }
+    let _lock = Lock::take(&dir.join(format!(".{id}.lock")))?;
+    if entry.exists() {
+        return Ok(entry);
+    }
+    // Holding the lock, an old scratch directory can only be what a killed run left.
+    let scratch = Scratch::create(dir.join(format!(".{id}.partial")))?;
+    build(scratch.path())?;
+    fs::rename(scratch.path(), &entry)
+        .with_context(|| format!("cannot complete {}", entry.display()))?;
+    Ok(entry)
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `data`.
+pub(crate) fn short_hash(data: &[u8]) -> String {
+    let digest = Sha256::digest(data);
+    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The SHA-256 of a file, as 64 hexadecimal digits.
+pub(crate) fn sha256(path: &Path) -> Result<String> {
+    let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut hash = Sha256::new();
+    std::io::copy(&mut file, &mut hash)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// A lock between processes; the kernel drops it with the file, however the process ends.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for the lock that `path` stands for.
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        file.lock()
+            .with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// A directory that is gone after the run, also after Ctrl-C and panics.
+pub(crate) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes `path` an empty directory; what was there is removed.
+    pub(crate) fn create(path: PathBuf) -> Result<Self> {
+        if path.exists() {
+            fs::remove_dir_all(&path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        proc::remove_on_interrupt(&path);
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Nothing to do about a failure here: the next run removes it before use. Renamed entries are simply gone.
+        let _ = fs::remove_dir_all(&self.path);
+        proc::keep_on_interrupt(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_scratch_leaves_nothing() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("x");
+        let scratch = Scratch::create(path.clone()).unwrap();
+        fs::write(scratch.path().join("half"), "").unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_hash_is_sha256() {
+        assert_eq!(short_hash(b"abc"), "ba7816bf8f01cfea");
+    }
+}
