@@ -1,0 +1,233 @@
+//! What Xen knows of the messages in a table.
+//!
+//! vCPUs read and write the shadow side by side without a lock, so a word and the knowledge whether it is to be
+//! believed are one atomic. A word is in one of three states:
+//!
+//! - *unknown*: the guest has not written it since Xen learned where the table is. It may be *learned* from the device
+//!   model's answer to a read.
+//! - *known*: its value is what the guest wrote last, or what the device model answered.
+//! - *lost*: the guest wrote it in a way whose value passes Xen by (a repeated string instruction). Only the guest's
+//!   next plain write makes it known again: an answer of the device model may be older than the lost write, and
+//!   nothing in it would tell.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// One dword of a message.
+#[derive(Debug)]
+pub struct Word(AtomicU64);
+
+impl Word {
+    const UNKNOWN: u64 = 0;
+    const KNOWN: u64 = 1 << 32;
+    const LOST: u64 = 1 << 33;
+
+    const fn new() -> Self {
+        Self(AtomicU64::new(Self::UNKNOWN))
+    }
+
+    /// Returns the value if it is known.
+    #[inline]
+    pub fn get(&self) -> Option<u32> {
+        let word = self.0.load(Ordering::Relaxed);
+        (word & Self::KNOWN != 0).then_some(word as u32)
+    }
+
+    /// Takes what the guest writes.
+    #[inline]
+    pub fn write(&self, value: u32) {
+        self.0
+            .store(Self::KNOWN | u64::from(value), Ordering::Relaxed);
+    }
+
+    /// Takes what the device model answered to a read, unless the guest has written since.
+    pub fn learn(&self, value: u32) {
+        // A failure is the case in which the guest was faster; then there is nothing to learn.
+        let _ = self.0.compare_exchange(
+            Self::UNKNOWN,
+            Self::KNOWN | u64::from(value),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Notes that the guest writes a value that Xen does not see.
+    pub fn lose(&self) {
+        self.0.store(Self::LOST, Ordering::Relaxed);
+    }
+}
+
+/// One entry of a table.
+#[derive(Debug)]
+pub struct Entry {
+    words: [Word; 3],
+    /// The IRQ that the entry's interrupt arrives as; 0, which is the timer's, stands for none.
+    irq: AtomicU32,
+    /// Whether the message was written since the entry was last unmasked.
+    modified: AtomicU32,
+}
+
+impl Entry {
+    /// Returns an entry of which nothing is known.
+    pub const fn new() -> Self {
+        Self {
+            words: [Word::new(), Word::new(), Word::new()],
+            irq: AtomicU32::new(0),
+            modified: AtomicU32::new(0),
+        }
+    }
+
+    /// Returns address low (0), address high (1) or data (2).
+    #[inline]
+    pub fn word(&self, index: usize) -> Option<&Word> {
+        self.words.get(index)
+    }
+
+    /// Returns both halves of the address if both are known.
+    #[inline]
+    pub fn address(&self) -> Option<u64> {
+        let [low, high, _] = &self.words;
+        Some(u64::from(low.get()?) | u64::from(high.get()?) << 32)
+    }
+
+    /// Returns the data if it is known.
+    #[inline]
+    pub fn data(&self) -> Option<u32> {
+        let [_, _, data] = &self.words;
+        data.get()
+    }
+
+    /// Takes both halves of the address from the guest.
+    #[inline]
+    pub fn write_address(&self, value: u64) {
+        let [low, high, _] = &self.words;
+        low.write(value as u32);
+        high.write((value >> 32) as u32);
+    }
+
+    /// Takes the data from the guest.
+    #[inline]
+    pub fn write_data(&self, value: u32) {
+        let [_, _, data] = &self.words;
+        data.write(value);
+    }
+
+    /// Notes that the message changed: the next unmask has to wait for the device model.
+    #[inline]
+    pub fn set_modified(&self) {
+        self.modified.store(1, Ordering::Release);
+    }
+
+    /// Returns whether the message changed since this was last asked.
+    #[inline]
+    pub fn take_modified(&self) -> bool {
+        // The plain load spares the usual case, an unchanged message, the locked exchange.
+        self.modified.load(Ordering::Acquire) != 0 && self.modified.swap(0, Ordering::AcqRel) != 0
+    }
+
+    /// Returns the IRQ of the entry, if one is bound.
+    #[inline]
+    pub fn irq(&self) -> Option<u32> {
+        Some(self.irq.load(Ordering::Acquire)).filter(|&irq| irq != 0)
+    }
+
+    /// Binds the entry to an IRQ, or to none.
+    pub fn set_irq(&self, irq: Option<u32>) {
+        self.irq.store(irq.unwrap_or(0), Ordering::Release);
+    }
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Write(u32),
+        Learn(u32),
+        Lose,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            any::<u32>().prop_map(Step::Write),
+            any::<u32>().prop_map(Step::Learn),
+            Just(Step::Lose),
+        ]
+    }
+
+    /// What a word must hold after some steps, told from the last writes alone.
+    fn expected(steps: &[Step]) -> Option<u32> {
+        let last = steps.iter().rev().find(|s| !matches!(s, Step::Learn(_)));
+        match last {
+            Some(Step::Write(value)) => Some(*value),
+            Some(_) => None,
+            None => steps.iter().find_map(|s| match s {
+                Step::Learn(value) => Some(*value),
+                _ => None,
+            }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_word_is_the_last_write_or_the_first_answer(steps in prop::collection::vec(step(), 0..12)) {
+            let word = Word::new();
+            for s in &steps {
+                match *s {
+                    Step::Write(value) => word.write(value),
+                    Step::Learn(value) => word.learn(value),
+                    Step::Lose => word.lose(),
+                }
+            }
+            prop_assert_eq!(word.get(), expected(&steps));
+        }
+
+        #[test]
+        fn the_words_of_an_entry_are_apart(address: u64, data: u32) {
+            let entry = Entry::new();
+            entry.write_address(address);
+            prop_assert_eq!(entry.data(), None);
+            entry.write_data(data);
+            prop_assert_eq!(entry.address(), Some(address));
+            prop_assert_eq!(entry.data(), Some(data));
+            let words: Vec<_> = (0..3).map(|i| entry.word(i).and_then(Word::get)).collect();
+            prop_assert_eq!(words, [Some(address as u32), Some((address >> 32) as u32), Some(data)]);
+            prop_assert!(entry.word(3).is_none());
+        }
+
+        #[test]
+        fn half_an_address_is_none(low: bool, value: u32) {
+            let entry = Entry::new();
+            entry.word(usize::from(!low)).expect("a word of the address").write(value);
+            prop_assert_eq!(entry.address(), None);
+        }
+    }
+
+    #[test]
+    fn modification_is_told_once() {
+        let entry = Entry::new();
+        assert!(!entry.take_modified());
+        entry.set_modified();
+        entry.set_modified();
+        assert!(entry.take_modified());
+        assert!(!entry.take_modified());
+    }
+
+    #[test]
+    fn an_entry_has_the_irq_that_was_bound_last() {
+        let entry = Entry::new();
+        assert_eq!(entry.irq(), None);
+        entry.set_irq(Some(77));
+        assert_eq!(entry.irq(), Some(77));
+        entry.set_irq(None);
+        assert_eq!(entry.irq(), None);
+    }
+}
