@@ -1,0 +1,85 @@
+//! The emulated devices that the tests drive, each reduced to "send an interrupt now".
+
+use crate::mmio::Window;
+
+/// QEMU's `edu`: one MSI or one INTx line, raised by a register write.
+#[derive(Clone, Copy)]
+pub struct Edu(Window);
+
+impl Edu {
+    /// Vendor (low half) and device.
+    pub const ID: u32 = 0x11e8_1234;
+
+    /// Takes the device whose first memory region is mapped at the window.
+    pub const fn new(registers: Window) -> Self {
+        Self(registers)
+    }
+
+    /// The identification register, to see that the mapping is right.
+    pub fn identify(self) -> u32 {
+        self.0.read32(0)
+    }
+
+    /// Raises the interrupt.
+    pub fn raise(self) {
+        self.0.write32(0x60, 1);
+    }
+
+    /// Lowers the interrupt.
+    pub fn acknowledge(self) {
+        self.0.write32(0x64, 1);
+    }
+
+    /// Raises and lowers it, which sends one message.
+    pub fn pulse(self) {
+        self.raise();
+        self.acknowledge();
+    }
+}
+
+/// Intel 82574 (`e1000e`): five MSI-X vectors, each with a cause that a register write can set.
+#[derive(Clone, Copy)]
+pub struct E1000e(Window);
+
+impl E1000e {
+    /// Vendor (low half) and device.
+    pub const ID: u32 = 0x10d3_8086;
+
+    const CAUSE: usize = 0xc0;
+    const CAUSE_SET: usize = 0xc8;
+    const MASK_SET: usize = 0xd0;
+    const MASK_CLEAR: usize = 0xd8;
+    const AUTO_CLEAR: usize = 0xdc;
+    const VECTORS: usize = 0xe4;
+
+    /// The lowest of the five causes (two receive queues, two transmit queues, others), one bit each.
+    const FIRST_CAUSE: u32 = 20;
+
+    /// Takes the device whose first memory region is mapped at the window.
+    pub const fn new(registers: Window) -> Self {
+        Self(registers)
+    }
+
+    /// Gives each cause the MSI-X vector of its number. Sending a message clears its cause, or the device would send it
+    /// again and again, as often as its throttling lets it.
+    pub fn route(self) {
+        let vectors = (0..5).fold(0, |word, vector| word | (8 | vector) << (vector * 4));
+        self.0.write32(Self::VECTORS, vectors);
+        self.0.write32(Self::AUTO_CLEAR, 0x1f << Self::FIRST_CAUSE);
+    }
+
+    /// Sends the interrupt of a vector, 0 to 4. The emulated device throttles: a message within 128 microseconds of the
+    /// last one waits for that time to pass, and when it has, one more is sent even if there was none to wait.
+    pub fn raise(self, vector: u32) {
+        let cause = 1 << (Self::FIRST_CAUSE + vector);
+        self.quiet();
+        self.0.write32(Self::CAUSE_SET, cause);
+        self.0.write32(Self::MASK_SET, cause);
+    }
+
+    /// Forgets all causes.
+    pub fn quiet(self) {
+        self.0.write32(Self::MASK_CLEAR, !0);
+        self.0.write32(Self::CAUSE, !0);
+    }
+}

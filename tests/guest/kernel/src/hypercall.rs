@@ -1,0 +1,295 @@
+//! Hypercalls through the page that Xen fills: the same code for PV and PVH.
+
+use core::arch::{asm, global_asm};
+
+use crate::abi::{self, physdev};
+use crate::report::Channel;
+
+global_asm!(
+    ".pushsection .text.hypercall_page, \"ax\"",
+    ".balign 4096",
+    ".globl hypercall_page",
+    "hypercall_page:",
+    ".skip 4096, 0xcc",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    static hypercall_page: u8;
+}
+
+fn page() -> u64 {
+    &raw const hypercall_page as u64
+}
+
+/// Has Xen fill the page, in a PVH or HVM domain; a PV kernel's page is filled when it is loaded.
+pub fn enable() {
+    // SAFETY: leaf 0x40000002 exists under Xen; the register that it names takes the address of a page of ours.
+    unsafe {
+        let register = core::arch::x86_64::__cpuid(0x4000_0002).ebx;
+        let page = page();
+        asm!("wrmsr", in("ecx") register, in("eax") page as u32, in("edx") (page >> 32) as u32, options(nostack));
+    }
+}
+
+/// Calls the hypervisor; a negative result is an errno.
+///
+/// # Safety
+/// The arguments are what the call of that number takes; pointers among them stay valid for the call.
+pub unsafe fn call(number: u64, arguments: [u64; 4]) -> i64 {
+    let result: i64;
+    // SAFETY: Xen has filled the page; its stubs change only rax and the scratch registers of `syscall`.
+    unsafe {
+        asm!(
+            "call {target}",
+            target = in(reg) page() + number * 32,
+            inlateout("rax") number => result,
+            inlateout("rdi") arguments[0] => _,
+            inlateout("rsi") arguments[1] => _,
+            inlateout("rdx") arguments[2] => _,
+            inlateout("r10") arguments[3] => _,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    result
+}
+
+/// Calls with a command and a structure.
+///
+/// # Safety
+/// `T` is the structure that the command takes.
+unsafe fn call_with<T>(number: u64, command: u64, argument: &mut T) -> i64 {
+    // SAFETY: the caller's promise.
+    unsafe { call(number, [command, &raw mut *argument as u64, 0, 0]) }
+}
+
+/// Dom0's channel to the serial console.
+pub struct Console;
+
+impl Channel for Console {
+    fn send(&self, line: &[u8]) {
+        // SAFETY: command 0 writes that many bytes from that address.
+        unsafe {
+            call(
+                abi::CONSOLE_IO,
+                [0, line.len() as u64, line.as_ptr() as u64, 0],
+            )
+        };
+    }
+}
+
+/// Ends the machine.
+pub fn shutdown(mut reason: u32) -> ! {
+    loop {
+        // SAFETY: the argument of this command is a reason.
+        unsafe { call_with(abi::SCHED_OP, abi::SHUTDOWN, &mut reason) };
+    }
+}
+
+/// Asks Xen to run the handlers of debug keys.
+pub fn debug_keys(keys: &str) -> i64 {
+    // The versions of Xen 4.20 up to what is in development; Xen refuses all but its own with -EACCES.
+    const REFUSED: i64 = -13;
+    let mut result = REFUSED;
+    for interface_version in 0x15..0x20 {
+        let mut argument = abi::Sysctl {
+            cmd: abi::DEBUG_KEYS,
+            interface_version,
+            keys: keys.as_ptr() as u64,
+            count: keys.len() as u32,
+            rest: [0; abi::SYSCTL_PAYLOAD - 12],
+        };
+        // SAFETY: the structure that the call takes, of the full size.
+        result = unsafe { call(abi::SYSCTL, [&raw mut argument as u64, 0, 0, 0]) };
+        if result != REFUSED {
+            break;
+        }
+    }
+    result
+}
+
+/// `PHYSDEVOP_map_pirq`; the pirq given is in the structure.
+pub fn map_pirq(map: &mut abi::MapPirq) -> i64 {
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::MAP_PIRQ, map) }
+}
+
+/// `PHYSDEVOP_unmap_pirq`.
+pub fn unmap_pirq(pirq: i32) -> i64 {
+    let mut argument = abi::UnmapPirq {
+        domid: abi::DOMID_SELF,
+        pirq,
+    };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::UNMAP_PIRQ, &mut argument) }
+}
+
+/// A physdev command with two words; answers the second if it succeeds.
+pub fn two_words(command: TwoWordCommand, first: u32) -> (i64, u32) {
+    let mut argument = abi::TwoWords { first, second: 0 };
+    let number = match command {
+        TwoWordCommand::IrqStatusQuery => physdev::IRQ_STATUS_QUERY,
+        TwoWordCommand::AllocIrqVector => physdev::ALLOC_IRQ_VECTOR,
+        TwoWordCommand::GetFreePirq => physdev::GET_FREE_PIRQ,
+        TwoWordCommand::Eoi => physdev::EOI,
+        TwoWordCommand::SetIopl => physdev::SET_IOPL,
+    };
+    // SAFETY: all of these take one or two words.
+    let result = unsafe { call_with(abi::PHYSDEV_OP, number, &mut argument) };
+    (result, argument.second)
+}
+
+/// The commands of [`two_words`].
+pub enum TwoWordCommand {
+    /// Flags of a pirq.
+    IrqStatusQuery,
+    /// A call of old.
+    AllocIrqVector,
+    /// Reserves a pirq of a type.
+    GetFreePirq,
+    /// Ends an interrupt.
+    Eoi,
+    /// Lets the kernel use I/O ports.
+    SetIopl,
+}
+
+/// `PHYSDEVOP_setup_gsi`, level triggered and active low.
+pub fn setup_gsi(gsi: i32) -> i64 {
+    let mut argument = abi::SetupGsi {
+        gsi,
+        triggering: 1,
+        polarity: 1,
+    };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::SETUP_GSI, &mut argument) }
+}
+
+/// `PHYSDEVOP_pci_device_add`.
+pub fn pci_device_add(devfn: u8) -> i64 {
+    let mut argument = abi::PciDeviceAdd {
+        device: abi::PciDevice {
+            seg: 0,
+            bus: 0,
+            devfn,
+        },
+        flags: 0,
+        physfn: [0; 2],
+    };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::PCI_DEVICE_ADD, &mut argument) }
+}
+
+/// `PHYSDEVOP_restore_msi_ext`.
+pub fn restore_msi(bus: u8, devfn: u8) -> i64 {
+    let mut argument = abi::PciDevice { seg: 0, bus, devfn };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::RESTORE_MSI_EXT, &mut argument) }
+}
+
+/// `PHYSDEVOP_prepare_msix` or, with `prepare` false, `PHYSDEVOP_release_msix`.
+pub fn prepare_msix(bus: u8, devfn: u8, prepare: bool) -> i64 {
+    let mut argument = abi::PciDevice { seg: 0, bus, devfn };
+    let command = if prepare {
+        physdev::PREPARE_MSIX
+    } else {
+        physdev::RELEASE_MSIX
+    };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, command, &mut argument) }
+}
+
+/// `PHYSDEVOP_pirq_eoi_gmfn_v2`.
+///
+/// # Safety
+/// The frame is the kernel's own, written by nobody but Xen from now on.
+pub unsafe fn share_eoi_page(mut frame: u64) -> i64 {
+    // SAFETY: the command's structure; the frame is the caller's promise.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::PIRQ_EOI_GMFN_V2, &mut frame) }
+}
+
+/// Binds a pirq to an event channel: the errno or 0, and the channel.
+pub fn bind_pirq(pirq: u32, share: bool) -> (i64, u32) {
+    let mut argument = abi::BindPirq {
+        pirq,
+        flags: share.into(),
+        port: 0,
+    };
+    // SAFETY: the command's structure.
+    let result = unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::BIND_PIRQ, &mut argument) };
+    (result, argument.port)
+}
+
+/// Closes an event channel.
+pub fn close(mut port: u32) -> i64 {
+    // SAFETY: the command's structure is one word.
+    unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::CLOSE, &mut port) }
+}
+
+/// Unmasks an event channel.
+pub fn unmask(mut port: u32) -> i64 {
+    // SAFETY: the command's structure is one word.
+    unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::UNMASK, &mut port) }
+}
+
+/// What a frame holds, which decides how it may be cached.
+#[derive(Clone, Copy)]
+pub enum Frame {
+    /// Memory: write-back, or Xen refuses.
+    Memory,
+    /// Registers: uncached.
+    Registers,
+}
+
+/// Maps a machine frame over the page at a virtual address (PV), writable.
+///
+/// # Safety
+/// The page holds nothing: what was there is lost.
+pub unsafe fn map_frame(address: usize, frame: u64, what: Frame) -> i64 {
+    // Present, writable, user.
+    let flags = match what {
+        Frame::Memory => 0x07,
+        // Write-through, cache disabled.
+        Frame::Registers => 0x1f,
+    };
+    // Flush the one entry, on this processor.
+    const INVALIDATE: u64 = 2;
+    // SAFETY: the caller gives up the page.
+    unsafe {
+        call(
+            abi::UPDATE_VA_MAPPING,
+            [address as u64, frame << 12 | flags, INVALIDATE, 0],
+        )
+    }
+}
+
+/// Starts another processor of a PVH domain in 64-bit mode.
+///
+/// # Safety
+/// `rip` is code that needs nothing but the page tables of `cr3`.
+pub unsafe fn start_processor(processor: u64, rip: u64, cr3: u64) -> i64 {
+    let mut context = abi::VcpuContext {
+        mode: 1,
+        pad: 0,
+        general: [0; 8],
+        rip,
+        rflags: 2,
+        cr0: crate::long_mode::CR0,
+        cr3,
+        cr4: crate::long_mode::CR4,
+        efer: crate::long_mode::EFER,
+        rest: [0; 8],
+    };
+    // SAFETY: the structure that the command takes; where it starts is the caller's promise.
+    let result = unsafe {
+        call(
+            abi::VCPU_OP,
+            [abi::VCPU_INITIALISE, processor, &raw mut context as u64, 0],
+        )
+    };
+    if result != 0 {
+        return result;
+    }
+    // SAFETY: takes no structure.
+    unsafe { call(abi::VCPU_OP, [abi::VCPU_UP, processor, 0, 0]) }
+}

@@ -1,0 +1,256 @@
+//! PCI configuration space by the ports 0xCF8 and 0xCFC, and the two message-interrupt capabilities.
+
+use crate::port;
+
+/// A function of bus 0, where every machine of ours has its devices.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Function {
+    /// Device number shifted by three, or function number.
+    pub devfn: u8,
+}
+
+/// `COMMAND`: memory decoding on.
+pub const COMMAND_MEMORY: u16 = 1 << 1;
+/// `COMMAND`: may send memory writes, message interrupts included.
+pub const COMMAND_MASTER: u16 = 1 << 2;
+/// `COMMAND`: keeps the INTx line quiet.
+pub const COMMAND_INTX_DISABLE: u16 = 1 << 10;
+
+/// Capability identifiers.
+pub const CAPABILITY_MSI: u8 = 0x05;
+/// See [`CAPABILITY_MSI`].
+pub const CAPABILITY_MSIX: u8 = 0x11;
+
+/// MSI control: enable.
+pub const MSI_ENABLE: u16 = 1;
+/// MSI-X control: mask the whole function.
+pub const MSIX_MASK_ALL: u16 = 1 << 14;
+/// MSI-X control: enable.
+pub const MSIX_ENABLE: u16 = 1 << 15;
+
+impl Function {
+    fn select(self, register: u8) -> u16 {
+        let address = 1 << 31 | u32::from(self.devfn) << 8 | u32::from(register & 0xfc);
+        // SAFETY: selecting a configuration register changes no device.
+        unsafe { port::out32(0xcf8, address) };
+        0xcfc
+    }
+
+    /// Reads a doubleword.
+    pub fn read32(self, register: u8) -> u32 {
+        let data = self.select(register);
+        // SAFETY: reading configuration space has no side effect.
+        unsafe { port::in32(data) }
+    }
+
+    /// Reads a word.
+    pub fn read16(self, register: u8) -> u16 {
+        let data = self.select(register);
+        // SAFETY: reading configuration space has no side effect.
+        unsafe { port::in16(data + u16::from(register & 2)) }
+    }
+
+    /// Writes a doubleword.
+    pub fn write32(self, register: u8, value: u32) {
+        let data = self.select(register);
+        // SAFETY: the test kernels configure devices they own and let none of them write to memory unasked.
+        unsafe { port::out32(data, value) };
+    }
+
+    /// Writes a word.
+    pub fn write16(self, register: u8, value: u16) {
+        let data = self.select(register);
+        // SAFETY: as in `write32`.
+        unsafe { port::out16(data + u16::from(register & 2), value) };
+    }
+
+    /// Vendor in the low half, device in the high half.
+    pub fn id(self) -> u32 {
+        self.read32(0)
+    }
+
+    /// Changes the command register: clears `clear`, then sets `set`.
+    pub fn command(self, clear: u16, set: u16) {
+        self.write16(4, self.read16(4) & !clear | set);
+    }
+
+    /// The address that a memory base address register decodes.
+    pub fn bar(self, index: u8) -> u64 {
+        let register = 0x10 + index * 4;
+        let low = self.read32(register);
+        let high = if low & 6 == 4 {
+            self.read32(register + 4)
+        } else {
+            0
+        };
+        u64::from(low & !0xf) | u64::from(high) << 32
+    }
+
+    /// The position of a capability.
+    pub fn capability(self, id: u8) -> Option<u8> {
+        if self.read16(6) & 0x10 == 0 {
+            return None;
+        }
+        let mut position = self.read16(0x34) as u8 & 0xfc;
+        while position != 0 {
+            let header = self.read16(position);
+            if header as u8 == id {
+                return Some(position);
+            }
+            position = (header >> 8) as u8 & 0xfc;
+        }
+        None
+    }
+}
+
+/// Every function on bus 0.
+pub fn functions() -> impl Iterator<Item = Function> {
+    (0..=255)
+        .map(|devfn| Function { devfn })
+        .filter(|function| {
+            // A device with one function may answer for all eight: ask those only where function 0 says there are more.
+            let first = Function {
+                devfn: function.devfn & !7,
+            };
+            let multi = first.id() != !0 && first.read32(0x0c) & 1 << 23 != 0;
+            (function.devfn & 7 == 0 || multi) && function.id() != !0
+        })
+}
+
+/// The first function with this vendor (low half) and device (high half).
+pub fn find(id: u32) -> Option<Function> {
+    functions().find(|function| function.id() == id)
+}
+
+/// Where a function's MSI-X structures are.
+#[derive(Clone, Copy)]
+pub struct Msix {
+    /// The function.
+    pub function: Function,
+    /// Position of the capability.
+    pub position: u8,
+    /// Entries of the table.
+    pub entries: usize,
+    /// Start of the memory region that holds the table.
+    pub region: u64,
+    /// Address of the table.
+    pub table: u64,
+    /// Address of the pending-bit array.
+    pub pending: u64,
+}
+
+impl Msix {
+    /// Reads the capability.
+    pub fn of(function: Function) -> Option<Self> {
+        let position = function.capability(CAPABILITY_MSIX)?;
+        let place = |register| {
+            let value = function.read32(register);
+            function.bar(value as u8 & 7) + u64::from(value & !7)
+        };
+        Some(Self {
+            function,
+            position,
+            entries: usize::from(function.read16(position + 2) & 0x7ff) + 1,
+            region: function.bar(function.read32(position + 4) as u8 & 7),
+            table: place(position + 4),
+            pending: place(position + 8),
+        })
+    }
+
+    /// The control word.
+    pub fn control(self) -> u16 {
+        self.function.read16(self.position + 2)
+    }
+
+    /// Sets the enable and mask-all bits as given, the rest is read-only.
+    pub fn set_control(self, bits: u16) {
+        self.function.write16(self.position + 2, bits);
+    }
+}
+
+/// A function's MSI capability.
+#[derive(Clone, Copy)]
+pub struct Msi {
+    /// The function.
+    pub function: Function,
+    /// Position of the capability.
+    pub position: u8,
+    /// The control word as found.
+    control: u16,
+}
+
+impl Msi {
+    /// Reads the capability.
+    pub fn of(function: Function) -> Option<Self> {
+        let position = function.capability(CAPABILITY_MSI)?;
+        Some(Self {
+            function,
+            position,
+            control: function.read16(position + 2),
+        })
+    }
+
+    /// Whether the address has 64 bits.
+    pub fn is_64bit(self) -> bool {
+        self.control & 1 << 7 != 0
+    }
+
+    /// Whether each vector has a mask bit.
+    pub fn is_maskable(self) -> bool {
+        self.control & 1 << 8 != 0
+    }
+
+    /// Vectors that the function can send.
+    pub fn vectors(self) -> u32 {
+        1 << (self.control >> 1 & 7)
+    }
+
+    /// The control word.
+    pub fn control(self) -> u16 {
+        self.function.read16(self.position + 2)
+    }
+
+    /// Switches the capability on or off, with `1 << log_vectors` vectors.
+    pub fn set_control(self, enable: bool, log_vectors: u16) {
+        self.function
+            .write16(self.position + 2, log_vectors << 4 | u16::from(enable));
+    }
+
+    /// Writes the message address, the high half first if there is one.
+    pub fn set_address(self, address: u64) {
+        if self.is_64bit() {
+            self.function
+                .write32(self.position + 8, (address >> 32) as u32);
+        }
+        self.function.write32(self.position + 4, address as u32);
+    }
+
+    /// The low half of the message address.
+    pub fn address(self) -> u32 {
+        self.function.read32(self.position + 4)
+    }
+
+    fn data_register(self) -> u8 {
+        self.position + if self.is_64bit() { 12 } else { 8 }
+    }
+
+    /// Writes the message data.
+    pub fn set_data(self, data: u16) {
+        self.function.write16(self.data_register(), data);
+    }
+
+    /// The message data.
+    pub fn data(self) -> u16 {
+        self.function.read16(self.data_register())
+    }
+
+    /// Writes the mask bits.
+    pub fn set_mask(self, mask: u32) {
+        self.function.write32(self.data_register() + 4, mask);
+    }
+
+    /// The mask bits.
+    pub fn mask(self) -> u32 {
+        self.function.read32(self.data_register() + 4)
+    }
+}
