@@ -1,0 +1,307 @@
+//! Prototypes of functions as the debug information records them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context, Result, bail};
+use gimli::{
+    AttributeValue, DebuggingInformationEntry, DwTag, Dwarf, EndianSlice, LittleEndian, Unit,
+    constants as dw,
+};
+use object::elf::{R_X86_64_32, R_X86_64_64};
+
+use super::elf::{Object, Section};
+
+/// Parameters and result of one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Prototype {
+    /// In order.
+    pub(crate) parameters: Vec<Parameter>,
+    /// `None` for `void` and `()`.
+    pub(crate) result: Option<Shape>,
+}
+
+/// One parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// The name; empty when the debug information has none.
+    pub(crate) name: String,
+    /// What is passed.
+    pub(crate) shape: Shape,
+}
+
+/// How a value looks to the calling convention, whatever its language calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// An address.
+    Pointer,
+    /// A number, a character, a truth value or an enumerator.
+    Integer {
+        /// The width.
+        bytes: u64,
+        /// `None` where the language leaves it open.
+        signed: Option<bool>,
+    },
+    /// Anything else, with its size.
+    Aggregate {
+        /// The width.
+        bytes: u64,
+    },
+}
+
+impl Shape {
+    /// The width in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Pointer => 8,
+            Self::Integer { bytes, .. } | Self::Aggregate { bytes } => *bytes,
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pointer => f.write_str("pointer"),
+            Self::Integer {
+                bytes,
+                signed: Some(true),
+            } => write!(f, "i{}", bytes * 8),
+            Self::Integer {
+                bytes,
+                signed: Some(false),
+            } => write!(f, "u{}", bytes * 8),
+            Self::Integer {
+                bytes,
+                signed: None,
+            } => write!(f, "{}-bit enumeration", bytes * 8),
+            Self::Aggregate { bytes } => write!(f, "{bytes}-byte structure"),
+        }
+    }
+}
+
+/// The prototype of each function that the object's debug information defines, by symbol name.
+///
+/// # Errors
+/// The debug information is missing or damaged.
+pub(crate) fn prototypes(object: &Object) -> Result<BTreeMap<String, Prototype>> {
+    let tree =
+        Tree::read(object).with_context(|| format!("debug information of {}", object.path))?;
+    let mut prototypes = BTreeMap::new();
+    for node in tree
+        .nodes
+        .iter()
+        .filter(|n| n.tag == dw::DW_TAG_subprogram && !n.declaration)
+    {
+        let Some(name) = node.linkage_name.clone().or_else(|| node.name.clone()) else {
+            continue;
+        };
+        let parameters = node
+            .children
+            .iter()
+            .map(|child| &tree.nodes[*child])
+            .filter(|child| child.tag == dw::DW_TAG_formal_parameter)
+            .map(|child| {
+                Ok(Parameter {
+                    name: child.name.clone().unwrap_or_default(),
+                    shape: tree.shape(child.of)?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()
+            .with_context(|| format!("parameters of {name}"))?;
+        let result = match node.of {
+            Some(of) => Some(tree.shape(Some(of))?).filter(|shape| shape.bytes() != 0),
+            None => None,
+        };
+        prototypes.insert(name, Prototype { parameters, result });
+    }
+    if prototypes.is_empty() {
+        bail!(
+            "{} has no debug information about functions; build with -g",
+            object.path
+        );
+    }
+    Ok(prototypes)
+}
+
+/// The part of the entries that prototypes need.
+struct Tree {
+    nodes: Vec<Node>,
+    by_offset: HashMap<usize, usize>,
+}
+
+struct Node {
+    tag: DwTag,
+    name: Option<String>,
+    linkage_name: Option<String>,
+    bytes: Option<u64>,
+    encoding: Option<gimli::DwAte>,
+    declaration: bool,
+    /// Offset of the type.
+    of: Option<usize>,
+    children: Vec<usize>,
+}
+
+type Slice<'a> = EndianSlice<'a, LittleEndian>;
+
+impl Tree {
+    fn read(object: &Object) -> Result<Self> {
+        let mut relocated: HashMap<&str, Vec<u8>> = HashMap::new();
+        for section in object
+            .sections
+            .iter()
+            .filter(|s| s.name.starts_with(".debug_"))
+        {
+            relocated.insert(&section.name, relocate(object, section)?);
+        }
+        let dwarf: Dwarf<Slice<'_>> = Dwarf::load(|id| {
+            let data = relocated.get(id.name()).map_or(&[][..], Vec::as_slice);
+            Ok::<_, gimli::Error>(EndianSlice::new(data, LittleEndian))
+        })?;
+        let mut tree = Self {
+            nodes: Vec::new(),
+            by_offset: HashMap::new(),
+        };
+        let mut headers = dwarf.units();
+        while let Some(header) = headers.next()? {
+            tree.read_unit(&dwarf, &dwarf.unit(header)?)?;
+        }
+        Ok(tree)
+    }
+
+    fn read_unit(&mut self, dwarf: &Dwarf<Slice<'_>>, unit: &Unit<Slice<'_>>) -> Result<()> {
+        let mut open: Vec<usize> = Vec::new();
+        let mut entries = unit.entries();
+        while let Some(entry) = entries.next_dfs()? {
+            open.truncate(usize::try_from(entry.depth())?);
+            let index = self.nodes.len();
+            if let Some(parent) = open.last() {
+                self.nodes[*parent].children.push(index);
+            }
+            open.push(index);
+            if let Some(offset) = entry.offset().to_debug_info_offset(&unit.header) {
+                self.by_offset.insert(offset.0, index);
+            }
+            self.nodes.push(read_node(dwarf, unit, entry));
+        }
+        Ok(())
+    }
+
+    /// The shape of the type at `offset`, through type definitions, qualifiers and wrappers.
+    fn shape(&self, offset: Option<usize>) -> Result<Shape> {
+        // A missing type is C's `void` behind a qualifier, and Rust's `()`.
+        let Some(offset) = offset else {
+            return Ok(Shape::Aggregate { bytes: 0 });
+        };
+        let node = self.by_offset.get(&offset).map(|index| &self.nodes[*index]);
+        let Some(node) = node else {
+            bail!("the type at {offset:#x} does not exist")
+        };
+        let bytes = node.bytes.unwrap_or(0);
+        Ok(match node.tag {
+            dw::DW_TAG_pointer_type | dw::DW_TAG_reference_type | dw::DW_TAG_subroutine_type => {
+                Shape::Pointer
+            }
+            dw::DW_TAG_base_type => match node.encoding {
+                Some(dw::DW_ATE_signed | dw::DW_ATE_signed_char) => Shape::Integer {
+                    bytes,
+                    signed: Some(true),
+                },
+                Some(dw::DW_ATE_float) => Shape::Aggregate { bytes },
+                _ if bytes == 0 => Shape::Aggregate { bytes },
+                _ => Shape::Integer {
+                    bytes,
+                    signed: Some(false),
+                },
+            },
+            dw::DW_TAG_enumeration_type => Shape::Integer {
+                bytes,
+                signed: None,
+            },
+            dw::DW_TAG_structure_type | dw::DW_TAG_union_type => self.wrapped(node, bytes)?,
+            _ => self.shape(node.of)?,
+        })
+    }
+
+    /// A structure with exactly one member of its own size passes like that member; so does an `Option` of a pointer,
+    /// whose one variant with a payload fills it.
+    fn wrapped(&self, node: &Node, bytes: u64) -> Result<Shape> {
+        let mut found = None;
+        let mut pending: Vec<usize> = node.children.clone();
+        while let Some(index) = pending.pop() {
+            let child = &self.nodes[index];
+            match child.tag {
+                dw::DW_TAG_variant_part | dw::DW_TAG_variant => pending.extend(&child.children),
+                dw::DW_TAG_member => {
+                    let shape = self.shape(child.of)?;
+                    if shape.bytes() == bytes && bytes != 0 && found.replace(shape).is_some() {
+                        return Ok(Shape::Aggregate { bytes });
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(found.unwrap_or(Shape::Aggregate { bytes }))
+    }
+}
+
+fn read_node<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    entry: &DebuggingInformationEntry<Slice<'a>>,
+) -> Node {
+    let text = |name| {
+        let value = entry.attr_value(name)?;
+        let text = dwarf.attr_string(unit, value).ok()?;
+        Some(text.to_string_lossy().into_owned())
+    };
+    let of = match entry.attr_value(dw::DW_AT_type) {
+        Some(AttributeValue::UnitRef(offset)) => {
+            offset.to_debug_info_offset(&unit.header).map(|o| o.0)
+        }
+        Some(AttributeValue::DebugInfoRef(offset)) => Some(offset.0),
+        _ => None,
+    };
+    let encoding = match entry.attr_value(dw::DW_AT_encoding) {
+        Some(AttributeValue::Encoding(encoding)) => Some(encoding),
+        _ => None,
+    };
+    Node {
+        tag: entry.tag(),
+        name: text(dw::DW_AT_name),
+        linkage_name: text(dw::DW_AT_linkage_name),
+        bytes: entry
+            .attr_value(dw::DW_AT_byte_size)
+            .and_then(|v| v.udata_value()),
+        encoding,
+        declaration: entry.has_attr(dw::DW_AT_declaration),
+        of,
+        children: Vec::new(),
+    }
+}
+
+/// The contents of a debug section with its relocations applied, as if every section lay at address 0.
+fn relocate(object: &Object, section: &Section) -> Result<Vec<u8>> {
+    let mut data = section.data.clone();
+    for relocation in &section.relocations {
+        let symbol = &object.symbols[relocation.symbol];
+        let value = symbol
+            .offset
+            .wrapping_add_signed(relocation.addend)
+            .to_le_bytes();
+        let width = match relocation.kind {
+            R_X86_64_64 => 8,
+            R_X86_64_32 => 4,
+            _ => bail!(
+                "unexpected relocation at {:#x} of {}",
+                relocation.offset,
+                section.name
+            ),
+        };
+        let start = usize::try_from(relocation.offset)?;
+        let place = data
+            .get_mut(start..start + width)
+            .context("relocation outside the section")?;
+        place.copy_from_slice(&value[..width]);
+    }
+    Ok(data)
+}

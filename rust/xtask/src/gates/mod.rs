@@ -1,0 +1,165 @@
+//! `cargo xtask gates`: proves on the object that is linked what Xen demands of its code.
+//!
+//! Each gate stands for a rule that Xen or its linker scripts impose (README.md, "Rules that come from Xen"). It reports
+//! a figure and the offending symbols. [`planted`] shows that each of them can fail.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::ui::Table;
+
+mod alignment;
+mod branches;
+mod code;
+pub(crate) mod dwarf;
+pub(crate) mod elf;
+mod endbr;
+mod frame;
+mod ir;
+mod names;
+mod narrow;
+mod panics;
+mod planted;
+mod red_zone;
+mod relocations;
+mod stack;
+mod subject;
+mod vectors;
+
+use subject::{Finding, Inputs, Subject};
+
+/// Arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The Rust object to examine, with its LLVM IR beside it as a .ll file [default: that of the Xen build].
+    object: Option<PathBuf>,
+    /// Objects of c-shim that go with OBJECT.
+    #[arg(long, requires = "object")]
+    shim: Vec<PathBuf>,
+    /// Instead, compile a fault for each gate and see the gate fail on it.
+    #[arg(long, conflicts_with = "object")]
+    self_check: bool,
+}
+
+/// One proof.
+pub(crate) struct Gate {
+    /// What the table calls it.
+    pub(crate) name: &'static str,
+    check: fn(&Subject) -> Finding,
+}
+
+/// All proofs, in the order of the rules.
+pub(crate) const GATES: [Gate; 14] = [
+    Gate {
+        name: "relocations",
+        check: relocations::check,
+    },
+    Gate {
+        name: "vector registers",
+        check: vectors::check,
+    },
+    Gate {
+        name: "red zone",
+        check: red_zone::check,
+    },
+    Gate {
+        name: "indirect branches",
+        check: branches::indirect,
+    },
+    Gate {
+        name: "returns",
+        check: branches::returns,
+    },
+    Gate {
+        name: "jump tables",
+        check: branches::jump_tables,
+    },
+    Gate {
+        name: "ENDBR64",
+        check: endbr::check,
+    },
+    Gate {
+        name: "narrow parameters",
+        check: narrow::check,
+    },
+    Gate {
+        name: "stack alignment",
+        check: alignment::check,
+    },
+    Gate {
+        name: "names",
+        check: names::check,
+    },
+    Gate {
+        name: "panics",
+        check: panics::check,
+    },
+    Gate {
+        name: "traps",
+        check: panics::traps,
+    },
+    Gate {
+        name: "stack frames",
+        check: stack::frames,
+    },
+    Gate {
+        name: "recursion",
+        check: stack::recursion,
+    },
+];
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<()> {
+    if args.self_check {
+        return planted::run();
+    }
+    let Some(object) = args.object else {
+        bail!("name an object")
+    };
+    let mut inputs = Inputs::read(&object)?;
+    for path in &args.shim {
+        inputs.shim.push(elf::Object::read(path)?);
+    }
+    prove(&inputs)
+}
+
+/// Runs all gates and prints a table of their figures.
+///
+/// # Errors
+/// A gate fails; each fault has been printed.
+fn prove(inputs: &Inputs) -> Result<()> {
+    let subject = inputs.subject();
+    let mut table = Table::new(&["gate", "result", "figure"]);
+    let mut faults = Vec::new();
+    for gate in &GATES {
+        let finding = (gate.check)(&subject);
+        let result = if finding.faults.is_empty() {
+            "pass"
+        } else {
+            "FAIL"
+        };
+        table.row([gate.name, result, &finding.figure]);
+        faults.extend(
+            finding
+                .faults
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", gate.name)),
+        );
+    }
+    println!("{}", inputs.rust.path);
+    table.print();
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} faults in {}", faults.len(), inputs.rust.path)
+    }
+}
+
+/// The root of this repository.
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
