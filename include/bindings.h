@@ -7,6 +7,10 @@
 #ifndef XEN_IRQ_BINDINGS_H
 #define XEN_IRQ_BINDINGS_H
 
+/* Xen hides every symbol by default, and bindgen leaves hidden functions out. The linker is not concerned. */
+#include <xen/compiler.h>
+#pragma GCC visibility push(default)
+
 #include <xen/types.h>
 #include <xen/errno.h>
 #include <xen/event.h>
@@ -48,6 +52,20 @@ enum xen_irq_constants {
     XEN_IRQ_INVALID_PIRQ = INVALID_PIRQ,
     XEN_IRQ_CDF_HVM = XEN_DOMCTL_CDF_hvm,
     XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
+};
+
+/*
+ * Where bit-fields are in their byte, for those that Rust reads on hot paths: C has no constant for it. c-shim/layout.c
+ * makes the build fail where one is not as it stands here.
+ */
+enum xen_irq_bit_fields {
+    XEN_IRQ_IOREQ_STATE = 0x0f,
+    XEN_IRQ_IOREQ_DATA_IS_PTR = 0x10,
+    XEN_IRQ_IOREQ_DIR = 0x20,
+    XEN_IRQ_IOREQ_DF = 0x40,
+    XEN_IRQ_MSI_GUEST_MASKED = 0x08,
+    XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED = 0x02,
+    XEN_IRQ_WARNED_ADJACENT_PBA = 0x04,
 };
 
 #include "shim.h"

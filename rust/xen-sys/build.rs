@@ -18,7 +18,12 @@ fn main() {
         .header(header.to_str().expect("the repository's path is UTF-8"))
         .clang_args(flags.split_whitespace())
         .clang_arg(format!("-I{}", repository.join("c-shim").display()))
-        .clang_args(["-fshort-wchar", "-target", "x86_64-unknown-none-elf", "-Wno-everything"])
+        .clang_args([
+            "-fshort-wchar",
+            "-target",
+            "x86_64-unknown-none-elf",
+            "-Wno-everything",
+        ])
         .rust_edition(bindgen::RustEdition::Edition2024)
         .use_core()
         .layout_tests(true)
@@ -32,11 +37,13 @@ fn main() {
         builder = match kind.as_str() {
             "type" => builder.allowlist_type(pattern),
             "fn" => builder.allowlist_function(pattern),
+            "opaque" => builder.opaque_type(pattern),
             "var" => builder.allowlist_var(pattern),
             other => panic!("allowlist.txt: unknown kind `{other}`"),
         };
     }
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("bindings.rs");
+    let out =
+        PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("bindings.rs");
     builder
         .generate()
         .unwrap_or_else(|error| panic!("bindgen cannot read Xen's headers: {error}"))

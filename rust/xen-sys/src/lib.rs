@@ -11,6 +11,9 @@
     non_upper_case_globals,
     unsafe_code,
     unnecessary_transmutes,
+    unsafe_op_in_unsafe_fn,
+    unused,
+    improper_ctypes,
     clippy::all,
     clippy::undocumented_unsafe_blocks
 )]

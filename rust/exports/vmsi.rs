@@ -1,0 +1,348 @@
+//! What `arch/x86/hvm/vmsi.c` offers to the rest of Xen. Prototypes: `asm/hvm/hvm.h`, `asm/hvm/io.h`, `xen/pci.h`,
+//! `xen/vpci.h`, and c-shim/shim.h for the operations of the MSI-X table.
+
+use core::ffi::{c_int, c_uint};
+use vmsi::{complete, deliver, emulate, register, vpci};
+use xen::bind::PirqDpci;
+use xen::domain::Domain;
+use xen::errno::to_c;
+use xen::ioreq::Ioreq;
+use xen::irq::Pirq;
+use xen::pci::PciDev;
+use xen::rwlock::EventLock;
+use xen::vcpu::Vcpu;
+use xen::vlapic::Destination;
+use xen::vpci::{VpciMsi, VpciMsix, VpciMsixEntry};
+use xen_sys as sys;
+
+/// Makes a view of an argument.
+macro_rules! view {
+    ($view:ident, $raw:expr) => {
+        // SAFETY: C passes a pointer to an object that it keeps alive for the call; none of these is ever null.
+        unsafe { $view::from_raw($raw.cast_mut()).unwrap_unchecked() }
+    };
+}
+
+/// The outcome of an emulation step, as C has it.
+fn emulated(done: bool) -> c_int {
+    if done {
+        sys::X86EMUL_OKAY as c_int
+    } else {
+        sys::X86EMUL_UNHANDLEABLE as c_int
+    }
+}
+
+/// The destination that two narrow arguments name, whose upper bits a caller may leave undefined.
+fn destination(id: u32, logical: u32) -> Destination {
+    Destination {
+        id: id as u8,
+        logical: logical as u8 != 0,
+    }
+}
+
+/// See [`deliver::deliver`].
+///
+/// # Safety
+///
+/// `d` is an HVM domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmsi_deliver(
+    d: *const sys::domain,
+    vector: c_int,
+    dest: u32,
+    dest_mode: u32,
+    delivery_mode: u32,
+    trig_mode: u32,
+) -> c_int {
+    let to = destination(dest, dest_mode);
+    to_c(deliver::deliver(
+        view!(Domain, d),
+        vector as u8,
+        to,
+        delivery_mode as u8,
+        trig_mode as u8,
+    ))
+}
+
+/// See [`deliver::deliver_pirq`].
+///
+/// # Safety
+///
+/// `d` is an HVM domain, and `pirq_dpci` one of its pirqs'.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vmsi_deliver_pirq(
+    d: *const sys::domain,
+    pirq_dpci: *const sys::hvm_pirq_dpci,
+) {
+    deliver::deliver_pirq(view!(Domain, d), view!(PirqDpci, pirq_dpci));
+}
+
+/// See [`deliver::sole_vcpu`]; -1 stands for several vCPUs, or none.
+///
+/// # Safety
+///
+/// `d` is an HVM domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn hvm_girq_dest_2_vcpu_id(
+    d: *const sys::domain,
+    dest: u32,
+    dest_mode: u32,
+) -> c_int {
+    deliver::sole_vcpu(view!(Domain, d), destination(dest, dest_mode)).unwrap_or(-1)
+}
+
+/// See [`register::set_up`].
+///
+/// # Safety
+///
+/// `pcidevs_lock` is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msixtbl_init(d: *const sys::domain) {
+    register::set_up(view!(Domain, d));
+}
+
+/// See [`register::register`].
+///
+/// # Safety
+///
+/// The domain's event lock is held for writing, and `pcidevs_lock` or its `pci_lock`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msixtbl_pt_register(
+    d: *const sys::domain,
+    pirq: *const sys::pirq,
+    gtable: u64,
+) -> c_int {
+    let domain = view!(Domain, d);
+    to_c(register::register(
+        &EventLock::held_by_caller(domain),
+        domain,
+        view!(Pirq, pirq),
+        gtable,
+    ))
+}
+
+/// See [`register::unregister`].
+///
+/// # Safety
+///
+/// The domain's event lock is held for writing, and `pcidevs_lock` or its `pci_lock`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msixtbl_pt_unregister(d: *const sys::domain, pirq: *const sys::pirq) {
+    let domain = view!(Domain, d);
+    register::unregister(
+        &EventLock::held_by_caller(domain),
+        domain,
+        view!(Pirq, pirq),
+    );
+}
+
+/// See [`register::clean_up`].
+///
+/// # Safety
+///
+/// The domain is dying, and its event lock is not held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msixtbl_pt_cleanup(d: *const sys::domain) {
+    register::clean_up(view!(Domain, d));
+}
+
+/// See [`complete::complete`].
+///
+/// # Safety
+///
+/// `v` is the current vCPU, and one of an HVM domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msix_write_completion(v: *const sys::vcpu) {
+    complete::complete(view!(Vcpu, v));
+}
+
+/// See [`emulate::accept`]; called by the shim.
+///
+/// # Safety
+///
+/// The current vCPU is one of an HVM domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
+    emulate::accept(view!(Ioreq, r))
+}
+
+/// See [`emulate::read`]; called by the shim.
+///
+/// # Safety
+///
+/// The current vCPU is one of an HVM domain; `pval` may be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64) -> c_int {
+    let value = emulate::read(address, len);
+    if let Some(value) = value {
+        // SAFETY: The caller says so.
+        unsafe { pval.write(value) };
+    }
+    emulated(value.is_some())
+}
+
+/// See [`emulate::write`]; called by the shim.
+///
+/// # Safety
+///
+/// The current vCPU is one of an HVM domain.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_msixtbl_write(address: u64, len: u32, val: u64) -> c_int {
+    emulated(emulate::write(address, len, val) == emulate::Outcome::Done)
+}
+
+/// See [`vpci::msi_init`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_init(msi: *const sys::vpci_vpci_msi) {
+    vpci::msi_init(view!(VpciMsi, msi));
+}
+
+/// See [`vpci::msi_mask`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_mask(
+    msi: *const sys::vpci_vpci_msi,
+    pdev: *const sys::pci_dev,
+    entry: c_uint,
+    mask: u32,
+) {
+    vpci::msi_mask(
+        view!(VpciMsi, msi),
+        view!(PciDev, pdev),
+        entry,
+        mask as u8 != 0,
+    );
+}
+
+/// See [`vpci::msi_enable`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held, and its domain's `pci_lock` or `pcidevs_lock`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_enable(
+    msi: *const sys::vpci_vpci_msi,
+    pdev: *const sys::pci_dev,
+    vectors: c_uint,
+) -> c_int {
+    to_c(vpci::msi_enable(
+        view!(VpciMsi, msi),
+        view!(PciDev, pdev),
+        vectors,
+    ))
+}
+
+/// See [`vpci::msi_update`].
+///
+/// # Safety
+///
+/// As for [`vpci_msi_arch_enable`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_update(
+    msi: *const sys::vpci_vpci_msi,
+    pdev: *const sys::pci_dev,
+) {
+    vpci::msi_update(view!(VpciMsi, msi), view!(PciDev, pdev));
+}
+
+/// See [`vpci::msi_disable`].
+///
+/// # Safety
+///
+/// As for [`vpci_msi_arch_enable`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_disable(
+    msi: *const sys::vpci_vpci_msi,
+    pdev: *const sys::pci_dev,
+) {
+    vpci::msi_disable(view!(VpciMsi, msi), view!(PciDev, pdev));
+}
+
+/// See [`vpci::msi_print`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msi_arch_print(msi: *const sys::vpci_vpci_msi) {
+    vpci::msi_print(view!(VpciMsi, msi));
+}
+
+/// See [`vpci::msix_init`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msix_arch_init_entry(entry: *const sys::vpci_vpci_msix_vpci_msix_entry) {
+    vpci::msix_init(view!(VpciMsixEntry, entry));
+}
+
+/// See [`vpci::msix_mask`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msix_arch_mask_entry(
+    entry: *const sys::vpci_vpci_msix_vpci_msix_entry,
+    pdev: *const sys::pci_dev,
+    mask: u32,
+) {
+    vpci::msix_mask(
+        view!(VpciMsixEntry, entry),
+        view!(PciDev, pdev),
+        mask as u8 != 0,
+    );
+}
+
+/// See [`vpci::msix_enable`].
+///
+/// # Safety
+///
+/// As for [`vpci_msi_arch_enable`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msix_arch_enable_entry(
+    entry: *const sys::vpci_vpci_msix_vpci_msix_entry,
+    pdev: *const sys::pci_dev,
+    table_base: u64,
+) -> c_int {
+    to_c(vpci::msix_enable(
+        view!(VpciMsixEntry, entry),
+        view!(PciDev, pdev),
+        table_base,
+    ))
+}
+
+/// See [`vpci::msix_disable`].
+///
+/// # Safety
+///
+/// As for [`vpci_msi_arch_enable`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msix_arch_disable_entry(
+    entry: *const sys::vpci_vpci_msix_vpci_msix_entry,
+    pdev: *const sys::pci_dev,
+) -> c_int {
+    to_c(vpci::msix_disable(
+        view!(VpciMsixEntry, entry),
+        view!(PciDev, pdev),
+    ))
+}
+
+/// See [`vpci::msix_print`].
+///
+/// # Safety
+///
+/// The vPCI lock of the function and its domain's `pci_lock`, for reading, are held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vpci_msix_arch_print(msix: *const sys::vpci_vpci_msix) -> c_int {
+    to_c(vpci::msix_print(view!(VpciMsix, msix)))
+}

@@ -1,0 +1,65 @@
+//! Delivery of virtual MSIs to vCPUs (Intel SDM volume 3, sections 12.6.2 and 12.11).
+//!
+//! Context: any in which an interrupt may be injected; no lock is taken here.
+
+use irq_core::msi::{Delivery, GuestFlags, sole};
+use xen::bind::PirqDpci;
+use xen::domain::Domain;
+use xen::errno::Errno;
+use xen::vlapic::{self, Destination};
+use xen::{log, xen_assert};
+
+/// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered one.
+///
+/// # Errors
+///
+/// `SRCH` where lowest-priority arbitration finds nobody, `INVAL` for a delivery mode that devices do not have here. A
+/// fixed interrupt that nobody takes is lost, as on hardware.
+pub fn deliver(
+    domain: Domain,
+    vector: u8,
+    to: Destination,
+    mode: u8,
+    level: u8,
+) -> Result<(), Errno> {
+    match Delivery::new(mode) {
+        Some(Delivery::Fixed) => {
+            domain
+                .vcpus()
+                .map(|vcpu| vcpu.vlapic())
+                .filter(|vlapic| vlapic.enabled() && vlapic.matches(to))
+                .for_each(|vlapic| vlapic.set_irq(vector, level));
+            Ok(())
+        }
+        Some(Delivery::LowestPriority) => {
+            let chosen = vlapic::lowest_priority(domain, to).ok_or(Errno::SRCH)?;
+            chosen.set_irq(vector, level);
+            Ok(())
+        }
+        None => {
+            log::unsupported_delivery_mode(domain, mode);
+            Err(Errno::INVAL)
+        }
+    }
+}
+
+/// Delivers the virtual MSI that a pirq stands for.
+pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
+    xen_assert!(pirq.is_guest_msi());
+    let (vector, flags) = pirq.guest_msi();
+    let to = Destination {
+        id: flags.destination(),
+        logical: flags.contains(GuestFlags::LOGICAL),
+    };
+    let level = u8::from(flags.contains(GuestFlags::LEVEL));
+    // Nobody can be told of an error: the device has sent its message.
+    let _ = deliver(domain, vector as u8, to, flags.delivery_mode(), level);
+}
+
+/// Returns the number of the only vCPU of a destination; `None` where several match, or none.
+pub fn sole_vcpu(domain: Domain, to: Destination) -> Option<i32> {
+    if domain.max_vcpus() == 1 {
+        return Some(0);
+    }
+    sole(domain.vcpus().filter(|vcpu| vcpu.vlapic().matches(to))).map(|vcpu| vcpu.id())
+}

@@ -1,0 +1,71 @@
+//! Which tables a domain has: they come and go with the bindings of their functions' interrupts.
+//!
+//! Context: the domain's event lock is held for writing, and `pcidevs_lock` or the domain's `pci_lock`; IRQs on.
+
+use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
+use xen::domain::Domain;
+use xen::errno::Errno;
+use xen::irq::Pirq;
+use xen::rwlock::EventLock;
+use xen::tables::{self, Binding};
+
+/// Sets up emulation for a domain that gets a function with MSI-X.
+pub fn set_up(domain: Domain) {
+    if domain.is_hvm() && domain.has_vlapic() && !domain.has_msix_emulation() {
+        tables::set_up(domain);
+    }
+}
+
+/// Takes note that a pirq was bound whose function's table the guest sees at `base`.
+///
+/// # Errors
+///
+/// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X; `NOMEM`.
+pub fn register(lock: &EventLock, domain: Domain, pirq: Pirq, base: u64) -> Result<(), Errno> {
+    if !domain.has_msix_emulation() {
+        return Err(Errno::NODEV);
+    }
+    let (binding, entry) = binding(pirq).ok_or(Errno::INVAL)?;
+    tables::bind(lock, domain, binding, base)?;
+
+    // The guest's write that brought the device model here may be the one that unmasks the entry.
+    let control = base.wrapping_add(u64::from(entry) * ENTRY_SIZE + VECTOR_CTRL);
+    for vcpu in domain.vcpus().filter(|vcpu| vcpu.is_blocked_in_xen()) {
+        let snooped = vcpu.snooped();
+        if snooped.source == 0 && snooped.address == control {
+            vcpu.set_unmask_address(control);
+        }
+    }
+    Ok(())
+}
+
+/// Takes note that a pirq is about to be unbound.
+pub fn unregister(lock: &EventLock, domain: Domain, pirq: Pirq) {
+    if domain.has_msix_emulation()
+        && let Some((binding, _)) = binding(pirq)
+    {
+        tables::unbind(lock, domain, binding);
+    }
+}
+
+/// Forgets all tables of a domain that is going away.
+pub fn clean_up(domain: Domain) {
+    if domain.has_msix_emulation() {
+        tables::remove_all(&EventLock::write(domain), domain);
+    }
+}
+
+/// Returns what a pirq is bound to, and the number of the entry as its descriptor has it.
+///
+/// The descriptor's lock is held for the look only: with the event lock held the pirq stays what it is.
+fn binding<'a>(pirq: Pirq<'a>) -> Option<(Binding<'a>, u16)> {
+    let locked = pirq.lock_desc()?;
+    let msi = locked.desc().msi_desc()?;
+    let entry = msi.entry();
+    let binding = Binding {
+        device: msi.device()?,
+        entry: msi.is_msix().then_some(entry),
+        irq: u32::try_from(locked.desc().irq()).ok()?,
+    };
+    Some((binding, entry))
+}

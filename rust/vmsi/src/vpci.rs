@@ -1,0 +1,215 @@
+//! MSI and MSI-X of vPCI: a PVH dom0 programs capabilities that Xen emulates, and Xen maps and binds their interrupts.
+//!
+//! Context: the domain's `pci_lock` or `pcidevs_lock` is held, and the vPCI lock of the function; IRQs on.
+
+use irq_core::msi::{GuestFlags, block_vector};
+use irq_hw::msi::{Address, Data};
+use xen::bind::{self, Interrupts};
+use xen::domain::Domain;
+use xen::errno::Errno;
+use xen::pci::PciDev;
+use xen::vpci::{self, Interrupted, VpciMsi, VpciMsix, VpciMsixEntry};
+use xen::{irq, log, xen_assert};
+
+/// A message as the guest wrote it.
+#[derive(Clone, Copy)]
+struct Message {
+    address: Address,
+    data: Data,
+    /// One mask bit for each interrupt of a block.
+    mask: u32,
+}
+
+/// Masks or unmasks the interrupt of a pirq.
+fn mask_pirq(domain: Domain, pirq: i32, mask: bool) {
+    if let Some(desc) = irq::lock_domain_pirq(domain, pirq) {
+        desc.guest_mask_msi(mask);
+    }
+}
+
+/// Binds a block of `count` pirqs from `first` on to a message; on an error none is left bound.
+fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
+    vpci::assert_device_list_locked(device);
+    let first = first as u32;
+    let Message {
+        address,
+        data,
+        mask,
+    } = message;
+    if !address.is_interrupt() {
+        log::unsupported_address(device, first, address);
+        return Err(Errno::OPNOTSUPP);
+    }
+    for index in 0..count {
+        let pirq = first + index;
+        let vector = block_vector(data.vector(), count, index);
+        let masked = mask.checked_shr(index).unwrap_or(0) & 1 != 0;
+        let flags = GuestFlags::of_message(address, data, masked);
+        if let Err(errno) = bind::create(device.domain(), pirq, vector, flags) {
+            log::bind_failed(device, pirq, errno);
+            for bound in (first..pirq).rev() {
+                // What cannot be unbound stays with its pirq, which the caller unmaps.
+                let _ = bind::destroy(device.domain(), bound);
+            }
+            return Err(errno);
+        }
+    }
+    Ok(())
+}
+
+/// Maps interrupts of a function.
+fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
+    vpci::assert_device_list_locked(device);
+    bind::map(device, interrupts).inspect_err(|&errno| log::map_failed(device, errno))
+}
+
+/// Unbinds a block of `bound` pirqs, and unmaps it.
+fn release(device: PciDev, first: i32, bound: u32) {
+    vpci::assert_device_list_locked(device);
+    for index in 0..bound {
+        let result = bind::destroy(device.domain(), first as u32 + index);
+        xen_assert!(result.is_ok());
+    }
+    bind::unmap(device.domain(), first);
+}
+
+fn msi_message(msi: VpciMsi) -> Message {
+    Message {
+        address: msi.address(),
+        data: msi.data(),
+        mask: msi.mask(),
+    }
+}
+
+/// Says that an MSI capability is not in use.
+pub fn msi_init(msi: VpciMsi) {
+    msi.set_pirq(None);
+}
+
+/// Masks or unmasks message `index` of an MSI.
+pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
+    mask_pirq(
+        device.domain(),
+        msi.raw_pirq().wrapping_add(index as i32),
+        mask,
+    );
+}
+
+/// Maps and binds `count` messages of an MSI that the guest enables. That binding fails is no error: the guest may write
+/// another message.
+///
+/// # Errors
+///
+/// Those of [`bind::map`].
+pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno> {
+    xen_assert!(msi.pirq().is_none());
+    let pirq = map(device, Interrupts::Msi(count))?;
+    msi.set_pirq(Some(pirq));
+    msi.set_bound(bind_block(device, msi_message(msi), count, pirq).is_ok());
+    Ok(())
+}
+
+/// Binds an MSI that is enabled to the message that the guest changed.
+pub fn msi_update(msi: VpciMsi, device: PciDev) {
+    xen_assert!(msi.pirq().is_some());
+    vpci::assert_device_list_locked(device);
+    let (first, count) = (msi.raw_pirq(), msi.vectors());
+    if msi.is_bound() {
+        for index in 0..count {
+            if bind::destroy(device.domain(), first as u32 + index).is_err() {
+                xen_assert!(false);
+                device.domain().crash();
+                return;
+            }
+        }
+    }
+    msi.set_bound(bind_block(device, msi_message(msi), count, first).is_ok());
+}
+
+/// Unbinds and unmaps an MSI that the guest disables.
+pub fn msi_disable(msi: VpciMsi, device: PciDev) {
+    xen_assert!(msi.pirq().is_some());
+    let bound = if msi.is_bound() { msi.vectors() } else { 0 };
+    release(device, msi.raw_pirq(), bound);
+    msi.set_pirq(None);
+}
+
+/// Prints an MSI for debug key `M`.
+pub fn msi_print(msi: VpciMsi) {
+    log::vpci_msi(msi.address(), msi.data(), msi.raw_pirq());
+}
+
+/// Says that an entry is not in use.
+pub fn msix_init(entry: VpciMsixEntry) {
+    entry.set_pirq(None);
+}
+
+/// Masks or unmasks an entry, if it is in use.
+pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
+    if let Some(pirq) = entry.pirq() {
+        mask_pirq(device.domain(), pirq, mask);
+    }
+}
+
+/// Maps and binds an entry of the table at physical address `table`.
+///
+/// # Errors
+///
+/// Those of [`bind::map`] and [`bind::create`]; then the entry is not in use.
+pub fn msix_enable(entry: VpciMsixEntry, device: PciDev, table: u64) -> Result<(), Errno> {
+    xen_assert!(entry.pirq().is_none());
+    let pirq = map(
+        device,
+        Interrupts::Msix {
+            entry: entry.number(device),
+            table,
+        },
+    )?;
+    entry.set_pirq(Some(pirq));
+    let message = Message {
+        address: entry.address(),
+        data: entry.data(),
+        mask: entry.masked().into(),
+    };
+    bind_block(device, message, 1, pirq).inspect_err(|_| {
+        release(device, pirq, 0);
+        entry.set_pirq(None);
+    })
+}
+
+/// Unbinds and unmaps an entry.
+///
+/// # Errors
+///
+/// `NOENT` where it is not in use.
+pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
+    let pirq = entry.pirq().ok_or(Errno::NOENT)?;
+    release(device, pirq, 1);
+    entry.set_pirq(None);
+    Ok(())
+}
+
+/// Prints the entries of a table for debug key `M`, with a pause after every 64 that lets softirqs run.
+///
+/// # Errors
+///
+/// `BUSY` or `AGAIN` where the locks could not be had again after a pause; then they are not held.
+pub fn msix_print(msix: VpciMsix) -> Result<(), Errno> {
+    vpci::assert_locked(msix);
+    for (index, entry) in (0..).map_while(|index| Some((index, msix.entry(index)?))) {
+        log::vpci_msix_entry(
+            index,
+            entry.address(),
+            entry.data(),
+            entry.masked(),
+            entry.raw_pirq(),
+        );
+        if index != 0 && index % 64 == 0 {
+            vpci::breathe(msix).map_err(|interrupted| match interrupted {
+                Interrupted::Busy => Errno::BUSY,
+                Interrupted::Gone => Errno::AGAIN,
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
+
+use crate::nospec;
+use crate::vcpu::Vcpu;
+use crate::view::{field, set_field, view};
+use core::iter::successors;
+use xen_sys as sys;
+
+view! {
+    /// A domain.
+    Domain, sys::domain
+}
+
+impl<'a> Domain<'a> {
+    /// Its ID.
+    #[inline]
+    pub fn id(self) -> u16 {
+        field!(self, domain_id)
+    }
+
+    /// How many vCPUs it may have.
+    #[inline]
+    pub fn max_vcpus(self) -> u32 {
+        field!(self, max_vcpus)
+    }
+
+    /// Its vCPUs, in the order of their numbers.
+    #[inline]
+    pub fn vcpus(self) -> impl Iterator<Item = Vcpu<'a>> {
+        let array = field!(self, vcpu);
+        // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
+        let first = if array.is_null() {
+            None
+        } else {
+            unsafe { Vcpu::from_raw(*array) }
+        };
+        successors(first, |vcpu| vcpu.next())
+    }
+
+    /// Returns whether it is an HVM (or PVH) domain, which its creator decided for good.
+    #[inline]
+    pub fn is_hvm(self) -> bool {
+        nospec::evaluate(field!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
+    }
+
+    /// Returns whether its vCPUs have local APICs.
+    #[inline]
+    pub fn has_vlapic(self) -> bool {
+        field!(self, arch.emulation_flags) & sys::XEN_IRQ_EMU_LAPIC as u32 != 0
+    }
+
+    /// Ends the domain: something that it cannot have done by itself went wrong.
+    #[cold]
+    pub fn crash(self) {
+        // SAFETY: The domain is alive.
+        unsafe { sys::shim_domain_crash(self.as_ptr()) };
+    }
+
+    /// Returns whether emulation of MSI-X tables was set up.
+    #[inline]
+    pub fn has_msix_emulation(self) -> bool {
+        !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
+    }
+
+    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the domain, so that its type
+    /// is ours to say; see [`crate::tables`].
+    #[inline]
+    pub(crate) fn msix_tables(self) -> *mut *mut sys::list_head {
+        // SAFETY: The field is a part of the domain.
+        unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list.prev }
+    }
+
+    /// Sets up emulation of MSI-X tables: accesses are offered to it from now on.
+    ///
+    /// Context: the domain is an HVM domain; called once, with `pcidevs_lock` held.
+    pub fn set_up_msix_emulation(self) {
+        // An empty list is one that points to itself. Nobody follows it: the tables hang off its other end.
+        // SAFETY: The field is a part of the domain.
+        let list = unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list };
+        set_field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next)(list);
+        // SAFETY: The domain is alive; a handler that is returned is the domain's own and not in use yet.
+        unsafe {
+            let handler = sys::hvm_next_io_handler(self.as_ptr());
+            if !handler.is_null() {
+                (*handler).type_ = sys::IOREQ_TYPE_COPY as u8;
+                (*handler).ops = &raw const sys::shim_msixtbl_ops;
+            }
+        }
+    }
+}

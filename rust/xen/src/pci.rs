@@ -1,0 +1,182 @@
+//! PCI devices and their MSI (`xen/pci.h`, `asm/msi.h`).
+
+use crate::domain::Domain;
+use crate::irq::IrqDesc;
+use crate::view::{field, set_field, view};
+use core::iter::successors;
+use xen_sys as sys;
+
+view! {
+    /// A PCI function.
+    PciDev, sys::pci_dev
+}
+
+view! {
+    /// What Xen keeps of a function's MSI-X capability.
+    Msix, sys::arch_msix
+}
+
+view! {
+    /// One MSI, or one entry of an MSI-X table, that is set up.
+    MsiDesc, sys::msi_desc
+}
+
+impl<'a> PciDev<'a> {
+    /// The domain that owns it.
+    #[inline]
+    pub fn domain(self) -> Domain<'a> {
+        // SAFETY: A function whose interrupts are emulated is assigned; only quarantine takes it from its owner, and the
+        // owner's emulation is gone by then.
+        unsafe { Domain::from_raw(field!(self, domain)).unwrap_unchecked() }
+    }
+
+    /// Its MSI-X capability, if it has one.
+    #[inline]
+    pub fn msix(self) -> Option<Msix<'a>> {
+        // SAFETY: The structure lives as long as the function.
+        unsafe { Msix::from_raw(field!(self, msix)) }
+    }
+
+    /// Where it is, for the format `%pp`.
+    #[inline]
+    pub(crate) fn sbdf(self) -> *const sys::pci_sbdf_t {
+        // SAFETY: The field is a part of the function's structure.
+        unsafe { &raw const (*self.as_ptr()).__bindgen_anon_1.sbdf }
+    }
+
+    /// Returns the function's address as a value.
+    pub(crate) fn sbdf_value(self) -> sys::pci_sbdf_t {
+        // SAFETY: The address of a function never changes.
+        unsafe { *self.sbdf() }
+    }
+
+    /// The MSI and MSI-X entries that are set up.
+    ///
+    /// Xen changes the list under `pcidevs_lock` alone. Like upstream, readers that do not hold it rely on the device
+    /// model not to unmap an interrupt in the middle of the guest's access.
+    pub fn msi_descs(self) -> impl Iterator<Item = MsiDesc<'a>> {
+        // SAFETY: The head is a part of the function's structure.
+        let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
+        let next = move |node: *mut sys::list_head| {
+            // SAFETY: The list is circular, and its nodes are alive.
+            let next = unsafe { (&raw const (*node).next).read_volatile() };
+            (next != head && !next.is_null()).then_some(next)
+        };
+        successors(next(head), move |&node| next(node)).filter_map(|node| {
+            // SAFETY: Every node of this list is the member of an MSI descriptor.
+            unsafe {
+                MsiDesc::from_raw(
+                    node.wrapping_byte_sub(core::mem::offset_of!(sys::msi_desc, list))
+                        .cast(),
+                )
+            }
+        })
+    }
+}
+
+/// One of the two pages that a table may share with other registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedPage {
+    /// The page where the table begins.
+    First,
+    /// The page where it ends.
+    Last,
+}
+
+/// Something that is worth a line in the log once for each owner of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// Registers beside the table were accessed, and their page is not mapped.
+    AdjacentNotInitialized,
+    /// Registers beside the table were written, and the pending bits are among them.
+    AdjacentPba,
+}
+
+impl Msix<'_> {
+    /// How many entries the table has, 1 to 2048.
+    #[inline]
+    pub fn entries(self) -> u32 {
+        field!(self, nr_entries)
+    }
+
+    /// How many entries are set up, and one more while dom0 keeps the function prepared.
+    #[inline]
+    pub fn used(self) -> u32 {
+        field!(self, used_entries)
+    }
+
+    /// The mapping of one of the pages that the table shares with other registers; `None` where there is none.
+    #[inline]
+    pub fn shared_page(self, page: SharedPage) -> Option<u32> {
+        let index = match page {
+            SharedPage::First => field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize]),
+            SharedPage::Last => field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize]),
+        };
+        (index != 0).then_some(index)
+    }
+
+    /// Returns whether the pending bits lie in that page, too.
+    #[inline]
+    pub fn pending_bits_in(self, page: SharedPage) -> bool {
+        match page {
+            SharedPage::First => field!(self, table.first) == field!(self, pba.last),
+            SharedPage::Last => field!(self, table.last) == field!(self, pba.first),
+        }
+    }
+
+    /// Returns whether a warning is due: it was not given yet for the owner, which is noted.
+    pub fn should_warn(self, owner: Domain, warning: Warning) -> bool {
+        let bit = match warning {
+            Warning::AdjacentNotInitialized => sys::XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED,
+            Warning::AdjacentPba => sys::XEN_IRQ_WARNED_ADJACENT_PBA,
+        } as u8;
+        if field!(self, warned_domid) != owner.id() {
+            set_field!(self, warned_domid)(owner.id());
+            set_field!(self, warned_kind.all)(0);
+        }
+        let given = field!(self, warned_kind.all);
+        set_field!(self, warned_kind.all)(given | bit);
+        given & bit == 0
+    }
+}
+
+impl<'a> MsiDesc<'a> {
+    /// The function that sends it.
+    #[inline]
+    pub fn device(self) -> Option<PciDev<'a>> {
+        // SAFETY: The function outlives its interrupts; the HPET's have none.
+        unsafe { PciDev::from_raw(field!(self, dev)) }
+    }
+
+    /// Returns whether it is an entry of an MSI-X table.
+    #[inline]
+    pub fn is_msix(self) -> bool {
+        u32::from(field!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSIX
+    }
+
+    /// The number of its entry in the table.
+    #[inline]
+    pub fn entry(self) -> u16 {
+        field!(self, msi_attrib.entry_nr)
+    }
+
+    /// Returns whether the guest has it masked.
+    #[inline]
+    pub fn guest_masked(self) -> bool {
+        // SAFETY: The descriptor's memory is mapped; the byte of bit-fields is the one that layout.c checks.
+        let bits = unsafe {
+            (&raw const (*self.as_ptr()).msi_attrib._bitfield_1)
+                .cast::<u8>()
+                .read_volatile()
+        };
+        bits & sys::XEN_IRQ_MSI_GUEST_MASKED as u8 != 0
+    }
+
+    /// The descriptor of its IRQ; `None` before it has one.
+    #[inline]
+    pub fn irq_desc(self) -> Option<IrqDesc<'a>> {
+        let irq = u32::try_from(field!(self, irq)).ok()?;
+        // SAFETY: The IRQ of an MSI is the number of a descriptor.
+        Some(unsafe { IrqDesc::of(irq) })
+    }
+}

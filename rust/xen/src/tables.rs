@@ -1,0 +1,374 @@
+//! The MSI-X tables of a domain, found by the guest-physical page of an access or by the function that has the table.
+//!
+//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock, and its cost does not
+//! grow with the number of tables: it is a hash table with chains of links, which are a part of the tables. Writers hold
+//! the domain's event lock; readers are in an RCU section. Where several tables share a page, the one that came last is
+//! found, as upstream does.
+//!
+//! The root is in the domain's own structure, in the half of `arch.hvm.msixtbl_list` that C leaves to us.
+
+use crate::domain::Domain;
+use crate::errno::Errno;
+use crate::irq::IrqDesc;
+use crate::memory;
+use crate::nospec;
+use crate::pci::{MsiDesc, PciDev};
+use crate::rcu::ReadGuard;
+use crate::rwlock::EventLock;
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::iter::successors;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use irq_core::msix::access::entry_number;
+use irq_core::msix::shadow::Entry;
+use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
+use static_assertions::const_assert_eq;
+use xen_sys as sys;
+
+const PAGE_SHIFT: u32 = 12;
+
+/// Links of a table: one for each page that it touches, and one for its function.
+const LINKS: usize = (MAX_ENTRIES * ENTRY_SIZE as usize >> PAGE_SHIFT) + 2;
+
+const BUCKETS_LOG2: u32 = 9;
+
+/// A place in a chain.
+struct Link {
+    next: AtomicPtr<Link>,
+    /// Page frame number, or address of a function's structure; the two do not meet.
+    key: u64,
+    table: *const Table,
+}
+
+/// A passed-through function's MSI-X table; the shadow of its entries lies behind it in memory.
+#[repr(C)]
+pub struct Table {
+    /// First, because C frees the table by the address of this.
+    rcu: UnsafeCell<sys::rcu_head>,
+
+    // Configuration.
+    base: u64,
+    end: u64,
+    device: PciDev<'static>,
+    entries: usize,
+
+    // Volatile state, written under the event lock.
+    /// How many pirqs of the function are bound.
+    bindings: AtomicU32,
+    /// What the function counts as used entries when all of those are in the shadow.
+    accounted: AtomicU32,
+    links: [Link; LINKS],
+}
+
+// The shadow begins where the table ends.
+const_assert_eq!(size_of::<Table>() % align_of::<Entry>(), 0);
+
+impl Table {
+    /// Guest-physical address of the first byte.
+    #[inline]
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Guest-physical address behind the last byte.
+    #[inline]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The function that has the table.
+    #[inline]
+    pub fn device(&self) -> PciDev<'_> {
+        self.device
+    }
+
+    /// Returns whether a byte of guest-physical memory is part of the table.
+    #[inline]
+    pub fn contains(&self, address: u64) -> bool {
+        address >= self.base && address < self.end
+    }
+
+    /// The shadow of all entries.
+    #[inline]
+    fn shadow(&self) -> &[Entry] {
+        // SAFETY: `new` allocated and initialised that many entries behind the table.
+        unsafe { core::slice::from_raw_parts(ptr::from_ref(self).add(1).cast(), self.entries) }
+    }
+
+    /// The shadow of the entry that holds a byte of guest-physical memory; `None` outside the table.
+    #[inline]
+    pub fn entry(&self, address: u64) -> Option<&Entry> {
+        nospec::get(self.shadow(), entry_number(address.wrapping_sub(self.base)))
+    }
+
+    /// The shadow of the entries that lie wholly or partly in `start..end`, and the address of each.
+    pub fn entries_in(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Entry)> {
+        let first = entry_number(start.max(self.base) - self.base);
+        let behind = end
+            .min(self.end)
+            .saturating_sub(self.base)
+            .div_ceil(ENTRY_SIZE) as usize;
+        self.shadow()
+            .iter()
+            .enumerate()
+            .take(behind)
+            .skip(first)
+            .map(|(number, entry)| (self.base + number as u64 * ENTRY_SIZE, entry))
+    }
+
+    /// The MSI that is set up for the entry that holds a byte of guest-physical memory.
+    ///
+    /// The shadow names the IRQ of every entry that is bound. Only while the function has an entry that is set up and not
+    /// bound, as between the device model's two hypercalls, is its list searched.
+    #[inline]
+    pub fn descriptor(&self, address: u64) -> Option<MsiDesc<'_>> {
+        let entry = self.entry(address)?;
+        let number = entry_number(address - self.base) as u16;
+        let is_it = |desc: &MsiDesc| {
+            desc.entry() == number && desc.is_msix() && desc.device() == Some(self.device)
+        };
+        let bound = entry.irq().and_then(|irq| {
+            // SAFETY: The number came from a descriptor, when the entry was bound.
+            unsafe { IrqDesc::of(irq) }.msi_desc()
+        });
+        match bound {
+            Some(desc) if is_it(&desc) => Some(desc),
+            _ if self.device.msix()?.used() == self.accounted.load(Ordering::Relaxed) => None,
+            _ => self.device.msi_descs().find(is_it),
+        }
+    }
+
+    /// Allocates a table that nothing is known of yet.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Errors
+    ///
+    /// `INVAL` for a function that has no MSI-X, `NOMEM`.
+    fn new(device: PciDev, base: u64) -> Result<NonNull<Self>, Errno> {
+        let entries = device.msix().map_or(0, |msix| msix.entries()) as usize;
+        if !(1..=MAX_ENTRIES).contains(&entries) {
+            return Err(Errno::INVAL);
+        }
+        let shadow = Layout::array::<Entry>(entries).map_err(|_| Errno::NOMEM)?;
+        let (layout, _) = Layout::new::<Self>()
+            .extend(shadow)
+            .map_err(|_| Errno::NOMEM)?;
+        let table = memory::zalloc(layout).ok_or(Errno::NOMEM)?.cast::<Self>();
+        // The memory is zeroed, and that is the value of a link that is in no chain and of an entry of which nothing is
+        // known.
+        // SAFETY: The memory is ours and large enough; single fields are written, because the rest is right as it is.
+        unsafe {
+            let this = table.as_ptr();
+            (*this).base = base;
+            (*this).end = base.saturating_add(entries as u64 * ENTRY_SIZE);
+            // The function outlives its table: the table goes with the function's last binding.
+            (&raw mut (*this).device).write(PciDev::from_raw(device.as_ptr()).unwrap_unchecked());
+            (*this).entries = entries;
+        }
+        Ok(table)
+    }
+
+    /// The keys under which the table is found.
+    fn keys(&self) -> impl Iterator<Item = u64> + use<> {
+        let pages = self.base >> PAGE_SHIFT..=self.end.wrapping_sub(1) >> PAGE_SHIFT;
+        core::iter::once(device_key(self.device)).chain(pages)
+    }
+}
+
+fn device_key(device: PciDev) -> u64 {
+    device.as_ptr() as u64
+}
+
+/// The tables of a domain.
+#[repr(C)]
+struct Tables {
+    /// First, because C frees this by the address of it.
+    rcu: UnsafeCell<sys::rcu_head>,
+    buckets: [AtomicPtr<Link>; 1 << BUCKETS_LOG2],
+}
+
+impl Tables {
+    #[inline]
+    fn bucket(&self, key: u64) -> &AtomicPtr<Link> {
+        // The upper bits of a product with 2^64 divided by the golden ratio spread neighbours well.
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS_LOG2);
+        // SAFETY: The shift leaves as many bits as the number of buckets has.
+        unsafe { self.buckets.get_unchecked(hash as usize) }
+    }
+
+    #[inline]
+    fn find(&self, key: u64) -> Option<&Table> {
+        let mut link = self.bucket(key).load(Ordering::Acquire);
+        loop {
+            // SAFETY: Links are parts of tables, which stay while the caller's RCU section or lock lasts.
+            let this = unsafe { link.as_ref() }?;
+            if this.key == key {
+                // SAFETY: As above.
+                return Some(unsafe { &*this.table });
+            }
+            link = this.next.load(Ordering::Acquire);
+        }
+    }
+}
+
+/// Returns the root of a domain's tables, if it has any.
+#[inline]
+fn root<'a>(domain: Domain<'a>) -> Option<&'a Tables> {
+    // SAFETY: The field is null or what `set_up` stored, which stays while the caller's RCU section or lock lasts.
+    unsafe {
+        AtomicPtr::from_ptr(domain.msix_tables())
+            .load(Ordering::Acquire)
+            .cast::<Tables>()
+            .as_ref()
+    }
+}
+
+/// Returns the root of a domain's tables, made at need.
+fn make_root<'a>(domain: Domain<'a>) -> Result<&'a Tables, Errno> {
+    if let Some(tables) = root(domain) {
+        return Ok(tables);
+    }
+    let tables = memory::zalloc(Layout::new::<Tables>())
+        .ok_or(Errno::NOMEM)?
+        .cast::<Tables>();
+    // SAFETY: The memory is zeroed, and so is an empty chain. It is published in one step.
+    unsafe {
+        AtomicPtr::from_ptr(domain.msix_tables()).store(tables.as_ptr().cast(), Ordering::Release);
+        Ok(tables.as_ref())
+    }
+}
+
+/// Sets up emulation of MSI-X tables for a domain that has it not yet.
+///
+/// Should memory be short, the first binding tries again, and can say so.
+///
+/// Context: the domain is an HVM domain; `pcidevs_lock` is held, IRQs on.
+pub fn set_up(domain: Domain) {
+    domain.set_up_msix_emulation();
+    // The result is ignored for the reason above.
+    let _ = make_root(domain);
+}
+
+/// Returns the table that shares a page with a guest-physical address.
+#[inline]
+pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
+    root(domain)?.find(address >> PAGE_SHIFT)
+}
+
+/// An interrupt of a function's MSI-X table, as a descriptor says under its lock.
+#[derive(Clone, Copy)]
+pub struct Binding<'a> {
+    /// The function.
+    pub device: PciDev<'a>,
+    /// The entry of its table; `None` where the interrupt is none of MSI-X.
+    pub entry: Option<u16>,
+    /// The IRQ.
+    pub irq: u32,
+}
+
+impl Binding<'_> {
+    /// Its entry in the shadow.
+    fn shadow<'t>(&self, table: &'t Table) -> Option<&'t Entry> {
+        table.shadow().get(usize::from(self.entry?))
+    }
+}
+
+/// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier binding said otherwise.
+///
+/// # Errors
+///
+/// `INVAL` for a function without MSI-X, `NOMEM`.
+pub fn bind(_: &EventLock, domain: Domain, binding: Binding, base: u64) -> Result<(), Errno> {
+    let tables = make_root(domain)?;
+    let table = match tables.find(device_key(binding.device)) {
+        Some(table) => table,
+        None => insert(tables, binding.device, base)?,
+    };
+    table.bindings.fetch_add(1, Ordering::Relaxed);
+    if let Some(entry) = binding.shadow(table) {
+        if entry.irq().is_none() {
+            table.accounted.fetch_add(1, Ordering::Relaxed);
+        }
+        entry.set_irq(Some(binding.irq));
+    }
+    Ok(())
+}
+
+/// Takes note that an interrupt is no longer bound; its function's table goes with the last.
+pub fn unbind(_: &EventLock, domain: Domain, binding: Binding) {
+    let Some(tables) = root(domain) else { return };
+    let Some(table) = tables.find(device_key(binding.device)) else {
+        return;
+    };
+    if let Some(entry) = binding.shadow(table)
+        && entry.irq() == Some(binding.irq)
+    {
+        entry.set_irq(None);
+        table.accounted.fetch_sub(1, Ordering::Relaxed);
+    }
+    if table.bindings.fetch_sub(1, Ordering::Relaxed) == 1 {
+        remove(tables, table);
+    }
+}
+
+/// Removes all tables of a domain.
+pub fn remove_all(_: &EventLock, domain: Domain) {
+    let Some(tables) = root(domain) else { return };
+    for bucket in &tables.buckets {
+        // SAFETY: The event lock keeps the links of the chain.
+        while let Some(link) = unsafe { bucket.load(Ordering::Relaxed).as_ref() } {
+            // SAFETY: As above; the first link goes with its table, so that the loop ends.
+            remove(tables, unsafe { &*link.table });
+        }
+    }
+    // SAFETY: The field is ours. Readers that still have the root keep it until their section ends; then C frees it.
+    unsafe {
+        AtomicPtr::from_ptr(domain.msix_tables()).store(ptr::null_mut(), Ordering::Release);
+        sys::shim_call_rcu_xfree(tables.rcu.get());
+    }
+}
+
+/// Makes a function's table and publishes it.
+fn insert<'t>(tables: &'t Tables, device: PciDev, base: u64) -> Result<&'t Table, Errno> {
+    let table = Table::new(device, base)?;
+    // SAFETY: The table is ours until its first link is published.
+    let this = unsafe { table.as_ref() };
+    let unbound = device.msi_descs().filter(|desc| desc.is_msix()).count() as u32;
+    let used = device.msix().map_or(0, |msix| msix.used());
+    this.accounted
+        .store(used.wrapping_sub(unbound), Ordering::Relaxed);
+    for (index, key) in this.keys().take(LINKS).enumerate() {
+        let bucket = tables.bucket(key);
+        // SAFETY: The link is not in a chain yet, so that nobody else looks at it.
+        unsafe {
+            let link = (&raw mut (*table.as_ptr()).links).cast::<Link>().add(index);
+            link.write(Link {
+                next: AtomicPtr::new(bucket.load(Ordering::Relaxed)),
+                key,
+                table: table.as_ptr(),
+            });
+            bucket.store(link, Ordering::Release);
+        }
+    }
+    Ok(this)
+}
+
+/// Takes a table out of all chains, and has it freed when no reader can have it any more.
+fn remove(tables: &Tables, table: &Table) {
+    for link in table.links.iter().filter(|link| !link.table.is_null()) {
+        let chain = successors(Some(tables.bucket(link.key)), |slot| {
+            // SAFETY: The event lock keeps the links of the chain.
+            unsafe { slot.load(Ordering::Relaxed).as_ref() }.map(|link| &link.next)
+        });
+        for slot in chain {
+            if ptr::eq(slot.load(Ordering::Relaxed), link) {
+                slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);
+                break;
+            }
+        }
+    }
+    // SAFETY: The table is unreachable for new readers.
+    unsafe { sys::shim_call_rcu_xfree(table.rcu.get()) };
+}
