@@ -1,0 +1,262 @@
+//! `cargo xtask xen`: builds Xen, with the Rust files in it or as upstream has it.
+
+#![allow(dead_code, reason = "some of its callers are still being written")]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::patch::{State, is_program, repository};
+use crate::{cache, setup, ui};
+
+mod make;
+mod source;
+
+/// Arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A Xen tree to build instead of Debian's source; it is copied, never changed.
+    #[arg(long, value_name = "DIR")]
+    xen_tree: Option<PathBuf>,
+    /// Build Xen as upstream has it, without Rust.
+    #[arg(long)]
+    stock: bool,
+    /// Build with CONFIG_DEBUG, that is with assertions.
+    #[arg(long)]
+    debug: bool,
+}
+
+/// What is in the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Upstream's source.
+    Stock,
+    /// The patched source with the menu and all its switches on.
+    #[default]
+    Rust,
+    /// The patched source with the menu off.
+    MenuOff,
+}
+
+/// The compiler of the C part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    /// gcc, as Xen prefers.
+    #[default]
+    Gcc,
+    /// clang.
+    Clang,
+}
+
+/// What to build.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    /// A tree of the user's, or Debian's source.
+    pub(crate) tree: Option<PathBuf>,
+    /// What is in the image.
+    pub(crate) flavour: Flavour,
+    /// With CONFIG_DEBUG.
+    pub(crate) debug: bool,
+    /// The compiler of the C part.
+    pub(crate) compiler: Compiler,
+}
+
+/// A finished build.
+#[derive(Clone, Debug)]
+pub(crate) struct Build {
+    /// The root of the source that was built.
+    pub(crate) tree: PathBuf,
+    /// The object tree, with all of make's results.
+    pub(crate) objects: PathBuf,
+    /// The ELF32 image for multiboot.
+    pub(crate) image: PathBuf,
+    /// The image compressed.
+    pub(crate) xen_gz: PathBuf,
+    /// The ELF64 image with all symbols.
+    pub(crate) xen_syms: PathBuf,
+    /// The EFI image; a linker without PE support makes none.
+    pub(crate) xen_efi: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: Args) -> Result<()> {
+    let flavour = if args.stock {
+        Flavour::Stock
+    } else {
+        Flavour::Rust
+    };
+    let built = build(&Options {
+        tree: args.xen_tree,
+        flavour,
+        debug: args.debug,
+        ..Options::default()
+    })?;
+    let mut table = ui::Table::new(&["image", "path"]);
+    table.row(["multiboot", &built.image.display().to_string()]);
+    table.row(["compressed", &built.xen_gz.display().to_string()]);
+    table.row(["with symbols", &built.xen_syms.display().to_string()]);
+    match &built.xen_efi {
+        Some(path) => table.row(["EFI", &path.display().to_string()]),
+        None => table.row(["EFI", "none: the linker cannot make one"]),
+    }
+    table.print();
+    Ok(())
+}
+
+/// Builds what changed since the last time.
+///
+/// # Errors
+///
+/// When the tree is not of a supported release, a tool or the pinned rustc is missing, or make fails.
+pub(crate) fn build(options: &Options) -> Result<Build> {
+    setup::ensure()?;
+    for tool in ["make", "gcc", "flex", "bison", "python3"] {
+        ensure!(
+            is_program(tool),
+            "{tool} is not installed; run `cargo xtask setup`"
+        );
+    }
+    if options.flavour == Flavour::Rust {
+        setup::rust_src()?;
+    }
+    let tree = match &options.tree {
+        Some(tree) => tree
+            .canonicalize()
+            .with_context(|| format!("there is no directory {}", tree.display()))?,
+        None => source::from_debian()?,
+    };
+    let place = options.place(&tree);
+    std::fs::create_dir_all(&place)
+        .with_context(|| format!("cannot create {}", place.display()))?;
+    let _lock = cache::Lock::take(&place.join(".lock"))?;
+
+    let state = options.flavour.state();
+    let copy = place.join(if state == State::Stock {
+        "source-stock"
+    } else {
+        "source-rust"
+    });
+    source::prepare(&tree, state, &copy)?;
+    let make = make::Make {
+        source: copy,
+        objects: place.join(options.name()),
+        variables: options.compiler.variables(),
+    };
+    configure(&make, options)?;
+    make.run("build", &format!("building Xen ({})", options.name()))?;
+    Build::of(&make)
+}
+
+impl Options {
+    /// The directory for copies and builds of a tree. Debian's source has the plain one.
+    fn place(&self, tree: &Path) -> PathBuf {
+        let all = repository().join("target/xen");
+        if self.tree.is_none() {
+            return all;
+        }
+        let name = tree.file_name().unwrap_or_default().to_string_lossy();
+        all.join(format!(
+            "{name}-{}",
+            cache::short_hash(tree.as_os_str().as_encoded_bytes())
+        ))
+    }
+
+    /// The name of the object tree.
+    fn name(&self) -> String {
+        let flavour = match self.flavour {
+            Flavour::Stock => "stock",
+            Flavour::Rust => "rust",
+            Flavour::MenuOff => "menu-off",
+        };
+        let compiler = if self.compiler == Compiler::Clang {
+            "-clang"
+        } else {
+            ""
+        };
+        let debug = if self.debug { "-debug" } else { "" };
+        format!("{flavour}{compiler}{debug}")
+    }
+
+    /// What differs from Xen's default configuration.
+    fn fragment(&self, source: &Path) -> Result<String> {
+        let mut text = String::new();
+        if self.flavour == Flavour::Rust {
+            let path = source.join("xen/arch/x86/configs/rust_defconfig");
+            text += &std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+        }
+        text += if self.debug {
+            "CONFIG_DEBUG=y\n"
+        } else {
+            "# CONFIG_DEBUG is not set\n"
+        };
+        Ok(text)
+    }
+}
+
+impl Flavour {
+    fn state(self) -> State {
+        match self {
+            Self::Stock => State::Stock,
+            Self::Rust | Self::MenuOff => State::Patched,
+        }
+    }
+}
+
+impl Compiler {
+    fn variables(self) -> Vec<String> {
+        match self {
+            Self::Gcc => Vec::new(),
+            Self::Clang => vec!["clang=y".to_owned()],
+        }
+    }
+}
+
+impl Build {
+    fn of(make: &make::Make) -> Result<Self> {
+        let path = |name: &str| make.objects.join(name);
+        let efi = path("xen.efi");
+        let built = Self {
+            tree: make.source.clone(),
+            objects: make.objects.clone(),
+            image: path("xen"),
+            xen_gz: path("xen.gz"),
+            xen_syms: path("xen-syms"),
+            xen_efi: efi.exists().then_some(efi),
+        };
+        for image in [&built.image, &built.xen_gz, &built.xen_syms] {
+            ensure!(
+                image.exists(),
+                "make succeeded without making {}",
+                image.display()
+            );
+        }
+        Ok(built)
+    }
+}
+
+/// Configures the object tree, once for every fragment.
+fn configure(make: &make::Make, options: &Options) -> Result<()> {
+    let wanted = options.fragment(&make.source)?;
+    let path = make.objects.join("xtask.config");
+    if std::fs::read_to_string(&path).is_ok_and(|text| text == wanted)
+        && make.objects.join(".config").exists()
+    {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&make.objects)?;
+    let partial = make.objects.join("xtask.config.new");
+    std::fs::write(&partial, wanted)?;
+    let configuring = make::Make {
+        source: make.source.clone(),
+        objects: make.objects.clone(),
+        variables: [
+            make.variables.clone(),
+            vec![format!("KCONFIG_ALLCONFIG={}", partial.display())],
+        ]
+        .concat(),
+    };
+    configuring.run("alldefconfig", "configuring Xen")?;
+    // Only what was really configured counts the next time.
+    std::fs::rename(&partial, &path).context("cannot keep the configuration")
+}
