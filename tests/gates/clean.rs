@@ -77,3 +77,15 @@ pub extern "C" fn clean_bug(value: u64) -> u64 {
     }
     value.wrapping_mul(3)
 }
+
+/// Has a twin, so that LLVM makes one name an alias of the other.
+#[unsafe(no_mangle)]
+pub extern "C" fn clean_first_twin(value: u64) -> u64 {
+    outside(value) ^ outside(7)
+}
+
+/// The twin.
+#[unsafe(no_mangle)]
+pub extern "C" fn clean_second_twin(value: u64) -> u64 {
+    outside(value) ^ outside(7)
+}

@@ -29,7 +29,7 @@ pub(super) fn check(subject: &Subject) -> Finding {
         .iter()
         .filter(|s| s.kind == SymbolKind::Text && !s.undefined)
     {
-        if !ir.functions.contains_key(&symbol.name) {
+        if ir.function(&symbol.name).is_none() {
             faults.push(format!(
                 "{} is not in the IR beside the object",
                 symbol.name

@@ -9,7 +9,7 @@ use gimli::{
 };
 use object::elf::{R_X86_64_32, R_X86_64_64};
 
-use super::elf::{Object, Section};
+use super::elf::{Object, Section, Symbol};
 
 /// Parameters and result of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,20 @@ impl std::fmt::Display for Shape {
             Self::Aggregate { bytes } => write!(f, "{bytes}-byte structure"),
         }
     }
+}
+
+/// The prototype of a function that the object defines.
+///
+/// LLVM turns a function into another name of an equal one; then only one of the two names has debug information.
+pub(crate) fn of_symbol<'a>(
+    prototypes: &'a BTreeMap<String, Prototype>,
+    object: &Object,
+    symbol: &Symbol,
+) -> Option<&'a Prototype> {
+    let same = object.aliases(symbol).map(|alias| &alias.name);
+    std::iter::once(&symbol.name)
+        .chain(same)
+        .find_map(|name| prototypes.get(name))
 }
 
 /// The prototype of each function that the object's debug information defines, by symbol name.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use object::elf::{RelocationType, SHF_ALLOC, SHF_EXECINSTR};
+use object::elf::{RelocationType, SHF_ALLOC, SHF_EXECINSTR, SectionFlags};
 use object::read::elf::ElfFile64;
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, RelocationFlags, RelocationTarget,
-    SectionFlags, SymbolKind,
+    SymbolKind,
 };
 
 /// A relocatable object or an executable.
@@ -74,6 +74,18 @@ impl Object {
     /// # Errors
     /// The file cannot be read or is no such object.
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        Self::read_part(path, |_| true)
+    }
+
+    /// Like [`Object::read`], with the contents of what is in the image only: no debug information.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn read_image(path: &Path) -> Result<Self> {
+        Self::read_part(path, |flags| flags.contains(SHF_ALLOC))
+    }
+
+    fn read_part(path: &Path, wanted: fn(SectionFlags) -> bool) -> Result<Self> {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: ElfFile64 = ElfFile64::parse(&*bytes)
@@ -84,7 +96,7 @@ impl Object {
             if sections.len() <= index {
                 sections.resize_with(index + 1, Section::default);
             }
-            sections[index] = read_section(&section)
+            sections[index] = read_section(&section, wanted)
                 .with_context(|| format!("{}: section {index}", path.display()))?;
         }
         Ok(Self {
@@ -97,6 +109,14 @@ impl Object {
     /// All symbols that are defined here and seen by other objects.
     pub(crate) fn exported(&self) -> impl Iterator<Item = &Symbol> {
         self.symbols.iter().filter(|s| s.global && !s.undefined)
+    }
+
+    /// All symbols at the same place, the symbol itself among them.
+    pub(crate) fn aliases<'a>(&'a self, symbol: &'a Symbol) -> impl Iterator<Item = &'a Symbol> {
+        let place = |s: &Symbol| (s.section, s.offset);
+        self.symbols.iter().filter(move |s| {
+            s.kind == SymbolKind::Text && !s.undefined && place(s) == place(symbol)
+        })
     }
 
     /// The section and offset that a relocation points at, when it is in this object.
@@ -137,11 +157,23 @@ impl Object {
     }
 }
 
-fn read_section<'data>(section: &object::read::elf::ElfSection64<'data, '_>) -> Result<Section> {
-    let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+fn read_section<'data>(
+    section: &object::read::elf::ElfSection64<'data, '_>,
+    wanted: fn(SectionFlags) -> bool,
+) -> Result<Section> {
+    let object::SectionFlags::Elf { sh_flags, .. } = section.flags() else {
         bail!("no ELF section");
     };
-    let mut relocations = Vec::new();
+    let mut read = Section {
+        name: section.name()?.to_owned(),
+        allocated: sh_flags.contains(SHF_ALLOC),
+        executable: sh_flags.contains(SHF_EXECINSTR),
+        ..Section::default()
+    };
+    if !wanted(sh_flags) {
+        return Ok(read);
+    }
+    read.data = section.uncompressed_data()?.into_owned();
     for (offset, relocation) in section.relocations() {
         let RelocationFlags::Elf { r_type } = relocation.flags() else {
             bail!("no ELF relocation");
@@ -149,21 +181,15 @@ fn read_section<'data>(section: &object::read::elf::ElfSection64<'data, '_>) -> 
         let RelocationTarget::Symbol(symbol) = relocation.target() else {
             bail!("the relocation at {offset:#x} names no symbol");
         };
-        relocations.push(Relocation {
+        read.relocations.push(Relocation {
             offset,
             kind: r_type,
             symbol: symbol.0,
             addend: relocation.addend(),
         });
     }
-    relocations.sort_by_key(|r| r.offset);
-    Ok(Section {
-        name: section.name()?.to_owned(),
-        allocated: sh_flags.contains(SHF_ALLOC),
-        executable: sh_flags.contains(SHF_EXECINSTR),
-        data: section.uncompressed_data()?.into_owned(),
-        relocations,
-    })
+    read.relocations.sort_by_key(|r| r.offset);
+    Ok(read)
 }
 
 fn read_symbols(file: &ElfFile64) -> Result<Vec<Symbol>> {

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Module {
     /// By unmangled or mangled symbol name.
     pub(crate) functions: BTreeMap<String, Function>,
+    /// Other names of functions, and what they stand for.
+    pub(crate) aliases: BTreeMap<String, String>,
 }
 
 /// One `define`.
@@ -18,13 +20,21 @@ pub(crate) struct Function {
 }
 
 impl Module {
+    /// The function that a symbol names, directly or as an alias.
+    pub(crate) fn function(&self, symbol: &str) -> Option<&Function> {
+        let name = self.aliases.get(symbol).map_or(symbol, String::as_str);
+        self.functions.get(name)
+    }
+
     /// Reads the text of a `.ll` file.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut aliases) = (BTreeMap::new(), BTreeMap::new());
         let mut current: Option<(String, Function)> = None;
         for line in text.lines() {
             if line.starts_with("define ") {
                 current = parse_define(line);
+            } else if line.starts_with('@') {
+                aliases.extend(parse_alias(line));
             } else if line == "}" {
                 functions.extend(current.take());
             } else if line.contains(" = alloca ")
@@ -35,16 +45,13 @@ impl Module {
                     .push((alignment(line), line.trim().to_owned()));
             }
         }
-        Self { functions }
+        Self { functions, aliases }
     }
 }
 
 fn parse_define(line: &str) -> Option<(String, Function)> {
     let (_, tail) = line.split_once('@')?;
-    let (name, tail) = match tail.strip_prefix('"') {
-        Some(quoted) => quoted.split_once('"')?,
-        None => tail.split_at(tail.find('(')?),
-    };
+    let (name, tail) = take_name(tail, '(')?;
     let parameters = split_parameters(tail.strip_prefix('(')?);
     let stack_objects = parameters
         .iter()
@@ -58,6 +65,23 @@ fn parse_define(line: &str) -> Option<(String, Function)> {
             stack_objects,
         },
     ))
+}
+
+/// `@name = … alias type, ptr @function`.
+fn parse_alias(line: &str) -> Option<(String, String)> {
+    let (head, tail) = line.split_once(" alias ")?;
+    let (name, _) = take_name(head.strip_prefix('@')?, ' ')?;
+    let (_, target) = tail.split_once('@')?;
+    let (target, _) = take_name(target, ',')?;
+    Some((name.to_owned(), target.to_owned()))
+}
+
+/// Splits a name, quoted or not, from what follows it.
+fn take_name(text: &str, end: char) -> Option<(&str, &str)> {
+    match text.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"'),
+        None => Some(text.split_at(text.find(end).unwrap_or(text.len()))),
+    }
 }
 
 /// Splits at the commas outside brackets, up to the bracket that closes the list.
@@ -107,7 +131,12 @@ mod tests {
             "}\n",
             "define internal void @\"quo$ted\"({ i64, i64 } %pair, ptr byval([16 x i8]) align 16 %c) {\n",
             "}\n",
+            "@other = dso_local alias i32 (ptr, i8), ptr @plain\n",
         ));
+        assert_eq!(
+            module.function("other").map(|f| f.parameters.len()),
+            Some(2)
+        );
         let plain = &module.functions["plain"];
         assert_eq!(
             plain.parameters,

@@ -3,11 +3,12 @@
 //! Each gate stands for a rule that Xen or its linker scripts impose (README.md, "Rules that come from Xen"). It reports
 //! a figure and the offending symbols. [`planted`] shows that each of them can fail.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::ui::Table;
+use crate::xen;
 
 mod alignment;
 mod branches;
@@ -41,6 +42,12 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "object")]
     self_check: bool,
 }
+
+/// Where Xen's make puts the objects of this project.
+const FOLDER: &str = "arch/x86/xen-irq";
+
+/// The object that is linked into Xen.
+pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
 
 /// One proof.
 pub(crate) struct Gate {
@@ -114,14 +121,58 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if args.self_check {
         return planted::run();
     }
-    let Some(object) = args.object else {
-        bail!("name an object")
+    let inputs = match args.object {
+        Some(object) => {
+            let mut inputs = Inputs::read(&object)?;
+            for path in &args.shim {
+                inputs.shim.push(elf::Object::read(path)?);
+            }
+            inputs
+        }
+        None => of_build(&xen::build(&xen::Options::default())?)?,
     };
-    let mut inputs = Inputs::read(&object)?;
-    for path in &args.shim {
-        inputs.shim.push(elf::Object::read(path)?);
-    }
     prove(&inputs)
+}
+
+/// The objects of a Xen build with Rust in it.
+fn of_build(build: &xen::Build) -> Result<Inputs> {
+    let mut inputs = Inputs::read(&build.objects.join(RUST_OBJECT))?;
+    for path in shim_objects(build)? {
+        inputs.shim.push(elf::Object::read(&path)?);
+    }
+    // What xen-syms is linked from, everything in one object and with its relocations.
+    inputs
+        .rest
+        .push(elf::Object::read_image(&build.objects.join("prelink.o"))?);
+    Ok(inputs)
+}
+
+/// The objects that Xen's make built from c-shim.
+///
+/// # Errors
+/// The build has none.
+pub(crate) fn shim_objects(build: &xen::Build) -> Result<Vec<PathBuf>> {
+    let folder = build.objects.join(FOLDER);
+    let mut objects = Vec::new();
+    let entries =
+        std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.ends_with(".o")
+            && !name.starts_with('.')
+            && !["built_in.o", "xen-irq-rs.o"].contains(&&*name)
+        {
+            objects.push(path);
+        }
+    }
+    objects.sort();
+    ensure!(
+        !objects.is_empty(),
+        "there are no objects in {}",
+        folder.display()
+    );
+    Ok(objects)
 }
 
 /// Runs all gates and prints a table of their figures.
@@ -157,9 +208,4 @@ fn prove(inputs: &Inputs) -> Result<()> {
     } else {
         bail!("{} faults in {}", faults.len(), inputs.rust.path)
     }
-}
-
-/// The root of this repository.
-fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

@@ -19,7 +19,7 @@ pub(super) fn check(subject: &Subject) -> Finding {
     let (mut functions, mut parameters) = (0usize, 0usize);
     for symbol in object.exported().filter(|s| s.kind == SymbolKind::Text) {
         functions += 1;
-        let Some(prototype) = prototypes.get(&symbol.name) else {
+        let Some(prototype) = dwarf::of_symbol(&prototypes, object, symbol) else {
             faults.push(format!("{} has no debug information", symbol.name));
             continue;
         };
@@ -44,11 +44,7 @@ pub(super) fn check(subject: &Subject) -> Finding {
 }
 
 fn narrow_in_ir(subject: &Subject, name: &str) -> Vec<String> {
-    let function = subject
-        .inputs
-        .ir
-        .as_ref()
-        .and_then(|ir| ir.functions.get(name));
+    let function = subject.inputs.ir.as_ref().and_then(|ir| ir.function(name));
     let parameters = function.map_or(&[][..], |f| &f.parameters);
     parameters
         .iter()

@@ -28,7 +28,8 @@ pub(super) fn check(subject: &Subject) -> Finding {
         let named = step.relocation.map(|r| object.target_name(&r, 4));
         let branch = subject.code.branch_target(run, step);
         if let Some(target) = named.or(branch).filter(|t| is_panic(t) || is_allocator(t)) {
-            faults.push(format!("{} refers to {}", run.at(step), demangled(&target)));
+            let place = object.place(run.section, step.instruction.ip());
+            faults.push(format!("{place} refers to {}", demangled(&target)));
         }
     }
     for (index, section) in object.sections.iter().enumerate() {

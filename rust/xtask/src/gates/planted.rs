@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::GATES;
 use super::elf::Object;
 use super::subject::Inputs;
-use super::{GATES, repository};
+use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::ui::{self, Table};
 
