@@ -1,1 +1,88 @@
-//! Building our own tiny test kernels.
+//! Building our own tiny test kernels, the workspace in tests/guest.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::proc::Cmd;
+use crate::{patch, setup, ui};
+
+/// Variables by which a user steers cargo that would make other kernels than tests/guest/.cargo/config.toml says.
+const STEERING: &[&str] = &["CARGO_BUILD_TARGET", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
+
+/// A test kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// A PV dom0 that checks what a PV domain sees of the interrupt subsystem.
+    SmokePv,
+    /// A PVH dom0 that drives MSI and MSI-X through vPCI.
+    SmokePvh,
+    /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
+    MsixWalker,
+}
+
+impl Kernel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SmokePv => "smoke-pv",
+            Self::SmokePvh => "smoke-pvh",
+            Self::MsixWalker => "msix-walker",
+        }
+    }
+}
+
+/// Builds a kernel, quickly when nothing has changed, and says where it is.
+///
+/// # Errors
+///
+/// When the sources of core cannot be had, or the kernel does not compile.
+pub(crate) fn build(kernel: Kernel) -> Result<PathBuf> {
+    let step = ui::step(format!("building the test kernel {}", kernel.name()));
+    cargo("build")?.args(["--package", kernel.name()]).run()?;
+    step.done();
+    Ok(target()
+        .join("x86_64-unknown-none/release")
+        .join(kernel.name()))
+}
+
+/// The lints and the format of all kernels, as `cargo xtask test` demands them of the whole repository.
+///
+/// # Errors
+///
+/// When a kernel has a warning or is not formatted.
+#[allow(dead_code, reason = "the test command is still being written")]
+pub(crate) fn lint() -> Result<()> {
+    let step = ui::step("linting the test kernels");
+    Cmd::new("cargo")
+        .dir(sources())
+        .args(["fmt", "--all", "--check"])
+        .run()?;
+    cargo("clippy")?.run()?;
+    step.done();
+    Ok(())
+}
+
+fn sources() -> PathBuf {
+    patch::repository().join("tests/guest")
+}
+
+fn target() -> PathBuf {
+    patch::repository().join("target/guest")
+}
+
+/// A cargo command on the kernels, with core rebuilt for a machine without an operating system.
+fn cargo(command: &str) -> Result<Cmd> {
+    let cmd = Cmd::new("cargo")
+        .dir(sources())
+        .arg(command)
+        .args(["--locked", "--release", "-Zbuild-std=core"])
+        .env("CARGO_TARGET_DIR", target())
+        // Rebuilding core is not a stable feature of cargo; the pinned release has it all the same.
+        .env("RUSTC_BOOTSTRAP", "1")
+        // Where core's sources are; cargo offers no other way to name a place outside the toolchain.
+        .env(
+            "__CARGO_TESTS_ONLY_SRC_ROOT",
+            setup::rust_src()?.join("library"),
+        );
+    Ok(STEERING.iter().fold(cmd, |cmd, name| cmd.env_remove(name)))
+}

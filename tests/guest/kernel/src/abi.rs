@@ -1,6 +1,8 @@
 //! Structures and numbers of Xen's public interface, as far as the kernels use them.
 
 /// Hypercall number.
+pub const PLATFORM_OP: u64 = 7;
+/// Hypercall number.
 pub const UPDATE_VA_MAPPING: u64 = 14;
 /// Hypercall number.
 pub const CONSOLE_IO: u64 = 18;
@@ -148,10 +150,32 @@ pub struct BindPirq {
 
 /// `SCHEDOP_shutdown`.
 pub const SHUTDOWN: u64 = 2;
-/// `SHUTDOWN_reboot`.
-pub const SHUTDOWN_REBOOT: u32 = 1;
+/// `SHUTDOWN_poweroff`.
+pub const SHUTDOWN_POWEROFF: u32 = 0;
 /// `SHUTDOWN_crash`.
 pub const SHUTDOWN_CRASH: u32 = 3;
+
+/// `XENPF_enter_acpi_sleep`.
+pub const ENTER_ACPI_SLEEP: u32 = 51;
+
+/// `struct xen_platform_op` for [`ENTER_ACPI_SLEEP`].
+#[repr(C)]
+pub struct AcpiSleep {
+    /// The command.
+    pub cmd: u32,
+    /// Has not changed for years.
+    pub interface_version: u32,
+    /// What to write to the first power management register.
+    pub value_a: u16,
+    /// What to write to the second one.
+    pub value_b: u16,
+    /// The state.
+    pub state: u32,
+    /// Flags.
+    pub flags: u32,
+    /// The rest of the union.
+    pub rest: [u8; 128 - 12],
+}
 
 /// `XEN_SYSCTL_debug_keys`.
 pub const DEBUG_KEYS: u32 = 7;

@@ -3,7 +3,7 @@
 use core::arch::{asm, global_asm};
 
 use crate::abi::{self, physdev};
-use crate::report::Channel;
+use crate::report::{Channel, Report};
 
 global_asm!(
     ".pushsection .text.hypercall_page, \"ax\"",
@@ -23,13 +23,26 @@ fn page() -> u64 {
 }
 
 /// Has Xen fill the page, in a PVH or HVM domain; a PV kernel's page is filled when it is loaded.
-pub fn enable() {
-    // SAFETY: leaf 0x40000002 exists under Xen; the register that it names takes the address of a page of ours.
-    unsafe {
-        let register = core::arch::x86_64::__cpuid(0x4000_0002).ebx;
-        let page = page();
-        asm!("wrmsr", in("ecx") register, in("eax") page as u32, in("edx") (page >> 32) as u32, options(nostack));
+///
+/// Answers false, and does nothing, on a machine that is not Xen's.
+pub fn enable() -> bool {
+    let base = core::arch::x86_64::__cpuid(0x4000_0000);
+    if [base.ebx, base.ecx, base.edx] != [*b"XenV", *b"MMXe", *b"nVMM"].map(u32::from_le_bytes) {
+        return false;
     }
+    let register = core::arch::x86_64::__cpuid(0x4000_0002).ebx;
+    let page = page();
+    // SAFETY: the register that Xen names takes the address of a page of ours.
+    unsafe {
+        asm!(
+            "wrmsr",
+            in("ecx") register,
+            in("eax") page as u32,
+            in("edx") (page >> 32) as u32,
+            options(nostack)
+        );
+    }
+    true
 }
 
 /// Calls the hypervisor; a negative result is an errno.
@@ -87,8 +100,31 @@ pub fn shutdown(mut reason: u32) -> ! {
     }
 }
 
-/// Asks Xen to run the handlers of debug keys.
-pub fn debug_keys(keys: &str) -> i64 {
+/// Turns the machine off the way Linux does as dom0: Xen prepares everything and then enters ACPI state S5.
+pub fn power_off() -> ! {
+    let mut argument = abi::AcpiSleep {
+        cmd: abi::ENTER_ACPI_SLEEP,
+        interface_version: 0x0300_0001,
+        // Enter now (bit 13), sleep type 0: that is S5 on the emulated machine.
+        value_a: 1 << 13,
+        value_b: 0,
+        state: 5,
+        flags: 0,
+        rest: [0; 128 - 12],
+    };
+    // SAFETY: the structure that the call takes, of the full size.
+    let result = unsafe { call(abi::PLATFORM_OP, [&raw mut argument as u64, 0, 0, 0]) };
+    panic!("Xen does not turn the machine off: {result}")
+}
+
+/// Asks Xen to run the handlers of debug keys, each between two marks in the transcript.
+pub fn debug_keys(report: &mut Report<Console>, keys: &str, label: &str) {
+    for letter in keys.chars() {
+        report.key(letter, label, || debug_key(letter as u8));
+    }
+}
+
+fn debug_key(key: u8) -> i64 {
     // The versions of Xen 4.20 up to what is in development; Xen refuses all but its own with -EACCES.
     const REFUSED: i64 = -13;
     let mut result = REFUSED;
@@ -96,8 +132,8 @@ pub fn debug_keys(keys: &str) -> i64 {
         let mut argument = abi::Sysctl {
             cmd: abi::DEBUG_KEYS,
             interface_version,
-            keys: keys.as_ptr() as u64,
-            count: keys.len() as u32,
+            keys: &raw const key as u64,
+            count: 1,
             rest: [0; abi::SYSCTL_PAYLOAD - 12],
         };
         // SAFETY: the structure that the call takes, of the full size.

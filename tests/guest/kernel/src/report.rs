@@ -1,6 +1,7 @@
 //! The transcript: one line per step, sent whole.
 
 use core::fmt::{self, Write};
+use core::panic::PanicInfo;
 
 /// Where lines go.
 pub trait Channel {
@@ -53,7 +54,10 @@ impl Write for Line {
     }
 }
 
-/// The transcript of one kernel, and its count of what was checked.
+/// The transcript of one kernel, in the words that `cargo xtask boot` reads (rust/xtask/src/boot/protocol.rs).
+///
+/// An answer that is as expected is a line to compare with other runs; only one that is not is a check of its own,
+/// and at the end all of them together are.
 pub struct Report<C: Channel> {
     name: &'static str,
     channel: C,
@@ -62,7 +66,7 @@ pub struct Report<C: Channel> {
 }
 
 impl<C: Channel> Report<C> {
-    /// Starts a transcript; every line opens with `name`.
+    /// Starts a transcript; every line names its kernel.
     pub const fn new(name: &'static str, channel: C) -> Self {
         Self {
             name,
@@ -72,22 +76,30 @@ impl<C: Channel> Report<C> {
         }
     }
 
-    /// Prints a line that is compared with other runs but has no expectation of its own.
-    pub fn say(&self, text: fmt::Arguments) {
+    fn line(&self, text: fmt::Arguments) {
         let mut line = Line::new();
         // Writing to a `Line` cannot fail.
-        let _ = write!(line, "{}: {text}", self.name);
+        let _ = write!(line, "@@ {text}");
         self.channel.send(line.finish());
+    }
+
+    /// Says what comes now and how many seconds it may take.
+    pub fn phase(&self, seconds: u32, text: fmt::Arguments) {
+        self.line(format_args!("phase {seconds} {}: {text}", self.name));
+    }
+
+    /// Prints a line that is compared with other runs but has no expectation of its own.
+    pub fn say(&self, text: fmt::Arguments) {
+        self.line(format_args!("say {}: {text}", self.name));
     }
 
     /// Checks a number.
     pub fn expect(&mut self, what: fmt::Arguments, got: i64, want: i64) {
         self.checks += 1;
         if got == want {
-            self.say(format_args!("ok {what}: {got}"));
+            self.say(format_args!("{what}: {got}"));
         } else {
-            self.failed += 1;
-            self.say(format_args!("FAILED {what}: {got}, not {want}"));
+            self.fail(format_args!("{what}: {got}, not {want}"));
         }
     }
 
@@ -95,18 +107,47 @@ impl<C: Channel> Report<C> {
     pub fn expect_hex(&mut self, what: fmt::Arguments, got: u64, want: u64) {
         self.checks += 1;
         if got == want {
-            self.say(format_args!("ok {what}: {got:#x}"));
+            self.say(format_args!("{what}: {got:#x}"));
         } else {
-            self.failed += 1;
-            self.say(format_args!("FAILED {what}: {got:#x}, not {want:#x}"));
+            self.fail(format_args!("{what}: {got:#x}, not {want:#x}"));
+        }
+    }
+
+    /// Reports a false check.
+    pub fn fail(&mut self, text: fmt::Arguments) {
+        self.failed += 1;
+        self.line(format_args!("check {} FAIL {text}", self.name));
+    }
+
+    /// Runs `action`, which makes the hypervisor print what belongs to a debug key, between two marks.
+    pub fn key(&mut self, letter: char, label: &str, action: impl FnOnce() -> i64) {
+        self.line(format_args!("key {letter} {}: {label}", self.name));
+        let result = action();
+        self.line(format_args!("endkey"));
+        if result != 0 {
+            self.fail(format_args!("debug key {letter}: {result}"));
+        }
+    }
+
+    /// Reports that the kernel itself gave up.
+    pub fn panicked(&mut self, info: &PanicInfo) {
+        let line = info.location().map_or(0, |location| location.line());
+        let file = info.location().map_or("", |location| location.file());
+        self.fail(format_args!("{file}:{line}: {}", info.message()));
+    }
+
+    /// Gives the result of all checks.
+    pub fn result(&self) {
+        if self.failed == 0 {
+            self.line(format_args!(
+                "check {} ok {} answers",
+                self.name, self.checks
+            ));
         }
     }
 
     /// Ends the transcript: the line without which it is not complete.
     pub fn end(&self) {
-        self.say(format_args!(
-            "end, {} checks, {} failed",
-            self.checks, self.failed
-        ));
+        self.line(format_args!("end"));
     }
 }

@@ -1,4 +1,4 @@
-//! A PV dom0 that checks what a PV domain sees of the interrupt subsystem, and powers the machine off by a reboot request.
+//! A PV dom0 that checks what a PV domain sees of the interrupt subsystem, and turns the machine off.
 //!
 //! It runs with event delivery masked and polls the shared page: what is tested is Xen's side, not upcalls.
 
@@ -48,6 +48,7 @@ global_asm!(
 
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("smoke-pv", Console);
+    report.phase(60, format_args!("hypercalls and messages"));
     report.expect(
         format_args!("set_iopl"),
         hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
@@ -59,12 +60,13 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     messages::check(&mut report, &mut machine);
     gsi::check(&mut report, &mut machine);
 
+    report.result();
     report.end();
-    hypercall::shutdown(abi::SHUTDOWN_REBOOT)
+    hypercall::power_off()
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    Report::new("smoke-pv", Console).say(format_args!("PANIC {info}"));
+    Report::new("smoke-pv", Console).panicked(info);
     hypercall::shutdown(abi::SHUTDOWN_CRASH)
 }

@@ -22,7 +22,7 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
     let ports = e1000e(report, machine);
     nvme(report);
 
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("iMVQ"), 0);
+    hypercall::debug_keys(report, "iMVQ", "messages bound");
 
     // Left bound until here, so that the debug keys showed them.
     let (pirq, port) = edu_port;
@@ -45,7 +45,7 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
             0,
         );
     }
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("iM"), 0);
+    hypercall::debug_keys(report, "iM", "messages unmapped");
 }
 
 fn edu(report: &mut Report<Console>, machine: &mut Machine) -> (i32, u32) {

@@ -55,7 +55,7 @@ pub(crate) fn check(report: &mut Transcript) {
     };
     edu.acknowledge();
     report.say(format_args!("edu: line {line}"));
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("i"), 0);
+    hypercall::debug_keys(report, "i", "line in use");
     let settled = reached(vector(line), 0, || ());
     report.say(format_args!("edu: line {line} down, processors {settled}"));
     let got = reached(vector(line), 1, || edu.pulse());

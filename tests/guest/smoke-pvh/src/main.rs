@@ -38,8 +38,9 @@ static SECOND_RUNS: AtomicBool = AtomicBool::new(false);
 type Transcript = Report<Console>;
 
 extern "C" fn main() -> ! {
-    hypercall::enable();
+    assert!(hypercall::enable(), "this is not Xen");
     let mut report = Report::new("smoke-pvh", Console);
+    report.phase(60, format_args!("messages through vPCI"));
 
     Lapic::new().enable(0);
     // SAFETY: the only processor so far, and interrupts are off.
@@ -76,8 +77,9 @@ extern "C" fn main() -> ! {
     msix::check(&mut report);
     lines::check(&mut report);
 
+    report.result();
     report.end();
-    hypercall::shutdown(abi::SHUTDOWN_REBOOT)
+    hypercall::power_off()
 }
 
 extern "C" fn second() -> ! {
@@ -93,6 +95,6 @@ extern "C" fn second() -> ! {
 
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
-    Report::new("smoke-pvh", Console).say(format_args!("PANIC {info}"));
+    Report::new("smoke-pvh", Console).panicked(info);
     hypercall::shutdown(abi::SHUTDOWN_CRASH)
 }

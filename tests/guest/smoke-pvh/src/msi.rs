@@ -96,7 +96,7 @@ fn destinations(report: &mut Transcript) {
     send(report, "logical 2", 0x42, 2);
     msi.set_address(address(3) | LOGICAL);
     send(report, "logical 3", 0x42, 3);
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "logical destination");
 
     // The task priority makes the choice: whoever has the lower one gets the message.
     msi.set_address(address(3) | LOGICAL | HINT);
@@ -106,7 +106,7 @@ fn destinations(report: &mut Transcript) {
     Lapic::new().set_task_priority(0);
     msi.set_address(address(1) | LOGICAL | HINT);
     send(report, "lowest priority among one", 0x43, 1);
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "lowest priority");
     msi.set_address(address(0x10) | LOGICAL | HINT);
     send(report, "lowest priority among none", 0x43, 0);
     msi.set_address(address(0));
@@ -135,7 +135,7 @@ fn destinations(report: &mut Transcript) {
         0x81,
     );
     send(report, "enabled with unsupported address", 0x45, 0);
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "unsupported address");
     msi.set_address(address(2));
     send(report, "supported address after enable", 0x45, 2);
     msi.set_control(false, 0);
@@ -167,7 +167,7 @@ fn several(report: &mut Transcript, name: &str, function: Function, log_vectors:
     }
     msi.set_data(0x57);
     msi.set_address(address(2));
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", name);
     // Fewer vectors while enabled: all are bound anew.
     msi.set_control(true, log_vectors - 1);
     report.expect_hex(
@@ -175,7 +175,7 @@ fn several(report: &mut Transcript, name: &str, function: Function, log_vectors:
         (msi.control() & 0x71).into(),
         u64::from(log_vectors - 1) << 4 | 1,
     );
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", name);
     msi.set_control(false, 0);
     report.expect_hex(
         format_args!("{name}: control"),

@@ -106,7 +106,7 @@ fn e1000e(report: &mut Transcript) {
             0,
         );
     }
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "function masked");
     control(report, "enabled", MSIX_ENABLE);
     for number in 0..4 {
         send(
@@ -160,7 +160,7 @@ fn e1000e(report: &mut Transcript) {
     entry(3).write32(0, 0xfed0_0000);
     entry(3).write32(CONTROL, 0);
     send(report, "unsupported address", 3, 0x53, 0);
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "entry with an unsupported address");
     entry(3).write32(CONTROL, 1);
     entry(3).write32(0, address(2) as u32);
     entry(3).write32(CONTROL, 0);
@@ -219,7 +219,7 @@ fn nvme(report: &mut Transcript) {
         entry.write64(0, address(0));
         entry.write64(DATA, 0x70);
     }
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("Mi"), 0);
+    hypercall::debug_keys(report, "Mi", "65 entries");
     msix.set_control(0);
-    report.expect(format_args!("debug keys"), hypercall::debug_keys("M"), 0);
+    hypercall::debug_keys(report, "M", "MSI-X off");
 }

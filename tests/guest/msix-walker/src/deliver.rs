@@ -1,0 +1,46 @@
+//! Messages that travel, on the device that can send them at will.
+
+use kernel::devices::E1000e;
+use kernel::interrupts::reached;
+use kernel::mmio::Window;
+
+use crate::Transcript;
+use crate::device::{CONTROL, Device, MASKED, vector};
+
+/// Checks that each entry's message reaches its processor, and that masking holds it back.
+pub(crate) fn check(report: &mut Transcript, device: &Device, when: &str) {
+    if device.msix.function.id() != E1000e::ID {
+        return;
+    }
+    // SAFETY: a memory region of the device, mapped one to one.
+    let sender = E1000e::new(unsafe { Window::new(device.msix.function.bar(0) as usize) });
+    sender.route();
+    for number in 0..device.msix.entries {
+        let want = 1 << (number % 2);
+        let got = reached(vector(number), want, || sender.raise(number as u32));
+        report.expect(
+            format_args!("{when}: message {number}"),
+            got.into(),
+            want.into(),
+        );
+    }
+    for number in 0..device.msix.entries {
+        device.entry(number).write32(CONTROL, MASKED);
+        let got = reached(vector(number), 0, || sender.raise(number as u32));
+        report.expect(
+            format_args!("{when}: message {number}, masked"),
+            got.into(),
+            0,
+        );
+        let want = 1 << (number % 2);
+        let got = reached(vector(number), want, || {
+            device.entry(number).write32(CONTROL, 0)
+        });
+        report.expect(
+            format_args!("{when}: message {number}, unmasked"),
+            got.into(),
+            want.into(),
+        );
+    }
+    sender.quiet();
+}

@@ -1,0 +1,93 @@
+//! A device under test: its MSI-X table and what a driver does with an entry.
+
+use kernel::mmio::Window;
+use kernel::pci::{self, MSIX_ENABLE, Msix};
+
+/// Bytes of an entry.
+pub(crate) const ENTRY: usize = 16;
+/// Place of the message address, low half.
+pub(crate) const LOW: usize = 0;
+/// Place of the message address, high half.
+pub(crate) const HIGH: usize = 4;
+/// Place of the message data.
+pub(crate) const DATA: usize = 8;
+/// Place of the vector control.
+pub(crate) const CONTROL: usize = 12;
+
+/// Vector control: masked.
+pub(crate) const MASKED: u32 = 1;
+
+/// The device.
+pub(crate) struct Device {
+    /// Its capability.
+    pub(crate) msix: Msix,
+    /// Its table.
+    pub(crate) table: Window,
+    /// Its pending bits.
+    pub(crate) pending: Window,
+}
+
+impl Device {
+    /// Lets the device decode its memory regions and send messages. MSI-X stays off.
+    pub(crate) fn open(msix: Msix) -> Self {
+        let on = pci::COMMAND_MEMORY | pci::COMMAND_MASTER | pci::COMMAND_INTX_DISABLE;
+        msix.function.command(0, on);
+        // SAFETY: memory regions of a device, which `long_mode` maps one to one.
+        let (table, pending) = unsafe {
+            (
+                Window::new(msix.table as usize),
+                Window::new(msix.pending as usize),
+            )
+        };
+        Self {
+            msix,
+            table,
+            pending,
+        }
+    }
+
+    /// Switches MSI-X on, no function mask.
+    pub(crate) fn enable(&self) {
+        self.msix.set_control(MSIX_ENABLE);
+    }
+
+    /// Masks all entries and switches MSI-X off.
+    pub(crate) fn close(&self) {
+        for number in 0..self.msix.entries {
+            self.entry(number).write32(CONTROL, MASKED);
+        }
+        self.msix.set_control(0);
+    }
+
+    /// The registers of an entry.
+    pub(crate) fn entry(&self, number: usize) -> Window {
+        self.table.at(number * ENTRY)
+    }
+
+    /// The message of an entry: its address, by turns the first and the second processor, and its data.
+    pub(crate) fn message(number: usize) -> (u64, u32) {
+        let processor = number as u64 % 2 * 2;
+        (0xfee0_0000 | processor << 12, u32::from(vector(number)))
+    }
+
+    /// Writes an entry's message as a driver does, by doublewords. The mask is left alone.
+    pub(crate) fn program(&self, number: usize) {
+        let (address, data) = Self::message(number);
+        let entry = self.entry(number);
+        entry.write32(LOW, address as u32);
+        entry.write32(HIGH, (address >> 32) as u32);
+        entry.write32(DATA, data);
+    }
+
+    /// Masks an entry, writes its message and unmasks it, as a driver does to move an interrupt.
+    pub(crate) fn reprogram(&self, number: usize) {
+        self.entry(number).write32(CONTROL, MASKED);
+        self.program(number);
+        self.entry(number).write32(CONTROL, 0);
+    }
+}
+
+/// The vector that an entry's message names.
+pub(crate) fn vector(number: usize) -> u8 {
+    kernel::interrupts::FIRST_VECTOR + (number % 64) as u8
+}

@@ -1,0 +1,139 @@
+//! An HVM guest that walks the MSI-X tables of the devices passed through to it.
+//!
+//! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image. The transcript goes to port 0xE9,
+//! which Xen itself serves: its log has the lines, each opened by the domain. The transcript holds nothing that depends
+//! on time, so those of two hypervisors can be compared as text; what differs by design is who serves a read, and that
+//! is counted outside: [`phase`] marks in the device model's trace which part of the walk it sees.
+
+#![no_std]
+#![no_main]
+
+mod counted;
+mod deliver;
+mod device;
+mod edges;
+mod widths;
+
+use core::arch::asm;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use kernel::lapic::Lapic;
+use kernel::pci::{self, Msix};
+use kernel::report::{Channel, Report};
+use kernel::{hypercall, interrupts, long_mode_entry, multiboot_header, port};
+
+use device::Device;
+
+multiboot_header!();
+long_mode_entry!(main, second);
+
+unsafe extern "C" {
+    /// Where [`long_mode_entry`] lets another processor start.
+    static start_second: u8;
+    /// The root page table.
+    static boot_root: u8;
+}
+
+static SECOND_RUNS: AtomicBool = AtomicBool::new(false);
+
+/// The transcript of this kernel.
+type Transcript = Report<DebugPort>;
+
+/// Xen's debug port.
+struct DebugPort;
+
+impl Channel for DebugPort {
+    fn send(&self, line: &[u8]) {
+        // SAFETY: the port takes characters.
+        unsafe { port::out_all(0xe9, line) };
+    }
+}
+
+/// Opens a phase: a line in the transcript, and its number at port 0x80, which the device model serves and traces.
+fn phase(report: &Transcript, number: u8, what: &str) {
+    report.phase(120, format_args!("{number:#x} {what}"));
+    // SAFETY: the port of power-on codes does nothing.
+    unsafe { port::out8(0x80, number) };
+}
+
+extern "C" fn main() -> ! {
+    let mut report = Report::new("walker", DebugPort);
+    let on_xen = hypercall::enable();
+    if on_xen {
+        start_processors(&mut report);
+    }
+
+    let mut devices = 0;
+    for msix in pci::functions().filter_map(Msix::of) {
+        let device = Device::open(msix);
+        report.say(format_args!(
+            "device {:04x}:{:04x}, {} entries, table at {:#x} of its page",
+            msix.function.id() & 0xffff,
+            msix.function.id() >> 16,
+            msix.entries,
+            msix.table & 0xfff,
+        ));
+        counted::walk(&report, &device);
+        deliver::check(&mut report, &device, "after the counted reads");
+        widths::walk(&report, &device);
+        edges::walk(&report, &device);
+        deliver::check(&mut report, &device, "after the walk");
+        device.close();
+        devices += 1;
+    }
+    phase(&report, 0xff, "done");
+    report.expect(
+        format_args!("a device was there"),
+        i64::from(devices > 0),
+        1,
+    );
+    report.result();
+    if on_xen {
+        hypercall::shutdown(kernel::abi::SHUTDOWN_POWEROFF);
+    }
+    halt()
+}
+
+/// Lets interrupts in on the first processor and starts the second.
+fn start_processors(report: &mut Transcript) {
+    Lapic::new().enable(0);
+    // SAFETY: the only processor so far, and interrupts are off.
+    unsafe { interrupts::install() };
+    // SAFETY: installed.
+    unsafe { interrupts::enable() };
+    // SAFETY: the entry needs the page tables of `boot_root` alone.
+    let started = unsafe {
+        let (entry, root) = (&raw const start_second as u64, &raw const boot_root as u64);
+        hypercall::start_processor(1, entry, root)
+    };
+    report.expect(format_args!("start of the second processor"), started, 0);
+    while started == 0 && !SECOND_RUNS.load(Ordering::SeqCst) {
+        core::hint::spin_loop();
+    }
+}
+
+extern "C" fn second() -> ! {
+    Lapic::new().enable(1);
+    // SAFETY: the first processor installed the table before it started this one.
+    unsafe { interrupts::enable() };
+    SECOND_RUNS.store(true, Ordering::SeqCst);
+    halt()
+}
+
+/// Waits for interrupts for ever.
+fn halt() -> ! {
+    loop {
+        // SAFETY: waits for the next interrupt.
+        unsafe { asm!("hlt", options(nomem, nostack)) };
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    Report::new("walker", DebugPort).panicked(info);
+    if hypercall::enable() {
+        hypercall::shutdown(kernel::abi::SHUTDOWN_CRASH);
+    }
+    halt()
+}
