@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The prototypes of what the Rust object offers to the rest of Xen: one line per symbol of symbols.txt. The includer
+ * defines XEN_IRQ_EXPORT(result, name, parameters...).
+ *
+ * c-shim/abi.c compares them with the prototypes in Xen's headers; `cargo xtask abi` compares the Rust functions with
+ * those of the C file, and this list with symbols.txt.
+ */
+#ifdef CONFIG_RUST_VMSI
+XEN_IRQ_EXPORT(int, hvm_girq_dest_2_vcpu_id,
+               struct domain *, uint8_t, uint8_t)
+XEN_IRQ_EXPORT(void, msix_write_completion, struct vcpu *)
+XEN_IRQ_EXPORT(void, msixtbl_init, struct domain *)
+XEN_IRQ_EXPORT(void, msixtbl_pt_cleanup, struct domain *)
+XEN_IRQ_EXPORT(int, msixtbl_pt_register,
+               struct domain *, struct pirq *, uint64_t)
+XEN_IRQ_EXPORT(void, msixtbl_pt_unregister, struct domain *, struct pirq *)
+XEN_IRQ_EXPORT(int, vmsi_deliver,
+               struct domain *, int, uint8_t, uint8_t, uint8_t, uint8_t)
+XEN_IRQ_EXPORT(void, vmsi_deliver_pirq,
+               struct domain *, const struct hvm_pirq_dpci *)
+XEN_IRQ_EXPORT(void, vpci_msi_arch_disable,
+               struct vpci_msi *, const struct pci_dev *)
+XEN_IRQ_EXPORT(int, vpci_msi_arch_enable,
+               struct vpci_msi *, const struct pci_dev *, unsigned int)
+XEN_IRQ_EXPORT(void, vpci_msi_arch_init, struct vpci_msi *)
+XEN_IRQ_EXPORT(void, vpci_msi_arch_mask,
+               struct vpci_msi *, const struct pci_dev *, unsigned int, bool)
+XEN_IRQ_EXPORT(void, vpci_msi_arch_print, const struct vpci_msi *)
+XEN_IRQ_EXPORT(void, vpci_msi_arch_update,
+               struct vpci_msi *, const struct pci_dev *)
+XEN_IRQ_EXPORT(int, vpci_msix_arch_disable_entry,
+               struct vpci_msix_entry *, const struct pci_dev *)
+XEN_IRQ_EXPORT(int, vpci_msix_arch_enable_entry,
+               struct vpci_msix_entry *, const struct pci_dev *, paddr_t)
+XEN_IRQ_EXPORT(void, vpci_msix_arch_init_entry, struct vpci_msix_entry *)
+XEN_IRQ_EXPORT(void, vpci_msix_arch_mask_entry,
+               struct vpci_msix_entry *, const struct pci_dev *, bool)
+XEN_IRQ_EXPORT(int, vpci_msix_arch_print, const struct vpci_msix *)
+#endif
