@@ -4,6 +4,8 @@
  * is not where include/bindings.h says. No code is left of it but an empty function.
  */
 #include "bindings.h"
+/* Sizes and offsets as bindgen has them: written by rust/xen-sys/build.rs to the object tree. */
+#include "layout.h"
 
 /* Never defined: a reference that is left over breaks the link, and its name says why. */
 void xen_irq_a_bit_field_is_elsewhere(void);

@@ -1,10 +1,139 @@
-//! `cargo xtask test`.
+//! `cargo xtask test`: everything that has to hold, in the order from cheap to dear.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::patch::repository;
+use crate::xen::{self, Flavour, Options};
+use crate::{setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Leave out what boots a machine or builds Xen more than twice.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// One thing that has to hold.
+struct Check {
+    name: &'static str,
+    slow: bool,
+    run: fn() -> Result<()>,
+}
+
+const CHECKS: &[Check] = &[
+    quick("formatting", formatting),
+    quick("clippy of the host's crates", host_clippy),
+    quick("tests of the host's crates", || cargo(&["test", "--quiet"])),
+    quick("stock Xen builds", || xtask(&["xen", "--stock"])),
+    quick("Xen with Rust builds", || xtask(&["xen"])),
+    quick("clippy of the hypervisor's crates", xen_clippy),
+    quick("gates", || xtask(&["gates"])),
+    quick("gates fail on planted faults", || xtask(&["gates", "--self-check"])),
+    quick("symbols and prototypes", || xtask(&["abi"])),
+    quick("symbols and prototypes fail on planted faults", || xtask(&["abi", "--self-check"])),
+    quick("twin", || xtask(&["twin"])),
+    quick("twin fails on planted faults", || xtask(&["twin", "--self-check"])),
+    quick("instructions of the hot paths", || xtask(&["bench"])),
+    slow("menu off is stock Xen", || {
+        println!("{} objects are equal", xen::menu_off()?);
+        Ok(())
+    }),
+    slow("gcc and clang, release and debug", || xen::matrix().map(drop)),
+    slow("scenarios on stock Xen", || xtask(&["boot", "--scenario", "all", "--stock"])),
+    slow("scenarios with Rust, as on stock Xen", || xtask(&["boot", "--scenario", "all"])),
+];
+
+const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
+    Check { name, slow: false, run }
+}
+
+const fn slow(name: &'static str, run: fn() -> Result<()>) -> Check {
+    Check { name, slow: true, run }
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub(crate) fn run(args: Args) -> Result<()> {
+    setup::ensure()?;
+    let mut table = ui::Table::new(&["check", "result", "seconds"]);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for check in CHECKS {
+        if args.quick && check.slow {
+            skipped += 1;
+            table.row([check.name, "skipped", ""]);
+            continue;
+        }
+        println!("\n== {}", check.name);
+        let start = Instant::now();
+        let result = (check.run)();
+        let result = match result {
+            Ok(()) => {
+                passed += 1;
+                "ok"
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {}: {error:#}", check.name);
+                "FAILED"
+            }
+        };
+        table.row([check.name, result, &start.elapsed().as_secs().to_string()]);
+    }
+    println!();
+    table.print();
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    ensure!(failed == 0, "{failed} of the checks failed; the first message of each says why");
+    Ok(())
+}
+
+/// Runs another command of ours, whose own output is to be seen.
+fn xtask(args: &[&str]) -> Result<()> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    show(Command::new(program).args(args))
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    show(Command::new("cargo").args(args))
+}
+
+/// Runs a command in the repository with its output shown. It ends with this one, which is in the same process group.
+fn show(command: &mut Command) -> Result<()> {
+    let status = command
+        .current_dir(repository())
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed ({status})");
+    Ok(())
+}
+
+fn formatting() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    show(
+        Command::new("cargo")
+            .args(["fmt", "--all", "--check", "--manifest-path", "tests/guest/Cargo.toml"]),
+    )
+}
+
+fn host_clippy() -> Result<()> {
+    cargo(&["clippy", "--quiet", "--all-targets", "--", "--deny", "warnings"])
+}
+
+/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo.
+fn xen_clippy() -> Result<()> {
+    let options = Options { flavour: Flavour::Rust, ..Options::default() };
+    let built = xen::build(&options)?;
+    let env = built.objects.join("arch/x86/xen-irq/cargo.env");
+    let env = std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
+    let mut command = Command::new("cargo");
+    command
+        .args(["clippy", "--quiet", "--package", "xen-irq", "--package", "vmsi", "--package", "xen"])
+        .args(["--lib", "--all-features", "--target", "x86_64-unknown-none"])
+        .args(["-Zbuild-std=core,compiler_builtins", "--", "--deny", "warnings"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("__CARGO_TESTS_ONLY_SRC_ROOT", setup::rust_src()?.join("library"));
+    command.envs(env.lines().filter_map(|line| line.split_once('=')));
+    show(&mut command)
 }
