@@ -49,9 +49,13 @@ enum xen_irq_constants {
     XEN_IRQ_SC_NO_BRANCH_HARDEN = X86_FEATURE_SC_NO_BRANCH_HARDEN,
     XEN_IRQ_PT_IRQ_TYPE_MSI = PT_IRQ_TYPE_MSI,
     XEN_IRQ_VPF_BLOCKED_IN_XEN = VPF_blocked_in_xen,
-    XEN_IRQ_INVALID_PIRQ = INVALID_PIRQ,
     XEN_IRQ_CDF_HVM = XEN_DOMCTL_CDF_hvm,
     XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
+};
+
+/* No enumeration holds this and an address, too. */
+enum xen_irq_negative {
+    XEN_IRQ_INVALID_PIRQ = INVALID_PIRQ,
 };
 
 /*
