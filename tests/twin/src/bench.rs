@@ -1,0 +1,103 @@
+//! Counts instructions: callgrind runs this program, each row is one call, and the counts go to one file per row and side.
+//!
+//! What is printed here says what the files hold: the rows in their order, and where the code of each side lies, so that the
+//! reader counts the instructions of the objects alone and not those of the driver.
+
+use std::ffi::CString;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::loader::{self, Import};
+use crate::side::Side;
+use crate::subject::Subject;
+use crate::{Arguments, valgrind};
+
+/// Room for a world of 64 devices with 2,048 vectors each.
+const WORLD: usize = 96 << 20;
+
+/// What the file of a row and side holds.
+#[derive(Serialize)]
+struct Row {
+    /// `c` or `rust`.
+    side: &'static str,
+    /// What is done.
+    name: String,
+    /// How large the world is.
+    size: String,
+    /// Whether the size must not matter to Rust.
+    flat: bool,
+    /// What the call answered.
+    answer: String,
+}
+
+/// What the program prints.
+#[derive(Serialize)]
+struct Output {
+    /// First and last address of the code of C, then of Rust.
+    text: [(usize, usize); 2],
+    /// Bytes of code and of data of C, then of Rust.
+    sizes: [(u64, u64); 2],
+    rows: Vec<Row>,
+}
+
+/// Marks the calls that are counted.
+pub(crate) struct Meter {
+    side: &'static str,
+    rows: Vec<Row>,
+}
+
+impl Meter {
+    /// Counts the one call that `body` makes. `flat` says that the size must not matter to Rust.
+    pub(crate) fn count(
+        &mut self,
+        side: &mut Side,
+        (name, size, flat): (&str, &str, bool),
+        body: impl FnOnce(&mut Side) -> Answer,
+    ) {
+        side.cpu.counted = true;
+        let answer = body(side);
+        side.cpu.counted = false;
+        let label = CString::new(format!("{} {name} {size}", self.side)).unwrap_or_default();
+        valgrind::request(valgrind::DUMP_STATS_AT, label.as_ptr() as u64);
+        self.rows.push(Row {
+            side: self.side,
+            name: name.to_owned(),
+            size: size.to_owned(),
+            flat,
+            answer: format!("{answer:x?}"),
+        });
+    }
+}
+
+/// Carries out all rows on both sides and prints what they were.
+pub(crate) fn run<S: Subject>(
+    arguments: &Arguments,
+    import: impl Fn(&str) -> Option<Import> + Copy,
+) -> Result<()> {
+    let mut output = Output {
+        text: [(0, 0); 2],
+        sizes: [
+            loader::sizes(&arguments.c)?,
+            loader::sizes(&arguments.rust)?,
+        ],
+        rows: Vec::new(),
+    };
+    for (number, (name, objects)) in [("c", &arguments.c), ("rust", &arguments.rust)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut side = Side::new(name, objects, 0, WORLD, import)?;
+        let api = S::api(&side.image)?;
+        let mut meter = Meter {
+            side: name,
+            rows: Vec::new(),
+        };
+        S::bench(&mut side, &api, &mut meter);
+        output.text[number] = (side.image.text().start, side.image.text().end);
+        output.rows.extend(meter.rows);
+    }
+    println!("{}", serde_json::to_string(&output)?);
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! Runs a function of an image the way Xen's CPU would.
+//!
+//! Xen finds `current`, the CPU number and the per-CPU area in a structure at the top of its 32 KiB stack, so each call
+//! gets such a stack. What the machine would raise comes back as a [`Trap`]: BUG and ASSERT (an invalid opcode), a wild
+//! access, or an endless loop. An access to the fixmap is no fault: it is carried out on a modelled device, see
+//! [`crate::mmio`].
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use anyhow::{Result, ensure};
+
+use crate::loader::{self, Image};
+use crate::memory::Mapping;
+use crate::mmio;
+use crate::valgrind;
+
+/// Xen's STACK_SIZE.
+const STACK: usize = 0x8000;
+/// What callee-saved registers hold on entry, to see that they come back.
+const CANARY: u64 = 0x5ca1_ab1e_0b5e_55ed;
+/// Seconds after which a call counts as endless.
+const PATIENCE: libc::time_t = 5;
+
+/// Why a call did not return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trap {
+    /// BUG() or a failed ASSERT(), at this place of the code.
+    Bug(String),
+    /// Anything else that Xen would not survive.
+    Fault(String),
+}
+
+/// A trap as it happens, before anyone can look up what the addresses mean.
+pub(crate) enum Exit {
+    Bug {
+        at: usize,
+    },
+    Loop {
+        at: usize,
+    },
+    Access {
+        at: usize,
+        signal: i32,
+        address: usize,
+    },
+    Mmio {
+        at: usize,
+        reason: String,
+    },
+    Text(String),
+}
+
+impl Exit {
+    /// Says it in words.
+    pub(crate) fn into_trap(self, image: &Image) -> Trap {
+        match self {
+            Exit::Bug { at } => Trap::Bug(image.describe(at)),
+            Exit::Loop { at } => Trap::Fault(format!("an endless loop at {}", image.describe(at))),
+            Exit::Access {
+                at,
+                signal,
+                address,
+            } => Trap::Fault(format!(
+                "signal {signal} at {}, address {address:#x}",
+                image.describe(at)
+            )),
+            Exit::Mmio { at, reason } => Trap::Fault(format!("{reason} at {}", image.describe(at))),
+            Exit::Text(reason) => Trap::Fault(reason),
+        }
+    }
+}
+
+/// The stack that calls run on.
+pub(crate) struct Cpu {
+    map: Mapping,
+    /// Whether callgrind counts the calls to come.
+    pub(crate) counted: bool,
+}
+
+#[repr(C)]
+struct Frame {
+    function: usize,
+    arguments: [u64; 6],
+    stack: usize,
+    host_stack: usize,
+    result: u64,
+    saved: [u64; 5],
+}
+
+/// The call that runs now; null between calls.
+static RUNNING: AtomicPtr<Frame> = AtomicPtr::new(ptr::null_mut());
+/// Counts calls, so that the watchdog knows a long one from many short ones.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+/// Why the call that runs now is being left; written by the handler, read after the way out.
+static TRAP: AtomicPtr<Exit> = AtomicPtr::new(ptr::null_mut());
+
+impl Cpu {
+    /// Makes the stack; installs the signal handlers of the process on first use.
+    pub(crate) fn new() -> Result<Self> {
+        install_handlers()?;
+        Ok(Self {
+            map: Mapping::new(2 * STACK)?,
+            counted: false,
+        })
+    }
+
+    fn info(&self) -> *mut xen_sys::cpu_info {
+        let top = (self.map.base() + STACK).next_multiple_of(STACK);
+        (top - size_of::<xen_sys::cpu_info>()) as *mut xen_sys::cpu_info
+    }
+
+    /// Sets what `current` and `smp_processor_id()` answer from now on.
+    pub(crate) fn set_current(&mut self, vcpu: *mut xen_sys::vcpu, processor: u32) {
+        // SAFETY: the structure lies in our mapping, and no call runs while `self` is borrowed mutably.
+        unsafe {
+            (*self.info()).current_vcpu = vcpu;
+            (*self.info()).processor_id = processor;
+            (*self.info()).per_cpu_offset = loader::PER_CPU_OFFSET as u64;
+        }
+    }
+
+    /// Calls `function` with up to six integer arguments.
+    pub(crate) fn call(&mut self, function: usize, arguments: &[u64]) -> Result<u64, Exit> {
+        let mut frame = Frame {
+            function,
+            arguments: [0; 6],
+            stack: self.info() as usize,
+            host_stack: 0,
+            result: 0,
+            saved: [0; 5],
+        };
+        frame.arguments[..arguments.len()].copy_from_slice(arguments);
+        CALLS.fetch_add(1, Ordering::Relaxed);
+        let outer = RUNNING.swap(&mut frame, Ordering::Relaxed);
+        assert!(outer.is_null(), "calls do not nest");
+        // SAFETY: the frame outlives the call, and the stack is ours alone. What the function reaches is the memory of
+        // its side; should it leave that, the handler ends the call.
+        unsafe {
+            if self.counted {
+                valgrind::request(valgrind::TOGGLE_COLLECT, 0);
+                enter(&mut frame);
+                valgrind::request(valgrind::TOGGLE_COLLECT, 0);
+            } else {
+                enter(&mut frame);
+            }
+        }
+        RUNNING.store(ptr::null_mut(), Ordering::Relaxed);
+        let trap = TRAP.swap(ptr::null_mut(), Ordering::Relaxed);
+        if !trap.is_null() {
+            // SAFETY: the pointer came from Box::into_raw in `leave`, and the swap made us its only holder.
+            return Err(*unsafe { Box::from_raw(trap) });
+        }
+        if frame.saved != [CANARY; 5] {
+            return Err(Exit::Text(
+                "a callee-saved register was not preserved".to_owned(),
+            ));
+        }
+        Ok(frame.result)
+    }
+}
+
+/// Switches to the stack of the frame, calls its function, and returns when that does or when a trap ends it.
+#[unsafe(naked)]
+unsafe extern "C" fn enter(frame: *mut Frame) {
+    naked_asm!(
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov [rdi + {host_stack}], rsp",
+        "mov rsp, [rdi + {stack}]",
+        "mov rbx, rdi",
+        "movabs rbp, {canary}",
+        "mov r12, rbp",
+        "mov r13, rbp",
+        "mov r14, rbp",
+        "mov r15, rbp",
+        "mov rsi, [rbx + {arguments} + 8]",
+        "mov rdx, [rbx + {arguments} + 16]",
+        "mov rcx, [rbx + {arguments} + 24]",
+        "mov r8, [rbx + {arguments} + 32]",
+        "mov r9, [rbx + {arguments} + 40]",
+        "mov rdi, [rbx + {arguments}]",
+        "call [rbx + {function}]",
+        "mov [rbx + {result}], rax",
+        "mov [rbx + {saved}], rbp",
+        "mov [rbx + {saved} + 8], r12",
+        "mov [rbx + {saved} + 16], r13",
+        "mov [rbx + {saved} + 24], r14",
+        "mov [rbx + {saved} + 32], r15",
+        "jmp {finish}",
+        host_stack = const offset_of!(Frame, host_stack),
+        stack = const offset_of!(Frame, stack),
+        arguments = const offset_of!(Frame, arguments),
+        function = const offset_of!(Frame, function),
+        result = const offset_of!(Frame, result),
+        saved = const offset_of!(Frame, saved),
+        canary = const CANARY,
+        finish = sym finish,
+    )
+}
+
+/// The way out of [`enter`]: jumped to with the frame in rbx.
+#[unsafe(naked)]
+unsafe extern "C" fn finish() {
+    naked_asm!(
+        "mov rsp, [rbx + {host_stack}]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbp",
+        "pop rbx",
+        "ret",
+        host_stack = const offset_of!(Frame, host_stack),
+    )
+}
+
+/// Ends the call that runs now, from a function that it called.
+pub(crate) fn leave(trap: Exit) -> ! {
+    let frame = RUNNING.load(Ordering::Relaxed);
+    assert!(!frame.is_null(), "a trap outside a call");
+    TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
+    // SAFETY: a call runs, so its frame and the host stack it names are live; `finish` expects the frame in rbx.
+    unsafe {
+        std::arch::asm!(
+            "mov rbx, {frame}",
+            "jmp {finish}",
+            frame = in(reg) frame,
+            finish = sym finish,
+            options(noreturn),
+        )
+    }
+}
+
+fn install_handlers() -> Result<()> {
+    static ONCE: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
+    let result = ONCE.get_or_init(|| {
+        // The handlers run while rsp is Xen's, so they need a stack of their own; it lives as long as the process.
+        let alternate = Mapping::new(16 * STACK).map_err(|error| error.to_string())?;
+        let stack = libc::stack_t {
+            ss_sp: alternate.base() as *mut _,
+            ss_flags: 0,
+            ss_size: 16 * STACK,
+        };
+        std::mem::forget(alternate);
+        let mut action = libc::sigaction {
+            sa_sigaction: on_signal as *const () as usize,
+            sa_flags: libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER,
+            // SAFETY: an empty signal set is all zeroes.
+            sa_mask: unsafe { std::mem::zeroed() },
+            sa_restorer: None,
+        };
+        let mut ok = true;
+        // SAFETY: the stack and the action are valid, and the handler has the prototype that SA_SIGINFO asks for.
+        unsafe {
+            ok &= libc::sigaltstack(&stack, ptr::null_mut()) == 0;
+            for signal in [
+                libc::SIGILL,
+                libc::SIGSEGV,
+                libc::SIGBUS,
+                libc::SIGFPE,
+                libc::SIGTRAP,
+            ] {
+                ok &= libc::sigaction(signal, &action, ptr::null_mut()) == 0;
+            }
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+            ok &= libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) == 0;
+            let tick = libc::timeval {
+                tv_sec: PATIENCE,
+                tv_usec: 0,
+            };
+            ok &= libc::setitimer(
+                libc::ITIMER_REAL,
+                &libc::itimerval {
+                    it_interval: tick,
+                    it_value: tick,
+                },
+                ptr::null_mut(),
+            ) == 0;
+        }
+        if ok {
+            Ok(())
+        } else {
+            Err("cannot install signal handlers".to_owned())
+        }
+    });
+    ensure!(
+        result.is_ok(),
+        "{}",
+        result.as_ref().err().map_or("", String::as_str)
+    );
+    Ok(())
+}
+
+extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // SAFETY: the kernel passes a ucontext to a handler that asked for SA_SIGINFO, and nobody else refers to it.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let frame = RUNNING.load(Ordering::Relaxed);
+    let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    let in_object = crate::side::running_text().contains(&at);
+    if signal == libc::SIGALRM {
+        let calls = CALLS.load(Ordering::Relaxed);
+        if LAST.swap(calls, Ordering::Relaxed) != calls || frame.is_null() || !in_object {
+            return;
+        }
+    }
+    // SAFETY: for these signals the union holds an address.
+    let address = unsafe { (*info).si_addr() } as usize;
+    if frame.is_null() || !in_object {
+        // The driver itself is at fault. Nothing can be unwound from here.
+        let case = crate::run::CASE.load(Ordering::Relaxed);
+        eprintln!(
+            "at seed {case} a function of the driver took signal {signal}, address {address:#x}: a wild argument"
+        );
+        std::process::abort();
+    }
+    let trap = match signal {
+        libc::SIGALRM => Exit::Loop { at },
+        libc::SIGILL => Exit::Bug { at },
+        libc::SIGSEGV if mmio::is_fixmap(address) => match mmio::emulate(context, address) {
+            Ok(()) => return,
+            Err(reason) => Exit::Mmio { at, reason },
+        },
+        _ => Exit::Access {
+            at,
+            signal,
+            address,
+        },
+    };
+    TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
+    context.uc_mcontext.gregs[libc::REG_RBX as usize] = frame as i64;
+    context.uc_mcontext.gregs[libc::REG_RIP as usize] = finish as *const () as i64;
+}

@@ -1,0 +1,149 @@
+//! Xen's allocator, with failures on demand and a memory of its own mistakes.
+//!
+//! Memory is never handed out twice within a case. What was freed is filled with a byte that differs between the
+//! sides and must still be there at the end, so a use after free changes an answer or is seen as a write.
+
+use anyhow::Result;
+
+use crate::memory::Mapping;
+
+const ROOM: usize = 64 << 20;
+
+/// Which allocations of a call fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// None.
+    Never,
+    /// Every one.
+    Always,
+    /// The one with this number, from zero.
+    Nth(u32),
+}
+
+struct Block {
+    start: usize,
+    len: usize,
+    live: bool,
+}
+
+/// The heap of one side.
+pub(crate) struct Heap {
+    map: Mapping,
+    used: usize,
+    blocks: Vec<Block>,
+    poison: u8,
+    /// What the calls to come shall see.
+    pub(crate) failure: Failure,
+    asked: u32,
+    failed: bool,
+}
+
+impl Heap {
+    /// Makes an empty heap that fills freed memory with `poison`.
+    pub(crate) fn new(poison: u8) -> Result<Self> {
+        Ok(Self {
+            map: Mapping::new(ROOM)?,
+            used: 0,
+            blocks: Vec::new(),
+            poison,
+            failure: Failure::Never,
+            asked: 0,
+            failed: false,
+        })
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+        self.blocks.clear();
+        self.start_call(Failure::Never);
+    }
+
+    /// Sets what the allocations of the next call shall see.
+    pub(crate) fn start_call(&mut self, failure: Failure) {
+        self.failure = failure;
+        self.asked = 0;
+        self.failed = false;
+    }
+
+    /// Whether an allocation was refused since the call began.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Allocates; zero when the allocation is to fail.
+    pub(crate) fn allocate(
+        &mut self,
+        len: usize,
+        align: usize,
+        zeroed: bool,
+    ) -> Result<u64, String> {
+        let number = self.asked;
+        self.asked += 1;
+        if self.failure == Failure::Always || self.failure == Failure::Nth(number) {
+            self.failed = true;
+            return Ok(0);
+        }
+        let start = self.used.next_multiple_of(align.max(16));
+        if start + len > ROOM {
+            return Err(format!(
+                "an allocation of {len} bytes, more than the twin's heap has left"
+            ));
+        }
+        // A gap after each block, so that a write beyond it does not hit another.
+        self.used = start + len + 16;
+        self.map
+            .bytes(start, len)
+            .fill(if zeroed { 0 } else { self.poison ^ 0xff });
+        self.map.bytes(start + len, 16).fill(self.poison);
+        self.blocks.push(Block {
+            start,
+            len,
+            live: true,
+        });
+        Ok((self.map.base() + start) as u64)
+    }
+
+    /// Frees.
+    pub(crate) fn free(&mut self, address: u64) -> Result<(), String> {
+        if address == 0 {
+            return Ok(());
+        }
+        let start = (address as usize).wrapping_sub(self.map.base());
+        let block = self
+            .blocks
+            .iter_mut()
+            .rev()
+            .find(|block| block.start == start);
+        let block =
+            block.ok_or_else(|| format!("xfree() of {address:#x}, which was not allocated"))?;
+        if !std::mem::take(&mut block.live) {
+            return Err("xfree() of memory that is free already".to_owned());
+        }
+        let (start, len) = (block.start, block.len);
+        self.map.bytes(start, len).fill(self.poison);
+        Ok(())
+    }
+
+    /// Looks at the end of a case for what is still allocated or was written when it should not have been.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        for block in &self.blocks {
+            if block.live {
+                return Err(format!("a leak of {} bytes", block.len));
+            }
+            let poison = self.poison;
+            if self
+                .map
+                .bytes(block.start, block.len + 16)
+                .iter()
+                .any(|byte| *byte != poison)
+            {
+                return Err(format!(
+                    "a write to {} bytes after they were freed, or beyond their end",
+                    block.len
+                ));
+            }
+        }
+        Ok(())
+    }
+}

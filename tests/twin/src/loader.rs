@@ -1,0 +1,333 @@
+//! Places relocatable objects in memory, the way Xen's link does.
+//!
+//! The twin runs the very machine code that Xen's link takes. A set of objects of one side becomes one [`Image`]:
+//! every allocated section is copied, symbols that one of the objects defines are bound to it, and every other symbol is
+//! bound to a small piece of glue (see [`crate::glue`]) or to a word of the image that stands for Xen's variable. Both sides
+//! get the same set, so neither can reach anything that the other cannot.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use object::elf;
+use object::read::elf::ElfFile64;
+use object::{
+    Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
+};
+
+use crate::glue;
+use crate::memory::Mapping;
+
+/// How far a variable lies from its per-CPU template: code that forgets the offset touches an inaccessible page.
+pub(crate) const PER_CPU_OFFSET: usize = VARIABLES;
+
+const PAGE: usize = 0x1000;
+/// Bytes kept for glue, for Xen's variables, for the templates of its per-CPU variables, and for those themselves.
+const GLUE: usize = 0x8000;
+const VARIABLES: usize = PAGE;
+const SECTIONS: usize = GLUE + 2 * VARIABLES + PER_CPU_OFFSET;
+
+/// What a symbol that no object defines stands for.
+#[derive(Clone, Copy)]
+pub(crate) enum Import {
+    /// A function of the driver, called with up to six integer arguments.
+    Call(usize),
+    /// A variadic function of the driver: `fn(registers: *const u64, stack: *const u64)`.
+    Variadic(usize),
+    /// A variable of this many bytes, zero to begin with.
+    Variable(usize),
+    /// A per-CPU variable of this many bytes.
+    PerCpu(usize),
+}
+
+/// Objects of one side in memory.
+pub(crate) struct Image {
+    map: Mapping,
+    text: std::ops::Range<usize>,
+    symbols: HashMap<String, usize>,
+    variables: HashMap<String, usize>,
+    functions: Vec<(usize, String)>,
+}
+
+impl Image {
+    /// Loads `paths` as one image; `import` answers for each symbol that none of them defines.
+    pub(crate) fn load(paths: &[PathBuf], import: impl Fn(&str) -> Option<Import>) -> Result<Self> {
+        let files = paths
+            .iter()
+            .map(|path| read(path))
+            .collect::<Result<Vec<_>>>()?;
+        let objects = files
+            .iter()
+            .zip(paths)
+            .map(|(data, path)| parse(path, data))
+            .collect::<Result<Vec<_>>>()?;
+
+        // Executable sections first: their range tells the benchmark and the trap handler what is the object's own.
+        let mut places: HashMap<(usize, SectionIndex), usize> = HashMap::new();
+        let mut at = SECTIONS;
+        let text_start = at;
+        let mut text_end = at;
+        for executable in [true, false] {
+            for (number, object) in objects.iter().enumerate() {
+                for section in object.sections() {
+                    let flags = section_flags(&section);
+                    if flags & u64::from(elf::SHF_ALLOC) == 0
+                        || (flags & u64::from(elf::SHF_EXECINSTR) != 0) != executable
+                    {
+                        continue;
+                    }
+                    at = at.next_multiple_of(section.align().max(1) as usize);
+                    places.insert((number, section.index()), at);
+                    at += section.size() as usize;
+                }
+            }
+            at = at.next_multiple_of(PAGE);
+            if executable {
+                text_end = at;
+            }
+        }
+        let map = Mapping::new(at.next_multiple_of(PAGE))?;
+        let base = map.base();
+        let mut image = Image {
+            text: base + text_start..base + text_end,
+            map,
+            symbols: HashMap::new(),
+            variables: HashMap::new(),
+            functions: Vec::new(),
+        };
+
+        for (number, object) in objects.iter().enumerate() {
+            for section in object.sections() {
+                if let Some(&place) = places.get(&(number, section.index())) {
+                    let data = section.data()?;
+                    image.map.bytes(place, data.len()).copy_from_slice(data);
+                }
+            }
+            for symbol in object.symbols().filter(|symbol| symbol.is_definition()) {
+                let Some(place) = symbol
+                    .section_index()
+                    .and_then(|index| places.get(&(number, index)))
+                else {
+                    continue;
+                };
+                let address = base + place + symbol.address() as usize;
+                let name = symbol.name()?.to_owned();
+                if symbol.kind() == object::SymbolKind::Text {
+                    image.functions.push((address, name.clone()));
+                }
+                if symbol.is_global() && image.symbols.insert(name.clone(), address).is_some() {
+                    bail!("{} is defined twice", name);
+                }
+            }
+        }
+        image.functions.sort();
+
+        let mut imports = Imports {
+            glue: glue::Writer::new(base..base + GLUE),
+            next: base + GLUE,
+            known: HashMap::new(),
+        };
+        for (number, object) in objects.iter().enumerate() {
+            image
+                .relocate(
+                    object,
+                    &|index| places.get(&(number, index)).copied(),
+                    &mut imports,
+                    &import,
+                )
+                .with_context(|| format!("loading {}", paths[number].display()))?;
+        }
+        let code = imports.glue.code();
+        image.map.bytes(0, code.len()).copy_from_slice(code);
+        // A per-CPU symbol is the template's address; the variable is further on.
+        let variable = |address: usize| {
+            if address >= base + GLUE + VARIABLES {
+                address + PER_CPU_OFFSET
+            } else {
+                address
+            }
+        };
+        image.variables = imports
+            .known
+            .into_iter()
+            .filter(|(_, address)| *address >= base + GLUE)
+            .map(|(name, address)| (name, variable(address)))
+            .collect();
+        image.map.seal(GLUE + VARIABLES, VARIABLES)?;
+        Ok(image)
+    }
+
+    fn relocate(
+        &mut self,
+        object: &ElfFile64<'_>,
+        place_of: &dyn Fn(SectionIndex) -> Option<usize>,
+        imports: &mut Imports,
+        import: &impl Fn(&str) -> Option<Import>,
+    ) -> Result<()> {
+        for section in object.sections() {
+            let Some(start) = place_of(section.index()) else {
+                continue;
+            };
+            for (offset, relocation) in section.relocations() {
+                let RelocationTarget::Symbol(index) = relocation.target() else {
+                    bail!("a relocation without a symbol in {}", section.name()?)
+                };
+                let symbol = object.symbol_by_index(index)?;
+                let value = match symbol.section_index() {
+                    Some(index) => match place_of(index) {
+                        Some(place) => self.map.base() + place + symbol.address() as usize,
+                        None => bail!("{} refers to a section that is not loaded", section.name()?),
+                    },
+                    None => match self.symbols.get(symbol.name()?) {
+                        Some(&address) => address,
+                        None => imports.resolve(symbol.name()?, import)?,
+                    },
+                };
+                let value = (value as i64).wrapping_add(relocation.addend());
+                let place = start + offset as usize;
+                let pc = (self.map.base() + place) as i64;
+                let RelocationFlags::Elf { r_type } = relocation.flags() else {
+                    unreachable!("ELF was parsed")
+                };
+                match r_type {
+                    elf::R_X86_64_64 => self
+                        .map
+                        .bytes(place, 8)
+                        .copy_from_slice(&value.to_le_bytes()),
+                    elf::R_X86_64_PC64 => {
+                        self.map
+                            .bytes(place, 8)
+                            .copy_from_slice(&(value - pc).to_le_bytes());
+                    }
+                    elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => {
+                        let distance =
+                            i32::try_from(value - pc).context("a target is out of reach")?;
+                        self.map
+                            .bytes(place, 4)
+                            .copy_from_slice(&distance.to_le_bytes());
+                    }
+                    other => {
+                        bail!("relocation type {other}, which Xen's link does not take either")
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of a function or variable that the objects export.
+    pub(crate) fn symbol(&self, name: &str) -> Result<usize> {
+        self.symbols
+            .get(name)
+            .copied()
+            .with_context(|| format!("no object defines {name}"))
+    }
+
+    /// The address of a variable that stands for one of Xen's; none when the objects do not refer to it.
+    pub(crate) fn variable(&self, name: &str) -> Option<usize> {
+        self.variables.get(name).copied()
+    }
+
+    /// Zeroes Xen's variables.
+    pub(crate) fn reset_variables(&mut self) {
+        self.map.bytes(GLUE, VARIABLES).fill(0);
+        self.map
+            .bytes(GLUE + VARIABLES + PER_CPU_OFFSET, VARIABLES)
+            .fill(0);
+    }
+
+    /// The range of the objects' own code.
+    pub(crate) fn text(&self) -> std::ops::Range<usize> {
+        self.text.clone()
+    }
+
+    /// Names an address of the code: the function and the offset in it.
+    pub(crate) fn describe(&self, address: usize) -> String {
+        if !self.text.contains(&address) {
+            return format!("{address:#x}");
+        }
+        match self
+            .functions
+            .partition_point(|(start, _)| *start <= address)
+            .checked_sub(1)
+        {
+            Some(index) => {
+                let (start, name) = &self.functions[index];
+                format!("{name}+{:#x}", address - start)
+            }
+            None => format!("{address:#x}"),
+        }
+    }
+}
+
+struct Imports {
+    glue: glue::Writer,
+    next: usize,
+    known: HashMap<String, usize>,
+}
+
+impl Imports {
+    fn resolve(&mut self, name: &str, import: &impl Fn(&str) -> Option<Import>) -> Result<usize> {
+        if let Some(&address) = self.known.get(name) {
+            return Ok(address);
+        }
+        let address = match import(name) {
+            Some(Import::Call(target)) => self.glue.call(target),
+            Some(Import::Variadic(target)) => self.glue.variadic(target),
+            Some(Import::Variable(size)) => self.variable(size, 0)?,
+            Some(Import::PerCpu(size)) => self.variable(size, VARIABLES)?,
+            None => match glue::thunk_register(name) {
+                Some(register) => self.glue.indirect_thunk(register),
+                None if name == "__x86_return_thunk" => self.glue.return_thunk(),
+                None => self.glue.missing(name),
+            },
+        };
+        self.known.insert(name.to_owned(), address);
+        Ok(address)
+    }
+
+    fn variable(&mut self, size: usize, template: usize) -> Result<usize> {
+        let address = self.next.next_multiple_of(16);
+        self.next = address + size;
+        Ok(address + template)
+    }
+}
+
+/// Sums the bytes of code, and of everything else that is loaded.
+pub(crate) fn sizes(paths: &[PathBuf]) -> Result<(u64, u64)> {
+    let (mut text, mut rest) = (0, 0);
+    for path in paths {
+        let data = read(path)?;
+        for section in parse(path, &data)?.sections() {
+            let flags = section_flags(&section);
+            if flags & u64::from(elf::SHF_EXECINSTR) != 0 {
+                text += section.size();
+            } else if flags & u64::from(elf::SHF_ALLOC) != 0 {
+                rest += section.size();
+            }
+        }
+    }
+    Ok((text, rest))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn parse<'data>(path: &Path, data: &'data [u8]) -> Result<ElfFile64<'data>> {
+    let object: ElfFile64<'_> =
+        ElfFile64::parse(data).with_context(|| format!("{} is no ELF object", path.display()))?;
+    ensure!(
+        object.kind() == object::ObjectKind::Relocatable,
+        "{} is not a relocatable object",
+        path.display()
+    );
+    Ok(object)
+}
+
+fn section_flags<'data>(section: &impl ObjectSection<'data>) -> u64 {
+    match section.flags() {
+        object::SectionFlags::Elf { sh_flags } => sh_flags,
+        _ => 0,
+    }
+}

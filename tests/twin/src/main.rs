@@ -1,0 +1,112 @@
+//! Drives the C original and the Rust with the same random calls, and counts the instructions of both.
+//!
+//! Both sides are the very objects that Xen's link takes: the C file compiled by Xen's Kbuild, and the Rust object with its shim.
+//! The driver places them in memory ([`loader`]), gives each a world of the same shape ([`arena`]), stands for
+//! the rest of Xen ([`services`] and the fakes of each [`subject`]), and compares after each call what was
+//! answered, what was done, and everything that C can see.
+// Running Xen's machine code in a process is nothing but raw memory; each block says what makes it sound.
+#![allow(unsafe_code)]
+
+mod answer;
+mod arena;
+mod bench;
+mod cpu;
+mod glue;
+mod heap;
+mod loader;
+mod memory;
+mod mmio;
+mod rng;
+mod run;
+mod services;
+mod side;
+mod subject;
+mod trace;
+mod valgrind;
+mod vmsi;
+mod xen;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use crate::loader::Image;
+use crate::run::Twin;
+use crate::side::Side;
+use crate::subject::Subject;
+
+/// Room for a random world.
+const WORLD: usize = 1 << 20;
+
+/// `cargo xtask twin` calls this with the objects of both sides.
+#[derive(Parser)]
+struct Arguments {
+    /// The replaced file.
+    #[arg(long)]
+    file: String,
+    /// The object of the C original.
+    #[arg(long, required = true)]
+    c: Vec<PathBuf>,
+    /// The Rust object and the objects of its shim.
+    #[arg(long, required = true)]
+    rust: Vec<PathBuf>,
+    /// The objects that hold Xen's vsnprintf().
+    #[arg(long, required = true)]
+    formatter: Vec<PathBuf>,
+    /// How many cases to run.
+    #[arg(long, default_value_t = 100_000)]
+    cases: u64,
+    /// The seed of the first case.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Count instructions instead; callgrind runs this program.
+    #[arg(long)]
+    bench: bool,
+    /// Both sides are built from C: nothing at all may differ.
+    #[arg(long)]
+    same: bool,
+}
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments = Arguments::parse();
+    services::set_formatter(Image::load(
+        &arguments.formatter,
+        services::formatter_import,
+    )?)?;
+    match arguments.file.as_str() {
+        vmsi::Vmsi::NAME => drive::<vmsi::Vmsi>(&arguments),
+        other => bail!("no replaced file is called {other}"),
+    }
+}
+
+fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
+    let import = |name: &str| S::import(name).or_else(|| services::import(name));
+    if arguments.bench {
+        return bench::run::<S>(arguments, import);
+    }
+    let second = if arguments.same { "changed C" } else { "Rust" };
+    let c = Side::new("C", &arguments.c, 0xa5, WORLD, import)?;
+    let rust = Side::new(second, &arguments.rust, 0x5a, WORLD, import)?;
+    let start = Instant::now();
+    let steps = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
+    println!(
+        "{}: {} cases with {steps} steps agree, in {:.1} s, from seed {}",
+        S::NAME,
+        arguments.cases,
+        start.elapsed().as_secs_f64(),
+        arguments.seed
+    );
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Runs cases on two sides and compares them after each step.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Result, bail};
+
+use crate::answer::Answer;
+use crate::arena::Arena;
+use crate::heap::Failure;
+use crate::rng::Rng;
+use crate::side::{Script, Side};
+use crate::subject::{Case, Subject};
+use crate::trace::Entry;
+
+/// The seed of the case that runs now, for reports from where nothing else is known.
+pub(crate) static CASE: AtomicU64 = AtomicU64::new(0);
+
+/// The two sides of one subject.
+pub(crate) struct Twin<S: Subject> {
+    c: Side,
+    c_api: S::Api,
+    rust: Side,
+    rust_api: S::Api,
+    /// Whether the second side is built from C as well: then nothing at all may differ.
+    same: bool,
+}
+
+/// Where the sides parted.
+struct Parting {
+    step: String,
+    reason: String,
+    answers: Option<(Answer, Answer)>,
+    traces: (Vec<Entry>, Vec<Entry>),
+}
+
+impl<S: Subject> Twin<S> {
+    pub(crate) fn new(c: Side, rust: Side, same: bool) -> Result<Self> {
+        Ok(Self {
+            c_api: S::api(&c.image)?,
+            rust_api: S::api(&rust.image)?,
+            c,
+            rust,
+            same,
+        })
+    }
+
+    /// Runs `cases` cases, the first from `seed`, the others from the numbers after it. Returns how many steps there were.
+    pub(crate) fn run(&mut self, cases: u64, seed: u64) -> Result<u64> {
+        let mut steps = 0;
+        for seed in (seed..).take(cases as usize) {
+            CASE.store(seed, Ordering::Relaxed);
+            let case = S::generate(&mut Rng::new(seed));
+            steps += case.steps.len() as u64;
+            if self.run_case(&case).is_err() {
+                bail!("{}", self.report(&case, seed));
+            }
+        }
+        Ok(steps)
+    }
+
+    fn run_case(&mut self, case: &Case<S>) -> Result<(), Box<Parting>> {
+        self.c.clear();
+        self.rust.clear();
+        let mut c_world = S::build(&mut self.c, &case.spec);
+        let mut rust_world = S::build(&mut self.rust, &case.spec);
+        let mut model = S::model(&case.spec);
+
+        let end = S::end().into_iter().map(|op| (op, Script::plain(0)));
+        for (op, mut script) in case.steps.iter().cloned().chain(end) {
+            let rust = S::perform(&mut self.rust, &self.rust_api, &mut rust_world, &op, script);
+            // How many allocations a call makes is the side's own business. When one of Rust's failed, one of C's does.
+            script.memory = if self.rust.env().heap.failed() {
+                Failure::Always
+            } else {
+                Failure::Never
+            };
+            let c = S::perform(&mut self.c, &self.c_api, &mut c_world, &op, script);
+            let (c, rust) = match (c, rust) {
+                (Some(c), Some(rust)) => (c, rust),
+                (None, None) => continue,
+                _ => return Err(self.part(&op, "only one side can do this".to_owned(), None)),
+            };
+            let judged = if self.same && c != rust {
+                Err("the answers differ".to_owned())
+            } else if self.same {
+                Ok(())
+            } else {
+                S::judge(&mut model, &c_world, &op, &c, &rust)
+            };
+            if let Err(reason) = judged.and_then(|()| self.compare_worlds()) {
+                return Err(self.part(&op, reason, Some((c, rust))));
+            }
+            if c.outcome.is_err() {
+                // Both would have stopped Xen; there is nothing after that.
+                return Ok(());
+            }
+        }
+        let checks = [&mut self.c, &mut self.rust].map(|side| (side.env().heap.check(), side.name));
+        match checks
+            .into_iter()
+            .find_map(|(check, name)| check.err().map(|reason| format!("{reason} on side {name}")))
+        {
+            Some(reason) => Err(self.part(&"the end of the case", reason, None)),
+            None => Ok(()),
+        }
+    }
+
+    fn compare_worlds(&mut self) -> Result<(), String> {
+        if self.c.env().trace != self.rust.env().trace {
+            return Err("the effects differ".to_owned());
+        }
+        if let Some(difference) =
+            Arena::difference(&mut self.c.env().arena, &mut self.rust.env().arena)
+        {
+            return Err(format!("the worlds differ at {difference}"));
+        }
+        let counts = [&self.c, &self.rust].map(Side::preempt_count);
+        if counts[0] != counts[1] {
+            return Err(format!(
+                "the preemption counts differ: {} and {}",
+                counts[0], counts[1]
+            ));
+        }
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        step: &dyn std::fmt::Debug,
+        reason: String,
+        answers: Option<(Answer, Answer)>,
+    ) -> Box<Parting> {
+        let traces = (self.c.env().trace.clone(), self.rust.env().trace.clone());
+        Box::new(Parting {
+            step: format!("{step:?}"),
+            reason,
+            answers,
+            traces,
+        })
+    }
+
+    /// Leaves out steps as long as the sides still part, and tells what is left.
+    fn report(&mut self, case: &Case<S>, seed: u64) -> String {
+        let mut small = case.clone();
+        let mut chunk = small.steps.len().div_ceil(2);
+        while chunk > 0 {
+            let mut at = 0;
+            while at < small.steps.len() {
+                let mut tried = small.clone();
+                tried.steps.drain(at..(at + chunk).min(small.steps.len()));
+                if self.run_case(&tried).is_err() {
+                    small = tried;
+                } else {
+                    at += chunk;
+                }
+            }
+            chunk /= 2;
+        }
+        let Err(parting) = self.run_case(&small) else {
+            return format!(
+                "seed {seed}: the sides parted, but did not when the case was run again"
+            );
+        };
+        self.describe(&small, &parting, seed)
+    }
+
+    fn describe(&mut self, case: &Case<S>, parting: &Parting, seed: u64) -> String {
+        let mut text = format!(
+            "{} and {} part at seed {seed}\n",
+            self.c.name, self.rust.name
+        );
+        let mut line = |words: String| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{words}");
+        };
+        line(format!("  world: {:?}", case.spec));
+        for (op, script) in &case.steps {
+            let memory = if script.memory == Failure::Never {
+                String::new()
+            } else {
+                format!(" memory {:?}", script.memory)
+            };
+            let error = script
+                .error
+                .map_or(String::new(), |error| format!(" error {error:?}"));
+            line(format!("  step: {op:?}{memory}{error}"));
+        }
+        line(format!("  at: {}", parting.step));
+        line(format!("  {}", parting.reason));
+        if let Some((c, rust)) = &parting.answers {
+            line(format!("  {}: {c:x?}", self.c.name));
+            line(format!("  {}: {rust:x?}", self.rust.name));
+        }
+        let traces = [
+            (&parting.traces.0, self.c.name),
+            (&parting.traces.1, self.rust.name),
+        ];
+        if traces[0].0 != traces[1].0 {
+            for (trace, name) in traces {
+                for entry in trace {
+                    line(format!(
+                        "  {name} did: {:x?} with {:x?}",
+                        entry.event, entry.held
+                    ));
+                }
+            }
+        }
+        text.push_str(&format!(
+            "replay with: cargo xtask twin --file {} --seed {seed} --cases 1",
+            S::NAME
+        ));
+        text
+    }
+}

@@ -1,0 +1,77 @@
+//! What a replaced file brings along to be driven as a twin.
+
+use std::fmt::Debug;
+
+use anyhow::Result;
+
+use crate::answer::Answer;
+use crate::bench::Meter;
+use crate::loader::{Image, Import};
+use crate::rng::Rng;
+use crate::side::{Script, Side};
+
+/// One replaced file.
+pub(crate) trait Subject: Sized {
+    /// The name that `--file` takes.
+    const NAME: &'static str;
+
+    /// Addresses of the exported functions.
+    type Api;
+    /// How a world is to be built; the same for both sides.
+    type Spec: Clone + Debug;
+    /// A built world: pointers into the arena of its side.
+    type World;
+    /// One call, or one step of the world around it.
+    type Op: Clone + Debug;
+    /// What the driver knows by itself of what Rust answers where C does not.
+    type Model;
+
+    /// Finds what stands for a symbol that only this file imports.
+    fn import(name: &str) -> Option<Import>;
+    /// Finds the exported functions.
+    fn api(image: &Image) -> Result<Self::Api>;
+    /// Makes up a case.
+    fn generate(rng: &mut Rng) -> Case<Self>;
+    /// Builds a world in the empty arena of a side.
+    fn build(side: &mut Side, spec: &Self::Spec) -> Self::World;
+    /// Carries out a step; none when the state of the world does not allow it, which must be so on both sides.
+    fn perform(
+        side: &mut Side,
+        api: &Self::Api,
+        world: &mut Self::World,
+        op: &Self::Op,
+        script: Script,
+    ) -> Option<Answer>;
+    /// Starts the driver's own knowledge.
+    fn model(spec: &Self::Spec) -> Self::Model;
+    /// Decides whether two answers agree; anything that is not explicitly allowed to differ must be equal.
+    fn judge(
+        model: &mut Self::Model,
+        world: &Self::World,
+        op: &Self::Op,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<(), String>;
+    /// The steps after which nothing may be allocated.
+    fn end() -> Vec<Self::Op>;
+    /// Carries out the rows of the benchmark on one side.
+    fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter);
+}
+
+/// A world and what is done to it.
+pub(crate) struct Case<S: Subject> {
+    /// The world.
+    pub(crate) spec: S::Spec,
+    /// The steps, each with what Xen's functions answer meanwhile.
+    pub(crate) steps: Vec<(S::Op, Script)>,
+}
+
+// Not derived, because that would ask the same of the subject itself.
+impl<S: Subject> Clone for Case<S> {
+    fn clone(&self) -> Self {
+        Self {
+            spec: self.spec.clone(),
+            steps: self.steps.clone(),
+        }
+    }
+}

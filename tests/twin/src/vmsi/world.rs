@@ -1,0 +1,413 @@
+//! Domains with vCPUs, devices with MSI descriptors, and the interrupts behind them.
+
+use xen_sys as sys;
+
+use crate::side::Side;
+use crate::xen::{add_to_list, addr, get, init_list, remove_from_list, set};
+
+/// What `smp_processor_id()` answers.
+pub(super) const PROCESSOR: u32 = 3;
+/// The words of a read-write lock: held for writing by our processor, or held once for reading.
+pub(super) const WRITE_LOCKED: i32 = 3 << 14 | PROCESSOR as i32;
+pub(super) const READ_LOCKED: i32 = 1 << 16;
+
+/// What an MSI descriptor describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A vector of the MSI-X table, with an interrupt.
+    Msix,
+    /// As before, but not bound to an interrupt: `irq` is negative.
+    MsixWithoutIrq,
+    /// A message of the plain MSI capability.
+    Msi,
+}
+
+/// One MSI descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DescSpec {
+    pub(super) entry: u16,
+    pub(super) kind: Kind,
+    pub(super) guest_masked: bool,
+}
+
+/// One device.
+#[derive(Clone, Debug)]
+pub(super) struct DeviceSpec {
+    pub(super) domain: usize,
+    pub(super) entries: u32,
+    pub(super) gtable: u64,
+    pub(super) descs: Vec<DescSpec>,
+    /// Fixmap indices of the pages beside the table.
+    pub(super) adjacent: [u32; 2],
+    /// First and last page of the table, then of the pending-bit array.
+    pub(super) pages: [u64; 4],
+    pub(super) warned: (u16, u8),
+    pub(super) vpci_entries: usize,
+}
+
+/// A world.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    /// Interrupts of the machine.
+    pub(super) irqs: usize,
+    /// vCPUs of the two HVM domains.
+    pub(super) vcpus: [usize; 2],
+    /// Which local APICs are switched off: one bit per vCPU of the first domain.
+    pub(super) disabled: u64,
+    pub(super) devices: Vec<DeviceSpec>,
+}
+
+/// A domain.
+pub(super) struct Domain {
+    pub(super) domain: *mut sys::domain,
+    pub(super) vcpus: Vec<*mut sys::vcpu>,
+    pub(super) handlers: *mut sys::hvm_io_handler,
+}
+
+/// A device.
+pub(super) struct Device {
+    pub(super) domain: usize,
+    pub(super) pdev: *mut sys::pci_dev,
+    pub(super) vpci: *mut sys::vpci,
+    pub(super) msi: *mut sys::vpci_vpci_msi,
+    pub(super) msix: *mut sys::vpci_vpci_msix,
+    pub(super) entries: *mut sys::vpci_vpci_msix_vpci_msix_entry,
+    pub(super) vpci_entries: usize,
+}
+
+/// An MSI descriptor, its interrupt and its pirq.
+pub(super) struct Desc {
+    pub(super) device: usize,
+    pub(super) spec: DescSpec,
+    pub(super) desc: *mut sys::msi_desc,
+    pub(super) pirq: *mut sys::pirq,
+    pub(super) irq: *mut sys::irq_desc,
+    pub(super) live: bool,
+}
+
+/// A built world.
+pub(crate) struct World {
+    pub(super) spec: Spec,
+    pub(super) dom0_vcpu: *mut sys::vcpu,
+    /// Two HVM domains with local APICs, and three that lack one or both.
+    pub(super) domains: Vec<Domain>,
+    pub(super) devices: Vec<Device>,
+    pub(super) descs: Vec<Desc>,
+    /// A pirq without an interrupt, and one whose interrupt is no MSI.
+    pub(super) odd_pirqs: [*mut sys::pirq; 2],
+    pub(super) ioreq: *mut sys::ioreq,
+    pub(super) value: *mut u64,
+    pub(super) dpci: *mut sys::hvm_pirq_dpci,
+    /// Whether the last request was accepted.
+    pub(super) accepted: bool,
+}
+
+impl World {
+    pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        let irqs = Self::interrupts(side, spec.irqs);
+        let dom0 = build_domain(side, 0, 0, 1, 0, 0);
+        let (hvm, apic) = (sys::XEN_IRQ_CDF_HVM as u32, sys::XEN_IRQ_EMU_LAPIC as u32);
+        let kinds = [
+            (spec.vcpus[0], hvm, apic),
+            (spec.vcpus[1], hvm, apic),
+            (1, 0, 0),
+            (1, hvm, 0),
+            (1, 0, apic),
+        ];
+        let domains: Vec<_> = kinds
+            .into_iter()
+            .enumerate()
+            .map(|(number, (vcpus, options, emulated))| {
+                build_domain(
+                    side,
+                    number + 1,
+                    5 + number as u16,
+                    vcpus,
+                    options,
+                    emulated,
+                )
+            })
+            .collect();
+        for (number, vcpu) in domains[0].vcpus.iter().enumerate() {
+            set!(
+                vlapic(*vcpu),
+                hw.disabled,
+                (spec.disabled >> number) as u32 & 1
+            );
+        }
+        let arena = &mut side.env().arena;
+        let mut world = Self {
+            spec: spec.clone(),
+            dom0_vcpu: dom0.vcpus[0],
+            domains,
+            devices: Vec::new(),
+            descs: Vec::new(),
+            odd_pirqs: [0, 1].map(|number| arena.object("odd pirq", number)),
+            ioreq: arena.object("ioreq", 0),
+            value: arena.object("value", 0),
+            dpci: arena.object("dpci", 0),
+            accepted: false,
+        };
+        // Interrupt 0 does not exist for guests; the last one belongs to a line.
+        set!(world.odd_pirqs[1], arch.irq, (spec.irqs - 1) as i32);
+        arena.keep_private(world.value);
+        for device in &spec.devices {
+            world.add_device(side, device, irqs);
+        }
+        let first = world.domains[0].domain;
+        side.env().watched = [
+            addr!(first, event_lock.cnts) as *const u32,
+            addr!(first, pci_lock.cnts) as *const u32,
+        ];
+        side.cpu.set_current(world.dom0_vcpu, PROCESSOR);
+        world
+    }
+
+    fn interrupts(side: &mut Side, count: usize) -> *mut sys::irq_desc {
+        let irqs: *mut sys::irq_desc = {
+            let arena = &mut side.env().arena;
+            // The descriptors are aligned to a cache line: their addresses are told apart by a shift.
+            arena.align(align_of::<sys::irq_desc>());
+            arena.objects("irq_desc", 0, count)
+        };
+        for number in 0..count {
+            set!(irqs.wrapping_add(number), irq, number as i32);
+        }
+        side.env().irq_desc = irqs;
+        if let Some(variable) = side.image.variable("irq_desc") {
+            // SAFETY: the variable is eight bytes of the image, and no call runs.
+            unsafe { (variable as *mut *mut sys::irq_desc).write(irqs) };
+        }
+        irqs
+    }
+
+    fn add_device(&mut self, side: &mut Side, spec: &DeviceSpec, irqs: *mut sys::irq_desc) {
+        let number = self.devices.len();
+        let arena = &mut side.env().arena;
+        let pdev: *mut sys::pci_dev = arena.object("pci_dev", number);
+        let msix: *mut sys::arch_msix = arena.object("arch_msix", number);
+        let vpci: *mut sys::vpci = arena.object("vpci", number);
+        let vpci_msi: *mut sys::vpci_vpci_msi = arena.object("vpci_msi", number);
+        let entry = size_of::<sys::vpci_vpci_msix_vpci_msix_entry>();
+        let bytes = size_of::<sys::vpci_vpci_msix>() + entry * spec.vpci_entries;
+        let vpci_msix = arena
+            .objects::<u64>("vpci_msix", number, bytes / 8)
+            .cast::<sys::vpci_vpci_msix>();
+
+        set!(pdev, msix, msix);
+        set!(pdev, domain, self.domains[spec.domain].domain);
+        set!(pdev, vpci, vpci);
+        set!(
+            pdev,
+            __bindgen_anon_1.sbdf.sbdf,
+            0x0003_1a2b + ((number as u32) << 3)
+        );
+        init_list(addr!(pdev, msi_list));
+        set!(msix, nr_entries, spec.entries);
+        set!(msix, adj_access_idx, spec.adjacent);
+        set!(msix, table.first, spec.pages[0]);
+        set!(msix, table.last, spec.pages[1]);
+        set!(msix, pba.first, spec.pages[2]);
+        set!(msix, pba.last, spec.pages[3]);
+        set!(msix, warned_domid, spec.warned.0);
+        set!(msix, warned_kind.all, spec.warned.1);
+
+        set!(vpci, msi, vpci_msi);
+        set!(vpci, msix, vpci_msix);
+        set!(vpci_msix, pdev, pdev);
+        // SAFETY: the object was made with this many entries behind it, and no reference to it lives on.
+        let entries = unsafe {
+            (*vpci_msix).set_max_entries(spec.vpci_entries as u16);
+            (*vpci_msix).entries.as_mut_ptr()
+        };
+        // Nothing is mapped to begin with.
+        let none = sys::XEN_IRQ_INVALID_PIRQ;
+        set!(vpci_msi, arch.pirq, none);
+        for entry in 0..spec.vpci_entries {
+            set!(entries.wrapping_add(entry), arch.pirq, none);
+        }
+        self.devices.push(Device {
+            domain: spec.domain,
+            pdev,
+            vpci,
+            msi: vpci_msi,
+            msix: vpci_msix,
+            entries,
+            vpci_entries: spec.vpci_entries,
+        });
+
+        for desc_spec in &spec.descs {
+            let index = self.descs.len();
+            let arena = &mut side.env().arena;
+            let desc: *mut sys::msi_desc = arena.object("msi_desc", index);
+            let pirq: *mut sys::pirq = arena.object("pirq", index);
+            let irq = index % (self.spec.irqs - 2) + 1;
+            self.descs.push(Desc {
+                device: number,
+                spec: *desc_spec,
+                desc,
+                pirq,
+                irq: irqs.wrapping_add(irq),
+                live: false,
+            });
+            side.env().pirqs.push((
+                self.domains[spec.domain].domain as u64,
+                index as i32 + 8,
+                pirq,
+            ));
+            self.link(side, index);
+        }
+    }
+
+    /// Gives a device an MSI descriptor, as mapping a pirq does.
+    pub(super) fn link(&mut self, side: &mut Side, index: usize) {
+        let entry = &mut self.descs[index];
+        let pdev = self.devices[entry.device].pdev;
+        let (desc, spec) = (entry.desc, entry.spec);
+        entry.live = true;
+        side.env().arena.publish(desc);
+        side.env().arena.poison(desc, 0);
+        let kind = if spec.kind == Kind::Msi {
+            sys::PCI_CAP_ID_MSI
+        } else {
+            sys::PCI_CAP_ID_MSIX
+        };
+        let irq = get!(entry.irq, irq);
+        set!(desc, msi_attrib.type_, kind as u8);
+        set!(desc, msi_attrib.entry_nr, spec.entry);
+        set_guest_masked(desc, spec.guest_masked);
+        set!(desc, dev, pdev);
+        set!(
+            desc,
+            irq,
+            if spec.kind == Kind::MsixWithoutIrq {
+                -1
+            } else {
+                irq
+            }
+        );
+        set!(entry.irq, msi_desc, desc);
+        set!(entry.pirq, pirq, index as i32 + 8);
+        set!(entry.pirq, arch.irq, irq);
+        add_to_list(addr!(desc, list), addr!(pdev, msi_list));
+    }
+
+    /// Takes an MSI descriptor away, as unmapping a pirq does, whether or not the guest's table knows of it.
+    pub(super) fn unlink(&mut self, side: &mut Side, index: usize) {
+        let entry = &mut self.descs[index];
+        entry.live = false;
+        remove_from_list(addr!(entry.desc, list));
+        set!(entry.irq, msi_desc, std::ptr::null_mut());
+        set!(entry.pirq, arch.irq, 0);
+        let env = side.env();
+        env.arena.poison(entry.desc, env.poison);
+        env.arena.keep_private(entry.desc);
+    }
+}
+
+impl World {
+    /// A pirq and the device whose table it belongs to; two of them are odd ones.
+    pub(super) fn pirq(&self, index: usize) -> Option<(*mut sys::pirq, usize)> {
+        self.devices.first()?;
+        let index = index % (self.descs.len() + 2);
+        match self.descs.get(index) {
+            Some(desc) => Some((desc.pirq, desc.device)),
+            None => Some((self.odd_pirqs[index - self.descs.len()], 0)),
+        }
+    }
+
+    /// Lets a vCPU be current; answers the handler of its domain's tables, once there is one.
+    pub(super) fn enter(
+        &self,
+        side: &mut Side,
+        domain: usize,
+        vcpu: usize,
+    ) -> Option<(u64, *const sys::hvm_io_ops)> {
+        let domain = &self.domains[domain % 2];
+        let ops = get!(domain.handlers, ops);
+        side.cpu
+            .set_current(domain.vcpus[vcpu % domain.vcpus.len()], PROCESSOR);
+        (!ops.is_null()).then_some((domain.handlers as u64, ops))
+    }
+
+    /// The buffer that a read answers into.
+    pub(super) fn value(&self) -> u64 {
+        // SAFETY: the buffer lies in the arena.
+        unsafe { self.value.read() }
+    }
+
+    /// Fills the buffer.
+    pub(super) fn set_value(&self, value: u64) {
+        // SAFETY: the buffer lies in the arena.
+        unsafe { self.value.write(value) };
+    }
+}
+
+/// Writes the bit-field `msi_attrib.guest_masked`.
+pub(super) fn set_guest_masked(desc: *mut sys::msi_desc, masked: bool) {
+    let attributes = addr!(desc, msi_attrib);
+    // SAFETY: the descriptor lies in the arena, and the reference ends with the statement.
+    unsafe { (*attributes).set_guest_masked(masked) };
+}
+
+/// Reads the bit-field `msi_attrib.guest_masked`.
+pub(super) fn guest_masked(desc: *mut sys::msi_desc) -> bool {
+    // SAFETY: the descriptor lies in the arena, and the reference ends with the statement.
+    unsafe { (*desc).msi_attrib.guest_masked() }
+}
+
+/// The local APIC of a vCPU.
+pub(super) fn vlapic(vcpu: *mut sys::vcpu) -> *mut sys::vlapic {
+    addr!(vcpu, arch.__bindgen_anon_1.hvm.vlapic)
+}
+
+/// The HVM part of a domain.
+pub(super) fn hvm(domain: *mut sys::domain) -> *mut sys::hvm_domain {
+    addr!(domain, arch.__bindgen_anon_1.hvm)
+}
+
+fn build_domain(
+    side: &mut Side,
+    number: usize,
+    id: u16,
+    vcpus: usize,
+    options: u32,
+    emulated: u32,
+) -> Domain {
+    let arena = &mut side.env().arena;
+    let domain: *mut sys::domain = arena.object("domain", number);
+    let table: *mut *mut sys::vcpu = arena.objects("vcpu table", number, vcpus);
+    let handlers: *mut sys::hvm_io_handler = arena.objects("hvm_io_handler", number, 4);
+    let list: Vec<*mut sys::vcpu> = (0..vcpus)
+        .map(|vcpu| arena.object("vcpu", number * 100 + vcpu))
+        .collect();
+    set!(domain, domain_id, id);
+    set!(domain, max_vcpus, vcpus as u32);
+    set!(domain, vcpu, table);
+    set!(domain, options, options);
+    set!(domain, arch.emulation_flags, emulated);
+    if options != 0 {
+        set!(hvm(domain), io_handler, handlers);
+        // What the file keeps in this list is its own business.
+        arena.keep_private(addr!(hvm(domain), msixtbl_list));
+        for handler in 0..4 {
+            arena.keep_private(addr!(handlers.wrapping_add(handler), ops));
+        }
+    }
+    for (id, vcpu) in list.iter().enumerate() {
+        // SAFETY: the table was made for this many vCPUs.
+        unsafe { table.wrapping_add(id).write(*vcpu) };
+        set!(*vcpu, vcpu_id, id as i32);
+        set!(*vcpu, domain, domain);
+        set!(
+            *vcpu,
+            next_in_list,
+            list.get(id + 1).copied().unwrap_or(std::ptr::null_mut())
+        );
+    }
+    Domain {
+        domain,
+        vcpus: list,
+        handlers,
+    }
+}
