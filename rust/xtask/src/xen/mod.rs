@@ -1,7 +1,5 @@
 //! `cargo xtask xen`: builds Xen, with the Rust files in it or as upstream has it.
 
-#![allow(dead_code, reason = "some of its callers are still being written")]
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -9,8 +7,12 @@ use anyhow::{Context, Result, ensure};
 use crate::patch::{State, is_program, repository};
 use crate::{cache, setup, ui};
 
+mod compare;
 mod make;
 mod source;
+
+#[allow(unused_imports, reason = "its callers are still being written")]
+pub(crate) use compare::{matrix, menu_off, times};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -128,7 +130,8 @@ pub(crate) fn build(options: &Options) -> Result<Build> {
     let place = options.place(&tree);
     std::fs::create_dir_all(&place)
         .with_context(|| format!("cannot create {}", place.display()))?;
-    let _lock = cache::Lock::take(&place.join(".lock"))?;
+    let objects = place.join(options.name());
+    let _lock = lock(&objects)?;
 
     let state = options.flavour.state();
     let copy = place.join(if state == State::Stock {
@@ -137,14 +140,19 @@ pub(crate) fn build(options: &Options) -> Result<Build> {
         "source-rust"
     });
     source::prepare(&tree, state, &copy)?;
-    let make = make::Make {
-        source: copy,
-        objects: place.join(options.name()),
-        variables: options.compiler.variables(),
-    };
+    let make = options.make(&copy, &objects);
     configure(&make, options)?;
     make.run("build", &format!("building Xen ({})", options.name()))?;
     Build::of(&make)
+}
+
+/// Waits until nobody else builds beside `objects`: several builds share a copy of the source.
+fn lock(objects: &Path) -> Result<cache::Lock> {
+    let place = objects
+        .parent()
+        .context("an object tree without a parent")?;
+    std::fs::create_dir_all(place).with_context(|| format!("cannot create {}", place.display()))?;
+    cache::Lock::take(&place.join(".lock"))
 }
 
 impl Options {
@@ -177,6 +185,23 @@ impl Options {
         format!("{flavour}{compiler}{debug}")
     }
 
+    /// The make that builds `source` into `objects`.
+    fn make(&self, source: &Path, objects: &Path) -> make::Make {
+        // Paths in the images are those of Xen's source, wherever the copy lies: equal sources make equal images.
+        let xen = source.join("xen");
+        let maps = [(objects, "", "."), (&xen, "", "."), (&xen, "/", "")]
+            .map(|(dir, end, to)| format!("-ffile-prefix-map={}{end}={to}", dir.display()));
+        let mut variables = vec![format!("EXTRA_CFLAGS_XEN_CORE={}", maps.join(" "))];
+        if self.compiler == Compiler::Clang {
+            variables.push("clang=y".to_owned());
+        }
+        make::Make {
+            source: source.to_owned(),
+            objects: objects.to_owned(),
+            variables,
+        }
+    }
+
     /// What differs from Xen's default configuration.
     fn fragment(&self, source: &Path) -> Result<String> {
         let mut text = String::new();
@@ -199,15 +224,6 @@ impl Flavour {
         match self {
             Self::Stock => State::Stock,
             Self::Rust | Self::MenuOff => State::Patched,
-        }
-    }
-}
-
-impl Compiler {
-    fn variables(self) -> Vec<String> {
-        match self {
-            Self::Gcc => Vec::new(),
-            Self::Clang => vec!["clang=y".to_owned()],
         }
     }
 }
