@@ -49,7 +49,8 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
     let is_set_up = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, snooped)
-            .is_some_and(|table| table.contains(snooped) && table.descriptor(snooped).is_some())
+            .and_then(|table| table.descriptor(table.entry(snooped)?, snooped))
+            .is_some()
     };
     is_set_up
         && vcpu
@@ -58,20 +59,15 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
 }
 
 /// Keeps what the device model answered to a read of a message, so that it need not be asked again.
+#[cold]
 #[inline(never)]
 fn learn(vcpu: Vcpu, answer: &Answer) {
     if !is_aligned(answer.address, answer.size) {
         return;
     }
     let rcu = rcu::read();
-    let Some(table) = tables::find(vcpu.domain(), &rcu, answer.address) else {
-        return;
-    };
-    let Some(entry) = table
-        .contains(answer.address)
-        .then(|| table.entry(answer.address))
-        .flatten()
-    else {
+    let table = tables::find(vcpu.domain(), &rcu, answer.address);
+    let Some(entry) = table.and_then(|table| table.entry(answer.address)) else {
         return;
     };
     let value = answer.value;

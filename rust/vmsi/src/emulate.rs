@@ -36,26 +36,21 @@ pub fn accept(request: Ioreq) -> bool {
     let rcu = rcu::read();
     let table = tables::find(vcpu.domain(), &rcu, address);
     let accepted = table.is_some_and(|table| serves(table, request, address));
-    if request.is_write()
-        && let Some(write) = request.pending_write()
-    {
-        observe(vcpu, &rcu, table, accepted, &write);
+    if request.is_write() {
+        observe(vcpu, &rcu, request, table, accepted);
     }
     accepted
 }
 
 /// Returns whether Xen has an answer: to any access beside a table or to an entry that is set up, and to a read of a
 /// message that it knows.
+#[inline]
 fn serves(table: &Table, request: Ioreq, address: u64) -> bool {
-    if !table.contains(address) {
+    let Some(entry) = table.entry(address) else {
         return true;
-    }
-    let known = || {
-        table
-            .entry(address)
-            .is_some_and(|entry| message(entry, address, request.size()).is_some())
     };
-    (!request.is_write() && known()) || table.descriptor(address).is_some()
+    (!request.is_write() && message(entry, address, request.size()).is_some())
+        || table.descriptor(entry, address).is_some()
 }
 
 /// Returns what is known of the words that a read covers, but for vector control.
@@ -68,8 +63,12 @@ fn message(entry: &Entry, address: u64, len: u32) -> Option<u64> {
     }
 }
 
-/// Takes note of a write before it is carried out.
-fn observe(vcpu: Vcpu, rcu: &ReadGuard, table: Option<&Table>, accepted: bool, write: &Write) {
+/// Takes note of a write before it is carried out. `table` shares its page, and `accepted` says whether Xen will see it.
+#[inline(never)]
+fn observe(vcpu: Vcpu, rcu: &ReadGuard, request: Ioreq, table: Option<&Table>, accepted: bool) {
+    let Some(write) = request.pending_write() else {
+        return;
+    };
     if !accepted && let Some(candidate) = write.candidate() {
         vcpu.set_snooped(Snooped {
             address: candidate.control,
@@ -79,26 +78,21 @@ fn observe(vcpu: Vcpu, rcu: &ReadGuard, table: Option<&Table>, accepted: bool, w
     match (write.count, write.source) {
         // Xen carries a plain write out itself, or else the entry has no interrupt yet, and its message is worth keeping.
         (1, Source::Value(value)) => {
-            if !accepted && let Some(table) = table {
-                keep_early(table, write, value);
+            if !accepted
+                && is_aligned(write.address, write.size)
+                && let Some(entry) = table.and_then(|table| table.entry(write.address))
+            {
+                keep(entry, write.address, write.size, value);
             }
         }
         // Of a repeated write, and of one from memory, Xen sees at most the first element.
-        _ => lose_unseen(vcpu.domain(), rcu, write, u32::from(accepted)),
-    }
-}
-
-/// Keeps what a plain write changes of the message of an entry that has no interrupt yet.
-fn keep_early(table: &Table, write: &Write, value: u64) {
-    if is_aligned(write.address, write.size)
-        && table.contains(write.address)
-        && let Some(entry) = table.entry(write.address)
-    {
-        keep(entry, write.address, write.size, value);
+        _ => lose_unseen(vcpu.domain(), rcu, &write, u32::from(accepted)),
     }
 }
 
 /// Forgets the words that a write changes from its element number `first` on.
+#[cold]
+#[inline(never)]
 fn lose_unseen(domain: Domain, rcu: &ReadGuard, write: &Write, first: u32) {
     /// Pages that a string instruction can reach in one request: 4,096 elements of 8 bytes, on any alignment.
     const PAGES: usize = 9;
@@ -147,25 +141,24 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
     }
     let rcu = rcu::read();
     let table = tables::find(current().domain(), &rcu, address)?;
-    if !table.contains(address) {
+    let Some(entry) = table.entry(address) else {
         return Some(adjacent::read(table, address, len));
-    }
-    let entry = table.entry(address)?;
+    };
     match Access::decode(address, len)? {
         Access::Word(index) => entry.word(index).and_then(Word::get).map(u64::from),
         Access::Address => entry.address(),
-        Access::Control => control(table, address),
+        Access::Control => control(table, entry, address),
         Access::DataControl => {
             let data = u64::from(entry.data()?);
-            Some(data | control(table, address)? << 32)
+            Some(data | control(table, entry, address)? << 32)
         }
     }
 }
 
 /// Returns vector control as the guest set it, if the entry that an address lies in is set up.
 #[inline]
-fn control(table: &Table, address: u64) -> Option<u64> {
-    let masked = table.descriptor(address)?.guest_masked();
+fn control(table: &Table, entry: &Entry, address: u64) -> Option<u64> {
+    let masked = table.descriptor(entry, address)?.guest_masked();
     Some(if masked { MASKED.into() } else { 0 })
 }
 
@@ -184,11 +177,11 @@ pub(crate) fn apply(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
     let Some(table) = tables::find(vcpu.domain(), &rcu, address) else {
         return Outcome::DeviceModel;
     };
-    if !table.contains(address) {
+    let Some(entry) = table.entry(address) else {
         adjacent::write(table, address, len, value);
         return Outcome::Done;
-    }
-    let (Some(access), Some(entry)) = (Access::decode(address, len), table.entry(address)) else {
+    };
+    let Some(access) = Access::decode(address, len) else {
         return Outcome::DeviceModel;
     };
     if keep(entry, address, len, value) {
@@ -215,7 +208,7 @@ fn set_mask(vcpu: Vcpu, table: &Table, entry: &Entry, address: u64, control: u32
         vcpu.set_unmask_address(address);
         return Outcome::DeviceModel;
     }
-    let Some(msi) = table.descriptor(address) else {
+    let Some(msi) = table.descriptor(entry, address) else {
         return Outcome::DeviceModel;
     };
     let Some(desc) = msi.irq_desc() else {

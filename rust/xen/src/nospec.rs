@@ -47,9 +47,13 @@ pub fn evaluate(condition: bool) -> bool {
     condition
 }
 
-/// Returns `slice[index]`; an index that is out of bounds yields `None`, and element 0 while that is speculated on.
+/// Returns `slice[index]`, and element 0 while it is speculated that the index is out of bounds.
+///
+/// # Safety
+///
+/// The index is below the slice's length.
 #[inline(always)]
-pub fn get<T>(slice: &[T], index: usize) -> Option<&T> {
+pub unsafe fn get_unchecked<T>(slice: &[T], index: usize) -> &T {
     let mask: usize;
     // SAFETY: Two register instructions: the mask is all ones where the index is below the length, else zero.
     unsafe {
@@ -62,10 +66,6 @@ pub fn get<T>(slice: &[T], index: usize) -> Option<&T> {
             options(pure, nomem, nostack),
         )
     };
-    // The compiler cannot see through the mask, so this bounds check stays, on the masked index.
-    if index < slice.len() {
-        slice.get(index & mask)
-    } else {
-        None
-    }
+    // SAFETY: The caller says so; the mask changes nothing then.
+    unsafe { slice.get_unchecked(index & mask) }
 }

@@ -49,7 +49,7 @@ pub struct Table {
 
     // Configuration.
     base: u64,
-    end: u64,
+    bytes: u64,
     device: PciDev<'static>,
     entries: usize,
 
@@ -71,22 +71,10 @@ impl Table {
         self.base
     }
 
-    /// Guest-physical address behind the last byte.
-    #[inline]
-    pub fn end(&self) -> u64 {
-        self.end
-    }
-
     /// The function that has the table.
     #[inline]
     pub fn device(&self) -> PciDev<'_> {
         self.device
-    }
-
-    /// Returns whether a byte of guest-physical memory is part of the table.
-    #[inline]
-    pub fn contains(&self, address: u64) -> bool {
-        address >= self.base && address < self.end
     }
 
     /// The shadow of all entries.
@@ -99,16 +87,18 @@ impl Table {
     /// The shadow of the entry that holds a byte of guest-physical memory; `None` outside the table.
     #[inline]
     pub fn entry(&self, address: u64) -> Option<&Entry> {
-        nospec::get(self.shadow(), entry_number(address.wrapping_sub(self.base)))
+        // An address below the table wraps around to an offset that is too large, too.
+        let offset = address.wrapping_sub(self.base);
+        (offset < self.bytes).then(|| {
+            // SAFETY: The offset lies in the table, which has an entry for each 16 bytes.
+            unsafe { nospec::get_unchecked(self.shadow(), entry_number(offset)) }
+        })
     }
 
     /// The shadow of the entries that lie wholly or partly in `start..end`, and the address of each.
     pub fn entries_in(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Entry)> {
-        let first = entry_number(start.max(self.base) - self.base);
-        let behind = end
-            .min(self.end)
-            .saturating_sub(self.base)
-            .div_ceil(ENTRY_SIZE) as usize;
+        let first = entry_number(start.saturating_sub(self.base));
+        let behind = end.saturating_sub(self.base).div_ceil(ENTRY_SIZE) as usize;
         self.shadow()
             .iter()
             .enumerate()
@@ -117,26 +107,37 @@ impl Table {
             .map(|(number, entry)| (self.base + number as u64 * ENTRY_SIZE, entry))
     }
 
-    /// The MSI that is set up for the entry that holds a byte of guest-physical memory.
+    /// The MSI that is set up for `entry`, which holds the byte at `address`.
     ///
     /// The shadow names the IRQ of every entry that is bound. Only while the function has an entry that is set up and not
     /// bound, as between the device model's two hypercalls, is its list searched.
     #[inline]
-    pub fn descriptor(&self, address: u64) -> Option<MsiDesc<'_>> {
-        let entry = self.entry(address)?;
-        let number = entry_number(address - self.base) as u16;
-        let is_it = |desc: &MsiDesc| {
-            desc.entry() == number && desc.is_msix() && desc.device() == Some(self.device)
-        };
-        let bound = entry.irq().and_then(|irq| {
+    pub fn descriptor(&self, entry: &Entry, address: u64) -> Option<MsiDesc<'_>> {
+        let number = entry_number(address.wrapping_sub(self.base)) as u16;
+        if let Some(irq) = entry.irq()
             // SAFETY: The number came from a descriptor, when the entry was bound.
-            unsafe { IrqDesc::of(irq) }.msi_desc()
-        });
-        match bound {
-            Some(desc) if is_it(&desc) => Some(desc),
-            _ if self.device.msix()?.used() == self.accounted.load(Ordering::Relaxed) => None,
-            _ => self.device.msi_descs().find(is_it),
+            && let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()
+            && self.has(desc, number)
+        {
+            return Some(desc);
         }
+        if self.device.msix()?.used() == self.accounted.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.search(number)
+    }
+
+    /// Returns whether a descriptor is that of an entry of this table.
+    #[inline]
+    fn has(&self, desc: MsiDesc, number: u16) -> bool {
+        desc.entry() == number && desc.is_msix() && desc.device() == Some(self.device)
+    }
+
+    /// Looks for the descriptor of an entry that is not bound.
+    #[cold]
+    #[inline(never)]
+    fn search(&self, number: u16) -> Option<MsiDesc<'_>> {
+        self.device.msi_descs().find(|&desc| self.has(desc, number))
     }
 
     /// Allocates a table that nothing is known of yet.
@@ -162,7 +163,7 @@ impl Table {
         unsafe {
             let this = table.as_ptr();
             (*this).base = base;
-            (*this).end = base.saturating_add(entries as u64 * ENTRY_SIZE);
+            (*this).bytes = entries as u64 * ENTRY_SIZE;
             // The function outlives its table: the table goes with the function's last binding.
             (&raw mut (*this).device).write(PciDev::from_raw(device.as_ptr()).unwrap_unchecked());
             (*this).entries = entries;
@@ -172,7 +173,8 @@ impl Table {
 
     /// The keys under which the table is found.
     fn keys(&self) -> impl Iterator<Item = u64> + use<> {
-        let pages = self.base >> PAGE_SHIFT..=self.end.wrapping_sub(1) >> PAGE_SHIFT;
+        let last = self.base.saturating_add(self.bytes - 1);
+        let pages = self.base >> PAGE_SHIFT..=last >> PAGE_SHIFT;
         core::iter::once(device_key(self.device)).chain(pages)
     }
 }
