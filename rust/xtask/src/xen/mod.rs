@@ -276,3 +276,6 @@ fn configure(make: &make::Make, options: &Options) -> Result<()> {
     // Only what was really configured counts the next time.
     std::fs::rename(&partial, &path).context("cannot keep the configuration")
 }
+
+#[cfg(test)]
+mod tests;
