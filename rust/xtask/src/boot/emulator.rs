@@ -1,0 +1,187 @@
+//! The machine emulator: QEMU of a newer Debian, run from the cache by its own loader, and its command lines.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::image;
+use crate::proc::Cmd;
+use crate::{apt, cache, ui};
+
+/// The IOMMU of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Iommu {
+    /// Intel's, with interrupt remapping; `eim` gives it extended interrupt mode.
+    Vtd {
+        /// Interrupts are remapped.
+        intremap: bool,
+        /// Extended interrupt mode: 32-bit destinations.
+        eim: bool,
+    },
+    /// AMD's, with interrupt remapping; `xt` gives it 128-bit entries.
+    Amd {
+        /// 128-bit interrupt remapping entries.
+        xt: bool,
+    },
+}
+
+impl Iommu {
+    fn device(self) -> String {
+        let onoff = |on| if on { "on" } else { "off" };
+        match self {
+            // Extended interrupt mode exists only with remapping; QEMU refuses it without.
+            Self::Vtd { intremap, eim } => {
+                format!(
+                    "intel-iommu,intremap={},eim={}",
+                    onoff(intremap),
+                    onoff(eim)
+                )
+            }
+            // Without dma-remap a guest's DMA goes wrong although its interrupts arrive.
+            Self::Amd { xt } => {
+                format!("amd-iommu,intremap=on,dma-remap=on,xtsup={}", onoff(xt))
+            }
+        }
+    }
+}
+
+/// A machine to emulate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Machine {
+    /// Its IOMMU, if any.
+    pub(super) iommu: Option<Iommu>,
+    /// A NIC at 00:04.0 and an NVMe disk at 00:05.0. The device model of a guest keeps lower slots to itself.
+    pub(super) devices: bool,
+    /// One device of each other kind: MSI (edu), a root port, MSI with many vectors (xhci); at 00:06.0 to 00:08.0.
+    pub(super) test_devices: bool,
+    /// Memory in MiB.
+    pub(super) memory: u32,
+    /// Processors.
+    pub(super) cpus: u32,
+}
+
+/// What the machine starts.
+pub(super) struct Payload<'a> {
+    /// Xen, the ELF32 file that multiboot takes.
+    pub(super) xen: &'a Path,
+    /// Xen's command line.
+    pub(super) xen_line: &'a str,
+    /// dom0's kernel.
+    pub(super) kernel: &'a Path,
+    /// dom0's command line.
+    pub(super) kernel_line: &'a str,
+    /// dom0's RAM disk, if it has one.
+    pub(super) initrd: Option<&'a Path>,
+}
+
+/// The emulator, unpacked in the cache.
+pub(super) struct Emulator {
+    root: PathBuf,
+}
+
+impl Emulator {
+    /// The emulator, from the cache or fetched.
+    pub(super) fn get() -> Result<Self> {
+        let package = "qemu-system-x86";
+        let root = cache::entry("emulator", package, |dir| {
+            let debs = apt::closure(apt::Suite::TrixieBackports, &[package])?;
+            let step = ui::step("unpacking the machine emulator");
+            image::prepare_root(dir)?;
+            apt::unpack(&debs, dir)?;
+            step.done();
+            Ok(())
+        })?;
+        Ok(Self { root })
+    }
+
+    /// Where it is; the name stands for what it was made from.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The command that runs `machine`: the serial line goes to `serial`, the disk is the file `disk`.
+    pub(super) fn command(
+        &self,
+        machine: &Machine,
+        payload: &Payload<'_>,
+        serial: &Path,
+        disk: &Path,
+    ) -> Cmd {
+        let lib = self.root.join("usr/lib/x86_64-linux-gnu");
+        // The host's C library may be older than the emulator's: its own loader finds its own libraries.
+        let mut cmd = Cmd::new(self.root.join("usr/lib64/ld-linux-x86-64.so.2"))
+            .env("QEMU_MODULE_DIR", lib.join("qemu"))
+            .arg("--library-path")
+            .arg(lib)
+            .arg(self.root.join("usr/bin/qemu-system-x86_64"));
+        for data in ["qemu", "seabios"] {
+            cmd = cmd.arg("-L").arg(self.root.join("usr/share").join(data));
+        }
+        cmd = cmd
+            .args(["-accel", "tcg,thread=multi"])
+            .args(["-machine", "q35,kernel-irqchip=split"])
+            // TCG has no VMX but SVM; MWAIT is left out because dom0's use of it faults.
+            .args(["-cpu", "EPYC,-monitor"])
+            .args(["-smp", &machine.cpus.to_string()])
+            .args(["-m", &machine.memory.to_string()])
+            .args(["-nodefaults", "-no-user-config", "-no-reboot"])
+            .args(["-display", "none", "-vga", "none"])
+            .args(["-serial", &format!("file:{}", escape(serial))]);
+        if let Some(iommu) = machine.iommu {
+            cmd = cmd.args(["-device", &iommu.device()]);
+        }
+        if machine.devices {
+            cmd = cmd
+                // 10.0.2.100 port 7 sends back what it gets.
+                .args([
+                    "-netdev",
+                    "user,id=n0,restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat",
+                ])
+                .args(["-device", "e1000e,netdev=n0,addr=4"])
+                .args([
+                    "-drive",
+                    &format!("if=none,id=d0,format=raw,file={}", escape(disk)),
+                ])
+                .args(["-device", "nvme,serial=a,drive=d0,addr=5"]);
+        }
+        if machine.test_devices {
+            cmd = cmd
+                .args(["-device", "edu,addr=6"])
+                .args(["-device", "ioh3420,addr=7,id=rp,chassis=1"])
+                .args(["-device", "nec-usb-xhci,addr=8"]);
+        }
+        let mut modules = format!("{} {}", escape(payload.kernel), payload.kernel_line);
+        if let Some(initrd) = payload.initrd {
+            modules += &format!(",{}", escape(initrd));
+        }
+        cmd.arg("-kernel")
+            .arg(payload.xen)
+            .args(["-initrd", &modules])
+            .args(["-append", payload.xen_line])
+    }
+}
+
+/// A comma in a file name is written twice in the emulator's options.
+fn escape(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commas_in_paths_are_doubled() {
+        assert_eq!(escape(Path::new("/a,b")), "/a,,b");
+    }
+
+    #[test]
+    fn each_iommu_has_its_device() {
+        let noeim = Iommu::Vtd {
+            intremap: true,
+            eim: false,
+        };
+        assert_eq!(noeim.device(), "intel-iommu,intremap=on,eim=off");
+        assert!(Iommu::Amd { xt: true }.device().ends_with("xtsup=on"));
+    }
+}

@@ -1,0 +1,342 @@
+//! The systems that run in the scenarios, made of Debian's packages and cut down to what is used.
+//!
+//! dom0 is a kernel and an initial RAM disk with Xen's tools, the device model and a shell. Inside it lie the kernel
+//! and RAM disk of the HVM guests. Scripts are not part of it: see [`Overlay`].
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::cpio::Archive;
+use crate::proc::Cmd;
+use crate::{apt, cache, ui};
+
+/// dom0's packages. The device model of trixie dies when two devices are passed through, so it comes newer.
+const PACKAGES: &[&str] = &[
+    "linux-image-amd64",
+    "xen-utils-4.20",
+    "xenstore-utils",
+    "busybox-static",
+    "qemu-system-xen/trixie-backports",
+    "qemu-system-data/trixie-backports",
+    "qemu-system-common/trixie-backports",
+];
+
+/// The programs that stay, with the libraries that they load.
+const PROGRAMS: &[&str] = &[
+    "usr/lib/xen-4.20/bin/xen-init-dom0",
+    "usr/lib/xen-4.20/bin/xenconsoled",
+    "usr/lib/xen-4.20/bin/xenstored",
+    "usr/lib/xen-4.20/bin/xl",
+    "usr/libexec/xen-qemu-system-i386",
+    "usr/bin/xenstore-read",
+    "usr/bin/xenstore-write",
+];
+
+/// Data files and directories that stay.
+const DATA: &[&str] = &[
+    "usr/bin/busybox",
+    "usr/lib/xen-4.20/boot/hvmloader",
+    // Loaded by name when a thread of the device model ends.
+    "usr/lib/x86_64-linux-gnu/libgcc_s.so.1",
+    "usr/share/qemu/keymaps",
+    "usr/share/qemu/linuxboot_dma.bin",
+    "usr/share/seabios",
+];
+
+/// Kernel modules of dom0, each with what it depends on, in the order of loading.
+const DOM0_MODULES: &[&str] = &[
+    "xenfs",
+    "xen-privcmd",
+    "xen-evtchn",
+    "xen-gntdev",
+    "xen-gntalloc",
+    "xen-pciback",
+    "e1000e",
+    "nvme",
+];
+
+/// Kernel modules of the HVM guests.
+const GUEST_MODULES: &[&str] = &["e1000e", "nvme"];
+
+/// What Xen boots.
+pub(super) struct Dom0 {
+    /// The kernel.
+    pub(super) kernel: PathBuf,
+    /// The RAM disk; an [`Overlay`] is to be put behind it.
+    pub(super) initrd: PathBuf,
+}
+
+/// dom0, from the cache or built.
+pub(super) fn dom0() -> Result<Dom0> {
+    // This file is the recipe: another recipe, another image.
+    let dir = cache::entry("dom0", include_str!("image.rs"), |dir| {
+        let debs = apt::closure(apt::Suite::Trixie, PACKAGES)?;
+        let step = ui::step("building the dom0 image");
+        build(&debs, dir)?;
+        step.done();
+        Ok(())
+    })?;
+    Ok(Dom0 {
+        kernel: dir.join("vmlinuz"),
+        initrd: dir.join("dom0.cpio"),
+    })
+}
+
+/// Makes an empty directory look like the top of a Debian system, for packages to be unpacked into.
+pub(super) fn prepare_root(root: &Path) -> Result<()> {
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        fs::create_dir_all(root.join("usr").join(name))?;
+        std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name))?;
+    }
+    Ok(())
+}
+
+fn build(debs: &[PathBuf], dir: &Path) -> Result<()> {
+    // Beside the result, so that files can be moved instead of copied.
+    let scratch = tempfile::tempdir_in(dir)?;
+    let root = scratch.path().join("all");
+    fs::create_dir(&root)?;
+    prepare_root(&root)?;
+    apt::unpack(debs, &root)?;
+
+    let modules = Modules::index(&root)?;
+    let guest = scratch.path().join("guest");
+    prepare_root(&guest)?;
+    keep(&root, &guest, "usr/bin/busybox")?;
+    modules.install(GUEST_MODULES, &guest)?;
+    base(&guest)?;
+
+    let dom0 = scratch.path().join("dom0");
+    prepare_root(&dom0)?;
+    for path in PROGRAMS.iter().chain(DATA) {
+        keep(&root, &dom0, path)?;
+    }
+    for library in libraries(&root)? {
+        keep(&root, &dom0, &library)?;
+    }
+    modules.install(DOM0_MODULES, &dom0)?;
+    base(&dom0)?;
+    let kernel = modules.kernel();
+    fs::create_dir(dom0.join("guest"))?;
+    fs::copy(&kernel, dom0.join("guest/vmlinuz"))?;
+    pack(&guest, &dom0.join("guest/guest.cpio"))?;
+
+    pack(&dom0, &dir.join("dom0.cpio"))?;
+    fs::rename(&kernel, dir.join("vmlinuz"))?;
+    Ok(())
+}
+
+/// Directories and links that both systems have.
+fn base(root: &Path) -> Result<()> {
+    for name in [
+        "dev",
+        "etc/xen",
+        "proc",
+        "run",
+        "sys",
+        "tmp",
+        "var/lib/xen",
+        "var/log/xen",
+        "var/run",
+    ] {
+        fs::create_dir_all(root.join(name))?;
+    }
+    // The shell finds its tools as applets; the link is what the scripts' first line names.
+    std::os::unix::fs::symlink("busybox", root.join("usr/bin/sh"))?;
+    // xl asks for it and warns when it is absent.
+    fs::write(root.join("etc/xen/xl.conf"), "")?;
+    Ok(())
+}
+
+/// Copies a file or a directory of `from` to the same place in `to`, through links.
+fn keep(from: &Path, to: &Path, path: &str) -> Result<()> {
+    let source = from.join(path);
+    let target = to.join(path);
+    if source.is_dir() {
+        fs::create_dir_all(&target)?;
+        for entry in fs::read_dir(&source)? {
+            let name = entry?.file_name();
+            keep(from, to, &format!("{path}/{}", name.to_string_lossy()))?;
+        }
+        return Ok(());
+    }
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy(&source, &target).with_context(|| format!("Debian's packages have no {path}"))?;
+    Ok(())
+}
+
+/// The loader and the libraries of [`PROGRAMS`], relative to `root`, as the system's own loader resolves them.
+fn libraries(root: &Path) -> Result<Vec<String>> {
+    let loader = "usr/lib64/ld-linux-x86-64.so.2";
+    let mut found = std::collections::BTreeSet::from([loader.to_owned()]);
+    let prefix = root.to_string_lossy();
+    for program in PROGRAMS {
+        let list = Cmd::new(root.join(loader))
+            .arg("--library-path")
+            .arg(root.join("usr/lib/x86_64-linux-gnu"))
+            .arg("--list")
+            .arg(root.join(program))
+            .output()?;
+        for line in list.lines() {
+            let Some((name, rest)) = line.trim().split_once(" => ") else {
+                continue;
+            };
+            let path = rest.split(" (").next().unwrap_or(rest);
+            // The loader itself is listed under its absolute name.
+            if name.starts_with('/') {
+                continue;
+            }
+            match path.strip_prefix(&*prefix) {
+                Some(path) => found.insert(path.trim_start_matches('/').to_owned()),
+                None => bail!("{program} needs {name}, which is not among its packages"),
+            };
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The modules of the unpacked kernel package.
+struct Modules {
+    root: PathBuf,
+    version: String,
+    dependencies: String,
+}
+
+impl Modules {
+    fn index(root: &Path) -> Result<Self> {
+        let versions = root.join("usr/lib/modules");
+        let version = fs::read_dir(&versions)?
+            .next()
+            .with_context(|| format!("no kernel in {}", versions.display()))??
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        Cmd::new("depmod")
+            .env("PATH", path_with_sbin())
+            .arg("-b")
+            .arg(root)
+            .arg(&version)
+            .run()?;
+        let index = versions.join(&version).join("modules.dep");
+        Ok(Self {
+            root: root.to_owned(),
+            dependencies: fs::read_to_string(&index)?,
+            version,
+        })
+    }
+
+    fn kernel(&self) -> PathBuf {
+        self.root.join(format!("boot/vmlinuz-{}", self.version))
+    }
+
+    /// Unpacks modules and what they depend on into `target`/modules, with their order in a list.
+    fn install(&self, names: &[&str], target: &Path) -> Result<()> {
+        let dir = target.join("modules");
+        fs::create_dir_all(&dir)?;
+        let mut order: Vec<String> = Vec::new();
+        for name in names {
+            for path in self.closure(name)? {
+                let file = Path::new(path).file_stem().context("a module has a name")?;
+                let file = file.to_string_lossy().into_owned();
+                if order.contains(&file) {
+                    continue;
+                }
+                let packed = self
+                    .root
+                    .join(format!("usr/lib/modules/{}/{path}", self.version));
+                Cmd::new("sh")
+                    .args(["-c", "xz -dc \"$0\" >\"$1\""])
+                    .arg(&packed)
+                    .arg(dir.join(&file))
+                    .run()?;
+                order.push(file);
+            }
+        }
+        fs::write(dir.join("order"), order.join("\n") + "\n")?;
+        Ok(())
+    }
+
+    /// The files of a module and of those it needs, in the order of loading.
+    fn closure(&self, name: &str) -> Result<Vec<&str>> {
+        let file = format!("/{name}.ko.xz");
+        let (module, needed) = self
+            .dependencies
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(module, _)| module.ends_with(&file))
+            .with_context(|| format!("the kernel has no module {name}"))?;
+        let mut files: Vec<&str> = needed.split_whitespace().rev().collect();
+        files.push(module);
+        Ok(files)
+    }
+}
+
+/// System tools are outside the path of ordinary users.
+fn path_with_sbin() -> String {
+    format!(
+        "{}:/usr/sbin:/sbin",
+        std::env::var("PATH").unwrap_or_default()
+    )
+}
+
+/// Not compressed: the emulated machine unpacks slower than it reads.
+fn pack(root: &Path, file: &Path) -> Result<()> {
+    let out = BufWriter::new(File::create(file)?);
+    let mut archive = Archive::new(out);
+    archive.tree(root)?;
+    archive.finish()?.into_inner()?.sync_all()?;
+    Ok(())
+}
+
+/// What a scenario puts behind the cached image: scripts and kernels.
+pub(super) struct Overlay {
+    archive: Archive<Vec<u8>>,
+}
+
+impl Overlay {
+    /// An overlay with the scripts that all scenarios share.
+    pub(super) fn new(scripts: &Path) -> Result<Self> {
+        let mut guest = Archive::new(Vec::new());
+        guest.file("init", 0o755, &read(&scripts.join("guest.sh"))?)?;
+        guest.file("lib.sh", 0o644, &read(&scripts.join("lib.sh"))?)?;
+        let mut archive = Archive::new(Vec::new());
+        archive.file("init", 0o755, &read(&scripts.join("init.sh"))?)?;
+        archive.file("lib.sh", 0o644, &read(&scripts.join("lib.sh"))?)?;
+        archive.file("guest/overlay.cpio", 0o644, &guest.finish()?)?;
+        Ok(Self { archive })
+    }
+
+    /// Adds a file.
+    pub(super) fn file(&mut self, name: &str, mode: u32, data: &[u8]) -> Result<()> {
+        Ok(self.archive.file(name, mode, data)?)
+    }
+
+    /// Adds a script from the host.
+    pub(super) fn script(&mut self, path: &Path, name: &str) -> Result<()> {
+        let text = read(path)?;
+        self.file(name, 0o644, &text)
+    }
+
+    /// Ends the archive.
+    pub(super) fn finish(self) -> Result<Vec<u8>> {
+        Ok(self.archive.finish()?)
+    }
+}
+
+/// Writes a RAM disk: the cached image with the finished overlay behind it.
+pub(super) fn write_initrd(image: &Path, overlay: &[u8], target: &Path) -> Result<()> {
+    fs::copy(image, target).with_context(|| format!("cannot write {}", target.display()))?;
+    let mut file = File::options().append(true).open(target)?;
+    file.write_all(overlay)
+        .with_context(|| format!("cannot write {}", target.display()))
+}
+
+/// Reads a file whole.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

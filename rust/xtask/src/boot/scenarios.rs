@@ -1,0 +1,230 @@
+//! The table of scenarios.
+
+use super::emulator::{Iommu, Machine};
+use super::keys::{self, Rule};
+use super::smoke;
+use crate::guest::Kernel;
+
+/// What a machine boots and what has to be seen.
+pub(super) struct Scenario {
+    /// The name on the command line.
+    pub(super) name: &'static str,
+    /// What it is for, in a few words.
+    pub(super) about: &'static str,
+    /// The emulated machine.
+    pub(super) machine: Machine,
+    /// What Xen starts.
+    pub(super) payload: Payload,
+    /// The checks that have to be reported true; one that is missing is false.
+    pub(super) checks: &'static [&'static str],
+    /// What the debug keys have to show.
+    pub(super) rules: &'static [Rule],
+}
+
+/// What Xen starts as dom0.
+#[derive(Clone, Copy)]
+pub(super) enum Payload {
+    /// Debian, running a script of tests/boot.
+    Dom0 {
+        /// The script's name.
+        script: &'static str,
+        /// One of our kernels, which the script finds as /guest/walker.
+        guest: Option<Kernel>,
+    },
+    /// One of our kernels.
+    Kernel {
+        /// Which.
+        kernel: Kernel,
+        /// What Xen has on its command line besides what all scenarios have.
+        line: &'static str,
+    },
+}
+
+impl Payload {
+    /// What Xen has on its command line besides what all scenarios have.
+    pub(super) fn xen_line(&self) -> &'static str {
+        match self {
+            // The rest of the memory is for guests. A device passed through may have more vectors than the default
+            // of 32 that a guest is given.
+            Self::Dom0 { .. } => "dom0_mem=1500M,max:1500M extra_guest_irqs=128",
+            Self::Kernel { line, .. } => line,
+        }
+    }
+}
+
+/// Two processors, a NIC and a disk, and room for dom0 and one guest.
+const fn machine(iommu: Iommu) -> Machine {
+    Machine {
+        iommu: Some(iommu),
+        devices: true,
+        test_devices: false,
+        memory: 4096,
+        cpus: 2,
+    }
+}
+
+const VTD: Iommu = Iommu::Vtd {
+    intremap: true,
+    eim: true,
+};
+const VTD_NOEIM: Iommu = Iommu::Vtd {
+    intremap: true,
+    eim: false,
+};
+const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
+    intremap: false,
+    eim: false,
+};
+const AMD: Iommu = Iommu::Amd { xt: false };
+const AMD_XT: Iommu = Iommu::Amd { xt: true };
+
+const DOM0_CHECKS: &[&str] = &[
+    "dom0-modules",
+    "dom0-nic",
+    "dom0-nic-tcp",
+    "dom0-disk",
+    "dom0-nic-irqs-to-cpu0",
+    "dom0-nic-irqs-to-cpu1",
+    "dom0-disk-admin-irq-to-cpu0",
+    "dom0-disk-admin-irq-to-cpu1",
+    "dom0-disk-queue-on-cpu0",
+    "dom0-disk-queue-on-cpu1",
+];
+
+const HVM_CHECKS: &[&str] = &[
+    "hvm-assignable-nic",
+    "hvm-assignable-disk",
+    "hvm-create-0",
+    "guest-nic",
+    "guest-nic-tcp",
+    "guest-disk",
+    "guest-nic-irqs-to-cpu0",
+    "guest-nic-irqs-to-cpu1",
+    "guest-disk-admin-irq-to-cpu0",
+    "guest-disk-admin-irq-to-cpu1",
+    "guest-disk-queue-on-cpu0",
+    "guest-disk-queue-on-cpu1",
+    "hvm-proved",
+    "hvm-detach",
+    "hvm-empty",
+    "hvm-attach",
+    "guest-nic-again",
+    "guest-nic-tcp-again",
+    "guest-disk-again",
+    "hvm-destroy-0",
+    "hvm-destroy-1",
+    "hvm-destroy-2",
+    "hvm-destroy-3",
+    "hvm-destroy-4",
+    "hvm-destroy-5",
+    "hvm-destroy-6",
+    "hvm-destroy-7",
+    "hvm-destroy-8",
+    "hvm-destroy-9",
+    "hvm-destroy-10",
+];
+
+const fn dom0(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    rules: &'static [Rule],
+) -> Scenario {
+    Scenario {
+        name,
+        about,
+        machine: machine(iommu),
+        payload: Payload::Dom0 {
+            script: "dom0.sh",
+            guest: None,
+        },
+        checks: DOM0_CHECKS,
+        rules,
+    }
+}
+
+const fn hvm(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    rules: &'static [Rule],
+) -> Scenario {
+    Scenario {
+        name,
+        about,
+        machine: machine(iommu),
+        payload: Payload::Dom0 {
+            script: "hvm.sh",
+            guest: None,
+        },
+        checks: HVM_CHECKS,
+        rules,
+    }
+}
+
+/// All of them, in the order in which `all` runs them.
+pub(super) const ALL: &[Scenario] = &[
+    smoke::PV_VTD,
+    smoke::PV_AMD,
+    smoke::PVH_VTD,
+    smoke::PVH_AMD,
+    dom0(
+        "dom0-vtd",
+        "dom0 drives NIC and disk; VT-d",
+        VTD,
+        keys::DOM0_VTD,
+    ),
+    dom0(
+        "dom0-vtd-noeim",
+        "dom0 drives NIC and disk; VT-d without extended interrupt mode",
+        VTD_NOEIM,
+        keys::DOM0_VTD,
+    ),
+    dom0(
+        "dom0-amd",
+        "dom0 drives NIC and disk; AMD-Vi with 32-bit entries",
+        AMD,
+        keys::DOM0_AMD,
+    ),
+    dom0(
+        "dom0-amd-xt",
+        "dom0 drives NIC and disk; AMD-Vi with 128-bit entries",
+        AMD_XT,
+        keys::DOM0_AMD,
+    ),
+    dom0(
+        "dom0-nointremap",
+        "dom0 drives NIC and disk; interrupts are not remapped",
+        VTD_NOINTREMAP,
+        keys::DOM0_NOINTREMAP,
+    ),
+    hvm(
+        "hvm-vtd",
+        "an HVM guest drives NIC and disk, ten times over; VT-d",
+        VTD,
+        keys::HVM,
+    ),
+    hvm(
+        "hvm-amd",
+        "an HVM guest drives NIC and disk, ten times over; AMD-Vi with 32-bit entries",
+        AMD,
+        keys::HVM,
+    ),
+    hvm(
+        "hvm-amd-xt",
+        "an HVM guest drives NIC and disk, ten times over; AMD-Vi with 128-bit entries",
+        AMD_XT,
+        keys::HVM,
+    ),
+    Scenario {
+        name: "hvm-msix",
+        about: "a small HVM guest walks the MSI-X tables; VT-d",
+        machine: machine(VTD),
+        payload: Payload::Dom0 {
+            script: "hvm-msix.sh",
+            guest: Some(Kernel::MsixWalker),
+        },
+        checks: &["assign", "walker-ends"],
+        rules: &[],
+    },
+];

@@ -1,0 +1,36 @@
+#!/bin/sh
+# The first process of an HVM guest. The word after "proof=" on the kernel's command line says how much it does.
+
+/usr/bin/busybox --install -s /usr/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+export PATH=/usr/bin
+
+. /lib.sh
+
+load_modules
+
+# Gone and come back: the disk and the NIC after a detach and a re-attach by dom0.
+devices_gone() {
+	! nic_there && ! disk_there
+}
+
+proof=$(sed -n 's/.*proof=\([a-z]*\).*/\1/p' /proc/cmdline)
+case $proof in
+full)
+	prove guest
+	echo "@@guest proved"
+	until_true 1200 devices_gone
+	echo "@@guest empty"
+	check guest-nic-again nic_up
+	check guest-nic-tcp-again nic_echo 64
+	check guest-disk-again disk_verify 256 1
+	;;
+short)
+	check guest-nic nic_up
+	check guest-disk disk_verify 64 1
+	;;
+esac
+echo "@@guest done"
+poweroff -f

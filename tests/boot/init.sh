@@ -1,0 +1,36 @@
+#!/bin/sh
+# The first process of dom0: brings up what every scenario needs, runs it, and turns the machine off.
+
+/usr/bin/busybox --install -s /usr/bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs run /run
+mkdir -p /dev/pts /run/xen /var/lock
+mount -t devpts pts /dev/pts
+mount -t tmpfs run /var/run
+mkdir -p /var/run/xen
+export PATH=/usr/bin:/usr/sbin:/usr/lib/xen-4.20/bin
+
+. /lib.sh
+
+# key LETTER LABEL: what a debug key prints goes into the log between two marks.
+key() {
+	echo "@@ key $1 $2"
+	xl debug-keys "$1"
+	echo "@@ endkey"
+}
+
+phase 120 "dom0: drivers and Xen's daemons"
+check dom0-modules load_modules
+mount -t xenfs xenfs /proc/xen
+check xenstored xenstored
+check xen-init-dom0 xen-init-dom0
+check xenconsoled xenconsoled --log=guest
+
+. /scenario.sh
+
+phase 120 "power off"
+echo "@@ end"
+sync
+poweroff -f
