@@ -1,9 +1,12 @@
 //! The table of scenarios.
 
+use anyhow::Result;
+
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
-use super::smoke;
-use crate::guest::Kernel;
+use super::rig::{self, Rig};
+use super::{image, smoke};
+use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
 pub(super) struct Scenario {
@@ -40,14 +43,25 @@ pub(super) enum Payload {
     },
 }
 
-impl Payload {
-    /// What Xen has on its command line besides what all scenarios have.
-    pub(super) fn xen_line(&self) -> &'static str {
-        match self {
-            // The rest of the memory is for guests. A device passed through may have more vectors than the default
-            // of 32 that a guest is given.
-            Self::Dom0 { .. } => "dom0_mem=1500M,max:1500M extra_guest_irqs=128",
-            Self::Kernel { line, .. } => line,
+/// What Xen has on its command line for a Debian dom0. The rest of the memory is for guests; a device passed through
+/// may have more vectors than the 32 that a guest is given by default.
+pub(super) const DOM0_LINE: &str = "dom0_mem=1500M,max:1500M extra_guest_irqs=128";
+
+impl Scenario {
+    /// What is booted besides Xen; builds the test kernels in it.
+    pub(super) fn payload(&self, rig: &Rig) -> Result<rig::Payload> {
+        match self.payload {
+            Payload::Dom0 { script, guest } => {
+                let mut files = Vec::new();
+                if let Some(kernel) = guest {
+                    let file = image::read(&guest::build(kernel)?)?;
+                    files.push(("guest/walker".to_owned(), file));
+                }
+                rig.dom0(self.machine, DOM0_LINE, script, &files)
+            }
+            Payload::Kernel { kernel, line } => {
+                rig.kernel(self.machine, line, guest::build(kernel)?)
+            }
         }
     }
 }

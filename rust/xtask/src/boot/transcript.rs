@@ -68,11 +68,6 @@ impl Transcript {
         })
     }
 
-    /// Whether the same things were booted, so that a comparison means something.
-    pub(super) fn comparable(&self, other: &Self) -> bool {
-        self.is_of(&other.inputs)
-    }
-
     /// Whether it is of a run of these inputs.
     pub(super) fn is_of(&self, inputs: &str) -> bool {
         self.inputs == inputs

@@ -1,0 +1,177 @@
+//! Everything that boots have in common: emulator, dom0, Xen's images, and where the results go.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Flavour;
+use super::emulator::{self, Emulator, Machine};
+use super::image::{self, Dom0, Overlay};
+use super::runner::{self, Record};
+use crate::{cache, patch, ui, xen};
+
+/// What Xen has on its command line in every scenario. Deep idle states fault in the emulator.
+const XEN_LINE: &str = "console=com1 loglvl=all guest_loglvl=all iommu=verbose,debug cpuidle=0";
+
+/// dom0's command line. Its messages below warnings only cost time: each byte is a hypercall.
+const DOM0_LINE: &str = "console=hvc0 loglevel=4";
+
+/// The emulator with what it boots.
+pub(super) struct Rig {
+    emulator: Emulator,
+    dom0: Dom0,
+    results: PathBuf,
+    scripts: PathBuf,
+    tree: Option<PathBuf>,
+    debug: bool,
+    /// Xen's images built so far, stock and Rust.
+    images: [Option<PathBuf>; 2],
+}
+
+/// What is booted besides Xen.
+pub(super) struct Payload {
+    machine: Machine,
+    /// Xen's command line.
+    line: String,
+    kernel: PathBuf,
+    /// What goes behind dom0's image; our own kernels have none.
+    overlay: Option<Vec<u8>>,
+    /// Stands for all of it.
+    pub(super) inputs: String,
+}
+
+impl Rig {
+    /// Fetches or builds what is needed besides Xen.
+    pub(super) fn prepare(tree: Option<PathBuf>, debug: bool) -> Result<Self> {
+        let root = patch::repository();
+        let results = root.join("target/boot");
+        fs::create_dir_all(&results)
+            .with_context(|| format!("cannot create {}", results.display()))?;
+        Ok(Self {
+            emulator: Emulator::get()?,
+            dom0: image::dom0()?,
+            results,
+            scripts: root.join("tests/boot"),
+            tree,
+            debug,
+            images: [None, None],
+        })
+    }
+
+    /// Where a result of this name is kept.
+    pub(super) fn result(&self, name: &str) -> PathBuf {
+        self.results.join(name)
+    }
+
+    /// A machine that boots dom0 with a script of tests/boot and these files; `line` is added to Xen's command line.
+    pub(super) fn dom0(
+        &self,
+        machine: Machine,
+        line: &str,
+        script: &str,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Payload> {
+        let mut overlay = Overlay::new(&self.scripts)?;
+        overlay.script(&self.scripts.join(script), "scenario.sh")?;
+        for (name, data) in files {
+            overlay.file(name, 0o644, data)?;
+        }
+        self.payload(
+            machine,
+            line,
+            self.dom0.kernel.clone(),
+            Some(overlay.finish()?),
+        )
+    }
+
+    /// A machine that boots one of our own kernels as dom0.
+    pub(super) fn kernel(&self, machine: Machine, line: &str, kernel: PathBuf) -> Result<Payload> {
+        self.payload(machine, line, kernel, None)
+    }
+
+    fn payload(
+        &self,
+        machine: Machine,
+        line: &str,
+        kernel: PathBuf,
+        overlay: Option<Vec<u8>>,
+    ) -> Result<Payload> {
+        let line = format!("{XEN_LINE} {line}");
+        // dom0 and the emulator are named by their keys in the cache.
+        let parts = format!(
+            "{machine:?} {line} {} {} {} {} {:?} {}",
+            cache::short_hash(overlay.as_deref().unwrap_or_default()),
+            cache::sha256(&kernel)?,
+            self.dom0.initrd.display(),
+            self.emulator.root().display(),
+            self.tree,
+            self.debug,
+        );
+        Ok(Payload {
+            machine,
+            line,
+            kernel,
+            overlay,
+            inputs: cache::short_hash(parts.as_bytes()),
+        })
+    }
+
+    /// Boots and follows one machine; its serial log is kept under `name`.
+    pub(super) fn boot(
+        &mut self,
+        name: &str,
+        payload: &Payload,
+        flavour: Flavour,
+    ) -> Result<(Record, PathBuf)> {
+        let xen = self.xen(flavour)?;
+        let mut step = ui::step(name);
+        let scratch = cache::Scratch::create(self.result(&format!("{name}.partial")))?;
+        let initrd = scratch.path().join("initrd");
+        if let Some(overlay) = &payload.overlay {
+            image::write_initrd(&self.dom0.initrd, overlay, &initrd)?;
+        }
+        let disk = scratch.path().join("disk");
+        fs::File::create(&disk)
+            .and_then(|file| file.set_len(64 << 20))
+            .with_context(|| format!("cannot make {}", disk.display()))?;
+        let log = self.result(&format!("{name}.log"));
+        let initrd: Option<&Path> = payload.overlay.is_some().then_some(&initrd);
+        let command = self.emulator.command(
+            &payload.machine,
+            &emulator::Payload {
+                xen: &xen,
+                xen_line: &payload.line,
+                kernel: &payload.kernel,
+                kernel_line: DOM0_LINE,
+                initrd,
+            },
+            &log,
+            &disk,
+        );
+        let messages = scratch.path().join("messages");
+        let record = runner::run(command, &log, &messages, &mut step)?;
+        step.done();
+        Ok((record, log))
+    }
+
+    /// The path of Xen's image, built when it is first asked for.
+    fn xen(&mut self, flavour: Flavour) -> Result<PathBuf> {
+        let slot = &mut self.images[usize::from(flavour == Flavour::Rust)];
+        if let Some(path) = slot {
+            return Ok(path.clone());
+        }
+        let options = xen::Options {
+            tree: self.tree.clone(),
+            flavour: match flavour {
+                Flavour::Stock => xen::Flavour::Stock,
+                Flavour::Rust => xen::Flavour::Rust,
+            },
+            debug: self.debug,
+            ..xen::Options::default()
+        };
+        let image = xen::build(&options)?.image;
+        *slot = Some(image.clone());
+        Ok(image)
+    }
+}
