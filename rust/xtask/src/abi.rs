@@ -1,10 +1,145 @@
-//! `cargo xtask abi`.
+//! `cargo xtask abi`: proves that the Rust object takes the place of the C objects, symbol by symbol.
+//!
+//! What C offered is offered, with the same kind and prototype; nothing else leaks out; and what Rust needs is there.
+//! That the prototypes are those of Xen's headers is a matter for the compiler: c-shim/abi.c, a part of every build.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::gates::elf::Object;
+use crate::gates::{self, Finding, RUST_OBJECT};
+use crate::patch::repository;
+use crate::xen;
+
+mod header;
+mod manifest;
+mod planted;
+mod prototypes;
+mod symbols;
+
+use manifest::Manifest;
+
+/// The C file that each switch replaces, as an object of Xen's build.
+const REPLACED: [(&str, &str); 1] = [("RUST_VMSI", "arch/x86/hvm/vmsi.o")];
 
 /// Arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Instead, plant faults of each kind and see them found.
+    #[arg(long)]
+    self_check: bool,
+}
+
+/// Everything that is compared.
+struct Inputs {
+    /// include/symbols.txt, without the switches that are off.
+    manifest: Manifest,
+    /// The symbols for which include/exports.h has a prototype.
+    declared: Vec<String>,
+    /// The objects of the C files.
+    stock: Vec<Object>,
+    /// The Rust object.
+    rust: Object,
+    /// The objects of c-shim.
+    shim: Vec<Object>,
+    /// All other objects of the build with Rust in it.
+    others: Vec<Object>,
+    /// The names that the linked image defines.
+    image: Object,
+}
+
+/// Name and check of each row of the table.
+type Check = (&'static str, fn(&Inputs) -> Finding);
+
+const CHECKS: [Check; 6] = [
+    ("manifest is what C offers", symbols::manifest_is_stock),
+    ("Rust and shim offer it", symbols::offered),
+    ("nothing leaks out", symbols::leaks),
+    ("what they need exists", symbols::needs),
+    ("prototypes of Rust and C agree", prototypes::check),
+    ("each has a line in exports.h", header::check),
+];
 
 /// Runs the command.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub(crate) fn run(args: Args) -> Result<()> {
+    if args.self_check {
+        return planted::run();
+    }
+    let stock = xen::build(&xen::Options {
+        flavour: xen::Flavour::Stock,
+        ..Default::default()
+    })?;
+    let rust = xen::build(&xen::Options::default())?;
+    let inputs = Inputs::of_builds(&stock.objects, &rust)?;
+    let results: Vec<_> = CHECKS
+        .iter()
+        .map(|(name, check)| (*name, check(&inputs)))
+        .collect();
+    gates::report("check", &inputs.rust.path, results)
+}
+
+impl Inputs {
+    fn of_builds(stock: &Path, build: &xen::Build) -> Result<Self> {
+        let read = |name: &str| {
+            let path = repository().join("include").join(name);
+            std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))
+        };
+        let config = std::fs::read_to_string(build.objects.join(".config"))
+            .context("the build has no .config")?;
+        let mut manifest = Manifest::parse(&read("symbols.txt")?)?;
+        manifest
+            .entries
+            .retain(|entry| config.contains(&format!("CONFIG_{}=y\n", entry.switch)));
+        ensure!(
+            !manifest.entries.is_empty(),
+            "the build has no part in Rust"
+        );
+        let mut stock_objects = Vec::new();
+        for switch in manifest.switches() {
+            let Some((_, object)) = REPLACED.iter().find(|(name, _)| *name == switch) else {
+                bail!("xtask does not know which C file {switch} replaces");
+            };
+            stock_objects.push(Object::read(&stock.join(object))?);
+        }
+        Ok(Self {
+            declared: header::names(&read("exports.h")?, &manifest.switches()),
+            manifest,
+            stock: stock_objects,
+            rust: Object::read(&build.objects.join(RUST_OBJECT))?,
+            shim: gates::shim_objects(build)?
+                .iter()
+                .map(|p| Object::read(p))
+                .collect::<Result<_>>()?,
+            others: other_objects(&build.objects)?,
+            image: Object::read_symbols(&build.xen_syms)?,
+        })
+    }
+}
+
+/// The symbols of all objects of a build that are made from C and assembler outside c-shim.
+fn other_objects(root: &Path) -> Result<Vec<Object>> {
+    let mut objects = Vec::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .with_context(|| format!("cannot list {}", folder.display()))?;
+        for entry in entries {
+            let path: PathBuf = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && !path.ends_with(gates::FOLDER) && name != "tools" {
+                pending.push(path);
+            } else if name.ends_with(".o") && !name.starts_with('.') && !is_collection(&name) {
+                // Some objects are for 16-bit or 32-bit mode, and refer to nothing outside their own kind.
+                objects.extend(Object::read_symbols(&path));
+            }
+        }
+    }
+    Ok(objects)
+}
+
+/// Objects that are linked from the objects below them.
+fn is_collection(name: &str) -> bool {
+    name.starts_with("built_in") || name.starts_with("built-in") || name == "prelink.o"
 }

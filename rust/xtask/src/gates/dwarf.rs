@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use gimli::{
     AttributeValue, DebuggingInformationEntry, DwTag, Dwarf, EndianSlice, LittleEndian, Unit,
     constants as dw,
@@ -98,41 +98,38 @@ pub(crate) fn of_symbol<'a>(
 /// # Errors
 /// The debug information is missing or damaged.
 pub(crate) fn prototypes(object: &Object) -> Result<BTreeMap<String, Prototype>> {
+    let prototypes = functions(object, |node| !node.declaration)?;
+    ensure!(
+        !prototypes.is_empty(),
+        "{} has no debug information about functions; build with -g",
+        object.path
+    );
+    Ok(prototypes)
+}
+
+/// The prototype of each function that the object only calls, by symbol name.
+///
+/// # Errors
+/// The debug information is damaged.
+pub(crate) fn declarations(object: &Object) -> Result<BTreeMap<String, Prototype>> {
+    functions(object, |node| node.declaration)
+}
+
+fn functions(object: &Object, wanted: fn(&Node) -> bool) -> Result<BTreeMap<String, Prototype>> {
     let tree =
         Tree::read(object).with_context(|| format!("debug information of {}", object.path))?;
     let mut prototypes = BTreeMap::new();
     for node in tree
         .nodes
         .iter()
-        .filter(|n| n.tag == dw::DW_TAG_subprogram && !n.declaration)
+        .filter(|n| n.tag == dw::DW_TAG_subprogram && wanted(n))
     {
-        let Some(name) = node.linkage_name.clone().or_else(|| node.name.clone()) else {
-            continue;
-        };
-        let parameters = node
-            .children
-            .iter()
-            .map(|child| &tree.nodes[*child])
-            .filter(|child| child.tag == dw::DW_TAG_formal_parameter)
-            .map(|child| {
-                Ok(Parameter {
-                    name: child.name.clone().unwrap_or_default(),
-                    shape: tree.shape(child.of)?,
-                })
-            })
-            .collect::<Result<Vec<_>>>()
-            .with_context(|| format!("parameters of {name}"))?;
-        let result = match node.of {
-            Some(of) => Some(tree.shape(Some(of))?).filter(|shape| shape.bytes() != 0),
-            None => None,
-        };
-        prototypes.insert(name, Prototype { parameters, result });
-    }
-    if prototypes.is_empty() {
-        bail!(
-            "{} has no debug information about functions; build with -g",
-            object.path
-        );
+        if let Some(name) = node.linkage_name.as_ref().or(node.name.as_ref()) {
+            let prototype = tree
+                .prototype(node)
+                .with_context(|| format!("prototype of {name}"))?;
+            prototypes.insert(name.clone(), prototype);
+        }
     }
     Ok(prototypes)
 }
@@ -200,6 +197,26 @@ impl Tree {
         Ok(())
     }
 
+    fn prototype(&self, node: &Node) -> Result<Prototype> {
+        let parameters = node
+            .children
+            .iter()
+            .map(|child| &self.nodes[*child])
+            .filter(|child| child.tag == dw::DW_TAG_formal_parameter)
+            .map(|child| {
+                Ok(Parameter {
+                    name: child.name.clone().unwrap_or_default(),
+                    shape: self.shape(child.of)?,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let result = match node.of {
+            Some(of) => Some(self.shape(Some(of))?).filter(|shape| shape.bytes() != 0),
+            None => None,
+        };
+        Ok(Prototype { parameters, result })
+    }
+
     /// The shape of the type at `offset`, through type definitions, qualifiers and wrappers.
     fn shape(&self, offset: Option<usize>) -> Result<Shape> {
         // A missing type is C's `void` behind a qualifier, and Rust's `()`.
@@ -236,6 +253,21 @@ impl Tree {
         })
     }
 
+    /// Whether a type is a structure without members.
+    fn is_empty(&self, offset: Option<usize>) -> bool {
+        let index = offset.and_then(|offset| self.by_offset.get(&offset));
+        index.is_some_and(|index| {
+            let node = &self.nodes[*index];
+            node.tag == dw::DW_TAG_structure_type
+                && !node.children.iter().any(|child| {
+                    matches!(
+                        self.nodes[*child].tag,
+                        dw::DW_TAG_member | dw::DW_TAG_variant_part
+                    )
+                })
+        })
+    }
+
     /// A structure with exactly one member of its own size passes like that member; so does an `Option` of a pointer,
     /// whose one variant with a payload fills it.
     fn wrapped(&self, node: &Node, bytes: u64) -> Result<Shape> {
@@ -244,7 +276,14 @@ impl Tree {
         while let Some(index) = pending.pop() {
             let child = &self.nodes[index];
             match child.tag {
-                dw::DW_TAG_variant_part | dw::DW_TAG_variant => pending.extend(&child.children),
+                // A member directly in the variant part is the discriminant.
+                dw::DW_TAG_variant_part => {
+                    let is_variant = |n: &&usize| self.nodes[**n].tag == dw::DW_TAG_variant;
+                    pending.extend(child.children.iter().filter(is_variant));
+                }
+                dw::DW_TAG_variant => pending.extend(&child.children),
+                // The variant without a payload has the size of the whole, and nothing in it.
+                dw::DW_TAG_member if self.is_empty(child.of) => {}
                 dw::DW_TAG_member => {
                     let shape = self.shape(child.of)?;
                     if shape.bytes() == bytes && bytes != 0 && found.replace(shape).is_some() {

@@ -85,6 +85,14 @@ impl Object {
         Self::read_part(path, |flags| flags.contains(SHF_ALLOC))
     }
 
+    /// Like [`Object::read`], with names of sections and symbols only.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn read_symbols(path: &Path) -> Result<Self> {
+        Self::read_part(path, |_| false)
+    }
+
     fn read_part(path: &Path, wanted: fn(SectionFlags) -> bool) -> Result<Self> {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::ui::Table;
 use crate::xen;
@@ -28,7 +28,8 @@ mod stack;
 mod subject;
 mod vectors;
 
-use subject::{Finding, Inputs, Subject};
+pub(crate) use subject::Finding;
+use subject::{Inputs, Subject};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -44,7 +45,7 @@ pub(crate) struct Args {
 }
 
 /// Where Xen's make puts the objects of this project.
-const FOLDER: &str = "arch/x86/xen-irq";
+pub(crate) const FOLDER: &str = "arch/x86/xen-irq";
 
 /// The object that is linked into Xen.
 pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
@@ -176,36 +177,42 @@ pub(crate) fn shim_objects(build: &xen::Build) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs all gates and prints a table of their figures.
-///
-/// # Errors
-/// A gate fails; each fault has been printed.
 fn prove(inputs: &Inputs) -> Result<()> {
     let subject = inputs.subject();
-    let mut table = Table::new(&["gate", "result", "figure"]);
+    let results = GATES.iter().map(|gate| (gate.name, (gate.check)(&subject)));
+    report("gate", &inputs.rust.path, results)
+}
+
+/// Prints a table of findings and each fault.
+///
+/// # Errors
+/// There is a fault.
+pub(crate) fn report(
+    kind: &str,
+    object: &str,
+    findings: impl IntoIterator<Item = (&'static str, Finding)>,
+) -> Result<()> {
+    let mut table = Table::new(&[kind, "result", "figure"]);
     let mut faults = Vec::new();
-    for gate in &GATES {
-        let finding = (gate.check)(&subject);
+    for (name, finding) in findings {
         let result = if finding.faults.is_empty() {
             "pass"
         } else {
             "FAIL"
         };
-        table.row([gate.name, result, &finding.figure]);
+        table.row([name, result, &finding.figure]);
         faults.extend(
             finding
                 .faults
                 .into_iter()
-                .map(|fault| format!("{}: {fault}", gate.name)),
+                .map(|fault| format!("{name}: {fault}")),
         );
     }
-    println!("{}", inputs.rust.path);
+    println!("{object}");
     table.print();
     for fault in &faults {
         eprintln!("{fault}");
     }
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        bail!("{} faults in {}", faults.len(), inputs.rust.path)
-    }
+    ensure!(faults.is_empty(), "{} faults in {object}", faults.len());
+    Ok(())
 }

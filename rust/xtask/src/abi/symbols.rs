@@ -1,0 +1,153 @@
+//! Which symbols are offered, by whom, and which are missed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use object::SymbolKind;
+
+use super::Inputs;
+use super::manifest::{Entry, Kind};
+use crate::gates::Finding;
+use crate::gates::elf::Object;
+
+/// The manifest names exactly what the C objects offer, with its kind.
+pub(super) fn manifest_is_stock(inputs: &Inputs) -> Finding {
+    let offered = offers(&inputs.stock);
+    let listed: BTreeMap<&str, Kind> = inputs.manifest.public().map(entry).collect();
+    let mut faults = missing(&listed, &offered, "the C file");
+    for (name, kind) in &offered {
+        if !listed.contains_key(name) {
+            faults.push(format!(
+                "the C file offers {name} ({kind}), which symbols.txt does not list"
+            ));
+        }
+    }
+    Finding {
+        figure: format!("{} symbols", offered.len()),
+        faults,
+    }
+}
+
+/// Everything in the manifest is offered by the Rust object or c-shim.
+pub(super) fn offered(inputs: &Inputs) -> Finding {
+    let mut offered = offers(&inputs.shim);
+    let of_shim = offered.len();
+    offered.extend(offers([&inputs.rust]));
+    let listed = inputs.manifest.entries.iter().map(entry).collect();
+    Finding {
+        figure: format!("{} by Rust, {of_shim} by the shim", offered.len() - of_shim),
+        faults: missing(&listed, &offered, "the build with Rust"),
+    }
+}
+
+/// Nothing but the manifest is offered, save names with a prefix of this project's that no other object refers to.
+pub(super) fn leaks(inputs: &Inputs) -> Finding {
+    let listed: BTreeSet<&str> = inputs
+        .manifest
+        .entries
+        .iter()
+        .map(|e| e.symbol.as_str())
+        .collect();
+    let mut faults = Vec::new();
+    for name in offers([&inputs.rust])
+        .into_keys()
+        .filter(|name| !listed.contains(name))
+    {
+        faults.push(format!(
+            "the Rust object offers {name}, which symbols.txt does not list"
+        ));
+    }
+    for name in offers(&inputs.shim).into_keys() {
+        if !listed.contains(name) && !is_ours(name) {
+            faults.push(format!(
+                "the shim offers {name}, which has no prefix of its own"
+            ));
+        }
+    }
+    for object in inputs.others.iter().chain(&inputs.stock) {
+        for symbol in object.symbols.iter().filter(|s| is_ours(&s.name)) {
+            faults.push(format!("{} refers to {}", object.path, symbol.name));
+        }
+    }
+    let ours = offers(&inputs.shim)
+        .into_keys()
+        .chain(inputs.manifest.private().map(|e| e.symbol.as_str()));
+    Finding {
+        figure: format!(
+            "{} private symbols, {} other objects",
+            ours.count(),
+            inputs.others.len()
+        ),
+        faults,
+    }
+}
+
+/// Everything that the Rust object and the shim refer to is in the linked image.
+pub(super) fn needs(inputs: &Inputs) -> Finding {
+    let image: BTreeSet<&str> = inputs.image.exported().map(|s| s.name.as_str()).collect();
+    let mut needed = BTreeSet::new();
+    for object in inputs.shim.iter().chain([&inputs.rust]) {
+        needed.extend(
+            object
+                .symbols
+                .iter()
+                .filter(|s| s.undefined && s.global)
+                .map(|s| s.name.as_str()),
+        );
+    }
+    let faults = needed
+        .iter()
+        .filter(|name| !image.contains(*name))
+        .map(|name| {
+            format!(
+                "{name} is needed, but {} does not define it",
+                inputs.image.path
+            )
+        })
+        .collect();
+    Finding {
+        figure: format!("{} of Xen's symbols", needed.len()),
+        faults,
+    }
+}
+
+/// Names and kinds of what other objects see.
+fn offers<'a>(objects: impl IntoIterator<Item = &'a Object>) -> BTreeMap<&'a str, Kind> {
+    let mut offers = BTreeMap::new();
+    for object in objects {
+        for symbol in object.exported() {
+            let code = symbol.kind == SymbolKind::Text;
+            offers.insert(
+                symbol.name.as_str(),
+                if code { Kind::Text } else { Kind::Data },
+            );
+        }
+    }
+    offers
+}
+
+fn missing(
+    listed: &BTreeMap<&str, Kind>,
+    offered: &BTreeMap<&str, Kind>,
+    who: &str,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, kind) in listed {
+        match offered.get(name) {
+            None => faults.push(format!("{who} does not offer {name}")),
+            Some(other) if other != kind => {
+                faults.push(format!("{name} is {other} in {who}, not {kind}"))
+            }
+            Some(_) => {}
+        }
+    }
+    faults
+}
+
+fn entry(entry: &Entry) -> (&str, Kind) {
+    (&entry.symbol, entry.kind)
+}
+
+/// Whether a name can only be this project's.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("xen_irq_") || name.starts_with("shim_")
+}
