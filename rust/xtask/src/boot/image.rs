@@ -3,6 +3,7 @@
 //! dom0 is a kernel and an initial RAM disk with Xen's tools, the device model and a shell. Inside it lie the kernel
 //! and RAM disk of the HVM guests. Scripts are not part of it: see [`Overlay`].
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -173,7 +174,7 @@ fn keep(from: &Path, to: &Path, path: &str) -> Result<()> {
 /// The loader and the libraries of [`PROGRAMS`], relative to `root`, as the system's own loader resolves them.
 fn libraries(root: &Path) -> Result<Vec<String>> {
     let loader = "usr/lib64/ld-linux-x86-64.so.2";
-    let mut found = std::collections::BTreeSet::from([loader.to_owned()]);
+    let mut found = BTreeSet::from([loader.to_owned()]);
     let prefix = root.to_string_lossy();
     for program in PROGRAMS {
         let list = Cmd::new(root.join(loader))
@@ -296,6 +297,7 @@ fn pack(root: &Path, file: &Path) -> Result<()> {
 /// What a scenario puts behind the cached image: scripts and kernels.
 pub(super) struct Overlay {
     archive: Archive<Vec<u8>>,
+    directories: BTreeSet<PathBuf>,
 }
 
 impl Overlay {
@@ -308,11 +310,22 @@ impl Overlay {
         archive.file("init", 0o755, &read(&scripts.join("init.sh"))?)?;
         archive.file("lib.sh", 0o644, &read(&scripts.join("lib.sh"))?)?;
         archive.file("guest/overlay.cpio", 0o644, &guest.finish()?)?;
-        Ok(Self { archive })
+        Ok(Self {
+            archive,
+            directories: BTreeSet::new(),
+        })
     }
 
-    /// Adds a file.
+    /// Adds a file, with the directories above it.
     pub(super) fn file(&mut self, name: &str, mode: u32, data: &[u8]) -> Result<()> {
+        let mut above: Vec<&Path> = Path::new(name).ancestors().skip(1).collect();
+        above.reverse();
+        // The first is the root itself.
+        for directory in above.into_iter().skip(1) {
+            if self.directories.insert(directory.to_owned()) {
+                self.archive.directory(&directory.to_string_lossy())?;
+            }
+        }
         Ok(self.archive.file(name, mode, data)?)
     }
 

@@ -6,6 +6,7 @@
 //! - [`protocol`], [`runner`]: following what it says.
 //! - [`keys`], [`verdict`]: what has to be seen.
 //! - [`transcript`]: stock and Rust compared.
+//! - [`xtf`]: dom0 with the tests of XTF.
 
 mod cpio;
 mod emulator;
@@ -18,6 +19,7 @@ mod scenarios;
 mod smoke;
 mod transcript;
 mod verdict;
+mod xtf;
 
 use std::path::PathBuf;
 
@@ -28,6 +30,8 @@ use rig::Rig;
 use scenarios::Scenario;
 use transcript::Transcript;
 use verdict::Row;
+
+pub(crate) use xtf::XtfRun;
 
 /// Arguments.
 #[derive(clap::Args)]

@@ -67,7 +67,7 @@ impl Scenario {
 }
 
 /// Two processors, a NIC and a disk, and room for dom0 and one guest.
-const fn machine(iommu: Iommu) -> Machine {
+pub(super) const fn machine(iommu: Iommu) -> Machine {
     Machine {
         iommu: Some(iommu),
         devices: true,
@@ -77,7 +77,7 @@ const fn machine(iommu: Iommu) -> Machine {
     }
 }
 
-const VTD: Iommu = Iommu::Vtd {
+pub(super) const VTD: Iommu = Iommu::Vtd {
     intremap: true,
     eim: true,
 };

@@ -1,0 +1,64 @@
+//! Booting dom0 with XTF's tests, for `cargo xtask xtf`.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::Flavour;
+use super::protocol::Event;
+use super::rig::{Payload, Rig};
+use super::scenarios::{DOM0_LINE, VTD, machine};
+
+/// A dom0 with tests in it, to be booted by stock Xen and by ours.
+pub(crate) struct XtfRun {
+    rig: Rig,
+    payload: Payload,
+}
+
+impl XtfRun {
+    /// A run of the tests in `files`.
+    pub(crate) fn prepare(
+        tree: Option<PathBuf>,
+        debug: bool,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Self> {
+        let rig = Rig::prepare(tree, debug)?;
+        let payload = rig.dom0(machine(VTD), DOM0_LINE, "xtf.sh", files)?;
+        Ok(Self { rig, payload })
+    }
+
+    /// Boots and returns each test's name and result.
+    ///
+    /// # Errors
+    ///
+    /// When the machine does not come to its end; the log then says where it stopped.
+    pub(crate) fn results(&mut self, flavour: Flavour) -> Result<Vec<(String, String)>> {
+        let name = format!("xtf-{}", flavour.name());
+        let (record, log) = self.rig.boot(&name, &self.payload, flavour)?;
+        if let Some(failure) = record.failure {
+            bail!("{name}: {failure}; see {}", log.display());
+        }
+        Ok(record.events.iter().filter_map(result).collect())
+    }
+}
+
+fn result(event: &Event) -> Option<(String, String)> {
+    let Event::Say(text) = event else {
+        return None;
+    };
+    let (test, result) = text.strip_prefix("xtf ")?.split_once(' ')?;
+    Some((test.to_owned(), result.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_a_name_and_a_word() {
+        let event = Event::Say("xtf test-pv64-selftest SUCCESS".to_owned());
+        let pair = ("test-pv64-selftest".to_owned(), "SUCCESS".to_owned());
+        assert_eq!(result(&event), Some(pair));
+        assert_eq!(result(&Event::Say("device".to_owned())), None);
+    }
+}
