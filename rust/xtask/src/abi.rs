@@ -27,8 +27,14 @@ const REPLACED: [(&str, &str); 1] = [("RUST_VMSI", "arch/x86/hvm/vmsi.o")];
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Instead, plant faults of each kind and see them found.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["objects", "stock_objects"])]
     self_check: bool,
+    /// A finished object tree of Xen with Rust in it, instead of the one that xtask builds.
+    #[arg(long, value_name = "DIR", requires = "stock_objects")]
+    objects: Option<PathBuf>,
+    /// A finished object tree of upstream's Xen, to compare with.
+    #[arg(long, value_name = "DIR", requires = "objects")]
+    stock_objects: Option<PathBuf>,
 }
 
 /// Everything that is compared.
@@ -66,12 +72,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
     if args.self_check {
         return planted::run();
     }
-    let stock = xen::build(&xen::Options {
-        flavour: xen::Flavour::Stock,
-        ..Default::default()
-    })?;
-    let rust = xen::build(&xen::Options::default())?;
-    let inputs = Inputs::of_builds(&stock.objects, &rust)?;
+    let (stock, rust) = match (args.stock_objects, args.objects) {
+        (Some(stock), Some(rust)) => (stock, rust),
+        _ => (built(xen::Flavour::Stock)?, built(xen::Flavour::Rust)?),
+    };
+    let inputs = Inputs::read(&stock, &rust)?;
     let results: Vec<_> = CHECKS
         .iter()
         .map(|(name, check)| (*name, check(&inputs)))
@@ -79,15 +84,24 @@ pub(crate) fn run(args: Args) -> Result<()> {
     gates::report("check", &inputs.rust.path, results)
 }
 
+/// Builds Xen and returns its object tree.
+fn built(flavour: xen::Flavour) -> Result<PathBuf> {
+    let options = xen::Options {
+        flavour,
+        ..Default::default()
+    };
+    Ok(xen::build(&options)?.objects)
+}
+
 impl Inputs {
-    fn of_builds(stock: &Path, build: &xen::Build) -> Result<Self> {
+    fn read(stock: &Path, objects: &Path) -> Result<Self> {
         let read = |name: &str| {
             let path = repository().join("include").join(name);
             std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))
         };
-        let config = std::fs::read_to_string(build.objects.join(".config"))
-            .context("the build has no .config")?;
+        let config =
+            std::fs::read_to_string(objects.join(".config")).context("the build has no .config")?;
         let mut manifest = Manifest::parse(&read("symbols.txt")?)?;
         manifest
             .entries
@@ -107,13 +121,13 @@ impl Inputs {
             declared: header::names(&read("exports.h")?, &manifest.switches()),
             manifest,
             stock: stock_objects,
-            rust: Object::read(&build.objects.join(RUST_OBJECT))?,
-            shim: gates::shim_objects(build)?
+            rust: Object::read(&objects.join(RUST_OBJECT))?,
+            shim: gates::shim_objects(objects)?
                 .iter()
                 .map(|p| Object::read(p))
                 .collect::<Result<_>>()?,
-            others: other_objects(&build.objects)?,
-            image: Object::read_symbols(&build.xen_syms)?,
+            others: other_objects(objects)?,
+            image: Object::read_symbols(&objects.join("xen-syms"))?,
         })
     }
 }

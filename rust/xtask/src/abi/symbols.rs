@@ -64,7 +64,11 @@ pub(super) fn leaks(inputs: &Inputs) -> Finding {
         }
     }
     for object in inputs.others.iter().chain(&inputs.stock) {
-        for symbol in object.symbols.iter().filter(|s| is_ours(&s.name)) {
+        for symbol in object
+            .symbols
+            .iter()
+            .filter(|s| s.global && is_ours(&s.name))
+        {
             faults.push(format!("{} refers to {}", object.path, symbol.name));
         }
     }

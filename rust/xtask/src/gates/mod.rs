@@ -3,7 +3,7 @@
 //! Each gate stands for a rule that Xen or its linker scripts impose (README.md, "Rules that come from Xen"). It reports
 //! a figure and the offending symbols. [`planted`] shows that each of them can fail.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
@@ -34,7 +34,8 @@ use subject::{Inputs, Subject};
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The Rust object to examine, with its LLVM IR beside it as a .ll file [default: that of the Xen build].
+    /// The Rust object to examine, with its LLVM IR beside it as a .ll file, or a finished object tree of Xen
+    /// [default: the one that xtask builds].
     object: Option<PathBuf>,
     /// Objects of c-shim that go with OBJECT.
     #[arg(long, requires = "object")]
@@ -123,6 +124,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         return planted::run();
     }
     let inputs = match args.object {
+        Some(objects) if objects.is_dir() => of_build(&objects)?,
         Some(object) => {
             let mut inputs = Inputs::read(&object)?;
             for path in &args.shim {
@@ -130,21 +132,21 @@ pub(crate) fn run(args: Args) -> Result<()> {
             }
             inputs
         }
-        None => of_build(&xen::build(&xen::Options::default())?)?,
+        None => of_build(&xen::build(&xen::Options::default())?.objects)?,
     };
     prove(&inputs)
 }
 
 /// The objects of a Xen build with Rust in it.
-fn of_build(build: &xen::Build) -> Result<Inputs> {
-    let mut inputs = Inputs::read(&build.objects.join(RUST_OBJECT))?;
-    for path in shim_objects(build)? {
+fn of_build(objects: &Path) -> Result<Inputs> {
+    let mut inputs = Inputs::read(&objects.join(RUST_OBJECT))?;
+    for path in shim_objects(objects)? {
         inputs.shim.push(elf::Object::read(&path)?);
     }
     // What xen-syms is linked from, everything in one object and with its relocations.
     inputs
         .rest
-        .push(elf::Object::read_image(&build.objects.join("prelink.o"))?);
+        .push(elf::Object::read_image(&objects.join("prelink.o"))?);
     Ok(inputs)
 }
 
@@ -152,9 +154,9 @@ fn of_build(build: &xen::Build) -> Result<Inputs> {
 ///
 /// # Errors
 /// The build has none.
-pub(crate) fn shim_objects(build: &xen::Build) -> Result<Vec<PathBuf>> {
-    let folder = build.objects.join(FOLDER);
-    let mut objects = Vec::new();
+pub(crate) fn shim_objects(objects: &Path) -> Result<Vec<PathBuf>> {
+    let folder = objects.join(FOLDER);
+    let mut found = Vec::new();
     let entries =
         std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
@@ -164,16 +166,16 @@ pub(crate) fn shim_objects(build: &xen::Build) -> Result<Vec<PathBuf>> {
             && !name.starts_with('.')
             && !["built_in.o", "xen-irq-rs.o"].contains(&&*name)
         {
-            objects.push(path);
+            found.push(path);
         }
     }
-    objects.sort();
+    found.sort();
     ensure!(
-        !objects.is_empty(),
+        !found.is_empty(),
         "there are no objects in {}",
         folder.display()
     );
-    Ok(objects)
+    Ok(found)
 }
 
 /// Runs all gates and prints a table of their figures.
