@@ -128,19 +128,10 @@ fn interrupt_line(line: &str) -> String {
         line = blank(&line, name);
     }
     // Of an interrupt that domains own: whose it is, but not its number there nor its momentary state.
-    let words: Vec<String> = line
-        .split(' ')
-        .filter(|word| !word.ends_with(')') || word.contains("()"))
-        .map(|word| match word.split_once(':') {
-            Some((domain, _)) if is_domain(domain) => domain.to_owned(),
-            _ => word.to_owned(),
-        })
-        .collect();
-    let numbered = words
-        .iter()
-        .any(|word| word == "PCI-MSI/-X" || word.ends_with("MSI"));
+    let words: Vec<&str> = line.split(' ').filter_map(owner).collect();
+    let numbered = words.iter().any(|word| word.contains("MSI"));
     match words.as_slice() {
-        [irq, _number, rest @ ..] if irq == "IRQ:" && numbered => {
+        ["IRQ:", _number, rest @ ..] if numbered => {
             format!("IRQ: {}", rest.join(" "))
         }
         words => words.join(" "),
@@ -200,9 +191,22 @@ fn remapping_line(line: &str) -> String {
     }
 }
 
-fn is_domain(word: &str) -> bool {
-    word.strip_prefix('d')
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+/// A word of an interrupt's line: of "d0:412(---)" only the domain, of "d0: 9(---)" the same in two words.
+///
+/// A guest that had to be created twice has another number, so guests have none here.
+fn owner(word: &str) -> Option<&str> {
+    if word.ends_with(')') && !word.contains("()") && !word.contains(':') {
+        return None;
+    }
+    let domain = word
+        .split_once(':')
+        .and_then(|(domain, _)| domain.strip_prefix('d'))
+        .filter(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+    Some(match domain {
+        None => word,
+        Some("0") => "dom0",
+        Some(_) => "guest",
+    })
 }
 
 /// A line with runs of blanks made one and none at its ends.
