@@ -21,7 +21,8 @@ impl Word {
     const KNOWN: u64 = 1 << 32;
     const LOST: u64 = 1 << 33;
 
-    const fn new() -> Self {
+    /// Returns a word of which nothing is known.
+    pub const fn new() -> Self {
         Self(AtomicU64::new(Self::UNKNOWN))
     }
 
@@ -53,6 +54,12 @@ impl Word {
     /// Notes that the guest writes a value that Xen does not see.
     pub fn lose(&self) {
         self.0.store(Self::LOST, Ordering::Relaxed);
+    }
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
