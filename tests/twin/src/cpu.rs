@@ -238,6 +238,22 @@ pub(crate) fn leave(trap: Exit) -> ! {
     }
 }
 
+/// Ends calls that take seconds, from now on.
+pub(crate) fn watch() -> Result<()> {
+    let tick = libc::timeval {
+        tv_sec: PATIENCE,
+        tv_usec: 0,
+    };
+    let interval = libc::itimerval {
+        it_interval: tick,
+        it_value: tick,
+    };
+    // SAFETY: the value is valid, and the old one is not asked for.
+    let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &interval, ptr::null_mut()) };
+    ensure!(result == 0, "cannot start a timer");
+    Ok(())
+}
+
 fn install_handlers() -> Result<()> {
     static ONCE: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
     let result = ONCE.get_or_init(|| {
@@ -271,18 +287,6 @@ fn install_handlers() -> Result<()> {
             }
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
             ok &= libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) == 0;
-            let tick = libc::timeval {
-                tv_sec: PATIENCE,
-                tv_usec: 0,
-            };
-            ok &= libc::setitimer(
-                libc::ITIMER_REAL,
-                &libc::itimerval {
-                    it_interval: tick,
-                    it_value: tick,
-                },
-                ptr::null_mut(),
-            ) == 0;
         }
         if ok {
             Ok(())

@@ -99,6 +99,7 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
     let second = if arguments.same { "changed C" } else { "Rust" };
     let c = Side::new("C", &arguments.c, 0xa5, WORLD, import)?;
     let rust = Side::new(second, &arguments.rust, 0x5a, WORLD, import)?;
+    cpu::watch()?;
     let start = Instant::now();
     let steps = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
     println!(

@@ -269,6 +269,7 @@ impl Side {
 
     /// Lets a grace period pass: runs the callbacks that wait for it.
     pub(crate) fn grace_period(&mut self) -> Outcome {
+        self.env().trace.clear();
         for (function, argument) in std::mem::take(&mut self.env().rcu) {
             self.call(function as usize, &[argument], Script::plain(0))?;
         }

@@ -9,6 +9,7 @@ use crate::bench::Meter;
 use crate::loader::{Image, Import};
 use crate::rng::Rng;
 use crate::side::{Script, Side};
+use crate::trace::Entry;
 
 /// One replaced file.
 pub(crate) trait Subject: Sized {
@@ -52,6 +53,8 @@ pub(crate) trait Subject: Sized {
         c: &Answer,
         rust: &Answer,
     ) -> Result<(), String>;
+    /// Decides whether the effects of a step agree.
+    fn same_effects(op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
     /// The steps after which nothing may be allocated.
     fn end() -> Vec<Self::Op>;
     /// Carries out the rows of the benchmark on one side.

@@ -183,6 +183,7 @@ fn rows_of_a_table(entries: u64, new: usize) -> Vec<Row> {
             domain: 0,
             vcpu: 0,
             current: 0,
+            answered: None,
         },
     );
     row("unmask, 4 bytes", vec![], write(last + 12, 4, 0));
@@ -193,6 +194,7 @@ fn rows_of_a_table(entries: u64, new: usize) -> Vec<Row> {
             domain: 0,
             vcpu: 0,
             current: 0,
+            answered: None,
         },
     );
     row(

@@ -306,6 +306,7 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             domain,
             vcpu,
             current: if rng.one_in(4) { vcpu + 1 } else { vcpu },
+            answered: rng.one_in(4).then(|| request(rng, spec)),
         }],
         19..22 => {
             let len = length(rng);
@@ -344,36 +345,38 @@ fn guest_access(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<O
         request,
     }];
     let (address, len) = (request.address, request.size);
-    for round in 0..request.count.clamp(1, 4) {
-        let address = address.wrapping_add(u64::from(round * len));
-        ops.push(if request.write {
-            let value = if request.pointer {
-                value(rng)
-            } else {
-                request.data
-            };
-            Op::Write {
-                domain,
-                vcpu,
-                address,
-                len,
-                value,
-                guarded: true,
-            }
+    if request.write {
+        // Of a repeated write the emulator carries out the first element: as the device model has to see that, it stops.
+        let value = if request.pointer {
+            value(rng)
         } else {
-            Op::Read {
+            request.data
+        };
+        ops.push(Op::Write {
+            domain,
+            vcpu,
+            address,
+            len,
+            value,
+            guarded: true,
+        });
+    } else {
+        for round in 0..request.count.clamp(1, 4) {
+            let address = address.wrapping_add(u64::from(round * len));
+            ops.push(Op::Read {
                 domain,
                 vcpu,
                 address,
                 len,
                 guarded: true,
-            }
-        });
+            });
+        }
     }
     ops.push(Op::Completion {
         domain,
         vcpu,
         current: vcpu,
+        answered: None,
     });
     ops
 }
@@ -401,6 +404,7 @@ fn message(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<Op> {
         domain,
         vcpu,
         current: vcpu,
+        answered: None,
     });
     for (at, len) in [(0, 4), (4, 4), (8, 4), (12, 4), (0, 8), (8, 8)] {
         ops.push(Op::Read {
@@ -476,6 +480,7 @@ fn late_registration(
             domain,
             vcpu,
             current: vcpu,
+            answered: None,
         },
     ]
 }

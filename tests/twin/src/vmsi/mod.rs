@@ -14,6 +14,7 @@ use crate::loader::{Image, Import};
 use crate::rng::Rng;
 use crate::side::{Script, Side};
 use crate::subject::{Case, Subject};
+use crate::trace::Entry;
 use anyhow::Result;
 
 /// The subject.
@@ -66,6 +67,10 @@ impl Subject for Vmsi {
         rust: &Answer,
     ) -> Result<(), String> {
         model.judge(world, op, c, rust)
+    }
+
+    fn same_effects(op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+        model::same_effects(op, c, rust)
     }
 
     fn end() -> Vec<Self::Op> {

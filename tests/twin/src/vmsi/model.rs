@@ -1,15 +1,18 @@
-//! What the driver knows by itself: the address and data words that each table was written with.
+//! What the driver knows by itself: the words of each table, as far as either side can know them.
 //!
-//! C keeps the first three entries of a table, Rust keeps all. A read that C hands to the device model for that
-//! reason alone must be answered by Rust, with the value that was written last. Every other answer must be the same.
+//! C keeps the words of the first three entries that it was told to write. Rust keeps those of all entries, and also those
+//! that it saw on their way to the device model or back; it forgets those that were written out of its sight,
+//! where C goes on to answer what they were before. So reads of words are the one thing in which the sides may
+//! differ, and each is held to what this model says. Everything else must be equal.
 
 use std::collections::HashMap;
 
 use xen_sys as sys;
 
-use super::op::Op;
+use super::op::{Op, Request};
 use super::world::{Kind, Spec, World, guest_masked};
 use crate::answer::Answer;
+use crate::trace::{Entry, Event};
 use crate::xen::get;
 
 const ENTRY: u64 = 16;
@@ -17,24 +20,112 @@ const ENTRY: u64 = 16;
 const KEPT_BY_C: u64 = 3;
 const PAGE: u64 = 4096;
 
+/// Decides whether the effects of a step agree: they are equal, but for two steps.
+///
+/// Registration: C allocates before it looks which device a pirq belongs to, and throws the memory away if it need not
+/// have. Rust sizes the shadow to the table, so it looks under the descriptor's lock first, and takes the lock again
+/// after allocating.
+///
+/// Completion: C switches the emulator's cache off before it looks whether there is anything to read from the
+/// guest; Rust does so only to read.
+pub(super) fn same_effects(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+    match op {
+        Op::Register { .. } => {
+            let others =
+                |entry: &&Entry| !matches!(entry.event, Event::Lock { .. } | Event::Unlock { .. });
+            c.iter().filter(others).eq(rust.iter().filter(others))
+        }
+        Op::Completion { .. } if rust.len() < c.len() => match c {
+            [first, second, rest @ ..] => {
+                is_call(first, "hvmemul_cache_disable")
+                    && is_call(second, "hvmemul_cache_restore")
+                    && rest == rust
+            }
+            _ => false,
+        },
+        _ => c == rust,
+    }
+}
+
+fn is_call(entry: &Entry, name: &str) -> bool {
+    matches!(entry.event, Event::Call(called, _) if called == name)
+}
+
+/// What Rust knows of a word; nothing, where it was never written or answered.
+#[derive(Clone, Copy)]
+enum Word {
+    /// This value.
+    Known(u32),
+    /// It was written out of sight: only the guest's next write tells.
+    Lost,
+}
+
+/// Entry and number of a word.
+type Place = (u64, u64);
+
 /// A registered table.
 struct Table {
     device: usize,
     start: u64,
     len: u64,
     bindings: i64,
-    words: HashMap<(u64, u64), u32>,
+    c: HashMap<Place, u32>,
+    rust: HashMap<Place, Word>,
 }
 
-/// The tables of the two domains, the last registered first.
+impl Table {
+    /// The words that an access covers, the lower first, and whether it covers vector control. None where the
+    /// specification leaves the access undefined.
+    fn words(&self, address: u64, len: u32) -> Option<(Vec<Place>, bool)> {
+        let (entry, word) = ((address - self.start) / ENTRY, address % ENTRY / 4);
+        match (len, word) {
+            (4, 3) => Some((vec![], true)),
+            (4, _) => Some((vec![(entry, word)], false)),
+            (8, 0) => Some((vec![(entry, 0), (entry, 1)], false)),
+            (8, _) => Some((vec![(entry, 2)], true)),
+            _ => None,
+        }
+    }
+
+    /// Joins words to the value of a read, if each is known.
+    fn join(words: &[Place], known: impl Fn(&Place) -> Option<u32>) -> Option<u64> {
+        words
+            .iter()
+            .rev()
+            .try_fold(0, |value, word| Some(value << 32 | u64::from(known(word)?)))
+    }
+
+    fn known_by_rust(&self, words: &[Place]) -> Option<u64> {
+        Self::join(words, |word| match self.rust.get(word)? {
+            Word::Known(value) => Some(*value),
+            Word::Lost => None,
+        })
+    }
+
+    fn known_by_c(&self, words: &[Place]) -> Option<u64> {
+        Self::join(words, |word| self.c.get(word).copied())
+    }
+
+    /// Gives words their values, lower half first.
+    fn set(&mut self, words: &[Place], mut value: u64, mut set: impl FnMut(&mut Self, Place, u32)) {
+        for word in words {
+            set(self, *word, value as u32);
+            value >>= 32;
+        }
+    }
+}
+
+/// The tables of the two domains, the last registered first, and what was accepted last.
 pub(crate) struct Model {
     tables: [Vec<Table>; 2],
+    accepted: (bool, bool),
 }
 
 impl Model {
     pub(super) fn new(_spec: &Spec) -> Self {
         Self {
             tables: [Vec::new(), Vec::new()],
+            accepted: (false, false),
         }
     }
 
@@ -46,29 +137,38 @@ impl Model {
         c: &Answer,
         rust: &Answer,
     ) -> Result<(), String> {
-        let gain = match *op {
+        match *op {
             Op::Read {
                 domain,
                 address,
                 len,
+                guarded,
                 ..
-            } => self.improvement(world, domain % 2, address, len),
-            _ => None,
-        };
-        if let Some(value) = gain {
-            let refused = c.outcome == Ok(u64::from(sys::X86EMUL_UNHANDLEABLE));
-            let served =
-                rust.outcome == Ok(u64::from(sys::X86EMUL_OKAY)) && rust.output == Some(value);
-            return if refused && served {
-                Ok(())
-            } else {
-                Err(format!(
-                    "Rust should read {value:#x}, which the guest wrote, and C should not answer"
-                ))
-            };
-        }
-        if c != rust {
-            return Err("the answers differ".to_owned());
+            } => {
+                let Some(expected) = self.read(world, domain % 2, address, len) else {
+                    return equal(c, rust);
+                };
+                held_to("C", c, expected.0.filter(|_| !guarded || self.accepted.0))?;
+                return held_to(
+                    "Rust",
+                    rust,
+                    expected.1.filter(|_| !guarded || self.accepted.1),
+                );
+            }
+            Op::Accept {
+                domain, request, ..
+            } => {
+                let known = !request.write && self.message_known(domain % 2, &request);
+                if !(c == rust || known && rust.outcome == Ok(1)) {
+                    return Err("the answers differ".to_owned());
+                }
+                self.accepted = (c.outcome == Ok(1), rust.outcome == Ok(1));
+                if request.ready && request.write {
+                    self.observe(domain % 2, &request);
+                }
+                return Ok(());
+            }
+            _ => equal(c, rust)?,
         }
         match *op {
             Op::Register {
@@ -85,8 +185,18 @@ impl Model {
                 address,
                 len,
                 value,
+                guarded,
                 ..
-            } => self.write(domain % 2, address, len, value),
+            } if !guarded || self.accepted.0 => {
+                self.write(domain % 2, address, len, value);
+            }
+            Op::Completion {
+                domain,
+                answered: Some(request),
+                ..
+            } if !world.completes => {
+                self.learn(domain % 2, &request);
+            }
             _ => {}
         }
         Ok(())
@@ -102,21 +212,22 @@ impl Model {
             return;
         }
         let spec = &world.spec.devices[device];
-        tables.insert(
-            0,
-            Table {
-                device,
-                start: gtable.unwrap_or(spec.gtable),
-                len: u64::from(spec.entries) * ENTRY,
-                bindings: 1,
-                words: HashMap::new(),
-            },
-        );
+        let table = Table {
+            device,
+            start: gtable.unwrap_or(spec.gtable),
+            len: u64::from(spec.entries) * ENTRY,
+            bindings: 1,
+            c: HashMap::new(),
+            rust: HashMap::new(),
+        };
+        tables.insert(0, table);
     }
 
     fn unregister(&mut self, world: &World, pirq: usize, domain: usize) {
         let index = pirq % (world.descs.len() + 2);
-        let Some(desc) = world.descs.get(index).filter(|desc| desc.live) else {
+        let bound =
+            |desc: &&super::world::Desc| desc.live && desc.spec.kind != Kind::MsixWithoutIrq;
+        let Some(desc) = world.descs.get(index).filter(bound) else {
             return;
         };
         if get!(
@@ -136,56 +247,155 @@ impl Model {
         }
     }
 
-    /// The table that an address belongs to: of those on its page, the last registered.
-    fn table(&mut self, domain: usize, address: u64) -> Option<&mut Table> {
+    /// The table that shares a page with an address: of several, the last registered.
+    fn table_on_page(&mut self, domain: usize, address: u64) -> Option<&mut Table> {
         let page = |address: u64| address / PAGE;
-        let range = |table: &Table| {
-            page(table.start)..=page(table.start.wrapping_add(table.len).wrapping_sub(1))
-        };
-        let table = self.tables[domain]
+        let range = |table: &Table| page(table.start)..=page(table.start + table.len - 1);
+        self.tables[domain]
             .iter_mut()
-            .find(|table| range(table).contains(&page(address)))?;
-        (address >= table.start && address < table.start.wrapping_add(table.len)).then_some(table)
+            .find(|table| range(table).contains(&page(address)))
+    }
+
+    /// The table that an address lies in.
+    fn table(&mut self, domain: usize, address: u64) -> Option<&mut Table> {
+        let table = self.table_on_page(domain, address)?;
+        (address >= table.start && address < table.start + table.len).then_some(table)
     }
 
     fn write(&mut self, domain: usize, address: u64, len: u32, value: u64) {
         let Some(table) = self.table(domain, address) else {
             return;
         };
-        let index = address % ENTRY / 4;
-        if !matches!(len, 4 | 8) || !address.is_multiple_of(len.into()) || index == 3 {
+        if !address.is_multiple_of(len.into()) {
             return;
         }
-        let entry = (address - table.start) / ENTRY;
-        table.words.insert((entry, index), value as u32);
-        if len == 8 && index == 0 {
-            table.words.insert((entry, 1), (value >> 32) as u32);
-        }
+        let Some((words, _)) = table.words(address, len) else {
+            return;
+        };
+        table.set(&words, value, |table, word, value| {
+            table.rust.insert(word, Word::Known(value));
+            if word.0 < KEPT_BY_C {
+                table.c.insert(word, value);
+            }
+        });
     }
 
-    /// The value that Rust alone reads, if this is such a read.
-    fn improvement(&mut self, world: &World, domain: usize, address: u64, len: u32) -> Option<u64> {
-        let table = self.table(domain, address)?;
-        let (entry, index) = ((address - table.start) / ENTRY, address % ENTRY / 4);
-        if entry < KEPT_BY_C
-            || index == 3
-            || !matches!(len, 4 | 8)
-            || !address.is_multiple_of(len.into())
-        {
-            return None;
+    /// A write that is on its way, to Xen or to the device model.
+    fn observe(&mut self, domain: usize, request: &Request) {
+        let seen = self.accepted.1;
+        if !request.pointer && request.count == 1 {
+            let Some(table) = self.table(domain, request.address) else {
+                return;
+            };
+            if seen || !request.address.is_multiple_of(request.size.into()) {
+                return;
+            }
+            if let Some((words, _)) = table.words(request.address, request.size) {
+                table.set(&words, request.data, |table, word, value| {
+                    table.rust.insert(word, Word::Known(value));
+                });
+            }
+            return;
         }
-        let low = u64::from(*table.words.get(&(entry, index))?);
-        match (len, index) {
-            (4, _) => Some(low),
-            (_, 0) => Some(low | u64::from(*table.words.get(&(entry, 1))?) << 32),
-            _ => {
-                let device = table.device;
-                let of_entry = |kind, number: u16| kind != Kind::Msi && u64::from(number) == entry;
-                let desc = world.descs.iter().find(|desc| {
-                    desc.live && desc.device == device && of_entry(desc.spec.kind, desc.spec.entry)
-                })?;
-                Some(low | u64::from(guest_masked(desc.desc)) << 32)
+        // Of a repeated write Xen sees at most the first element.
+        let size = u64::from(request.size);
+        for element in u64::from(seen)..u64::from(request.count) {
+            let start = if request.backwards {
+                request.address.wrapping_sub(element * size)
+            } else {
+                request.address.wrapping_add(element * size)
+            };
+            for address in start..start.wrapping_add(size) {
+                let Some(table) = self.table(domain, address) else {
+                    continue;
+                };
+                let word = ((address - table.start) / ENTRY, address % ENTRY / 4);
+                table.rust.insert(word, Word::Lost);
             }
         }
     }
+
+    /// The device model answered a read.
+    fn learn(&mut self, domain: usize, request: &Request) {
+        let Some(table) = self.table(domain, request.address) else {
+            return;
+        };
+        if request.pointer || request.write || !request.ready || request.count != 1 {
+            return;
+        }
+        if !request.address.is_multiple_of(request.size.into()) {
+            return;
+        }
+        if let Some((words, _)) = table.words(request.address, request.size) {
+            table.set(&words, request.data, |table, word, value| {
+                table.rust.entry(word).or_insert(Word::Known(value));
+            });
+        }
+    }
+
+    /// Whether Rust accepts a read because it knows what it is asked for, whoever else may not.
+    fn message_known(&mut self, domain: usize, request: &Request) -> bool {
+        let Some(table) = self.table(domain, request.address) else {
+            return false;
+        };
+        match table.words(request.address, request.size) {
+            Some((words, false)) => table.known_by_rust(&words).is_some(),
+            _ => false,
+        }
+    }
+
+    /// What C and Rust read from a table; none where they must agree without our help.
+    fn read(
+        &mut self,
+        world: &World,
+        domain: usize,
+        address: u64,
+        len: u32,
+    ) -> Option<(Option<u64>, Option<u64>)> {
+        if !address.is_multiple_of(len.into()) {
+            return None;
+        }
+        let table = self.table(domain, address)?;
+        let (words, control) = table.words(address, len)?;
+        let (c, rust) = (table.known_by_c(&words), table.known_by_rust(&words));
+        if !control {
+            return Some((c, rust));
+        }
+        let (device, entry) = (table.device, (address - table.start) / ENTRY);
+        let is_entry = |desc: &&super::world::Desc| {
+            desc.live
+                && desc.device == device
+                && desc.spec.kind != Kind::Msi
+                && u64::from(desc.spec.entry) == entry
+        };
+        let masked = world
+            .descs
+            .iter()
+            .find(is_entry)
+            .map(|desc| u64::from(guest_masked(desc.desc)));
+        let shift = 32 * words.len();
+        let add = |low: Option<u64>| Some(low? | masked? << shift);
+        Some((add(c), add(rust)))
+    }
+}
+
+fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {
+    if c == rust {
+        Ok(())
+    } else {
+        Err("the answers differ".to_owned())
+    }
+}
+
+/// Holds the answer of a read to the value it must have; without one, the device model has to answer.
+fn held_to(side: &str, answer: &Answer, value: Option<u64>) -> Result<(), String> {
+    let outcome = if value.is_some() {
+        sys::X86EMUL_OKAY
+    } else {
+        sys::X86EMUL_UNHANDLEABLE
+    };
+    if answer.outcome == Ok(u64::from(outcome)) && answer.output == value {
+        return Ok(());
+    }
+    Err(format!("{side} should answer {value:x?}"))
 }

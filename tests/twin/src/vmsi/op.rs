@@ -42,10 +42,12 @@ pub(crate) enum Op {
         value: u64,
         guarded: bool,
     },
+    /// The device model is done with a request, whose answer the vCPU may hold.
     Completion {
         domain: usize,
         vcpu: usize,
         current: usize,
+        answered: Option<Request>,
     },
     /// The vCPU waits for the device model, or does so no longer.
     Block {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use xen_sys as sys;
 
 use super::op::{Meanwhile, Message, Op, Request};
-use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World};
+use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io};
 use crate::answer::Answer;
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock, is_locked};
@@ -200,7 +200,7 @@ fn access(
             request,
         } => {
             let ops = world.enter(side, domain, vcpu)?;
-            fill(world.ioreq, &request);
+            fill(world.ioreq, &request, sys::STATE_IOREQ_READY);
             let accept = get!(ops.1, accept)? as usize;
             let answer = Answer::bool(side.call(accept, &[ops.0, world.ioreq as u64], script));
             world.accepted = answer.outcome == Ok(1);
@@ -215,7 +215,9 @@ fn access(
         } => {
             let ops = world.enter(side, domain, vcpu)?;
             if guarded && !world.accepted {
-                return None;
+                // The device model answers.
+                side.env().trace.clear();
+                return Some(Answer::int(Ok(u64::from(sys::X86EMUL_UNHANDLEABLE))));
             }
             world.set_value(0x1122_3344_5566_7788);
             let read = get!(ops.1, read)? as usize;
@@ -250,9 +252,17 @@ fn access(
             domain,
             vcpu,
             current,
+            answered,
         } => {
             let domain = &world.domains[domain % 2];
             let vcpu = domain.vcpus[vcpu % domain.vcpus.len()];
+            let io = hvm_io(vcpu);
+            world.completes = get!(io, msix_snoop_address) | get!(io, msix_unmask_address) != 0;
+            let request = addr!(vcpu, io.req);
+            if let Some(answered) = answered {
+                fill(request, &answered, sys::STATE_IORESP_READY);
+            }
+
             side.cpu
                 .set_current(domain.vcpus[current % domain.vcpus.len()], PROCESSOR);
             Some(Answer::void(side.call(
@@ -281,14 +291,15 @@ fn access(
     }
 }
 
-fn fill(ioreq: *mut sys::ioreq, request: &Request) {
+/// Writes a request as it is in a state, or idle if it is not ready.
+fn fill(ioreq: *mut sys::ioreq, request: &Request, state: u32) {
     set!(ioreq, addr, request.address);
     set!(ioreq, data, request.data);
     set!(ioreq, size, request.size);
     set!(ioreq, count, request.count);
     set!(ioreq, type_, sys::IOREQ_TYPE_COPY as u8);
     let state = if request.ready {
-        sys::STATE_IOREQ_READY
+        state
     } else {
         sys::STATE_IOREQ_NONE
     };

@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(super) dpci: *mut sys::hvm_pirq_dpci,
     /// Whether the last request was accepted.
     pub(super) accepted: bool,
+    /// Whether the last completion had something left to do.
+    pub(super) completes: bool,
 }
 
 impl World {
@@ -147,6 +149,7 @@ impl World {
             value: arena.object("value", 0),
             dpci: arena.object("dpci", 0),
             accepted: false,
+            completes: false,
         };
         // Interrupt 0 does not exist for guests; the last one belongs to a line.
         set!(world.odd_pirqs[1], arch.irq, (spec.irqs - 1) as i32);
@@ -286,9 +289,16 @@ impl World {
                 irq
             }
         );
-        set!(entry.irq, msi_desc, desc);
         set!(entry.pirq, pirq, index as i32 + 8);
-        set!(entry.pirq, arch.irq, irq);
+        // A descriptor that is still being set up belongs to no interrupt.
+        if spec.kind != Kind::MsixWithoutIrq {
+            set!(entry.irq, msi_desc, desc);
+            set!(entry.pirq, arch.irq, irq);
+        }
+        if spec.kind != Kind::Msi {
+            let used = get!(get!(pdev, msix), used_entries);
+            set!(get!(pdev, msix), used_entries, used + 1);
+        }
         add_to_list(addr!(desc, list), addr!(pdev, msi_list));
     }
 
@@ -297,6 +307,11 @@ impl World {
         let entry = &mut self.descs[index];
         entry.live = false;
         remove_from_list(addr!(entry.desc, list));
+        let msix = get!(self.devices[entry.device].pdev, msix);
+        if entry.spec.kind != Kind::Msi {
+            let used = get!(msix, used_entries);
+            set!(msix, used_entries, used - 1);
+        }
         set!(entry.irq, msi_desc, std::ptr::null_mut());
         set!(entry.pirq, arch.irq, 0);
         let env = side.env();
@@ -359,6 +374,11 @@ pub(super) fn guest_masked(desc: *mut sys::msi_desc) -> bool {
 /// The local APIC of a vCPU.
 pub(super) fn vlapic(vcpu: *mut sys::vcpu) -> *mut sys::vlapic {
     addr!(vcpu, arch.__bindgen_anon_1.hvm.vlapic)
+}
+
+/// The emulation state of a vCPU.
+pub(super) fn hvm_io(vcpu: *mut sys::vcpu) -> *mut sys::hvm_vcpu_io {
+    addr!(vcpu, arch.__bindgen_anon_1.hvm.hvm_io)
 }
 
 /// The HVM part of a domain.
