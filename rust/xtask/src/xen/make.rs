@@ -83,6 +83,8 @@ impl Make {
             .arg(target)
             // One date for all builds: what did not change is not built again, and equal sources make equal images.
             .env("SOURCE_DATE_EPOCH", epoch(&self.source).to_string())
+            // arch/x86/usercopy.c includes itself by the name that the images bear for it, which no directory is part of.
+            .env("CPATH", self.source.join("xen"))
             .env("LC_ALL", "C")
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")

@@ -124,7 +124,7 @@ pub(crate) fn build(options: &Options) -> Result<Build> {
     let tree = match &options.tree {
         Some(tree) => tree
             .canonicalize()
-            .with_context(|| format!("there is no directory {}", tree.display()))?,
+            .map_err(|_| anyhow::anyhow!("there is no directory {}", tree.display()))?,
         None => source::from_debian()?,
     };
     let place = options.place(&tree);

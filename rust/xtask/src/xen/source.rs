@@ -47,16 +47,15 @@ pub(crate) fn from_debian() -> Result<PathBuf> {
 ///
 /// When `tree` is no Xen tree of a supported release, was built in place, or does not take the series.
 pub(crate) fn prepare(tree: &Path, wanted: State, copy: &Path) -> Result<()> {
-    let mut ours: BTreeMap<PathBuf, Option<Vec<u8>>> = Series::of(tree)?
-        .bring_to(tree, wanted)?
-        .into_iter()
-        .collect();
+    let series = Series::of(tree)?;
     let is_git = tree.join(".git").exists();
+    let files = if is_git { tracked(tree)? } else { all(tree)? };
+    let mut ours: BTreeMap<PathBuf, Option<Vec<u8>>> =
+        series.bring_to(tree, wanted)?.into_iter().collect();
     if is_git {
         // The copy has no history that Xen's build could ask for its version.
         ours.insert(".scmversion".into(), Some(commit(tree)?.into_bytes()));
     }
-    let files = if is_git { tracked(tree)? } else { all(tree)? };
     let mut kept = BTreeSet::new();
     for path in files.iter().filter(|path| !ours.contains_key(*path)) {
         if carry(&tree.join(path), &copy.join(path))? {
