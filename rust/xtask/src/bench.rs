@@ -1,10 +1,346 @@
-//! `cargo xtask bench`.
+//! `cargo xtask bench`: instructions of the hot paths, C beside Rust, in one run.
+//!
+//! The twin's program runs under callgrind, and each row is one call on one side. Counted are the instructions of the objects
+//! that Xen links and of nothing else: what stands for the rest of Xen is the same for both. The counts are
+//! exact and the same on every machine with the same compilers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::patch::{is_program, repository};
+use crate::proc::Cmd;
+use crate::twin::{FILES, Twin};
+use crate::{cache, ui, xen};
+
+/// Instructions by which rows that differ in size alone may differ in Rust: a link or two of a hash chain.
+const FLAT: u64 = 16;
+
+/// Rows in which Rust may take more instructions than C, and why: file, row, reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Write the figures to a file as well, for machines.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What the twin's program prints.
+#[derive(Deserialize)]
+struct Output {
+    text: [(u64, u64); 2],
+    sizes: [(u64, u64); 2],
+    rows: Vec<Call>,
+}
+
+/// One counted call.
+#[derive(Deserialize)]
+struct Call {
+    side: String,
+    name: String,
+    size: String,
+    flat: bool,
+    answer: String,
+}
+
+/// One row of the result.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    size: String,
+    /// Whether the size must not matter to Rust.
+    flat: bool,
+    /// Instructions.
+    c: u64,
+    /// Instructions.
+    rust: u64,
+}
+
+/// The result for one file.
+#[derive(Serialize)]
+struct Report {
+    file: &'static str,
+    rows: Vec<Row>,
+    /// Bytes of the C object.
+    c: Bytes,
+    /// Bytes of the Rust object with its shim.
+    rust: Bytes,
+}
+
+#[derive(Serialize)]
+struct Bytes {
+    text: u64,
+    data: u64,
+}
+
+/// What Rust adds to Xen's build.
+#[derive(Serialize)]
+struct BuildSeconds {
+    cold: f64,
+    nothing_changed: f64,
+    /// What make itself takes for a directory in which nothing changed.
+    make_alone: f64,
+}
+
+#[derive(Serialize)]
+struct Figures {
+    files: Vec<Report>,
+    build_seconds: BuildSeconds,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub(crate) fn run(args: Args) -> Result<()> {
+    ensure!(
+        is_program("valgrind"),
+        "valgrind is not installed; run `cargo xtask setup`"
+    );
+    let twin = Twin::build()?;
+    let mut files = Vec::new();
+    for (file, _) in FILES {
+        let report = measure(&twin, file)?;
+        report.print();
+        files.push(report);
+    }
+    let times = xen::times()?;
+    let build_seconds = BuildSeconds {
+        cold: times.cold.as_secs_f64(),
+        nothing_changed: times.unchanged.as_secs_f64(),
+        make_alone: times.make.as_secs_f64(),
+    };
+    println!(
+        "make xen takes {:.1} s for the Rust part when nothing is built, {:.1} s when nothing changed (make alone {:.1} s)",
+        build_seconds.cold, build_seconds.nothing_changed, build_seconds.make_alone
+    );
+    let figures = Figures {
+        files,
+        build_seconds,
+    };
+    if let Some(path) = &args.json {
+        std::fs::write(path, serde_json::to_string_pretty(&figures)? + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let complaints: Vec<_> = figures.files.iter().flat_map(Report::complaints).collect();
+    ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
+    Ok(())
+}
+
+/// Runs the rows of a file.
+fn measure(twin: &Twin, file: &'static str) -> Result<Report> {
+    let scratch = cache::Scratch::create(
+        repository().join(format!("target/twin/callgrind-{}", std::process::id())),
+    )?;
+    let step = ui::step(format!("counting the instructions of {file}"));
+    let counts = scratch.path().join("counts");
+    let printed = Cmd::new("valgrind")
+        .args([
+            "--quiet",
+            "--tool=callgrind",
+            "--dump-instr=yes",
+            "--collect-atstart=no",
+        ])
+        .args(["--compress-pos=no", "--compress-strings=no"])
+        .arg(format!("--callgrind-out-file={}", counts.display()))
+        .args(twin.arguments(file)?)
+        .arg("--bench")
+        .output()?;
+    let output: Output =
+        serde_json::from_str(&printed).context("the twin's program printed no rows")?;
+    let report = Report::new(file, &output, &counts)?;
+    step.done();
+    Ok(report)
+}
+
+impl Report {
+    fn new(file: &'static str, output: &Output, counts: &Path) -> Result<Self> {
+        let mut rows: Vec<Row> = Vec::new();
+        let mut answers = BTreeMap::new();
+        for (number, call) in output.rows.iter().enumerate() {
+            let label = format!("{} {} {}", call.side, call.name, call.size);
+            let path = PathBuf::from(format!("{}.{}", counts.display(), number + 1));
+            let is_c = call.side == "c";
+            let (start, end) = output.text[usize::from(!is_c)];
+            let count = instructions(&path, &label, start..end)?;
+            // A row in which one side did nothing would compare nothing.
+            ensure!(
+                count > 0,
+                "no instruction of the objects was counted for `{label}`"
+            );
+            let key = (call.name.as_str(), call.size.as_str());
+            if is_c {
+                answers.insert(key, &call.answer);
+                let (name, size) = (call.name.clone(), call.size.clone());
+                rows.push(Row {
+                    name,
+                    size,
+                    flat: call.flat,
+                    c: count,
+                    rust: 0,
+                });
+            } else {
+                ensure!(
+                    answers.get(&key) == Some(&&call.answer),
+                    "C and Rust answer differently in `{} {}`",
+                    call.name,
+                    call.size
+                );
+                let row = rows
+                    .iter_mut()
+                    .find(|row| (row.name.as_str(), row.size.as_str()) == key);
+                row.context("a row of Rust without one of C")?.rust = count;
+            }
+        }
+        let [c, rust] = output.sizes.map(|(text, data)| Bytes { text, data });
+        Ok(Self {
+            file,
+            rows,
+            c,
+            rust,
+        })
+    }
+
+    fn print(&self) {
+        let mut table = ui::Table::new(&[self.file, "devices x entries", "C", "Rust", "Rust / C"]);
+        for row in &self.rows {
+            table.row([
+                row.name.clone(),
+                row.size.clone(),
+                row.c.to_string(),
+                row.rust.to_string(),
+                format!("{:.2}", row.rust as f64 / row.c as f64),
+            ]);
+        }
+        table.print();
+        println!(
+            "{}: C has {} bytes of code and {} of data, Rust with its shim {} and {}",
+            self.file, self.c.text, self.c.data, self.rust.text, self.rust.data
+        );
+    }
+
+    /// What is worse than promised.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for row in &self.rows {
+            let excepted = EXCEPTIONS
+                .iter()
+                .any(|(file, name, _)| *file == self.file && *name == row.name);
+            if row.rust > row.c && !excepted {
+                complaints.push(format!(
+                    "{}: `{}` ({}) takes {} instructions, {} in C",
+                    self.file, row.name, row.size, row.rust, row.c
+                ));
+            }
+        }
+        let mut ranges: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.flat) {
+            let range = ranges.entry(&row.name).or_insert((row.rust, row.rust));
+            *range = (range.0.min(row.rust), range.1.max(row.rust));
+        }
+        for (name, (least, most)) in ranges {
+            if most > least + FLAT {
+                complaints.push(format!(
+                    "{}: `{name}` is not flat: from {least} to {most} instructions",
+                    self.file
+                ));
+            }
+        }
+        complaints
+    }
+}
+
+/// Adds up what one of callgrind's files counts in a range of addresses.
+///
+/// # Errors
+///
+/// When the file cannot be read, or holds another row than `label`.
+fn instructions(path: &Path, label: &str, range: std::ops::Range<u64>) -> Result<u64> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let trigger = format!("desc: Trigger: Client Request: {label}");
+    ensure!(
+        text.lines().any(|line| line == trigger),
+        "{} is not about `{label}`",
+        path.display()
+    );
+    let mut sum = 0;
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("calls=") {
+            // The next line counts what was called, which has lines of its own.
+            lines.next();
+            continue;
+        }
+        let mut words = line.split(' ');
+        let address = words.next().and_then(|word| word.strip_prefix("0x"));
+        let Some(address) = address.and_then(|word| u64::from_str_radix(word, 16).ok()) else {
+            continue;
+        };
+        if range.contains(&address) {
+            let count = words
+                .nth(1)
+                .with_context(|| format!("no count in `{line}`"))?;
+            sum += count
+                .parse::<u64>()
+                .with_context(|| format!("no count in `{line}`"))?;
+        }
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, size: &str, c: u64, rust: u64) -> Row {
+        Row {
+            name: name.into(),
+            size: size.into(),
+            flat: true,
+            c,
+            rust,
+        }
+    }
+
+    fn complaints(rows: Vec<Row>) -> usize {
+        let bytes = || Bytes { text: 1, data: 1 };
+        Report {
+            file: "vmsi",
+            rows,
+            c: bytes(),
+            rust: bytes(),
+        }
+        .complaints()
+        .len()
+    }
+
+    #[test]
+    fn a_row_that_is_worse_than_c_fails() {
+        assert_eq!(complaints(vec![row("read", "1 x 1", 40, 40)]), 0);
+        assert_eq!(complaints(vec![row("read", "1 x 1", 40, 41)]), 1);
+    }
+
+    #[test]
+    fn a_row_that_grows_fails_even_below_c() {
+        let rows = |last| {
+            vec![
+                row("read", "1 x 1", 40, 40),
+                row("read", "64 x 1", 4000, last),
+            ]
+        };
+        assert_eq!(complaints(rows(40 + FLAT)), 0);
+        assert_eq!(complaints(rows(41 + FLAT)), 1);
+    }
+
+    #[test]
+    fn only_the_objects_own_instructions_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("counts.1");
+        let text = "desc: Trigger: Client Request: c read\nfn=a\n0x10 0 3\n0x11 4 1\ncalls=1 0x90 0\n0x12 0 900\n0x90 0 50\n";
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(instructions(&path, "c read", 0x10..0x20).unwrap(), 4);
+        assert!(instructions(&path, "rust read", 0x10..0x20).is_err());
+    }
 }

@@ -1,10 +1,261 @@
-//! `cargo xtask twin`.
+//! `cargo xtask twin`: the C original and the Rust, driven with the same random calls.
+//!
+//! The work is done by tests/twin, a program of its own because it is built against the bindings of a Xen tree. Here it
+//! is built, given the objects of both sides, and shown able to fail.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::patch::repository;
+use crate::proc::Cmd;
+use crate::xen::{self, Flavour, Options};
+use crate::{cache, ui};
+
+mod mutants;
+
+/// The replaced files that have a twin, and the object of each C original.
+pub(crate) const FILES: &[(&str, &str)] = &[("vmsi", "arch/x86/hvm/vmsi.o")];
+
+/// Cases that a planted fault has to be found in.
+const SELF_CHECK_CASES: &str = "20000";
 
 /// Arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// How many random cases to run for each file.
+    #[arg(long, default_value_t = 100_000)]
+    cases: u64,
+    /// The seed of the first case; the next have the numbers after it. Random unless given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The replaced file, as `vmsi`; all unless given.
+    #[arg(long)]
+    file: Option<String>,
+    /// Plant faults in copies of the C originals and see that each is found.
+    #[arg(long)]
+    self_check: bool,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+pub(crate) fn run(args: Args) -> Result<()> {
+    let files = match &args.file {
+        Some(wanted) => {
+            let known: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
+            ensure!(
+                known.contains(&wanted.as_str()),
+                "no replaced file is called {wanted}; there is {}",
+                known.join(", ")
+            );
+            vec![wanted.as_str()]
+        }
+        None => FILES.iter().map(|(name, _)| *name).collect(),
+    };
+    let twin = Twin::build()?;
+    if args.self_check {
+        return files.iter().try_for_each(|file| self_check(&twin, file));
+    }
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => random_seed()?,
+    };
+    for file in files {
+        let step = ui::step(format!(
+            "comparing {file}, {} cases from seed {seed}",
+            args.cases
+        ));
+        let cases = [format!("--cases={}", args.cases), format!("--seed={seed}")];
+        let result = twin.command(file)?.args(cases).output()?;
+        step.done();
+        print!("{result}");
+    }
+    Ok(())
+}
+
+/// A seed that differs from run to run; every report names it.
+fn random_seed() -> Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(now.as_nanos() as u64 >> 20 << 20)
+}
+
+/// The twin's program and the builds that it takes objects from.
+pub(crate) struct Twin {
+    stock: xen::Build,
+    rust: xen::Build,
+    program: PathBuf,
+}
+
+impl Twin {
+    /// Builds what changed since the last time.
+    ///
+    /// # Errors
+    ///
+    /// When Xen or the program cannot be built.
+    pub(crate) fn build() -> Result<Self> {
+        let stock = xen::build(&Options {
+            flavour: Flavour::Stock,
+            ..Options::default()
+        })?;
+        let rust = xen::build(&Options::default())?;
+        let target = repository().join("target/twin");
+        let step = ui::step("building the twin's program");
+        let mut cargo = Cmd::new("cargo")
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--release",
+                "--package",
+                "xen-irq-twin",
+            ])
+            .dir(repository())
+            .env("CARGO_TARGET_DIR", &target)
+            .env("XEN_SYS_LAYOUT", target.join("layout.h"))
+            .env_remove("RUSTFLAGS");
+        for (key, value) in bindings_environment(&rust)? {
+            cargo = cargo.env(key, value);
+        }
+        std::fs::create_dir_all(&target)
+            .with_context(|| format!("cannot create {}", target.display()))?;
+        cargo.run()?;
+        step.done();
+        Ok(Self {
+            stock,
+            rust,
+            program: target.join("release/xen-irq-twin"),
+        })
+    }
+
+    /// The objects of the C original of a file.
+    pub(crate) fn c_object(&self, file: &str) -> Result<PathBuf> {
+        let (_, object) = FILES
+            .iter()
+            .find(|(name, _)| *name == file)
+            .with_context(|| format!("no replaced file is called {file}"))?;
+        Ok(self.stock.objects.join(object))
+    }
+
+    /// The Rust object with its shim, as Xen's make joins them.
+    fn rust_object(&self) -> PathBuf {
+        self.rust.objects.join("arch/x86/xen-irq/built_in.o")
+    }
+
+    /// The program's arguments for a file, with the real Rust as the second side.
+    pub(crate) fn arguments(&self, file: &str) -> Result<Vec<PathBuf>> {
+        self.arguments_with(file, &self.rust_object())
+    }
+
+    fn arguments_with(&self, file: &str, second: &Path) -> Result<Vec<PathBuf>> {
+        let mut arguments = vec![self.program.clone(), "--file".into(), file.into()];
+        for object in ["common/vsprintf.o", "lib/ctype.o"] {
+            arguments.extend(["--formatter".into(), self.stock.objects.join(object)]);
+        }
+        arguments.extend(["--c".into(), self.c_object(file)?]);
+        arguments.extend(["--rust".into(), second.to_owned()]);
+        Ok(arguments)
+    }
+
+    fn command(&self, file: &str) -> Result<Cmd> {
+        self.command_with(file, &self.rust_object())
+    }
+
+    fn command_with(&self, file: &str, second: &Path) -> Result<Cmd> {
+        let arguments = self.arguments_with(file, second)?;
+        Ok(Cmd::new(&arguments[0]).args(&arguments[1..]))
+    }
+}
+
+/// What the bindings are made from: the environment that Kbuild gave cargo, without what is for the hypervisor alone.
+fn bindings_environment(build: &xen::Build) -> Result<Vec<(String, String)>> {
+    let path = build.objects.join("arch/x86/xen-irq/cargo.env");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Ok(pairs
+        .filter(|(key, _)| key.starts_with("XEN_SYS_") && *key != "XEN_SYS_LAYOUT")
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
+}
+
+/// Plants each fault in a copy of the C original, and sees that the changed C and the original part.
+fn self_check(twin: &Twin, file: &str) -> Result<()> {
+    let (source, faults) = mutants::of(file)?;
+    let object = twin.c_object(file)?;
+    let original = twin.stock.tree.join("xen").join(source);
+    let text = std::fs::read_to_string(&original)
+        .with_context(|| format!("cannot read {}", original.display()))?;
+    let scratch = cache::Scratch::create(
+        repository().join(format!("target/twin/faults-{}", std::process::id())),
+    )?;
+
+    let mut table = ui::Table::new(&["planted fault", "found at"]);
+    let mut missed = Vec::new();
+    let step = ui::step(format!("planting {} faults in {source}", faults.len()));
+    // The unchanged text must agree with itself, or finding a fault would mean nothing.
+    let unchanged = [("none", "", "")];
+    for (number, (name, from, to)) in unchanged.iter().chain(faults).enumerate() {
+        ensure!(
+            from.is_empty() || text.matches(from).count() == 1,
+            "{source} does not hold the text of the fault `{name}` exactly once"
+        );
+        let changed = scratch.path().join(format!("fault-{number}.c"));
+        let changed_object = changed.with_extension("o");
+        std::fs::write(
+            &changed,
+            if from.is_empty() {
+                text.clone()
+            } else {
+                text.replacen(from, to, 1)
+            },
+        )?;
+        compile(twin, &object, &changed, &changed_object)?;
+        let run = twin
+            .command_with(file, &changed_object)?
+            .args(["--same", "--cases", SELF_CHECK_CASES])
+            .output();
+        match (run, from.is_empty()) {
+            (Ok(_), true) => {}
+            (Err(error), true) => bail!("the C original does not agree with itself: {error:#}"),
+            (Ok(_), false) => missed.push(*name),
+            (Err(error), false) => table.row([(*name).to_owned(), place(&format!("{error:#}"))]),
+        }
+    }
+    step.done();
+    table.print();
+    ensure!(missed.is_empty(), "not found: {}", missed.join("; "));
+    println!("{} planted faults, all found", faults.len());
+    Ok(())
+}
+
+/// The words `seed N` of a report.
+fn place(report: &str) -> String {
+    let seed = report.split_once("at seed ").map_or("", |(_, rest)| rest);
+    let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();
+    format!("seed {digits}")
+}
+
+/// Compiles a changed copy of a C original with the very command that Xen's make used.
+fn compile(twin: &Twin, object: &Path, source: &Path, output: &Path) -> Result<()> {
+    let name = object.file_name().unwrap_or_default().to_string_lossy();
+    let record = object.with_file_name(format!(".{name}.cmd"));
+    let text = std::fs::read_to_string(&record)
+        .with_context(|| format!("cannot read {}", record.display()))?;
+    let command = text
+        .lines()
+        .next()
+        .and_then(|line| line.split_once(":= "))
+        .map(|(_, command)| command.split(" -c ").next().unwrap_or(command))
+        .with_context(|| format!("{} holds no command", record.display()))?;
+    // A fault may leave something unused, and the dependencies of a copy are nobody's business.
+    let kept = command.split(' ').filter(|word| {
+        !matches!(*word, "-Werror" | "-MMD" | "-MP" | "-MF") && !word.ends_with(".o.d")
+    });
+    let command: Vec<_> = kept.collect();
+    let script = format!("{} -c \"$1\" -o \"$2\"", command.join(" "));
+    Cmd::new("sh")
+        .args(["-c", &script, "sh"])
+        .args([source, output])
+        .dir(&twin.stock.objects)
+        .run()
 }
