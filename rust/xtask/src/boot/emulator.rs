@@ -120,8 +120,9 @@ impl Emulator {
         cmd = cmd
             .args(["-accel", "tcg,thread=multi"])
             .args(["-machine", "q35,kernel-irqchip=split"])
-            // TCG has no VMX but SVM; MWAIT is left out because dom0's use of it faults.
-            .args(["-cpu", "EPYC,-monitor"])
+            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults; x2APIC mode is what the wide
+            // remapping entries are for.
+            .args(["-cpu", "EPYC,-monitor,+x2apic"])
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])

@@ -143,33 +143,70 @@ const Q_DISK: Rule = shows(
     1,
 );
 
-/// dom0 with VT-d: every vector of both devices has its remapping entry, which only that device may use.
+const V_REMAPPING: Rule = shows(
+    "key-V-remapping",
+    'V',
+    "traffic",
+    &["Interrupt Remapping: supported and enabled"],
+    1,
+);
+// Every vector of both devices has its remapping entry, which only that device may use: SVT 1, SQ 0, SID.
+const V_NIC: Rule = shows("key-V-nic", 'V', "traffic", &["R:", " 1   0  0020 "], 3);
+const V_DISK: Rule = shows("key-V-disk", 'V', "traffic", &["R:", " 1   0  0028 "], 3);
+
+/// dom0 with VT-d: the second processor is its APIC's whole number in the entries.
 pub(super) const DOM0_VTD: &[Rule] = &[
     I_MSI,
     I_TIMER,
     I_VECTORS,
     M_MSIX,
-    shows(
-        "key-V-remapping",
-        'V',
-        "traffic",
-        &["Interrupt Remapping: supported and enabled"],
-        1,
-    ),
-    shows("key-V-nic", 'V', "traffic", &["R:", " 1   0  0020 "], 3),
-    shows("key-V-disk", 'V', "traffic", &["R:", " 1   0  0028 "], 3),
+    V_REMAPPING,
+    V_NIC,
+    V_DISK,
+    shows("key-V-eim", 'V', "traffic", &["R:", " 00000001 "], 1),
     Q_NIC,
     Q_DISK,
 ];
 
-/// dom0 with AMD-Vi.
+/// dom0 with VT-d but no extended interrupt mode: destinations are in the second byte.
+pub(super) const DOM0_VTD_NOEIM: &[Rule] = &[
+    I_MSI,
+    I_TIMER,
+    I_VECTORS,
+    M_MSIX,
+    V_REMAPPING,
+    V_NIC,
+    V_DISK,
+    shows("key-V-no-eim", 'V', "traffic", &["R:", " 00000100 "], 1),
+    Q_NIC,
+    Q_DISK,
+];
+
+const V_AMD_NIC: Rule = shows("key-V-nic", 'V', "traffic", &["0000:00:04.0"], 1);
+const V_AMD_DISK: Rule = shows("key-V-disk", 'V', "traffic", &["0000:00:05.0"], 1);
+
+/// dom0 with AMD-Vi: entries of 32 bits that are enabled.
 pub(super) const DOM0_AMD: &[Rule] = &[
     I_MSI,
     I_TIMER,
     I_VECTORS,
     M_MSIX,
-    shows("key-V-nic", 'V', "traffic", &["0000:00:04.0"], 1),
-    shows("key-V-disk", 'V', "traffic", &["0000:00:05.0"], 1),
+    V_AMD_NIC,
+    V_AMD_DISK,
+    shows("key-V-32-bits", 'V', "traffic", &["IRTE[000] 00", "01"], 2),
+    Q_NIC,
+    Q_DISK,
+];
+
+/// dom0 with AMD-Vi and x2APIC mode: entries of 128 bits.
+pub(super) const DOM0_AMD_XT: &[Rule] = &[
+    I_MSI,
+    I_TIMER,
+    I_VECTORS,
+    M_MSIX,
+    V_AMD_NIC,
+    V_AMD_DISK,
+    shows("key-V-128-bits", 'V', "traffic", &["IRTE[", "_", "01"], 6),
     Q_NIC,
     Q_DISK,
 ];

@@ -192,7 +192,7 @@ pub(super) const ALL: &[Scenario] = &[
         "dom0-vtd-noeim",
         "dom0 drives NIC and disk; VT-d without extended interrupt mode",
         VTD_NOEIM,
-        keys::DOM0_VTD,
+        keys::DOM0_VTD_NOEIM,
     ),
     dom0(
         "dom0-amd",
@@ -204,7 +204,7 @@ pub(super) const ALL: &[Scenario] = &[
         "dom0-amd-xt",
         "dom0 drives NIC and disk; AMD-Vi with 128-bit entries",
         AMD_XT,
-        keys::DOM0_AMD,
+        keys::DOM0_AMD_XT,
     ),
     dom0(
         "dom0-nointremap",

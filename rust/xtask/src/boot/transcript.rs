@@ -100,6 +100,7 @@ pub(super) fn normal(letter: char, lines: &[String]) -> Vec<String> {
         'i' => interrupt_line,
         'M' => msi_line,
         'V' => remapping_line,
+        'Q' => device_line,
         _ => |line| line.to_owned(),
     };
     let mut result: Vec<String> = lines
@@ -187,7 +188,29 @@ fn remapping_line(line: &str) -> String {
         ] if pin.ends_with(':') => {
             format!("{pin} {format} {mask} {trigger} {polarity} {status} {delivery}")
         }
+        // AMD-Vi, 32 bits: destination and vector are in the upper three bytes.
+        [index, entry] if index.starts_with("IRTE[") && entry.len() == 8 => {
+            format!("IRTE 32 bits, flags {}", &entry[6..])
+        }
+        // AMD-Vi, 128 bits: destination in bits 8 to 31 and 120 to 127, vector in bits 64 to 71.
+        [index, entry] if index.starts_with("IRTE[") && entry.len() == 33 => {
+            format!("IRTE 128 bits, flags {}", &entry[31..])
+        }
         words => words.join(" "),
+    }
+}
+
+/// A line of the list of devices: how many interrupts, but not which.
+fn device_line(line: &str) -> String {
+    match line.split_once("MSIs <") {
+        Some((device, list)) => {
+            let count = list
+                .split(' ')
+                .filter(|word| word.parse::<u32>().is_ok())
+                .count();
+            format!("{device}MSIs {count}")
+        }
+        None => line.to_owned(),
     }
 }
 
