@@ -91,7 +91,7 @@ extern "C" fn count(number: u32) {
 extern "C" fn fault(vector: u32, frame: *const u64) -> ! {
     // SAFETY: the processor pushed at least three words (five in 64-bit mode) there.
     let words = unsafe { [*frame, *frame.add(1), *frame.add(2)] };
-    panic!("exception {vector}, frame {words:#x?}");
+    panic!("exception {vector}, frame {words:x?}");
 }
 
 #[repr(C, align(16))]
@@ -157,7 +157,7 @@ pub fn seen(vector: u8) -> [u32; PROCESSORS] {
 /// Waits until `want` is reached, and then a little longer, for what should not come.
 pub fn reached(vector: u8, want: u32, action: impl FnOnce()) -> u32 {
     // Messages take microseconds; the emulator may be starved for seconds.
-    const LONG: u32 = 500_000_000;
+    const LONG: u32 = 50_000_000;
     const SHORT: u32 = 1_000_000;
     let before = seen(vector);
     let reached = || {

@@ -17,8 +17,10 @@ pub const COMMAND_MASTER: u16 = 1 << 2;
 pub const COMMAND_INTX_DISABLE: u16 = 1 << 10;
 
 /// Capability identifiers.
+pub const CAPABILITY_POWER: u8 = 0x01;
+/// See [`CAPABILITY_POWER`].
 pub const CAPABILITY_MSI: u8 = 0x05;
-/// See [`CAPABILITY_MSI`].
+/// See [`CAPABILITY_POWER`].
 pub const CAPABILITY_MSIX: u8 = 0x11;
 
 /// MSI control: enable.
@@ -84,6 +86,28 @@ impl Function {
             0
         };
         u64::from(low & !0xf) | u64::from(high) << 32
+    }
+
+    /// Wakes the function: a driver that let it go may have left it in a state in which it decodes nothing.
+    pub fn power_up(self) {
+        if let Some(position) = self.capability(CAPABILITY_POWER) {
+            let register = position + 4;
+            self.write16(register, self.read16(register) & !3);
+        }
+    }
+
+    /// Moves the memory regions that lie above 4 GiB below, by clearing the upper half of their address.
+    ///
+    /// For HVM guests: their firmware assigns the lower half only, and leaves in the upper one what the host has there.
+    pub fn lower_regions(self) {
+        let mut register = 0x10;
+        while register < 0x28 {
+            if self.read32(register) & 7 == 4 {
+                self.write32(register + 4, 0);
+                register += 4;
+            }
+            register += 4;
+        }
     }
 
     /// The position of a capability.

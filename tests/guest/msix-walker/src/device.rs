@@ -1,7 +1,7 @@
 //! A device under test: its MSI-X table and what a driver does with an entry.
 
 use kernel::mmio::Window;
-use kernel::pci::{self, MSIX_ENABLE, Msix};
+use kernel::pci::{self, Function, MSIX_ENABLE, Msix};
 
 /// Bytes of an entry.
 pub(crate) const ENTRY: usize = 16;
@@ -28,10 +28,15 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Lets the device decode its memory regions and send messages. MSI-X stays off.
-    pub(crate) fn open(msix: Msix) -> Self {
+    /// Wakes the device, and lets it decode its memory regions and send messages. MSI-X stays off.
+    pub(crate) fn open(function: Function) -> Option<Self> {
+        Msix::of(function)?;
         let on = pci::COMMAND_MEMORY | pci::COMMAND_MASTER | pci::COMMAND_INTX_DISABLE;
-        msix.function.command(0, on);
+        function.power_up();
+        function.command(pci::COMMAND_MEMORY, 0);
+        function.lower_regions();
+        function.command(0, on);
+        let msix = Msix::of(function)?;
         // SAFETY: memory regions of a device, which `long_mode` maps one to one.
         let (table, pending) = unsafe {
             (
@@ -39,11 +44,11 @@ impl Device {
                 Window::new(msix.pending as usize),
             )
         };
-        Self {
+        Some(Self {
             msix,
             table,
             pending,
-        }
+        })
     }
 
     /// Switches MSI-X on, no function mask.
@@ -64,10 +69,15 @@ impl Device {
         self.table.at(number * ENTRY)
     }
 
-    /// The message of an entry: its address, by turns the first and the second processor, and its data.
+    /// The message of an entry, to the first processor: its address, by turns physical and logical, and its data.
     pub(crate) fn message(number: usize) -> (u64, u32) {
-        let processor = number as u64 % 2 * 2;
-        (0xfee0_0000 | processor << 12, u32::from(vector(number)))
+        // The processor's physical address is 0. The logical one is 1, and bit 2 says that it is logical.
+        let target = if number.is_multiple_of(2) {
+            0
+        } else {
+            1 << 12 | 1 << 2
+        };
+        (0xfee0_0000 | target, u32::from(vector(number)))
     }
 
     /// Writes an entry's message as a driver does, by doublewords. The mask is left alone.

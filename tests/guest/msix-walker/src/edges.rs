@@ -18,11 +18,9 @@ pub(crate) fn walk(report: &Transcript, device: &Device) {
             pending.read64(place)
         ));
     }
-    pending.write32(0, 0xffff_ffff);
-    pending.write64(0, 0xffff_ffff_ffff_ffff);
+    // Xen maps the page read-only, and a write there ends the guest: it is not tried.
     report.say(format_args!(
-        "pending bits after writes: {:x}, by odd widths {:x} {:x} {:x}",
-        pending.read64(0),
+        "pending bits by odd widths: {:x} {:x} {:x}",
         pending.read8(0),
         pending.read16(0),
         pending.read32(1),

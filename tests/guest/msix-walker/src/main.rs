@@ -16,26 +16,17 @@ mod widths;
 
 use core::arch::asm;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use kernel::lapic::Lapic;
-use kernel::pci::{self, Msix};
+use kernel::pci;
 use kernel::report::{Channel, Report};
 use kernel::{hypercall, interrupts, long_mode_entry, multiboot_header, port};
 
 use device::Device;
 
 multiboot_header!();
-long_mode_entry!(main, second);
-
-unsafe extern "C" {
-    /// Where [`long_mode_entry`] lets another processor start.
-    static start_second: u8;
-    /// The root page table.
-    static boot_root: u8;
-}
-
-static SECOND_RUNS: AtomicBool = AtomicBool::new(false);
+// The firmware leaves other processors halted, and so do we.
+long_mode_entry!(main, halt);
 
 /// The transcript of this kernel.
 type Transcript = Report<DebugPort>;
@@ -52,7 +43,7 @@ impl Channel for DebugPort {
 
 /// Opens a phase: a line in the transcript, and its number at port 0x80, which the device model serves and traces.
 fn phase(report: &Transcript, number: u8, what: &str) {
-    report.phase(120, format_args!("{number:#x} {what}"));
+    report.phase(600, format_args!("{number:#x} {what}"));
     // SAFETY: the port of power-on codes does nothing.
     unsafe { port::out8(0x80, number) };
 }
@@ -61,12 +52,12 @@ extern "C" fn main() -> ! {
     let mut report = Report::new("walker", DebugPort);
     let on_xen = hypercall::enable();
     if on_xen {
-        start_processors(&mut report);
+        take_interrupts();
     }
 
     let mut devices = 0;
-    for msix in pci::functions().filter_map(Msix::of) {
-        let device = Device::open(msix);
+    for device in pci::functions().filter_map(Device::open) {
+        let msix = device.msix;
         report.say(format_args!(
             "device {:04x}:{:04x}, {} entries, table at {:#x} of its page",
             msix.function.id() & 0xffff,
@@ -95,34 +86,26 @@ extern "C" fn main() -> ! {
     halt()
 }
 
-/// Lets interrupts in on the first processor and starts the second.
-fn start_processors(report: &mut Transcript) {
+/// Lets interrupts in.
+fn take_interrupts() {
+    mask_legacy_controllers();
     Lapic::new().enable(0);
-    // SAFETY: the only processor so far, and interrupts are off.
+    // SAFETY: the only processor that runs, and interrupts are off.
     unsafe { interrupts::install() };
     // SAFETY: installed.
     unsafe { interrupts::enable() };
-    // SAFETY: the entry needs the page tables of `boot_root` alone.
-    let started = unsafe {
-        let (entry, root) = (&raw const start_second as u64, &raw const boot_root as u64);
-        hypercall::start_processor(1, entry, root)
-    };
-    report.expect(format_args!("start of the second processor"), started, 0);
-    while started == 0 && !SECOND_RUNS.load(Ordering::SeqCst) {
-        core::hint::spin_loop();
+}
+
+/// Keeps the timer quiet, which the firmware leaves running.
+fn mask_legacy_controllers() {
+    for port in [0x21, 0xa1] {
+        // SAFETY: the mask registers of the two 8259s.
+        unsafe { port::out8(port, 0xff) };
     }
 }
 
-extern "C" fn second() -> ! {
-    Lapic::new().enable(1);
-    // SAFETY: the first processor installed the table before it started this one.
-    unsafe { interrupts::enable() };
-    SECOND_RUNS.store(true, Ordering::SeqCst);
-    halt()
-}
-
 /// Waits for interrupts for ever.
-fn halt() -> ! {
+extern "C" fn halt() -> ! {
     loop {
         // SAFETY: waits for the next interrupt.
         unsafe { asm!("hlt", options(nomem, nostack)) };

@@ -87,7 +87,7 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
         machine.comes(port).into(),
         0,
     );
-    hypercall::debug_keys(report, "iz", "line in use");
+    hypercall::debug_keys(report, "i", "line in use");
 
     for (gsi, port) in LINES.zip(ports) {
         report.expect(format_args!("close {gsi}"), hypercall::close(port), 0);

@@ -80,7 +80,7 @@ impl Machine {
     /// Waits for an event that must come, and takes it: whether it came.
     pub(crate) fn arrives(&self, port: u32) -> bool {
         // Interrupts take microseconds, Xen's timers milliseconds; the emulator may be starved for seconds.
-        self.take(port, 500_000_000)
+        self.take(port, 50_000_000)
     }
 
     /// Waits for an event that may come, and takes it: whether it came.

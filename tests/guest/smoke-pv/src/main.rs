@@ -48,7 +48,7 @@ global_asm!(
 
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("smoke-pv", Console);
-    report.phase(60, format_args!("hypercalls and messages"));
+    report.phase(300, format_args!("hypercalls and messages"));
     report.expect(
         format_args!("set_iopl"),
         hypercall::two_words(TwoWordCommand::SetIopl, 1).0,

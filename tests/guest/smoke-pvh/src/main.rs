@@ -40,7 +40,7 @@ type Transcript = Report<Console>;
 extern "C" fn main() -> ! {
     assert!(hypercall::enable(), "this is not Xen");
     let mut report = Report::new("smoke-pvh", Console);
-    report.phase(60, format_args!("messages through vPCI"));
+    report.phase(300, format_args!("messages through vPCI"));
 
     Lapic::new().enable(0);
     // SAFETY: the only processor so far, and interrupts are off.
