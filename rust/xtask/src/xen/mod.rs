@@ -11,7 +11,6 @@ mod compare;
 mod make;
 mod source;
 
-#[allow(unused_imports, reason = "its callers are still being written")]
 pub(crate) use compare::{matrix, menu_off, times};
 
 /// Arguments.
