@@ -24,13 +24,14 @@ create() {
 	cat >/tmp/guest.cfg <<-CONFIG
 		name = "$guest"
 		type = "hvm"
-		memory = 256
+		memory = 768
 		vcpus = 2
 		kernel = "/guest/vmlinuz"
 		ramdisk = "/guest/initrd"
 		cmdline = "console=hvc0 quiet mitigations=off proof=$1"
 		tsc_mode = "native"
 		vga = "none"
+		vnc = 0
 		pci = ["$nic", "$disk"]
 		on_poweroff = "preserve"
 		on_reboot = "preserve"

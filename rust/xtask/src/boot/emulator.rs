@@ -138,7 +138,8 @@ impl Emulator {
                     "-netdev",
                     "user,id=n0,restrict=on,guestfwd=tcp:10.0.2.100:7-cmd:cat",
                 ])
-                .args(["-device", "e1000e,netdev=n0,addr=4"])
+                // Without its boot ROM, which every guest that has it would run.
+                .args(["-device", "e1000e,netdev=n0,addr=4,romfile="])
                 .args([
                     "-drive",
                     &format!("if=none,id=d0,format=raw,file={}", escape(disk)),
