@@ -15,9 +15,9 @@ impl Address {
         self.0
     }
 
-    /// Whether bits 31:20 say that this is a local APIC's address at all.
+    /// Whether bits 63:20 say that this is a local APIC's address at all.
     pub const fn is_interrupt(self) -> bool {
-        self.0 & 0xfff0_0000 == 0xfee0_0000
+        self.0 & !0xf_ffff == 0xfee0_0000
     }
 
     /// Bits 19:12: destination ID.
@@ -91,7 +91,7 @@ mod tests {
                 2 => (true, 0, false, true),
                 3 => (true, 0, true, false),
                 12..=19 => (true, 1 << (bit - 12), false, false),
-                20..=31 => (false, 0, false, false),
+                20..=63 => (false, 0, false, false),
                 _ => (true, 0, false, false),
             };
             assert_eq!(fields, expected, "bit {bit}");

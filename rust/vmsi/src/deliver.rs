@@ -15,6 +15,7 @@ use xen::{log, xen_assert};
 ///
 /// `SRCH` where lowest-priority arbitration finds nobody, `INVAL` for a delivery mode that devices do not have here. A
 /// fixed interrupt that nobody takes is lost, as on hardware.
+#[inline]
 pub fn deliver(
     domain: Domain,
     vector: u8,
@@ -23,24 +24,34 @@ pub fn deliver(
     level: u8,
 ) -> Result<(), Errno> {
     match Delivery::new(mode) {
-        Some(Delivery::Fixed) => {
-            domain
-                .vcpus()
-                .map(|vcpu| vcpu.vlapic())
-                .filter(|vlapic| vlapic.enabled() && vlapic.matches(to))
-                .for_each(|vlapic| vlapic.set_irq(vector, level));
-            Ok(())
-        }
-        Some(Delivery::LowestPriority) => {
-            let chosen = vlapic::lowest_priority(domain, to).ok_or(Errno::SRCH)?;
-            chosen.set_irq(vector, level);
-            Ok(())
-        }
-        None => {
-            log::unsupported_delivery_mode(domain, mode);
-            Err(Errno::INVAL)
+        Some(Delivery::Fixed) => to_all(domain, vector, to, level),
+        Some(Delivery::LowestPriority) => to_one(domain, vector, to, level),
+        None => refuse(domain, mode),
+    }
+}
+
+#[inline(never)]
+fn to_all(domain: Domain, vector: u8, to: Destination, level: u8) -> Result<(), Errno> {
+    for vlapic in domain.vcpus().map(|vcpu| vcpu.vlapic()) {
+        if vlapic.enabled() && vlapic.matches(to) {
+            vlapic.set_irq(vector, level);
         }
     }
+    Ok(())
+}
+
+#[inline(never)]
+fn to_one(domain: Domain, vector: u8, to: Destination, level: u8) -> Result<(), Errno> {
+    let chosen = vlapic::lowest_priority(domain, to).ok_or(Errno::SRCH)?;
+    chosen.set_irq(vector, level);
+    Ok(())
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(domain: Domain, mode: u8) -> Result<(), Errno> {
+    log::unsupported_delivery_mode(domain, mode);
+    Err(Errno::INVAL)
 }
 
 /// Delivers the virtual MSI that a pirq stands for.
@@ -61,5 +72,10 @@ pub fn sole_vcpu(domain: Domain, to: Destination) -> Option<i32> {
     if domain.max_vcpus() == 1 {
         return Some(0);
     }
+    sole_match(domain, to)
+}
+
+#[inline(never)]
+fn sole_match(domain: Domain, to: Destination) -> Option<i32> {
     sole(domain.vcpus().filter(|vcpu| vcpu.vlapic().matches(to))).map(|vcpu| vcpu.id())
 }

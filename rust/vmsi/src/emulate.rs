@@ -8,14 +8,15 @@
 
 use crate::adjacent;
 use irq_core::msix::access::{Access, is_aligned};
-use irq_core::msix::shadow::{Entry, Word};
+use irq_core::msix::shadow::Entry;
 use irq_core::msix::snoop::{Source, Write};
-use irq_hw::msix::{ENTRY_SIZE, MASKED, VECTOR_CTRL};
+use irq_hw::msix::MASKED;
 use xen::cpu::current;
 use xen::domain::Domain;
 use xen::ioreq::Ioreq;
-use xen::rcu::{self, ReadGuard};
-use xen::tables::{self, Table};
+use xen::pci::MsiDesc;
+use xen::rcu;
+use xen::tables::{self, Bound, Table};
 use xen::vcpu::{Snooped, Vcpu};
 use xen::xen_assert;
 
@@ -28,29 +29,121 @@ pub enum Outcome {
     DeviceModel,
 }
 
+/// What is known of a request without a search.
+enum Verdict {
+    /// Xen has an answer.
+    Serves,
+    /// It has none: the entry is not set up, and what is read is not known.
+    Refuses,
+    /// There is no table in this page.
+    NoTable,
+    /// A search has to tell.
+    Unsure,
+}
+
 /// Returns whether Xen may be able to serve a request; if it is a write that Xen will not, takes note of what it may do.
+///
+/// This is on the way of every access that no other emulation wants: it calls nothing as long as it need not.
 pub fn accept(request: Ioreq) -> bool {
     xen_assert!(request.is_memory());
+    let verdict = {
+        let rcu = rcu::read();
+        match tables::find(current().domain(), &rcu, request.address()) {
+            Some(table) => judge(table, request),
+            None => Verdict::NoTable,
+        }
+    };
+    match verdict {
+        Verdict::Serves if !request.is_write() || request.is_plain() => true,
+        Verdict::Refuses | Verdict::NoTable if !request.is_write() => false,
+        Verdict::NoTable => accept_elsewhere(request),
+        _ => accept_slowly(request),
+    }
+}
+
+/// Judges a request to the page of a table. Xen has an answer to any access beside the table or to an entry that is set up,
+/// and to a read of a message that it knows.
+#[inline(always)]
+fn judge(table: &Table, request: Ioreq) -> Verdict {
+    let address = request.address();
+    let Some(entry) = table.entry(address) else {
+        return Verdict::Serves;
+    };
+    if !request.is_write() && message(entry, address, request.size()).is_some() {
+        return Verdict::Serves;
+    }
+    match table.bound(entry, address) {
+        Bound::To(_) => Verdict::Serves,
+        Bound::Nowhere => Verdict::Refuses,
+        Bound::Unknown => Verdict::Unsure,
+    }
+}
+
+/// Accepts or refuses a write to a page without a table.
+#[inline(never)]
+fn accept_elsewhere(request: Ioreq) -> bool {
+    if let Some(write) = request.pending_write() {
+        let vcpu = current();
+        snoop(vcpu, &write);
+        if !request.is_plain() {
+            lose_unseen(vcpu.domain(), &write, 0);
+        }
+    }
+    false
+}
+
+/// Accepts or refuses any request to the page of a table.
+#[inline(never)]
+fn accept_slowly(request: Ioreq) -> bool {
     let vcpu = current();
     let address = request.address();
-    let rcu = rcu::read();
-    let table = tables::find(vcpu.domain(), &rcu, address);
-    let accepted = table.is_some_and(|table| serves(table, request, address));
-    if request.is_write() {
-        observe(vcpu, &rcu, request, table, accepted);
+    let accepted = {
+        let rcu = rcu::read();
+        let Some(table) = tables::find(vcpu.domain(), &rcu, address) else {
+            return accept_elsewhere(request);
+        };
+        let accepted = match judge(table, request) {
+            Verdict::Serves => true,
+            Verdict::Unsure => table
+                .entry(address)
+                .is_some_and(|entry| table.descriptor(entry, address).is_some()),
+            Verdict::Refuses | Verdict::NoTable => false,
+        };
+        // The entry has no interrupt yet; its message is worth keeping all the same.
+        if !accepted
+            && request.is_plain()
+            && let Some(Write {
+                source: Source::Value(value),
+                size,
+                ..
+            }) = request.pending_write()
+            && is_aligned(address, size)
+            && let Some(entry) = table.entry(address)
+        {
+            keep(entry, address, size, value);
+        }
+        accepted
+    };
+    if let Some(write) = request.pending_write() {
+        if !accepted {
+            snoop(vcpu, &write);
+        }
+        // Of a repeated write, and of one from memory, Xen sees at most the first element.
+        if !request.is_plain() {
+            lose_unseen(vcpu.domain(), &write, u32::from(accepted));
+        }
     }
     accepted
 }
 
-/// Returns whether Xen has an answer: to any access beside a table or to an entry that is set up, and to a read of a
-/// message that it knows.
-#[inline]
-fn serves(table: &Table, request: Ioreq, address: u64) -> bool {
-    let Some(entry) = table.entry(address) else {
-        return true;
-    };
-    (!request.is_write() && message(entry, address, request.size()).is_some())
-        || table.descriptor(entry, address).is_some()
+/// Takes note of the unmasking that a write to the device model may bring.
+fn snoop(vcpu: Vcpu, write: &Write) {
+    if let Some(candidate) = write.candidate() {
+        vcpu.set_snooped(Snooped {
+            address: candidate.control,
+            source: candidate.source.unwrap_or(0),
+        });
+    }
 }
 
 /// Returns what is known of the words that a read covers, but for vector control.
@@ -59,52 +152,27 @@ fn message(entry: &Entry, address: u64, len: u32) -> Option<u64> {
     match Access::decode(address, len)? {
         Access::Word(index) => Some(entry.word(index)?.get()?.into()),
         Access::Address => entry.address(),
+        // What is known of the data is of use only together with the mask bit.
         Access::DataControl | Access::Control => None,
-    }
-}
-
-/// Takes note of a write before it is carried out. `table` shares its page, and `accepted` says whether Xen will see it.
-#[inline(never)]
-fn observe(vcpu: Vcpu, rcu: &ReadGuard, request: Ioreq, table: Option<&Table>, accepted: bool) {
-    let Some(write) = request.pending_write() else {
-        return;
-    };
-    if !accepted && let Some(candidate) = write.candidate() {
-        vcpu.set_snooped(Snooped {
-            address: candidate.control,
-            source: candidate.source.unwrap_or(0),
-        });
-    }
-    match (write.count, write.source) {
-        // Xen carries a plain write out itself, or else the entry has no interrupt yet, and its message is worth keeping.
-        (1, Source::Value(value)) => {
-            if !accepted
-                && is_aligned(write.address, write.size)
-                && let Some(entry) = table.and_then(|table| table.entry(write.address))
-            {
-                keep(entry, write.address, write.size, value);
-            }
-        }
-        // Of a repeated write, and of one from memory, Xen sees at most the first element.
-        _ => lose_unseen(vcpu.domain(), rcu, &write, u32::from(accepted)),
     }
 }
 
 /// Forgets the words that a write changes from its element number `first` on.
 #[cold]
 #[inline(never)]
-fn lose_unseen(domain: Domain, rcu: &ReadGuard, write: &Write, first: u32) {
+fn lose_unseen(domain: Domain, write: &Write, first: u32) {
     /// Pages that a string instruction can reach in one request: 4,096 elements of 8 bytes, on any alignment.
     const PAGES: usize = 9;
     const PAGE: u64 = 4096;
     let Some((start, end)) = write.span(first) else {
         return;
     };
+    let rcu = rcu::read();
     for page in (start & !(PAGE - 1)..end)
         .step_by(PAGE as usize)
         .take(PAGES)
     {
-        let Some(table) = tables::find(domain, rcu, page) else {
+        let Some(table) = tables::find(domain, &rcu, page) else {
             continue;
         };
         for (base, entry) in table.entries_in(start.max(page), end.min(page + PAGE)) {
@@ -135,34 +203,57 @@ fn keep(entry: &Entry, address: u64, len: u32, value: u64) -> bool {
 }
 
 /// Reads `len` bytes of a table or of registers beside one; `None` where the device model has to.
+#[inline]
 pub fn read(address: u64, len: u32) -> Option<u64> {
     if !is_aligned(address, len) {
         return None;
     }
     let rcu = rcu::read();
     let table = tables::find(current().domain(), &rcu, address)?;
+    let control = if let Some(entry) = table.entry(address) {
+        let (data, shift) = match Access::decode(address, len)? {
+            Access::Word(index) => return entry.word(index)?.get().map(u64::from),
+            Access::Address => return entry.address(),
+            Access::Control => (0, 0),
+            Access::DataControl => (entry.data()?, 32),
+        };
+        match table.bound(entry, address) {
+            Bound::To(msi) => Some(u64::from(data) | control(msi) << shift),
+            Bound::Nowhere => return None,
+            Bound::Unknown => None,
+        }
+    } else {
+        None
+    };
+    drop(rcu);
+    control.or_else(|| read_slowly(address, len))
+}
+
+/// Reads a register beside a table, or the mask bit of an entry that takes a search.
+#[cold]
+#[inline(never)]
+fn read_slowly(address: u64, len: u32) -> Option<u64> {
+    let rcu = rcu::read();
+    let table = tables::find(current().domain(), &rcu, address)?;
     let Some(entry) = table.entry(address) else {
         return Some(adjacent::read(table, address, len));
     };
+    let control = control(table.descriptor(entry, address)?);
     match Access::decode(address, len)? {
-        Access::Word(index) => entry.word(index).and_then(Word::get).map(u64::from),
-        Access::Address => entry.address(),
-        Access::Control => control(table, entry, address),
-        Access::DataControl => {
-            let data = u64::from(entry.data()?);
-            Some(data | control(table, entry, address)? << 32)
-        }
+        Access::Control => Some(control),
+        Access::DataControl => Some(u64::from(entry.data()?) | control << 32),
+        Access::Word(_) | Access::Address => None,
     }
 }
 
-/// Returns vector control as the guest set it, if the entry that an address lies in is set up.
+/// Returns vector control as the guest set it.
 #[inline]
-fn control(table: &Table, entry: &Entry, address: u64) -> Option<u64> {
-    let masked = table.descriptor(entry, address)?.guest_masked();
-    Some(if masked { MASKED.into() } else { 0 })
+fn control(msi: MsiDesc) -> u64 {
+    if msi.guest_masked() { MASKED.into() } else { 0 }
 }
 
 /// Writes `len` bytes for a guest. The device model always has to see an aligned write, so that its view is the same.
+#[inline]
 pub fn write(address: u64, len: u32, value: u64) -> Outcome {
     if !is_aligned(address, len) {
         return Outcome::Done;
@@ -171,54 +262,101 @@ pub fn write(address: u64, len: u32, value: u64) -> Outcome {
     Outcome::DeviceModel
 }
 
+/// What is left of a write when the shadow has it.
+enum Rest<'a> {
+    /// Nothing that Xen could do.
+    Nothing,
+    /// To apply the mask bit.
+    Mask(MsiDesc<'a>, bool),
+    /// To find the interrupt of the entry whose vector control is at this address, and apply the mask bit.
+    Search(u64, bool),
+    /// To write to registers beside the table.
+    Adjacent,
+}
+
 /// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers beside it.
 pub(crate) fn apply(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
-    let rcu = rcu::read();
-    let Some(table) = tables::find(vcpu.domain(), &rcu, address) else {
-        return Outcome::DeviceModel;
-    };
-    let Some(entry) = table.entry(address) else {
-        adjacent::write(table, address, len, value);
-        return Outcome::Done;
-    };
-    let Some(access) = Access::decode(address, len) else {
-        return Outcome::DeviceModel;
-    };
-    if keep(entry, address, len, value) {
-        entry.set_modified();
-    }
-    match access {
-        Access::Word(_) | Access::Address => Outcome::DeviceModel,
-        Access::Control => set_mask(vcpu, table, entry, address, value as u32),
-        Access::DataControl => {
-            let control = address - address % ENTRY_SIZE + VECTOR_CTRL;
-            set_mask(vcpu, table, entry, control, (value >> 32) as u32)
+    // The table is of no use any more once the interrupt is known.
+    let rest = {
+        let rcu = rcu::read();
+        match tables::find(vcpu.domain(), &rcu, address) {
+            Some(table) => update(vcpu, table, address, len, value),
+            None => Rest::Nothing,
         }
+    };
+    match rest {
+        Rest::Nothing => Outcome::DeviceModel,
+        Rest::Mask(msi, mask) => set_mask(msi, mask),
+        Rest::Search(control, mask) => search_and_set_mask(vcpu, control, mask),
+        Rest::Adjacent => write_adjacent(vcpu, address, len, value),
     }
 }
 
-/// Applies a write of vector control at `address`.
+/// Keeps what an aligned write to the page of a table changes, and says what is left of it.
 ///
 /// The device model has to see a changed message before the interrupt is let through, so that then the unmasking waits
 /// for it; see [`crate::complete`].
-#[inline]
-fn set_mask(vcpu: Vcpu, table: &Table, entry: &Entry, address: u64, control: u32) -> Outcome {
+#[inline(always)]
+fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest<'a> {
+    let Some(entry) = table.entry(address) else {
+        return Rest::Adjacent;
+    };
+    let (address, control) = match Access::decode(address, len) {
+        Some(Access::Control) => (address, value as u32),
+        Some(Access::DataControl) => {
+            entry.write_data(value as u32);
+            entry.set_modified();
+            (address + 4, (value >> 32) as u32)
+        }
+        Some(Access::Word(_) | Access::Address) => {
+            keep(entry, address, len, value);
+            entry.set_modified();
+            return Rest::Nothing;
+        }
+        None => return Rest::Nothing,
+    };
     let mask = control & MASKED != 0;
     if !mask && entry.take_modified() {
         vcpu.set_unmask_address(address);
-        return Outcome::DeviceModel;
+        return Rest::Nothing;
     }
-    let Some(msi) = table.descriptor(entry, address) else {
-        return Outcome::DeviceModel;
-    };
+    match table.bound(entry, address) {
+        Bound::To(msi) => Rest::Mask(msi, mask),
+        Bound::Nowhere => Rest::Nothing,
+        Bound::Unknown => Rest::Search(address, mask),
+    }
+}
+
+/// Writes to registers beside a table.
+#[cold]
+#[inline(never)]
+fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
+    let rcu = rcu::read();
+    if let Some(table) = tables::find(vcpu.domain(), &rcu, address) {
+        adjacent::write(table, address, len, value);
+    }
+    Outcome::Done
+}
+
+/// Applies a mask bit to an interrupt that takes a search.
+#[cold]
+#[inline(never)]
+fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
+    let rcu = rcu::read();
+    let msi = tables::find(vcpu.domain(), &rcu, address)
+        .and_then(|table| table.descriptor(table.entry(address)?, address));
+    msi.map_or(Outcome::DeviceModel, |msi| set_mask(msi, mask))
+}
+
+/// Applies a mask bit.
+fn set_mask(msi: MsiDesc, mask: bool) -> Outcome {
     let Some(desc) = msi.irq_desc() else {
         return Outcome::DeviceModel;
     };
     let desc = desc.lock();
     // The MSI may have been unmapped since it was looked up; what the IRQ is used for now is not the guest's to mask.
-    match desc.desc().msi_desc() {
-        Some(now) if now == msi => desc.guest_mask_msi(mask),
-        Some(_) | None => {}
+    if desc.desc().msi_desc() == Some(msi) {
+        desc.guest_mask_msi(mask);
     }
     Outcome::Done
 }

@@ -59,7 +59,7 @@ fn request(pirq: u32, vector: u8, flags: GuestFlags) -> sys::xen_domctl_bind_pt_
 pub fn create(domain: Domain, pirq: u32, vector: u8, flags: GuestFlags) -> Result<(), Errno> {
     let bind = request(pirq, vector, flags);
     // SAFETY: The domain is alive, and the request is only read.
-    Errno::check(unsafe { sys::pt_irq_create_bind(domain.as_ptr(), &raw const bind) }).map(drop)
+    Errno::check(unsafe { sys::pt_irq_create_bind(domain.as_ptr(), &raw const bind) })
 }
 
 /// Undoes [`create`].
@@ -70,7 +70,7 @@ pub fn create(domain: Domain, pirq: u32, vector: u8, flags: GuestFlags) -> Resul
 pub fn destroy(domain: Domain, pirq: u32) -> Result<(), Errno> {
     let bind = request(pirq, 0, GuestFlags::empty());
     // SAFETY: The domain is alive, and the request is only read.
-    Errno::check(unsafe { sys::pt_irq_destroy_bind(domain.as_ptr(), &raw const bind) }).map(drop)
+    Errno::check(unsafe { sys::pt_irq_destroy_bind(domain.as_ptr(), &raw const bind) })
 }
 
 /// Which interrupts of a function are to be mapped.
@@ -116,11 +116,7 @@ pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
             &raw mut info,
         )
     };
-    // C takes every result but zero for an error.
-    match result {
-        0 => Ok(pirq),
-        error => Err(Errno::from_c(error)),
-    }
+    Errno::check(result).map(|()| pirq)
 }
 
 /// Unmaps what [`map`] mapped.

@@ -1,46 +1,46 @@
 //! Error numbers, as hypercalls return them: negative, in an `int`.
 
 use core::ffi::c_int;
+use core::num::NonZero;
 use xen_sys as sys;
 
-/// An error number of Xen's.
+/// An error number of Xen's, as C returns it: no result of a function that is not one is the same word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(c_int);
+pub struct Errno(NonZero<c_int>);
 
 impl Errno {
     /// Invalid argument.
-    pub const INVAL: Self = Self(sys::EINVAL as c_int);
+    pub const INVAL: Self = Self::new(sys::EINVAL);
     /// No such device.
-    pub const NODEV: Self = Self(sys::ENODEV as c_int);
+    pub const NODEV: Self = Self::new(sys::ENODEV);
     /// No such entry.
-    pub const NOENT: Self = Self(sys::ENOENT as c_int);
+    pub const NOENT: Self = Self::new(sys::ENOENT);
     /// Out of memory.
-    pub const NOMEM: Self = Self(sys::ENOMEM as c_int);
+    pub const NOMEM: Self = Self::new(sys::ENOMEM);
     /// No such process; here, no vCPU that a message could go to.
-    pub const SRCH: Self = Self(sys::ESRCH as c_int);
+    pub const SRCH: Self = Self::new(sys::ESRCH);
     /// Not supported.
-    pub const OPNOTSUPP: Self = Self(sys::EOPNOTSUPP as c_int);
+    pub const OPNOTSUPP: Self = Self::new(sys::EOPNOTSUPP);
     /// Busy.
-    pub const BUSY: Self = Self(sys::EBUSY as c_int);
+    pub const BUSY: Self = Self::new(sys::EBUSY);
     /// Try again.
-    pub const AGAIN: Self = Self(sys::EAGAIN as c_int);
+    pub const AGAIN: Self = Self::new(sys::EAGAIN);
+
+    /// Takes a number of Xen's header, which is positive. For constants: zero does not compile.
+    const fn new(number: u32) -> Self {
+        Self(NonZero::new(-(number as c_int)).expect("no error has the number zero"))
+    }
 
     /// Returns the number as C returns it.
     pub const fn negative(self) -> c_int {
-        -self.0
+        self.0.get()
     }
 
-    /// Takes what a C function returned where it stands for an error.
-    pub const fn from_c(result: c_int) -> Self {
-        Self(result.wrapping_neg())
-    }
-
-    /// Reads what a C function returned: zero or more is a value, less an error.
-    pub const fn check(result: c_int) -> Result<c_int, Self> {
-        if result < 0 {
-            Err(Self::from_c(result))
-        } else {
-            Ok(result)
+    /// Reads what a C function returned that returns zero or an error.
+    pub const fn check(result: c_int) -> Result<(), Self> {
+        match NonZero::new(result) {
+            None => Ok(()),
+            Some(error) => Err(Self(error)),
         }
     }
 }

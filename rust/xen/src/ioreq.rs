@@ -46,6 +46,12 @@ impl Ioreq<'_> {
         self.bits() & Self::DIR == 0
     }
 
+    /// Returns whether it is an access of one element whose value, if it is a write, is in the request.
+    #[inline]
+    pub fn is_plain(self) -> bool {
+        self.bits() & Self::DATA_IS_PTR == 0 && field!(self, count) == 1
+    }
+
     /// Returns the write that it is, if it is one and really under way; Xen also asks with requests that are not.
     #[inline]
     pub fn pending_write(self) -> Option<Write> {

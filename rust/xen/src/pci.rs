@@ -50,6 +50,12 @@ impl<'a> PciDev<'a> {
         unsafe { *self.sbdf() }
     }
 
+    /// The address of the node of the entry that was set up last, or of the list itself where there is none.
+    #[inline]
+    pub(crate) fn last_msi(self) -> u64 {
+        field!(self, msi_list.prev) as u64
+    }
+
     /// The MSI and MSI-X entries that are set up.
     ///
     /// Xen changes the list under `pcidevs_lock` alone. Like upstream, readers that do not hold it rely on the device

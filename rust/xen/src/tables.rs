@@ -19,7 +19,7 @@ use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::iter::successors;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use irq_core::msix::access::entry_number;
 use irq_core::msix::shadow::Entry;
 use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
@@ -32,6 +32,18 @@ const PAGE_SHIFT: u32 = 12;
 const LINKS: usize = (MAX_ENTRIES * ENTRY_SIZE as usize >> PAGE_SHIFT) + 2;
 
 const BUCKETS_LOG2: u32 = 9;
+
+/// What is known of an entry's interrupt.
+#[derive(Clone, Copy)]
+pub enum Bound<'a> {
+    /// It is bound, and this is its MSI.
+    To(MsiDesc<'a>),
+    /// It is not set up.
+    Nowhere,
+    /// It is not bound, but some entry of the function is set up without being bound, as between the device model's two
+    /// hypercalls.
+    Unknown,
+}
 
 /// A place in a chain.
 struct Link {
@@ -56,8 +68,10 @@ pub struct Table {
     // Volatile state, written under the event lock.
     /// How many pirqs of the function are bound.
     bindings: AtomicU32,
-    /// What the function counts as used entries when all of those are in the shadow.
-    accounted: AtomicU32,
+    /// How often an interrupt was bound or unbound.
+    changes: AtomicU32,
+    /// The fingerprint under which all entries that are set up are bound, or else `changes`, which is smaller than any.
+    settled: AtomicU64,
     links: [Link; LINKS],
 }
 
@@ -107,24 +121,45 @@ impl Table {
             .map(|(number, entry)| (self.base + number as u64 * ENTRY_SIZE, entry))
     }
 
-    /// The MSI that is set up for `entry`, which holds the byte at `address`.
+    /// Looks for the MSI that is set up for `entry`, which holds the byte at `address`, without a search.
     ///
-    /// The shadow names the IRQ of every entry that is bound. Only while the function has an entry that is set up and not
-    /// bound, as between the device model's two hypercalls, is its list searched.
+    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor at each use.
     #[inline]
-    pub fn descriptor(&self, entry: &Entry, address: u64) -> Option<MsiDesc<'_>> {
-        let number = entry_number(address.wrapping_sub(self.base)) as u16;
+    pub fn bound<'a>(&self, entry: &Entry, address: u64) -> Bound<'a> {
         if let Some(irq) = entry.irq()
             // SAFETY: The number came from a descriptor, when the entry was bound.
             && let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()
-            && self.has(desc, number)
+            && self.has(desc, self.number(address))
         {
-            return Some(desc);
+            return Bound::To(desc);
         }
-        if self.device.msix()?.used() == self.accounted.load(Ordering::Relaxed) {
-            return None;
+        if self.settled.load(Ordering::Relaxed) == self.fingerprint() {
+            Bound::Nowhere
+        } else {
+            Bound::Unknown
         }
-        self.search(number)
+    }
+
+    /// A word that changes when an entry of the function is set up or given up: how many there are, and which was the last.
+    #[inline]
+    fn fingerprint(&self) -> u64 {
+        let used = self.device.msix().map_or(0, |msix| msix.used());
+        u64::from(used) << 48 | self.device.last_msi() << 16 >> 16
+    }
+
+    /// Returns the MSI that is set up for `entry`, which holds the byte at `address`, if need be by a search.
+    pub fn descriptor<'a>(&self, entry: &Entry, address: u64) -> Option<MsiDesc<'a>> {
+        match self.bound(entry, address) {
+            Bound::To(desc) => Some(desc),
+            Bound::Nowhere => None,
+            Bound::Unknown => self.search(self.number(address)),
+        }
+    }
+
+    /// The number of the entry that holds a byte of guest-physical memory.
+    #[inline]
+    fn number(&self, address: u64) -> u16 {
+        entry_number(address.wrapping_sub(self.base)) as u16
     }
 
     /// Returns whether a descriptor is that of an entry of this table.
@@ -133,11 +168,44 @@ impl Table {
         desc.entry() == number && desc.is_msix() && desc.device() == Some(self.device)
     }
 
-    /// Looks for the descriptor of an entry that is not bound.
+    /// Looks through all descriptors of the function for that of an entry. A search in vain that finds all of them bound
+    /// spares the next ones, until an entry is set up, bound or unbound.
     #[cold]
     #[inline(never)]
-    fn search(&self, number: u16) -> Option<MsiDesc<'_>> {
-        self.device.msi_descs().find(|&desc| self.has(desc, number))
+    fn search<'a>(&self, number: u16) -> Option<MsiDesc<'a>> {
+        let (settled, fingerprint) = (self.settled.load(Ordering::Relaxed), self.fingerprint());
+        let mut all_bound = true;
+        for desc in self.device.msi_descs().filter(|desc| desc.is_msix()) {
+            if self.has(desc, number) {
+                return Some(desc);
+            }
+            let entry = self.shadow().get(usize::from(desc.entry()));
+            all_bound &= entry.is_some_and(|entry| entry.irq().is_some());
+        }
+        if all_bound {
+            // Whoever binds or unbinds meanwhile changes the word, and then this result is worth nothing.
+            let _ = self.settled.compare_exchange(
+                settled,
+                fingerprint,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
+        None
+    }
+
+    /// Changes the number of bindings, which only the holder of the event lock does; returns the new one.
+    fn add_to_bindings(&self, change: u32) -> u32 {
+        let bindings = self.bindings.load(Ordering::Relaxed).wrapping_add(change);
+        self.bindings.store(bindings, Ordering::Relaxed);
+        bindings
+    }
+
+    /// Has the next search in vain be a real one. Only the holder of the event lock does this.
+    fn unsettle(&self) {
+        let changes = self.changes.load(Ordering::Relaxed).wrapping_add(1);
+        self.changes.store(changes, Ordering::Relaxed);
+        self.settled.store(changes.into(), Ordering::Relaxed);
     }
 
     /// Allocates a table that nothing is known of yet.
@@ -288,13 +356,11 @@ pub fn bind(_: &EventLock, domain: Domain, binding: Binding, base: u64) -> Resul
         Some(table) => table,
         None => insert(tables, binding.device, base)?,
     };
-    table.bindings.fetch_add(1, Ordering::Relaxed);
+    table.add_to_bindings(1);
     if let Some(entry) = binding.shadow(table) {
-        if entry.irq().is_none() {
-            table.accounted.fetch_add(1, Ordering::Relaxed);
-        }
         entry.set_irq(Some(binding.irq));
     }
+    table.unsettle();
     Ok(())
 }
 
@@ -308,9 +374,9 @@ pub fn unbind(_: &EventLock, domain: Domain, binding: Binding) {
         && entry.irq() == Some(binding.irq)
     {
         entry.set_irq(None);
-        table.accounted.fetch_sub(1, Ordering::Relaxed);
     }
-    if table.bindings.fetch_sub(1, Ordering::Relaxed) == 1 {
+    table.unsettle();
+    if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
         remove(tables, table);
     }
 }
@@ -337,10 +403,6 @@ fn insert<'t>(tables: &'t Tables, device: PciDev, base: u64) -> Result<&'t Table
     let table = Table::new(device, base)?;
     // SAFETY: The table is ours until its first link is published.
     let this = unsafe { table.as_ref() };
-    let unbound = device.msi_descs().filter(|desc| desc.is_msix()).count() as u32;
-    let used = device.msix().map_or(0, |msix| msix.used());
-    this.accounted
-        .store(used.wrapping_sub(unbound), Ordering::Relaxed);
     for (index, key) in this.keys().take(LINKS).enumerate() {
         let bucket = tables.bucket(key);
         // SAFETY: The link is not in a chain yet, so that nobody else looks at it.

@@ -20,7 +20,7 @@ const ENTRY: u64 = 16;
 const KEPT_BY_C: u64 = 3;
 const PAGE: u64 = 4096;
 
-/// Decides whether the effects of a step agree: they are equal, but for two steps.
+/// Decides whether the effects of a step agree: they are equal, but for three things.
 ///
 /// Registration: C allocates before it looks which device a pirq belongs to, and throws the memory away if it need not
 /// have. Rust sizes the shadow to the table, so it looks under the descriptor's lock first, and takes the lock again
@@ -28,6 +28,9 @@ const PAGE: u64 = 4096;
 ///
 /// Completion: C switches the emulator's cache off before it looks whether there is anything to read from the
 /// guest; Rust does so only to read.
+///
+/// Mask bits: C keeps its RCU section until the descriptor is unlocked; Rust needs the table no more when it has found
+/// the descriptor, and ends the section before it takes the lock.
 pub(super) fn same_effects(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
     match op {
         Op::Register { .. } => {
@@ -39,12 +42,28 @@ pub(super) fn same_effects(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
             [first, second, rest @ ..] => {
                 is_call(first, "hvmemul_cache_disable")
                     && is_call(second, "hvmemul_cache_restore")
-                    && rest == rust
+                    && same(rest, rust)
             }
             _ => false,
         },
-        _ => c == rust,
+        _ => same(c, rust),
     }
+}
+
+/// Returns whether the same happened in the same circumstances, but for an RCU section around a descriptor's lock.
+fn same(c: &[Entry], rust: &[Entry]) -> bool {
+    let mut masking = false;
+    c.len() == rust.len()
+        && c.iter().zip(rust).all(|(c, rust)| {
+            let locks = matches!(c.event, Event::Lock { .. });
+            let unlocks = matches!(c.event, Event::Unlock { .. });
+            masking = (masking || locks) && !unlocks;
+            let mut held = c.held;
+            if (masking || unlocks) && held.rcu == rust.held.rcu + 1 {
+                held.rcu -= 1;
+            }
+            c.event == rust.event && held == rust.held
+        })
 }
 
 fn is_call(entry: &Entry, name: &str) -> bool {
