@@ -43,9 +43,8 @@ pub(super) enum Payload {
     },
 }
 
-/// What Xen has on its command line for a Debian dom0. The rest of the memory is for guests; a device passed through
-/// may have more vectors than the 32 that a guest is given by default.
-pub(super) const DOM0_LINE: &str = "dom0_mem=1500M,max:1500M extra_guest_irqs=128";
+/// What Xen has on its command line for a Debian dom0. The rest of the memory is for guests.
+pub(super) const DOM0_LINE: &str = "dom0_mem=1500M,max:1500M";
 
 impl Scenario {
     /// What is booted besides Xen; builds the test kernels in it.
