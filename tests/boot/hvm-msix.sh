@@ -37,11 +37,11 @@ walk() {
 	grep "invalid domain identifier" /tmp/walker
 }
 
-# reads PHASE: how many reads of registers reached the device model in a phase of the walk. The guest opens a phase by
-# writing its number to port 0x80.
+# reads PHASE: how many reads of registers reached the device model in a phase of the walk. The guest marks the phase by
+# writing it to the device model's configuration port.
 reads() {
-	awk -v phase="data=$1" '
-		/cpu_ioreq_pio_write_reg/ && / port=0x80 / { here = index($0, " " phase " ") > 0; marks += here }
+	awk -v mark=" data=0x7f$1 " '
+		/cpu_ioreq_pio_write_reg/ && / port=0x510 / { here = index($0, mark) > 0; marks += here }
 		/cpu_ioreq_move/ && / dir=1 / && here { reads++ }
 		END { if (!marks) exit 1; print reads + 0 }
 	' "$trace"
@@ -54,6 +54,6 @@ check create create
 phase 300 "the walker starts"
 check walker-ends walk
 phase 60 "who served the reads"
-for number in 0x10 0x11 0x12 0x13 0x14 0x15 0x20 0x21; do
-	check "reads-of-phase-$number" reads $number
+for number in 10 11 12 13 14 15 20 21; do
+	check "reads-of-phase-0x$number" reads $number
 done

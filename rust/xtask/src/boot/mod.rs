@@ -36,7 +36,7 @@ pub(crate) use xtf::XtfRun;
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The scenario to run, or `all`.
+    /// The scenario to run, what the names of several begin with (`smoke`, `dom0`, `hvm`), or `all`.
     #[arg(long, default_value = "all", value_name = "NAME")]
     scenario: String,
     /// Run stock Xen.
@@ -85,10 +85,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         table.print();
         return Ok(());
     }
-    let chosen: Vec<&Scenario> = scenarios::ALL
-        .iter()
-        .filter(|scenario| args.scenario == "all" || args.scenario == scenario.name)
-        .collect();
+    let chosen = scenarios_named(&args.scenario);
     if chosen.is_empty() {
         bail!(
             "no scenario is called {}: see `cargo xtask boot --list`",
@@ -109,6 +106,20 @@ pub(crate) fn run(args: Args) -> Result<()> {
         boot(&mut rig, scenario, Flavour::Rust)?;
     }
     Ok(())
+}
+
+/// What a name on the command line stands for: one scenario, all that begin with the name, or `all`.
+fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
+    let group = format!("{name}-");
+    let one = scenarios::ALL.iter().any(|scenario| scenario.name == name);
+    scenarios::ALL
+        .iter()
+        .filter(|scenario| match name {
+            "all" => true,
+            _ if one => scenario.name == name,
+            _ => scenario.name.starts_with(&group),
+        })
+        .collect()
 }
 
 /// Runs a scenario, prints what was checked and keeps log and transcript.
@@ -148,4 +159,30 @@ fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
 fn stock_transcript(rig: &Rig, scenario: &Scenario, inputs: &str) -> Option<Transcript> {
     let path = rig.result(&format!("{}-stock.transcript", scenario.name));
     Transcript::read(&path).filter(|stock| stock.is_of(inputs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(name: &str) -> Vec<&'static str> {
+        let chosen = scenarios_named(name).into_iter();
+        chosen.map(|scenario| scenario.name).collect()
+    }
+
+    #[test]
+    fn a_name_stands_for_one_for_a_group_or_for_all() {
+        assert_eq!(names("dom0-vtd"), ["dom0-vtd"]);
+        assert_eq!(
+            names("smoke"),
+            [
+                "smoke-pv-vtd",
+                "smoke-pv-amd",
+                "smoke-pvh-vtd",
+                "smoke-pvh-amd"
+            ]
+        );
+        assert_eq!(names("all").len(), scenarios::ALL.len());
+        assert!(names("smok").is_empty());
+    }
 }

@@ -53,12 +53,12 @@ const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario 
 }
 
 /// All of them.
-pub(super) const PV_VTD: Scenario = pv("smoke-pv", "our own PV dom0; VT-d", VTD);
+pub(super) const PV_VTD: Scenario = pv("smoke-pv-vtd", "our own PV dom0; VT-d", VTD);
 /// See [`PV_VTD`].
 pub(super) const PV_AMD: Scenario = pv("smoke-pv-amd", "our own PV dom0; AMD-Vi", AMD);
 /// See [`PV_VTD`].
 pub(super) const PVH_VTD: Scenario = pvh(
-    "smoke-pvh",
+    "smoke-pvh-vtd",
     "our own PVH dom0, messages through vPCI; VT-d",
     VTD,
 );

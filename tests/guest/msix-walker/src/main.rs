@@ -41,11 +41,12 @@ impl Channel for DebugPort {
     }
 }
 
-/// Opens a phase: a line in the transcript, and its number at port 0x80, which the device model serves and traces.
+/// Opens a phase: a line in the transcript, and a mark in the device model's trace, which is a write to the selector of
+/// its configuration port that selects nothing.
 fn phase(report: &Transcript, number: u8, what: &str) {
     report.phase(600, format_args!("{number:#x} {what}"));
-    // SAFETY: the port of power-on codes does nothing.
-    unsafe { port::out8(0x80, number) };
+    // SAFETY: nobody reads the configuration port any more.
+    unsafe { port::out16(0x510, 0x7f00 | u16::from(number)) };
 }
 
 extern "C" fn main() -> ! {
