@@ -104,7 +104,7 @@ const PV_RULES: &[Rule] = &[
         "msix-entries",
         'M',
         "smoke-pv: messages bound",
-        &["MSI-X", "mask=0/"],
+        &["MSI-X", "mask=1/  /0"],
         5,
     ),
     shows(
