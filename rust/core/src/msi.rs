@@ -66,12 +66,6 @@ impl Delivery {
     }
 }
 
-/// Returns the one vCPU among those that match a destination, if there is exactly one; it stops at the second.
-pub fn sole<T>(mut matching: impl Iterator<Item = T>) -> Option<T> {
-    let first = matching.next()?;
-    matching.next().is_none().then_some(first)
-}
-
 /// Returns the vector of message `index` of a block of `count` (a power of two, 32 at most): a device writes the
 /// index into the low bits of the vector that it was given (PCI 3.0, section 6.8.1.6).
 pub const fn block_vector(base: u8, count: u32, index: u32) -> u8 {
@@ -92,13 +86,6 @@ mod tests {
         assert_eq!(Delivery::new(0), Some(Delivery::Fixed));
         assert_eq!(Delivery::new(1), Some(Delivery::LowestPriority));
         assert!((2..=u8::MAX).all(|mode| Delivery::new(mode).is_none()));
-    }
-
-    #[test]
-    fn a_destination_is_sole_when_one_matches() {
-        assert_eq!(sole([3].into_iter()), Some(3));
-        assert_eq!(sole([3, 4].into_iter()), None);
-        assert_eq!(sole([0u32; 0].into_iter()), None);
     }
 
     proptest! {

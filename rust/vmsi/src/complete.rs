@@ -49,7 +49,7 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
     let is_set_up = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, snooped)
-            .and_then(|table| table.descriptor(table.entry(snooped)?, snooped))
+            .and_then(|table| table.descriptor(table.place(snooped)?))
             .is_some()
     };
     is_set_up
@@ -67,7 +67,8 @@ fn learn(vcpu: Vcpu, answer: &Answer) {
     }
     let rcu = rcu::read();
     let table = tables::find(vcpu.domain(), &rcu, answer.address);
-    let Some(entry) = table.and_then(|table| table.entry(answer.address)) else {
+    let Some(entry) = table.and_then(|table| Some(table.entry(table.place(answer.address)?)))
+    else {
         return;
     };
     let value = answer.value;

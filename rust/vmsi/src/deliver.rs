@@ -2,7 +2,7 @@
 //!
 //! Context: any in which an interrupt may be injected; no lock is taken here.
 
-use irq_core::msi::{Delivery, GuestFlags, sole};
+use irq_core::msi::{Delivery, GuestFlags};
 use xen::bind::PirqDpci;
 use xen::domain::Domain;
 use xen::errno::Errno;
@@ -77,5 +77,11 @@ pub fn sole_vcpu(domain: Domain, to: Destination) -> Option<i32> {
 
 #[inline(never)]
 fn sole_match(domain: Domain, to: Destination) -> Option<i32> {
-    sole(domain.vcpus().filter(|vcpu| vcpu.vlapic().matches(to))).map(|vcpu| vcpu.id())
+    let mut found = None;
+    for vcpu in domain.vcpus() {
+        if vcpu.vlapic().matches(to) && found.replace(vcpu.id()).is_some() {
+            return None;
+        }
+    }
+    found
 }

@@ -66,17 +66,19 @@ pub fn accept(request: Ioreq) -> bool {
 #[inline(always)]
 fn judge(table: &Table, request: Ioreq) -> Verdict {
     let address = request.address();
-    let Some(entry) = table.entry(address) else {
+    let Some(place) = table.place(address) else {
         return Verdict::Serves;
+    };
+    let entry = table.entry(place);
+    let otherwise = match table.bound(entry, place) {
+        Bound::To(_) => return Verdict::Serves,
+        Bound::Nowhere => Verdict::Refuses,
+        Bound::Unknown => Verdict::Unsure,
     };
     if !request.is_write() && message(entry, address, request.size()).is_some() {
         return Verdict::Serves;
     }
-    match table.bound(entry, address) {
-        Bound::To(_) => Verdict::Serves,
-        Bound::Nowhere => Verdict::Refuses,
-        Bound::Unknown => Verdict::Unsure,
-    }
+    otherwise
 }
 
 /// Accepts or refuses a write to a page without a table.
@@ -105,8 +107,8 @@ fn accept_slowly(request: Ioreq) -> bool {
         let accepted = match judge(table, request) {
             Verdict::Serves => true,
             Verdict::Unsure => table
-                .entry(address)
-                .is_some_and(|entry| table.descriptor(entry, address).is_some()),
+                .place(address)
+                .is_some_and(|place| table.descriptor(place).is_some()),
             Verdict::Refuses | Verdict::NoTable => false,
         };
         // The entry has no interrupt yet; its message is worth keeping all the same.
@@ -118,9 +120,9 @@ fn accept_slowly(request: Ioreq) -> bool {
                 ..
             }) = request.pending_write()
             && is_aligned(address, size)
-            && let Some(entry) = table.entry(address)
+            && let Some(place) = table.place(address)
         {
-            keep(entry, address, size, value);
+            keep(table.entry(place), address, size, value);
         }
         accepted
     };
@@ -175,12 +177,13 @@ fn lose_unseen(domain: Domain, write: &Write, first: u32) {
         let Some(table) = tables::find(domain, &rcu, page) else {
             continue;
         };
-        for (base, entry) in table.entries_in(start.max(page), end.min(page + PAGE)) {
-            for (index, word) in (0..).map_while(|i| Some((i, entry.word(i)?))) {
-                let word_start = base + index as u64 * 4;
-                if word_start < end && start < word_start + 4 {
-                    word.lose();
-                }
+        let (start, end) = (start.max(page) & !3, end.min(page + PAGE));
+        for address in (start..end).step_by(4) {
+            if let Some(place) = table.place(address)
+                && let Some(Access::Word(index)) = Access::decode(address, 4)
+                && let Some(word) = table.entry(place).word(index)
+            {
+                word.lose();
             }
         }
     }
@@ -210,14 +213,16 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
     }
     let rcu = rcu::read();
     let table = tables::find(current().domain(), &rcu, address)?;
-    let control = if let Some(entry) = table.entry(address) {
-        let (data, shift) = match Access::decode(address, len)? {
+    let value = if let Some(place) = table.place(address) {
+        let access = Access::decode(address, len)?;
+        let entry = table.entry(place);
+        let (data, shift) = match access {
             Access::Word(index) => return entry.word(index)?.get().map(u64::from),
             Access::Address => return entry.address(),
             Access::Control => (0, 0),
             Access::DataControl => (entry.data()?, 32),
         };
-        match table.bound(entry, address) {
+        match table.bound(entry, place) {
             Bound::To(msi) => Some(u64::from(data) | control(msi) << shift),
             Bound::Nowhere => return None,
             Bound::Unknown => None,
@@ -226,7 +231,7 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
         None
     };
     drop(rcu);
-    control.or_else(|| read_slowly(address, len))
+    value.or_else(|| read_slowly(address, len))
 }
 
 /// Reads a register beside a table, or the mask bit of an entry that takes a search.
@@ -235,13 +240,13 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
 fn read_slowly(address: u64, len: u32) -> Option<u64> {
     let rcu = rcu::read();
     let table = tables::find(current().domain(), &rcu, address)?;
-    let Some(entry) = table.entry(address) else {
+    let Some(place) = table.place(address) else {
         return Some(adjacent::read(table, address, len));
     };
-    let control = control(table.descriptor(entry, address)?);
+    let control = control(table.descriptor(place)?);
     match Access::decode(address, len)? {
         Access::Control => Some(control),
-        Access::DataControl => Some(u64::from(entry.data()?) | control << 32),
+        Access::DataControl => Some(u64::from(table.entry(place).data()?) | control << 32),
         Access::Word(_) | Access::Address => None,
     }
 }
@@ -298,15 +303,17 @@ pub(crate) fn apply(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
 /// for it; see [`crate::complete`].
 #[inline(always)]
 fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest<'a> {
-    let Some(entry) = table.entry(address) else {
+    let Some(place) = table.place(address) else {
         return Rest::Adjacent;
     };
-    let (address, control) = match Access::decode(address, len) {
-        Some(Access::Control) => (address, value as u32),
+    let entry = table.entry(place);
+    let (address, place, control) = match Access::decode(address, len) {
+        Some(Access::Control) => (address, Some(place), value as u32),
         Some(Access::DataControl) => {
             entry.write_data(value as u32);
             entry.set_modified();
-            (address + 4, (value >> 32) as u32)
+            let address = address + 4;
+            (address, table.place(address), (value >> 32) as u32)
         }
         Some(Access::Word(_) | Access::Address) => {
             keep(entry, address, len, value);
@@ -320,7 +327,11 @@ fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> 
         vcpu.set_unmask_address(address);
         return Rest::Nothing;
     }
-    match table.bound(entry, address) {
+    // The entry is another one where the table's alignment is one that no device has, and the device model claims.
+    let Some(place) = place else {
+        return Rest::Nothing;
+    };
+    match table.bound(table.entry(place), place) {
         Bound::To(msi) => Rest::Mask(msi, mask),
         Bound::Nowhere => Rest::Nothing,
         Bound::Unknown => Rest::Search(address, mask),
@@ -344,7 +355,7 @@ fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
 fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
     let rcu = rcu::read();
     let msi = tables::find(vcpu.domain(), &rcu, address)
-        .and_then(|table| table.descriptor(table.entry(address)?, address));
+        .and_then(|table| table.descriptor(table.place(address)?));
     msi.map_or(Outcome::DeviceModel, |msi| set_mask(msi, mask))
 }
 

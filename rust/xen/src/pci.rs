@@ -154,6 +154,12 @@ impl<'a> MsiDesc<'a> {
         unsafe { PciDev::from_raw(field!(self, dev)) }
     }
 
+    /// Returns whether a function sends it.
+    #[inline]
+    pub fn is_of(self, device: PciDev) -> bool {
+        field!(self, dev) == device.as_ptr()
+    }
+
     /// Returns whether it is an entry of an MSI-X table.
     #[inline]
     pub fn is_msix(self) -> bool {

@@ -33,6 +33,18 @@ const LINKS: usize = (MAX_ENTRIES * ENTRY_SIZE as usize >> PAGE_SHIFT) + 2;
 
 const BUCKETS_LOG2: u32 = 9;
 
+/// Where a byte lies in a table, as an offset that is known to be in it.
+#[derive(Clone, Copy)]
+pub struct Place(u64);
+
+impl Place {
+    /// The number of the entry.
+    #[inline]
+    fn number(self) -> usize {
+        entry_number(self.0)
+    }
+}
+
 /// What is known of an entry's interrupt.
 #[derive(Clone, Copy)]
 pub enum Bound<'a> {
@@ -98,38 +110,30 @@ impl Table {
         unsafe { core::slice::from_raw_parts(ptr::from_ref(self).add(1).cast(), self.entries) }
     }
 
-    /// The shadow of the entry that holds a byte of guest-physical memory; `None` outside the table.
+    /// Returns where a byte of guest-physical memory lies in the table; `None` outside.
     #[inline]
-    pub fn entry(&self, address: u64) -> Option<&Entry> {
+    pub fn place(&self, address: u64) -> Option<Place> {
         // An address below the table wraps around to an offset that is too large, too.
         let offset = address.wrapping_sub(self.base);
-        (offset < self.bytes).then(|| {
-            // SAFETY: The offset lies in the table, which has an entry for each 16 bytes.
-            unsafe { nospec::get_unchecked(self.shadow(), entry_number(offset)) }
-        })
+        (offset < self.bytes).then_some(Place(offset))
     }
 
-    /// The shadow of the entries that lie wholly or partly in `start..end`, and the address of each.
-    pub fn entries_in(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, &Entry)> {
-        let first = entry_number(start.saturating_sub(self.base));
-        let behind = end.saturating_sub(self.base).div_ceil(ENTRY_SIZE) as usize;
-        self.shadow()
-            .iter()
-            .enumerate()
-            .take(behind)
-            .skip(first)
-            .map(|(number, entry)| (self.base + number as u64 * ENTRY_SIZE, entry))
+    /// The shadow of the entry at a place of this table.
+    #[inline]
+    pub fn entry(&self, place: Place) -> &Entry {
+        // SAFETY: The place lies in this table, which has an entry for each 16 bytes.
+        unsafe { nospec::get_unchecked(self.shadow(), place.number()) }
     }
 
-    /// Looks for the MSI that is set up for `entry`, which holds the byte at `address`, without a search.
+    /// Looks for the MSI that is set up for `entry`, which is the one at `place`, without a search.
     ///
     /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor at each use.
     #[inline]
-    pub fn bound<'a>(&self, entry: &Entry, address: u64) -> Bound<'a> {
+    pub fn bound<'a>(&self, entry: &Entry, place: Place) -> Bound<'a> {
         if let Some(irq) = entry.irq()
             // SAFETY: The number came from a descriptor, when the entry was bound.
             && let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()
-            && self.has(desc, self.number(address))
+            && self.has(desc, place.number() as u16)
         {
             return Bound::To(desc);
         }
@@ -147,25 +151,19 @@ impl Table {
         u64::from(used) << 48 | self.device.last_msi() << 16 >> 16
     }
 
-    /// Returns the MSI that is set up for `entry`, which holds the byte at `address`, if need be by a search.
-    pub fn descriptor<'a>(&self, entry: &Entry, address: u64) -> Option<MsiDesc<'a>> {
-        match self.bound(entry, address) {
+    /// Returns the MSI that is set up for the entry at a place of this table, if need be by a search.
+    pub fn descriptor<'a>(&self, place: Place) -> Option<MsiDesc<'a>> {
+        match self.bound(self.entry(place), place) {
             Bound::To(desc) => Some(desc),
             Bound::Nowhere => None,
-            Bound::Unknown => self.search(self.number(address)),
+            Bound::Unknown => self.search(place.number() as u16),
         }
-    }
-
-    /// The number of the entry that holds a byte of guest-physical memory.
-    #[inline]
-    fn number(&self, address: u64) -> u16 {
-        entry_number(address.wrapping_sub(self.base)) as u16
     }
 
     /// Returns whether a descriptor is that of an entry of this table.
     #[inline]
     fn has(&self, desc: MsiDesc, number: u16) -> bool {
-        desc.entry() == number && desc.is_msix() && desc.device() == Some(self.device)
+        desc.entry() == number && desc.is_msix() && desc.is_of(self.device)
     }
 
     /// Looks through all descriptors of the function for that of an entry. A search in vain that finds all of them bound
@@ -275,8 +273,8 @@ impl Tables {
             // SAFETY: Links are parts of tables, which stay while the caller's RCU section or lock lasts.
             let this = unsafe { link.as_ref() }?;
             if this.key == key {
-                // SAFETY: As above.
-                return Some(unsafe { &*this.table });
+                // SAFETY: As above; a link in a chain names its table.
+                return Some(unsafe { this.table.as_ref().unwrap_unchecked() });
             }
             link = this.next.load(Ordering::Acquire);
         }

@@ -46,6 +46,10 @@ pub(super) fn same_effects(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
             }
             _ => false,
         },
+        // See `judge`: C was not asked.
+        Op::Read { guarded: true, .. } if c.is_empty() => rust
+            .iter()
+            .all(|entry| matches!(entry.event, Event::MmioRead { .. })),
         _ => same(c, rust),
     }
 }
@@ -165,6 +169,10 @@ impl Model {
                 ..
             } => {
                 let Some(expected) = self.read(world, domain % 2, address, len) else {
+                    // A repeated read that only Rust accepted may run on to the registers behind the table.
+                    if guarded && self.accepted == (false, true) {
+                        return Ok(());
+                    }
                     return equal(c, rust);
                 };
                 held_to("C", c, expected.0.filter(|_| !guarded || self.accepted.0))?;
