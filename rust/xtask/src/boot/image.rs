@@ -44,6 +44,8 @@ const DATA: &[&str] = &[
     "usr/lib/x86_64-linux-gnu/libgcc_s.so.1",
     "usr/share/qemu/keymaps",
     "usr/share/qemu/linuxboot_dma.bin",
+    // Starts our own guest kernel.
+    "usr/share/qemu/multiboot_dma.bin",
     "usr/share/seabios",
 ];
 
