@@ -21,6 +21,14 @@ key() {
 	echo "@@ endkey"
 }
 
+# show_state: also what Xen knows.
+show_state() {
+	dmesg | tail -n 30 | sed 's/^/| /'
+	for state_key in i M V z; do
+		xl debug-keys $state_key
+	done
+}
+
 phase 120 "dom0: drivers and Xen's daemons"
 check dom0-modules load_modules
 mount -t xenfs xenfs /proc/xen

@@ -14,9 +14,14 @@ check() {
 	if check_detail=$("$@" 2>&1); then
 		echo "@@ check $check_name ok" $check_detail
 	else
-		dmesg | tail -n 30 | sed 's/^/| /'
+		show_state
 		echo "@@ check $check_name FAIL" $check_detail
 	fi
+}
+
+# show_state: what helps to understand a failure.
+show_state() {
+	dmesg | tail -n 30 | sed 's/^/| /'
 }
 
 # say TEXT: a line that is the same in every run of a correct hypervisor.
@@ -24,14 +29,14 @@ say() {
 	echo "@@ say $*"
 }
 
-# until_true TENTHS COMMAND...: waits until the command succeeds, in steps of a tenth of a second.
+# until_true TENTHS COMMAND...: waits until the command succeeds. Looking too often would slow down what is waited for.
 until_true() {
 	left=$1
 	shift
 	until "$@"; do
 		[ "$left" -gt 0 ] || return 1
-		left=$((left - 1))
-		sleep 0.1
+		left=$((left - 5))
+		sleep 0.5
 	done
 }
 

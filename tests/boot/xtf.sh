@@ -2,9 +2,14 @@
 #
 # A test says its result on its console and shuts its domain down. One that says none has crashed.
 
-# finished: the test has said its result.
+# finished: the test has said its result. Without other commands, which are slow in an emulated machine.
 finished() {
-	grep -q '^Test result:' "$log"
+	while read -r line; do
+		case $line in
+		"Test result:"*) return ;;
+		esac
+	done <"$log"
+	return 1
 }
 
 # stopped: the domain has shut down or crashed without a word.

@@ -26,6 +26,14 @@ pub(super) enum Iommu {
 }
 
 impl Iommu {
+    /// Whether it has room for the 32-bit destinations of x2APIC mode.
+    fn wide(self) -> bool {
+        match self {
+            Self::Vtd { eim, .. } => eim,
+            Self::Amd { xt } => xt,
+        }
+    }
+
     fn device(self) -> String {
         let onoff = |on| if on { "on" } else { "off" };
         match self {
@@ -107,6 +115,10 @@ impl Emulator {
         serial: &Path,
         disk: &Path,
     ) -> Cmd {
+        let x2apic = match machine.iommu {
+            Some(iommu) if iommu.wide() => ",+x2apic",
+            _ => "",
+        };
         let lib = self.root.join("usr/lib/x86_64-linux-gnu");
         // The host's C library may be older than the emulator's: its own loader finds its own libraries.
         let mut cmd = Cmd::new(self.root.join("usr/lib64/ld-linux-x86-64.so.2"))
@@ -120,9 +132,8 @@ impl Emulator {
         cmd = cmd
             .args(["-accel", "tcg,thread=multi"])
             .args(["-machine", "q35,kernel-irqchip=split"])
-            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults; x2APIC mode is what the wide
-            // remapping entries are for.
-            .args(["-cpu", "EPYC,-monitor,+x2apic"])
+            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults.
+            .args(["-cpu", &format!("EPYC,-monitor{x2apic}")])
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
