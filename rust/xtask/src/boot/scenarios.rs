@@ -237,7 +237,13 @@ pub(super) const ALL: &[Scenario] = &[
             script: "hvm-msix.sh",
             guest: Some(Kernel::MsixWalker),
         },
-        checks: &["assign", "walker-ends"],
+        checks: &[
+            "assign",
+            "create",
+            "walker",
+            "walker-ends",
+            "reads-of-phase-0x14",
+        ],
         rules: &[],
     },
 ];
