@@ -25,6 +25,16 @@ listen() {
 	done &
 }
 
+# patiently COMMAND...: tries up to five times. xl gives the device model ten seconds for each device; on a busy host the
+# emulated machine may need more, and the next try finds the work done.
+patiently() {
+	for attempt in 1 2 3 4 5; do
+		"$@" && return
+		sleep 5
+	done
+	return 1
+}
+
 # create PROOF: starts the guest that is listened to.
 create() {
 	# Without native time stamps Xen has to emulate an instruction that the emulated processor cannot decode for it.
@@ -44,7 +54,7 @@ create() {
 		on_reboot = "preserve"
 		on_crash = "preserve"
 	CONFIG
-	xl create -e /tmp/guest.cfg || { cat /var/log/xen/qemu-dm-"$guest".log; return 1; }
+	patiently xl create -e /tmp/guest.cfg || { cat /var/log/xen/qemu-dm-"$guest".log; return 1; }
 }
 
 # guest_stopped: it shut down or crashed.
@@ -66,11 +76,11 @@ guest_comes_to() {
 }
 
 detach() {
-	xl pci-detach "$guest" "$nic" && xl pci-detach "$guest" "$disk"
+	patiently xl pci-detach "$guest" "$nic" && patiently xl pci-detach "$guest" "$disk"
 }
 
 attach() {
-	xl pci-attach "$guest" "$nic" && xl pci-attach "$guest" "$disk"
+	patiently xl pci-attach "$guest" "$nic" && patiently xl pci-attach "$guest" "$disk"
 }
 
 destroy() {
