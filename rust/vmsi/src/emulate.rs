@@ -16,7 +16,7 @@ use xen::domain::Domain;
 use xen::ioreq::Ioreq;
 use xen::pci::MsiDesc;
 use xen::rcu;
-use xen::tables::{self, Bound, Table};
+use xen::tables::{self, Bound, Place, Table};
 use xen::vcpu::{Snooped, Vcpu};
 use xen::xen_assert;
 
@@ -307,27 +307,49 @@ fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> 
         return Rest::Adjacent;
     };
     let entry = table.entry(place);
-    let (address, place, control) = match Access::decode(address, len) {
-        Some(Access::Control) => (address, Some(place), value as u32),
+    match Access::decode(address, len) {
+        Some(Access::Control) => {
+            update_control(vcpu, table, entry, Some(place), address, value as u32)
+        }
         Some(Access::DataControl) => {
             entry.write_data(value as u32);
             entry.set_modified();
+            // Vector control is in another entry where the table's alignment is one that no device has, and the device
+            // model claims.
             let address = address + 4;
-            (address, table.place(address), (value >> 32) as u32)
+            update_control(
+                vcpu,
+                table,
+                entry,
+                table.place(address),
+                address,
+                (value >> 32) as u32,
+            )
         }
         Some(Access::Word(_) | Access::Address) => {
             keep(entry, address, len, value);
             entry.set_modified();
-            return Rest::Nothing;
+            Rest::Nothing
         }
-        None => return Rest::Nothing,
-    };
+        None => Rest::Nothing,
+    }
+}
+
+/// Says what is left of a write of vector control, at `place`, that was to an entry.
+#[inline(always)]
+fn update_control<'a>(
+    vcpu: Vcpu,
+    table: &Table,
+    entry: &Entry,
+    place: Option<Place>,
+    address: u64,
+    control: u32,
+) -> Rest<'a> {
     let mask = control & MASKED != 0;
     if !mask && entry.take_modified() {
         vcpu.set_unmask_address(address);
         return Rest::Nothing;
     }
-    // The entry is another one where the table's alignment is one that no device has, and the device model claims.
     let Some(place) = place else {
         return Rest::Nothing;
     };
