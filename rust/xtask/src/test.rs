@@ -32,27 +32,48 @@ const CHECKS: &[Check] = &[
     quick("Xen with Rust builds", || xtask(&["xen"])),
     quick("clippy of the hypervisor's crates", xen_clippy),
     quick("gates", || xtask(&["gates"])),
-    quick("gates fail on planted faults", || xtask(&["gates", "--self-check"])),
+    quick("gates fail on planted faults", || {
+        xtask(&["gates", "--self-check"])
+    }),
     quick("symbols and prototypes", || xtask(&["abi"])),
-    quick("symbols and prototypes fail on planted faults", || xtask(&["abi", "--self-check"])),
+    quick("symbols and prototypes fail on planted faults", || {
+        xtask(&["abi", "--self-check"])
+    }),
     quick("twin", || xtask(&["twin"])),
-    quick("twin fails on planted faults", || xtask(&["twin", "--self-check"])),
+    quick("twin fails on planted faults", || {
+        xtask(&["twin", "--self-check"])
+    }),
     quick("instructions of the hot paths", || xtask(&["bench"])),
     slow("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
     }),
-    slow("gcc and clang, release and debug", || xen::matrix().map(drop)),
-    slow("scenarios on stock Xen", || xtask(&["boot", "--scenario", "all", "--stock"])),
-    slow("scenarios with Rust, as on stock Xen", || xtask(&["boot", "--scenario", "all"])),
+    slow("gcc and clang, release and debug", || {
+        xen::matrix().map(drop)
+    }),
+    slow("our own kernels as dom0, as on stock Xen", || {
+        scenarios("smoke")
+    }),
+    slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
+    slow("MSI-X tables of an HVM guest, as on stock Xen", || {
+        scenarios("hvm-msix")
+    }),
 ];
 
 const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
-    Check { name, slow: false, run }
+    Check {
+        name,
+        slow: false,
+        run,
+    }
 }
 
 const fn slow(name: &'static str, run: fn() -> Result<()>) -> Check {
-    Check { name, slow: true, run }
+    Check {
+        name,
+        slow: true,
+        run,
+    }
 }
 
 /// Runs the command.
@@ -85,7 +106,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
     println!();
     table.print();
     println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ensure!(failed == 0, "{failed} of the checks failed; the first message of each says why");
+    ensure!(
+        failed == 0,
+        "{failed} of the checks failed; the first message of each says why"
+    );
     Ok(())
 }
 
@@ -93,6 +117,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
 fn xtask(args: &[&str]) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
     show(Command::new(program).args(args))
+}
+
+/// Boots scenarios on stock Xen and with Rust, and compares.
+fn scenarios(name: &str) -> Result<()> {
+    xtask(&["boot", "--scenario", name, "--compare"])
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
@@ -111,29 +140,60 @@ fn show(command: &mut Command) -> Result<()> {
 
 fn formatting() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
-    show(
-        Command::new("cargo")
-            .args(["fmt", "--all", "--check", "--manifest-path", "tests/guest/Cargo.toml"]),
-    )
+    show(Command::new("cargo").args([
+        "fmt",
+        "--all",
+        "--check",
+        "--manifest-path",
+        "tests/guest/Cargo.toml",
+    ]))
 }
 
 fn host_clippy() -> Result<()> {
-    cargo(&["clippy", "--quiet", "--all-targets", "--", "--deny", "warnings"])
+    cargo(&[
+        "clippy",
+        "--quiet",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])
 }
 
 /// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo.
 fn xen_clippy() -> Result<()> {
-    let options = Options { flavour: Flavour::Rust, ..Options::default() };
+    let options = Options {
+        flavour: Flavour::Rust,
+        ..Options::default()
+    };
     let built = xen::build(&options)?;
     let env = built.objects.join("arch/x86/xen-irq/cargo.env");
-    let env = std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
+    let env =
+        std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
     let mut command = Command::new("cargo");
     command
-        .args(["clippy", "--quiet", "--package", "xen-irq", "--package", "vmsi", "--package", "xen"])
+        .args([
+            "clippy",
+            "--quiet",
+            "--package",
+            "xen-irq",
+            "--package",
+            "vmsi",
+            "--package",
+            "xen",
+        ])
         .args(["--lib", "--all-features", "--target", "x86_64-unknown-none"])
-        .args(["-Zbuild-std=core,compiler_builtins", "--", "--deny", "warnings"])
+        .args([
+            "-Zbuild-std=core,compiler_builtins",
+            "--",
+            "--deny",
+            "warnings",
+        ])
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("__CARGO_TESTS_ONLY_SRC_ROOT", setup::rust_src()?.join("library"));
+        .env(
+            "__CARGO_TESTS_ONLY_SRC_ROOT",
+            setup::rust_src()?.join("library"),
+        );
     command.envs(env.lines().filter_map(|line| line.split_once('=')));
     show(&mut command)
 }
