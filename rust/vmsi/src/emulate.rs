@@ -99,7 +99,8 @@ fn accept_elsewhere(request: Ioreq) -> bool {
 fn accept_slowly(request: Ioreq) -> bool {
     let vcpu = current();
     let address = request.address();
-    let accepted = {
+    let write = request.pending_write();
+    let (accepted, kept) = {
         let rcu = rcu::read();
         let Some(table) = tables::find(vcpu.domain(), &rcu, address) else {
             return accept_elsewhere(request);
@@ -111,31 +112,40 @@ fn accept_slowly(request: Ioreq) -> bool {
                 .is_some_and(|place| table.descriptor(place).is_some()),
             Verdict::Refuses | Verdict::NoTable => false,
         };
-        // The entry has no interrupt yet; its message is worth keeping all the same.
-        if !accepted
-            && request.is_plain()
-            && let Some(Write {
-                source: Source::Value(value),
-                size,
-                ..
-            }) = request.pending_write()
-            && is_aligned(address, size)
-            && let Some(place) = table.place(address)
-        {
-            keep(table.entry(place), address, size, value);
-        }
-        accepted
+        // An entry that has no interrupt yet has a message that is worth keeping all the same.
+        let kept = !accepted && write.is_some_and(|write| keep_early(table, &write));
+        (accepted, kept)
     };
-    if let Some(write) = request.pending_write() {
+    if let Some(write) = write {
         if !accepted {
             snoop(vcpu, &write);
         }
-        // Of a repeated write, and of one from memory, Xen sees at most the first element.
-        if !request.is_plain() {
+        // Of a repeated write, and of one from memory, Xen sees at most the first element, and what is neither carried out
+        // here nor kept the device model may carry out.
+        if !request.is_plain() || !(accepted || kept) {
             lose_unseen(vcpu.domain(), &write, u32::from(accepted));
         }
     }
     accepted
+}
+
+/// Keeps what a plain, well-formed write changes of an entry that has no interrupt yet; returns whether it is one.
+fn keep_early(table: &Table, write: &Write) -> bool {
+    let &Write {
+        address,
+        size,
+        count: 1,
+        source: Source::Value(value),
+        ..
+    } = write
+    else {
+        return false;
+    };
+    let Some(place) = table.place(address).filter(|_| is_aligned(address, size)) else {
+        return false;
+    };
+    keep(table.entry(place), address, size, value);
+    Access::decode(address, size).is_some()
 }
 
 /// Takes note of the unmasking that a write to the device model may bring.
@@ -189,9 +199,9 @@ fn lose_unseen(domain: Domain, write: &Write, first: u32) {
     }
 }
 
-/// Keeps what a plain write changes of an entry's message; returns whether it changes any of it.
+/// Keeps what a plain write changes of an entry's message.
 #[inline]
-fn keep(entry: &Entry, address: u64, len: u32, value: u64) -> bool {
+fn keep(entry: &Entry, address: u64, len: u32, value: u64) {
     match Access::decode(address, len) {
         Some(Access::Word(index)) => {
             if let Some(word) = entry.word(index) {
@@ -200,9 +210,8 @@ fn keep(entry: &Entry, address: u64, len: u32, value: u64) -> bool {
         }
         Some(Access::Address) => entry.write_address(value),
         Some(Access::DataControl) => entry.write_data(value as u32),
-        Some(Access::Control) | None => return false,
+        Some(Access::Control) | None => {}
     }
-    true
 }
 
 /// Reads `len` bytes of a table or of registers beside one; `None` where the device model has to.

@@ -314,17 +314,20 @@ impl Model {
             let Some(table) = self.table(domain, request.address) else {
                 return;
             };
-            if seen || !request.address.is_multiple_of(request.size.into()) {
+            if seen {
                 return;
             }
-            if let Some((words, _)) = table.words(request.address, request.size) {
-                table.set(&words, request.data, |table, word, value| {
-                    table.rust.insert(word, Word::Known(value));
-                });
+            if request.address.is_multiple_of(request.size.into()) && matches!(request.size, 4 | 8)
+            {
+                if let Some((words, _)) = table.words(request.address, request.size) {
+                    table.set(&words, request.data, |table, word, value| {
+                        table.rust.insert(word, Word::Known(value));
+                    });
+                }
+                return;
             }
-            return;
         }
-        // Of a repeated write Xen sees at most the first element.
+        // Of a repeated write Xen sees at most the first element, and one that is not aligned it hands on.
         let size = u64::from(request.size);
         for element in u64::from(seen)..u64::from(request.count) {
             let start = if request.backwards {
