@@ -79,8 +79,12 @@ detach() {
 	patiently xl pci-detach "$guest" "$nic" && patiently xl pci-detach "$guest" "$disk"
 }
 
+# attach: the guest stands still meanwhile. It would look at a device that the device model is still busy with.
 attach() {
-	patiently xl pci-attach "$guest" "$nic" && patiently xl pci-attach "$guest" "$disk"
+	xl pause "$guest" &&
+		xl pci-attach "$guest" "$nic" &&
+		xl pci-attach "$guest" "$disk" &&
+		xl unpause "$guest"
 }
 
 destroy() {
