@@ -105,7 +105,7 @@ pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
         entry_nr: number as i32,
         table_base,
     };
-    let mut pirq = sys::XEN_IRQ_INVALID_PIRQ as i32;
+    let mut pirq = sys::XEN_IRQ_INVALID_PIRQ;
     // SAFETY: The owner is alive, and both arguments that are written are ours.
     let result = unsafe {
         sys::allocate_and_map_msi_pirq(

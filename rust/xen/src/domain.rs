@@ -28,10 +28,10 @@ impl<'a> Domain<'a> {
     #[inline]
     pub fn vcpus(self) -> impl Iterator<Item = Vcpu<'a>> {
         let array = field!(self, vcpu);
-        // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
         let first = if array.is_null() {
             None
         } else {
+            // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
             unsafe { Vcpu::from_raw(*array) }
         };
         successors(first, |vcpu| vcpu.next())

@@ -16,7 +16,7 @@ impl Page {
     /// The address of the byte that lies at a guest's address within its page.
     #[inline]
     fn at<T>(self, guest_address: u64) -> *mut T {
-        let page = sys::XEN_IRQ_FIXADDR_TOP as u64 - (u64::from(self.0) << 12);
+        let page = sys::XEN_IRQ_FIXADDR_TOP - (u64::from(self.0) << 12);
         (page + guest_address % 4096) as *mut T
     }
 

@@ -29,7 +29,7 @@ use xen_sys as sys;
 const PAGE_SHIFT: u32 = 12;
 
 /// Links of a table: one for each page that it touches, and one for its function.
-const LINKS: usize = (MAX_ENTRIES * ENTRY_SIZE as usize >> PAGE_SHIFT) + 2;
+const LINKS: usize = ((MAX_ENTRIES * ENTRY_SIZE as usize) >> PAGE_SHIFT) + 2;
 
 const BUCKETS_LOG2: u32 = 9;
 

@@ -60,7 +60,7 @@ impl<'a> Vcpu<'a> {
     /// Returns whether it waits for the device model.
     #[inline]
     pub fn is_blocked_in_xen(self) -> bool {
-        field!(self, pause_flags) & sys::XEN_IRQ_VPF_BLOCKED_IN_XEN as u64 != 0
+        field!(self, pause_flags) & sys::XEN_IRQ_VPF_BLOCKED_IN_XEN != 0
     }
 
     /// The vector control dword that is to be unmasked when the device model is done; 0 for none.

@@ -20,7 +20,7 @@ view! {
     VpciMsixEntry, sys::vpci_vpci_msix_vpci_msix_entry
 }
 
-const INVALID_PIRQ: i32 = sys::XEN_IRQ_INVALID_PIRQ as i32;
+const INVALID_PIRQ: i32 = sys::XEN_IRQ_INVALID_PIRQ;
 
 /// Declares access to the field of a view that holds a pirq, or none.
 macro_rules! pirq {
