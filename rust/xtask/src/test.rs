@@ -58,7 +58,7 @@ const CHECKS: &[Check] = &[
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),
-    slow("Debian as dom0, as on stock Xen", || scenarios("dom0-vtd")),
+    slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")
     }),
