@@ -4,8 +4,6 @@
 //! other lists, and an empty package database, so that apt resolves a whole system from nothing. apt checks the
 //! archive's signature and every file's sum.
 
-#![allow(dead_code, reason = "some of its callers are still being written")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

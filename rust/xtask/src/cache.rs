@@ -3,8 +3,6 @@
 //! An entry is built in a scratch directory beside its final place and renamed when it is complete, so whoever finds
 //! the final name finds all of it. A lock file makes a second xtask wait for the first instead of building twice.
 
-#![allow(dead_code, reason = "some of its callers are still being written")]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,6 @@
 //! Every child leads a process group of its own and dies with the thread that started it (`setpriv --pdeathsig`); the
 //! groups that are alive are listed here, so that Ctrl-C, a closed terminal or a panic ends them all.
 
-#![allow(dead_code, reason = "some of its callers are still being written")]
-
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -1,7 +1,5 @@
 //! What the user sees: one line per step, and tables of results.
 
-#![allow(dead_code, reason = "some of its callers are still being written")]
-
 use std::io::IsTerminal;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -87,7 +87,8 @@ fn printed<'a>(events: &'a [Event], key: char, moment: &str) -> Result<&'a [Stri
         .ok_or_else(|| format!("key {key} was not pressed at \"{moment}\""))
 }
 
-const fn shows(
+/// A rule that a key shows words that many times.
+pub(super) const fn shows(
     name: &'static str,
     key: char,
     label: &'static str,

@@ -3,7 +3,7 @@
 //! The kernels check the answers themselves and print them; what only Xen's debug keys show is demanded here.
 
 use super::emulator::{Iommu, Machine};
-use super::keys::Rule;
+use super::keys::{Rule, shows};
 use super::scenarios::{Payload, Scenario};
 use crate::guest::Kernel;
 
@@ -68,22 +68,6 @@ pub(super) const PVH_AMD: Scenario = pvh(
     "our own PVH dom0, messages through vPCI; AMD-Vi",
     AMD,
 );
-
-const fn shows(
-    name: &'static str,
-    key: char,
-    label: &'static str,
-    words: &'static [&'static str],
-    times: usize,
-) -> Rule {
-    Rule::Shows {
-        name,
-        key,
-        label,
-        words,
-        times,
-    }
-}
 
 const PV_RULES: &[Rule] = &[
     shows(
