@@ -34,7 +34,8 @@ walk() {
 	while xl list walker >/tmp/walker 2>&1; do
 		sleep 2
 	done
-	grep "invalid domain identifier" /tmp/walker
+	cat /tmp/walker
+	grep -q "invalid domain identifier" /tmp/walker
 }
 
 # reads PHASE: how many reads of registers reached the device model in a phase of the walk. The guest marks the phase by

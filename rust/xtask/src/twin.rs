@@ -218,7 +218,11 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
             (Ok(_), true) => {}
             (Err(error), true) => bail!("the C original does not agree with itself: {error:#}"),
             (Ok(_), false) => missed.push(*name),
-            (Err(error), false) => table.row([(*name).to_owned(), place(&format!("{error:#}"))]),
+            (Err(error), false) => {
+                let seed = place(&format!("{error:#}"))
+                    .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
+                table.row([*name, seed.as_str()]);
+            }
         }
     }
     step.done();
@@ -228,11 +232,11 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// The words `seed N` of a report.
-fn place(report: &str) -> String {
-    let seed = report.split_once("at seed ").map_or("", |(_, rest)| rest);
+/// The words `seed N` of a report that the sides parted; other errors are none.
+fn place(report: &str) -> Option<String> {
+    let (_, seed) = report.split_once(" part at seed ")?;
     let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();
-    format!("seed {digits}")
+    (!digits.is_empty()).then(|| format!("seed {digits}"))
 }
 
 /// Compiles a changed copy of a C original with the very command that Xen's make used.

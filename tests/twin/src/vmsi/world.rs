@@ -171,7 +171,12 @@ impl World {
             let arena = &mut side.env().arena;
             // The descriptors are aligned to a cache line: their addresses are told apart by a shift.
             arena.align(align_of::<sys::irq_desc>());
-            arena.objects("irq_desc", 0, count)
+            // One more in front: who takes the number of a missing interrupt for an index finds one that looks alive,
+            // and not what the memory there happens to hold.
+            let missing: *mut sys::irq_desc = arena.objects("irq_desc", 0, count + 1);
+            set!(missing, irq, -1);
+            set!(missing, msi_desc, missing.cast());
+            missing.wrapping_add(1)
         };
         for number in 0..count {
             set!(irqs.wrapping_add(number), irq, number as i32);
