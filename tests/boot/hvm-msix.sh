@@ -38,14 +38,22 @@ walk() {
 	grep -q "invalid domain identifier" /tmp/walker
 }
 
-# reads PHASE: how many reads of registers reached the device model in a phase of the walk. The guest marks the phase by
-# writing it to the device model's configuration port.
+# reads: how many reads of registers reached the device model in each phase of the walk. The guest marks a phase by writing
+# its number to the device model's configuration port; what is under 16 is not of interest.
 reads() {
-	awk -v mark=" data=0x7f$1 " '
-		/cpu_ioreq_pio_write_reg/ && / port=0x510 / { here = index($0, mark) > 0; marks += here }
-		/cpu_ioreq_move/ && / dir=1 / && here { reads++ }
-		END { if (!marks) exit 1; print reads + 0 }
-	' "$trace"
+	awk '
+		/cpu_ioreq_pio_write_reg/ && / port=0x510 / {
+			match($0, / data=0x7f[0-9a-f][0-9a-f]/)
+			phase = RSTART ? substr($0, RSTART + 10, 2) : ""
+			if (phase == "16") phase = ""
+			if (phase != "" && !(phase in count)) count[phase] = 0
+		}
+		/cpu_ioreq_move/ && / dir=1 / && phase in count { count[phase]++ }
+		END {
+			for (phase in count) { print "@@ count reads-of-phase-0x" phase, count[phase]; phases++ }
+			exit !phases
+		}
+	' "$trace" >/tmp/reads && echo "$(wc -l </tmp/reads) phases"
 }
 
 phase 120 "dom0: the devices leave their drivers"
@@ -55,6 +63,5 @@ check create create
 phase 300 "the walker starts"
 check walker-ends walk
 phase 60 "who served the reads"
-for number in 10 11 12 13 14 15 20 21; do
-	check "reads-of-phase-0x$number" reads $number
-done
+check trace reads
+cat /tmp/reads

@@ -189,11 +189,8 @@ fn lose_unseen(domain: Domain, write: &Write, first: u32) {
         };
         let (start, end) = (start.max(page) & !3, end.min(page + PAGE));
         for address in (start..end).step_by(4) {
-            if let Some(place) = table.place(address)
-                && let Some(Access::Word(index)) = Access::decode(address, 4)
-                && let Some(word) = table.entry(place).word(index)
-            {
-                word.lose();
+            if let Some(place) = table.place(address) {
+                lose_word(table.entry(place), address);
             }
         }
     }
@@ -340,7 +337,22 @@ fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> 
             entry.set_modified();
             Rest::Nothing
         }
-        None => Rest::Nothing,
+        // The specification leaves it to the device, and so to its model, what one or two bytes do to a word.
+        None => {
+            lose_word(entry, address);
+            Rest::Nothing
+        }
+    }
+}
+
+/// Forgets the word of a message that `address` lies in.
+#[cold]
+#[inline(never)]
+fn lose_word(entry: &Entry, address: u64) {
+    if let Some(Access::Word(index)) = Access::decode(address & !3, 4)
+        && let Some(word) = entry.word(index)
+    {
+        word.lose();
     }
 }
 

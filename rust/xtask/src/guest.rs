@@ -50,7 +50,6 @@ pub(crate) fn build(kernel: Kernel) -> Result<PathBuf> {
 /// # Errors
 ///
 /// When a kernel has a warning or is not formatted.
-#[allow(dead_code, reason = "the test command is still being written")]
 pub(crate) fn lint() -> Result<()> {
     let step = ui::step("linting the test kernels");
     Cmd::new("cargo")

@@ -10,6 +10,7 @@ mod bench;
 mod boot;
 mod cache;
 mod clean;
+mod fixture;
 mod gates;
 mod guest;
 mod patch;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
-use crate::{setup, ui};
+use crate::{guest, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -38,6 +38,7 @@ struct Check {
 const CHECKS: &[Check] = &[
     quick("formatting", formatting),
     quick("clippy of the host's crates", host_clippy),
+    quick("lints of the test kernels", guest::lint),
     quick("tests of the host's crates", || cargo(&["test", "--quiet"])),
     quick("stock Xen builds", || xtask(&["xen", "--stock"])),
     quick("Xen with Rust builds", || xtask(&["xen"])),
@@ -164,14 +165,7 @@ fn show(command: &mut Command) -> Result<()> {
 }
 
 fn formatting() -> Result<()> {
-    cargo(&["fmt", "--all", "--check"])?;
-    show(Command::new("cargo").args([
-        "fmt",
-        "--all",
-        "--check",
-        "--manifest-path",
-        "tests/guest/Cargo.toml",
-    ]))
+    cargo(&["fmt", "--all", "--check"])
 }
 
 fn host_clippy() -> Result<()> {

@@ -1,12 +1,13 @@
 //! Shows that no check of the ABI is blind: a small C file and a Rust one that takes its place, and for each kind of
 //! fault a Rust file, a manifest or a header that is wrong in that way.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use super::manifest::Manifest;
 use super::{CHECKS, Inputs, header};
+use crate::fixture;
 use crate::gates::elf::Object;
 use crate::patch::repository;
 use crate::proc::Cmd;
@@ -204,9 +205,12 @@ fn build(plant: &Plant, folder: &Path) -> Result<Inputs> {
         rustc = rustc.args(["--cfg", plant.define]);
     }
     rustc.run()?;
-    let stock = c("abi-stock", plant, &folder.join("stock.o"))?;
-    let shim = c("abi", plant, &folder.join(plant.shim))?;
-    let other = c("abi-other", plant, &folder.join("other.o"))?;
+    let stock = folder.join("stock.o");
+    let shim = folder.join(plant.shim);
+    let other = folder.join("other.o");
+    for (name, object) in [("abi-stock", &stock), ("abi", &shim), ("abi-other", &other)] {
+        fixture::compile(name, plant.define, &["-g"], object)?;
+    }
     let image = folder.join("image.o");
     Cmd::new("ld")
         .args(["-r", "-o"])
@@ -222,18 +226,6 @@ fn build(plant: &Plant, folder: &Path) -> Result<Inputs> {
         others: vec![Object::read_symbols(&other)?],
         image: Object::read_symbols(&image)?,
     })
-}
-
-fn c(name: &str, plant: &Plant, object: &Path) -> Result<PathBuf> {
-    let mut compiler = Cmd::new("cc")
-        .args(["-O2", "-g", "-fno-asynchronous-unwind-tables", "-c", "-o"])
-        .arg(object)
-        .arg(repository().join(format!("tests/gates/{name}.c")));
-    if !plant.define.is_empty() {
-        compiler = compiler.arg(format!("-D{}", plant.define));
-    }
-    compiler.run()?;
-    Ok(object.to_owned())
 }
 
 #[cfg(test)]

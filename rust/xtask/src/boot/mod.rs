@@ -133,9 +133,18 @@ fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
     let (record, log) = rig.boot(&name, &payload, flavour)?;
     let transcript = Transcript::new(&payload.inputs, &record.events);
     let mut rows = verdict::judge(scenario.checks, scenario.rules, &record);
-    if flavour == Flavour::Rust
-        && let Some(stock) = stock_transcript(rig, scenario, &payload.inputs)
-    {
+    let stock = (flavour == Flavour::Rust)
+        .then(|| stock_transcript(rig, scenario, &payload.inputs))
+        .flatten();
+    if rows.iter().all(|row| row.ok) {
+        let zeros = match flavour {
+            Flavour::Stock => &[],
+            Flavour::Rust => scenario.zeros,
+        };
+        let stock = stock.as_ref().map(Transcript::counts);
+        rows.extend(verdict::count(zeros, transcript.counts(), stock));
+    }
+    if let Some(stock) = stock {
         let agreement = match stock.difference(&transcript) {
             None => Ok(format!("{} lines agree", stock.len())),
             Some(difference) => Err(difference),

@@ -38,6 +38,8 @@ pub(super) enum Event {
     },
     /// A line that is the same in every run of a correct hypervisor.
     Say(String),
+    /// A number in which stock Xen and ours may differ.
+    Count { name: String, number: u64 },
     /// What Xen printed for a debug key.
     Key {
         letter: char,
@@ -133,6 +135,13 @@ impl Parser {
                 })
             }
             "say" => Some(Event::Say(rest.trim_end().to_owned())),
+            "count" => {
+                let (name, number) = rest.trim_end().split_once(' ')?;
+                Some(Event::Count {
+                    name: name.to_owned(),
+                    number: number.parse().ok()?,
+                })
+            }
             "key" => {
                 let (letter, label) = rest.split_once(' ')?;
                 self.key = Some((letter.chars().next()?, label.to_owned(), Vec::new()));
@@ -190,6 +199,16 @@ mod tests {
         assert_eq!(found[0], Event::Other("firmware".to_owned()));
         assert_eq!(found[1], Event::Say("hello (done)".to_owned()));
         assert_eq!(events("(d2) @@ say a\n"), [Event::Say("a".to_owned())]);
+    }
+
+    #[test]
+    fn a_count_is_a_number() {
+        let count = Event::Count {
+            name: "reads".to_owned(),
+            number: 12,
+        };
+        assert_eq!(events("@@ count reads 12\r\n"), [count]);
+        assert_eq!(events("@@ count reads many\n"), []);
     }
 
     #[test]

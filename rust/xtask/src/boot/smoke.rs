@@ -35,6 +35,7 @@ const fn pv(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
         },
         checks: &["smoke-pv"],
         rules: PV_RULES,
+        zeros: &[],
     }
 }
 
@@ -49,6 +50,7 @@ const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario 
         },
         checks: &["smoke-pvh"],
         rules: PVH_RULES,
+        zeros: &[],
     }
 }
 

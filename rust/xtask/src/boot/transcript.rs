@@ -4,6 +4,7 @@
 //! or on where something happened to be allocated: vectors, CPUs, numbers of MSI interrupts, states of a moment. What
 //! stays is which interrupts exist, of which kind, whose they are and how they are set up.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,17 +14,23 @@ use super::protocol::Event;
 /// Introduces the line that names what a transcript was made from.
 const INPUTS: &str = "inputs: ";
 
+/// Introduces the lines with numbers that are not compared.
+const COUNT: &str = "count: ";
+
 /// A transcript.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Transcript {
     inputs: String,
     lines: Vec<String>,
+    /// Numbers that may differ, by their names; they are not compared.
+    counts: BTreeMap<String, u64>,
 }
 
 impl Transcript {
     /// The transcript of a run; `inputs` stands for all that was booted besides Xen.
     pub(super) fn new(inputs: &str, events: &[Event]) -> Self {
         let mut lines = Vec::new();
+        let mut counts = BTreeMap::new();
         for event in events {
             match event {
                 Event::Phase { text, .. } => lines.push(format!("phase {text}")),
@@ -43,29 +50,50 @@ impl Transcript {
                             .map(|line| format!("  {line}")),
                     );
                 }
+                Event::Count { name, number } => {
+                    counts.insert(name.clone(), *number);
+                }
                 Event::End | Event::Crash(_) | Event::Xen(_) | Event::Other(_) => {}
             }
         }
         Self {
             inputs: inputs.to_owned(),
             lines,
+            counts,
         }
     }
 
     /// Keeps it.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
-        let text = format!("{INPUTS}{}\n{}\n", self.inputs, self.lines.join("\n"));
+        let mut text = format!("{INPUTS}{}\n", self.inputs);
+        for (name, number) in &self.counts {
+            text += &format!("{COUNT}{name} {number}\n");
+        }
+        text += &self.lines.join("\n");
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Reads one that was kept; none when there is none.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(path).ok()?;
-        let (head, body) = text.split_once('\n')?;
+        let mut lines = text.lines().peekable();
+        let inputs = lines.next()?.strip_prefix(INPUTS)?.to_owned();
+        let mut counts = BTreeMap::new();
+        while let Some(count) = lines.peek().and_then(|line| line.strip_prefix(COUNT)) {
+            let (name, number) = count.split_once(' ')?;
+            counts.insert(name.to_owned(), number.parse().ok()?);
+            lines.next();
+        }
         Some(Self {
-            inputs: head.strip_prefix(INPUTS)?.to_owned(),
-            lines: body.lines().map(str::to_owned).collect(),
+            inputs,
+            lines: lines.map(str::to_owned).collect(),
+            counts,
         })
+    }
+
+    /// The numbers that may differ, by their names.
+    pub(super) fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.counts
     }
 
     /// Whether it is of a run of these inputs.
@@ -302,10 +330,18 @@ mod tests {
     fn a_transcript_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t");
-        let transcript = Transcript::new("x", &[Event::Say("hello".to_owned())]);
+        let count = |number| Event::Count {
+            name: "reads".to_owned(),
+            number,
+        };
+        let hello = Event::Say("hello".to_owned());
+        let transcript = Transcript::new("x", &[hello.clone(), count(7)]);
         transcript.write(&path).unwrap();
         let back = Transcript::read(&path).unwrap();
         assert_eq!(transcript, back);
+        assert_eq!(back.counts().get("reads"), Some(&7));
+        let fewer = Transcript::new("x", &[hello, count(0)]);
+        assert_eq!(back.difference(&fewer), None);
         let other = Transcript::new("x", &[Event::Say("bye".to_owned())]);
         assert!(back.difference(&other).is_some());
         assert_eq!(back.difference(&transcript), None);

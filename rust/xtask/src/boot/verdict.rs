@@ -1,5 +1,7 @@
 //! What a run is worth: a table whose first false row makes the whole false.
 
+use std::collections::BTreeMap;
+
 use super::keys::Rule;
 use super::protocol::Event;
 use super::runner::Record;
@@ -63,6 +65,25 @@ pub(super) fn judge(wanted: &[&str], rules: &[Rule], record: &Record) -> Vec<Row
     rows
 }
 
+/// The numbers of a run, beside those of stock Xen if they are known. Those in `zeros` have to be there, and to be 0.
+pub(super) fn count(
+    zeros: &[&str],
+    counts: &BTreeMap<String, u64>,
+    stock: Option<&BTreeMap<String, u64>>,
+) -> Vec<Row> {
+    let missing = zeros.iter().filter(|name| !counts.contains_key(**name));
+    let missing = missing.map(|name| Row::new(name, Err("was not reported".to_owned())));
+    let there = counts.iter().map(|(name, number)| {
+        let text = match stock.and_then(|stock| stock.get(name)) {
+            Some(stock) => format!("{number}, stock {stock}"),
+            None => number.to_string(),
+        };
+        let wrong = *number != 0 && zeros.contains(&name.as_str());
+        Row::new(name, if wrong { Err(text) } else { Ok(text) })
+    });
+    there.chain(missing).collect()
+}
+
 fn reported(event: &Event) -> Option<Row> {
     let Event::Check { name, ok, detail } = event else {
         return None;
@@ -109,6 +130,17 @@ mod tests {
         assert!(good(&["a"], &record(true, None)));
         assert!(!good(&["a"], &record(false, None)));
         assert!(!good(&["a"], &record(true, Some("crash"))));
+    }
+
+    #[test]
+    fn a_number_that_has_to_be_zero_is_seen() {
+        let counts = |number| BTreeMap::from([("reads".to_owned(), number)]);
+        let row = |zeros: &[&str], number| count(zeros, &counts(number), Some(&counts(9)));
+        assert_eq!(row(&[], 5)[0].detail, "5, stock 9");
+        assert!(row(&[], 5)[0].ok);
+        assert!(row(&["reads"], 0)[0].ok);
+        assert!(!row(&["reads"], 5)[0].ok);
+        assert!(row(&["writes"], 5).iter().any(|row| !row.ok));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::GATES;
 use super::elf::Object;
 use super::subject::Inputs;
+use crate::fixture;
 use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::ui::{self, Table};
@@ -322,27 +323,15 @@ fn rust(plant: &Plant, folder: &Path) -> Result<PathBuf> {
 /// Compiles a C fixture with Xen's flags for ENDBR64.
 fn c(name: &str, plant: &Plant, folder: &Path) -> Result<Object> {
     let object = folder.join(format!("{name}.o"));
-    let mut compiler = Cmd::new("cc")
-        .args([
-            "-O2",
-            "-ffunction-sections",
-            "-fdata-sections",
-            "-fpic",
-            "-fvisibility=hidden",
-        ])
-        .args([
-            "-fcf-protection=branch",
-            "-mmanual-endbr",
-            "-fno-asynchronous-unwind-tables",
-            "-c",
-            "-o",
-        ])
-        .arg(&object)
-        .arg(repository().join(format!("tests/gates/{name}.c")));
-    if !plant.c.is_empty() {
-        compiler = compiler.arg(format!("-D{}", plant.c));
-    }
-    compiler.run()?;
+    let flags = [
+        "-ffunction-sections",
+        "-fdata-sections",
+        "-fpic",
+        "-fvisibility=hidden",
+        "-fcf-protection=branch",
+        "-mmanual-endbr",
+    ];
+    fixture::compile(name, plant.c, &flags, &object)?;
     Object::read(&object)
 }
 

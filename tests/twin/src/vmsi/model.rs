@@ -297,6 +297,9 @@ impl Model {
             return;
         }
         let Some((words, _)) = table.words(address, len) else {
+            // What becomes of the word is the device model's to say.
+            let word = ((address - table.start) / ENTRY, address % ENTRY / 4);
+            table.rust.insert(word, Word::Lost);
             return;
         };
         table.set(&words, value, |table, word, value| {
