@@ -263,3 +263,16 @@ fn compile(twin: &Twin, object: &Path, source: &Path, output: &Path) -> Result<(
         .dir(&twin.stock.objects)
         .run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn only_a_report_of_the_sides_names_a_seed() {
+        let report = "error: vmsi: the sides part at seed 17, call 3: 1 against 2";
+        assert_eq!(place(report).as_deref(), Some("seed 17"));
+        assert_eq!(place("error: cannot start the twin at seed 17"), None);
+        assert_eq!(place("vmsi: the sides part at seed , call 3"), None);
+    }
+}
