@@ -45,10 +45,7 @@ impl Iommu {
                     onoff(eim)
                 )
             }
-            // Without dma-remap a guest's DMA goes wrong although its interrupts arrive.
-            Self::Amd { xt } => {
-                format!("amd-iommu,intremap=on,dma-remap=on,xtsup={}", onoff(xt))
-            }
+            Self::Amd { xt } => format!("amd-iommu,intremap=on,xtsup={}", onoff(xt)),
         }
     }
 }
@@ -91,8 +88,8 @@ impl Emulator {
     /// The emulator, from the cache or fetched.
     pub(super) fn get() -> Result<Self> {
         let package = "qemu-system-x86";
-        let root = cache::entry("emulator", package, |dir| {
-            let debs = apt::closure(apt::Suite::TrixieBackports, &[package])?;
+        let root = cache::entry("emulator", &format!("{package} of trixie"), |dir| {
+            let debs = apt::closure(apt::Suite::Trixie, &[package])?;
             let step = ui::step("unpacking the machine emulator");
             image::prepare_root(dir)?;
             apt::unpack(&debs, dir)?;
@@ -132,8 +129,10 @@ impl Emulator {
         cmd = cmd
             .args(["-accel", "tcg,thread=multi"])
             .args(["-machine", "q35,kernel-irqchip=split"])
-            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults.
-            .args(["-cpu", &format!("EPYC,-monitor{x2apic}")])
+            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults, nested paging because the
+            // emulator now and then translates a guest's addresses as the host's or the other way round, which is a
+            // triple fault of the guest. Xen shadows the guests' page tables instead.
+            .args(["-cpu", &format!("EPYC,-monitor,-npt{x2apic}")])
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])

@@ -209,6 +209,8 @@ impl Options {
             text += &std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
         }
+        // The emulated machines have no nested paging.
+        text += "CONFIG_SHADOW_PAGING=y\n";
         text += if self.debug {
             "CONFIG_DEBUG=y\n"
         } else {
