@@ -19,14 +19,18 @@ pub(crate) enum Kernel {
     SmokePvh,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
     MsixWalker,
+    /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
+    MsixHolder,
 }
 
 impl Kernel {
-    fn name(self) -> &'static str {
+    /// The name of its package, and of its file in dom0.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SmokePv => "smoke-pv",
             Self::SmokePvh => "smoke-pvh",
             Self::MsixWalker => "msix-walker",
+            Self::MsixHolder => "msix-holder",
         }
     }
 }

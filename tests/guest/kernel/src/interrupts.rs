@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::lapic::Lapic;
 use crate::long_mode::CODE_SELECTOR;
+use crate::port;
 
 /// Vectors that are counted start here.
 pub const FIRST_VECTOR: u8 = 0x40;
@@ -144,6 +145,20 @@ pub unsafe fn enable() {
     };
     // SAFETY: the table is filled and lives forever.
     unsafe { asm!("lidt [{}]", "sti", in(reg) &raw const pointer, options(nostack)) }
+}
+
+/// Lets message interrupts in on the only processor that runs, as an HVM guest, and keeps all others out: the firmware
+/// leaves the timer running.
+pub fn start() {
+    for mask_register in [0x21, 0xa1] {
+        // SAFETY: those of the two 8259s.
+        unsafe { port::out8(mask_register, 0xff) };
+    }
+    Lapic::new().enable(0);
+    // SAFETY: the only processor that runs, and interrupts are off.
+    unsafe { install() };
+    // SAFETY: installed.
+    unsafe { enable() };
 }
 
 /// How often a vector has arrived on each processor.

@@ -11,6 +11,12 @@ const END_OF_INTERRUPT: usize = 0xb0;
 const LOGICAL_DESTINATION: usize = 0xd0;
 const DESTINATION_FORMAT: usize = 0xe0;
 const SPURIOUS: usize = 0xf0;
+const TIMER: usize = 0x320;
+const TIMER_COUNT: usize = 0x380;
+const TIMER_DIVISOR: usize = 0x3e0;
+
+const TIMER_PERIODIC: u32 = 1 << 17;
+const TIMER_BY_ONE: u32 = 0xb;
 
 /// The local APIC of the processor that runs.
 #[derive(Clone, Copy)]
@@ -29,6 +35,13 @@ impl Lapic {
         self.0.write32(DESTINATION_FORMAT, !0);
         self.0.write32(LOGICAL_DESTINATION, 1 << (24 + index));
         self.0.write32(SPURIOUS, 0x1ff);
+    }
+
+    /// Has the timer send a vector again and again, each time after `count` cycles of the bus.
+    pub fn tick(self, vector: u8, count: u32) {
+        self.0.write32(TIMER_DIVISOR, TIMER_BY_ONE);
+        self.0.write32(TIMER, TIMER_PERIODIC | u32::from(vector));
+        self.0.write32(TIMER_COUNT, count);
     }
 
     /// The identifier that messages in physical mode name.

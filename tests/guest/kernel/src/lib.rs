@@ -12,6 +12,7 @@ pub mod interrupts;
 pub mod lapic;
 pub mod long_mode;
 pub mod mmio;
+pub mod msix;
 pub mod note;
 pub mod pci;
 pub mod port;

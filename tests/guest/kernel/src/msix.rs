@@ -1,35 +1,36 @@
-//! A device under test: its MSI-X table and what a driver does with an entry.
+//! A device with MSI-X that an HVM guest drives: its table, and what a driver does with an entry.
 
-use kernel::mmio::Window;
-use kernel::pci::{self, Function, MSIX_ENABLE, Msix};
+use crate::interrupts::FIRST_VECTOR;
+use crate::mmio::Window;
+use crate::pci::{self, Function, MSIX_ENABLE, Msix};
 
 /// Bytes of an entry.
-pub(crate) const ENTRY: usize = 16;
+pub const ENTRY: usize = 16;
 /// Place of the message address, low half.
-pub(crate) const LOW: usize = 0;
+pub const LOW: usize = 0;
 /// Place of the message address, high half.
-pub(crate) const HIGH: usize = 4;
+pub const HIGH: usize = 4;
 /// Place of the message data.
-pub(crate) const DATA: usize = 8;
+pub const DATA: usize = 8;
 /// Place of the vector control.
-pub(crate) const CONTROL: usize = 12;
+pub const CONTROL: usize = 12;
 
 /// Vector control: masked.
-pub(crate) const MASKED: u32 = 1;
+pub const MASKED: u32 = 1;
 
 /// The device.
-pub(crate) struct Device {
+pub struct Device {
     /// Its capability.
-    pub(crate) msix: Msix,
+    pub msix: Msix,
     /// Its table.
-    pub(crate) table: Window,
+    pub table: Window,
     /// Its pending bits.
-    pub(crate) pending: Window,
+    pub pending: Window,
 }
 
 impl Device {
     /// Wakes the device, and lets it decode its memory regions and send messages. MSI-X stays off.
-    pub(crate) fn open(function: Function) -> Option<Self> {
+    pub fn open(function: Function) -> Option<Self> {
         Msix::of(function)?;
         let on = pci::COMMAND_MEMORY | pci::COMMAND_MASTER | pci::COMMAND_INTX_DISABLE;
         function.power_up();
@@ -52,12 +53,12 @@ impl Device {
     }
 
     /// Switches MSI-X on, no function mask.
-    pub(crate) fn enable(&self) {
+    pub fn enable(&self) {
         self.msix.set_control(MSIX_ENABLE);
     }
 
     /// Masks all entries and switches MSI-X off.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         for number in 0..self.msix.entries {
             self.entry(number).write32(CONTROL, MASKED);
         }
@@ -65,12 +66,12 @@ impl Device {
     }
 
     /// The registers of an entry.
-    pub(crate) fn entry(&self, number: usize) -> Window {
+    pub fn entry(&self, number: usize) -> Window {
         self.table.at(number * ENTRY)
     }
 
     /// The message of an entry, to the first processor: its address, by turns physical and logical, and its data.
-    pub(crate) fn message(number: usize) -> (u64, u32) {
+    pub fn message(number: usize) -> (u64, u32) {
         // The processor's physical address is 0. The logical one is 1, and bit 2 says that it is logical.
         let target = if number.is_multiple_of(2) {
             0
@@ -81,7 +82,7 @@ impl Device {
     }
 
     /// Writes an entry's message as a driver does, by doublewords. The mask is left alone.
-    pub(crate) fn program(&self, number: usize) {
+    pub fn program(&self, number: usize) {
         let (address, data) = Self::message(number);
         let entry = self.entry(number);
         entry.write32(LOW, address as u32);
@@ -90,7 +91,7 @@ impl Device {
     }
 
     /// Masks an entry, writes its message and unmasks it, as a driver does to move an interrupt.
-    pub(crate) fn reprogram(&self, number: usize) {
+    pub fn reprogram(&self, number: usize) {
         self.entry(number).write32(CONTROL, MASKED);
         self.program(number);
         self.entry(number).write32(CONTROL, 0);
@@ -98,6 +99,6 @@ impl Device {
 }
 
 /// The vector that an entry's message names.
-pub(crate) fn vector(number: usize) -> u8 {
-    kernel::interrupts::FIRST_VECTOR + (number % 64) as u8
+pub fn vector(number: usize) -> u8 {
+    FIRST_VECTOR + (number % 64) as u8
 }

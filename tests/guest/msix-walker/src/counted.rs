@@ -1,6 +1,7 @@
 //! The phases whose reads are counted: who serves the reads of an entry in each state that a driver brings it to.
 
-use crate::device::{CONTROL, DATA, Device, HIGH, LOW};
+use kernel::msix::{CONTROL, DATA, Device, HIGH, LOW};
+
 use crate::{Transcript, phase};
 
 /// How often each entry is read in a counted phase, in doublewords: three times address and data.

@@ -3,9 +3,9 @@
 use kernel::devices::E1000e;
 use kernel::interrupts::reached;
 use kernel::mmio::Window;
+use kernel::msix::{CONTROL, Device, MASKED, vector};
 
 use crate::Transcript;
-use crate::device::{CONTROL, Device, MASKED, vector};
 
 /// Checks that each entry's message arrives, and that masking holds it back.
 pub(crate) fn check(report: &mut Transcript, device: &Device, when: &str) {

@@ -1,8 +1,8 @@
 //! What lies around the entries: the pending bits, registers beside the table in its page, and the function's own mask.
 
+use kernel::msix::{DATA, Device, ENTRY, LOW};
 use kernel::pci::{MSIX_ENABLE, MSIX_MASK_ALL};
 
-use crate::device::{DATA, Device, ENTRY, LOW};
 use crate::{Transcript, phase};
 
 /// Runs the walk.

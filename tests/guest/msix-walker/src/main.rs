@@ -10,19 +10,15 @@
 
 mod counted;
 mod deliver;
-mod device;
 mod edges;
 mod widths;
 
 use core::arch::asm;
 use core::panic::PanicInfo;
 
-use kernel::lapic::Lapic;
-use kernel::pci;
-use kernel::report::{Channel, Report};
-use kernel::{hypercall, interrupts, long_mode_entry, multiboot_header, port};
-
-use device::Device;
+use kernel::msix::Device;
+use kernel::report::{DebugPort, Report};
+use kernel::{hypercall, interrupts, long_mode_entry, multiboot_header, pci, port};
 
 multiboot_header!();
 // The firmware leaves other processors halted, and so do we.
@@ -30,16 +26,6 @@ long_mode_entry!(main, halt);
 
 /// The transcript of this kernel.
 type Transcript = Report<DebugPort>;
-
-/// Xen's debug port.
-struct DebugPort;
-
-impl Channel for DebugPort {
-    fn send(&self, line: &[u8]) {
-        // SAFETY: the port takes characters.
-        unsafe { port::out_all(0xe9, line) };
-    }
-}
 
 /// Opens a phase: a line in the transcript, and a mark in the device model's trace, which is a write to the selector of
 /// its configuration port that selects nothing.
@@ -53,7 +39,7 @@ extern "C" fn main() -> ! {
     let mut report = Report::new("walker", DebugPort);
     let on_xen = hypercall::enable();
     if on_xen {
-        take_interrupts();
+        interrupts::start();
     }
 
     let mut devices = 0;
@@ -85,24 +71,6 @@ extern "C" fn main() -> ! {
         hypercall::shutdown(kernel::abi::SHUTDOWN_POWEROFF);
     }
     halt()
-}
-
-/// Lets interrupts in.
-fn take_interrupts() {
-    mask_legacy_controllers();
-    Lapic::new().enable(0);
-    // SAFETY: the only processor that runs, and interrupts are off.
-    unsafe { interrupts::install() };
-    // SAFETY: installed.
-    unsafe { interrupts::enable() };
-}
-
-/// Keeps the timer quiet, which the firmware leaves running.
-fn mask_legacy_controllers() {
-    for port in [0x21, 0xa1] {
-        // SAFETY: the mask registers of the two 8259s.
-        unsafe { port::out8(port, 0xff) };
-    }
 }
 
 /// Waits for interrupts for ever.

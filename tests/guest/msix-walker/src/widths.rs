@@ -1,6 +1,7 @@
 //! Every entry by every width, aligned and not, and by string instructions within an entry and across two.
 
-use crate::device::{CONTROL, DATA, Device, ENTRY, HIGH, LOW, MASKED};
+use kernel::msix::{CONTROL, DATA, Device, ENTRY, HIGH, LOW, MASKED};
+
 use crate::{Transcript, phase};
 
 /// Runs the walk; at the end every entry is programmed and unmasked again.
