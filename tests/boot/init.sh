@@ -21,6 +21,18 @@ key() {
 	echo "@@ endkey"
 }
 
+# create_domain NAME ARGUMENT...: what is left of a failed try is removed, and why the first one failed is said.
+create_domain() {
+	domain=$1
+	shift
+	for attempt in 1 2 3; do
+		xl create "$@" >/tmp/create-$attempt 2>&1 && return
+		xl destroy "$domain" 2>/dev/null
+	done
+	cat /tmp/create-1
+	return 1
+}
+
 # show_state: also what Xen knows.
 show_state() {
 	dmesg | tail -n 30 | sed 's/^/| /'

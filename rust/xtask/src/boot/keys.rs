@@ -225,6 +225,14 @@ pub(super) const HVM: &[Rule] = &[
         &["MSI-X", "fixed", "edge", "assert"],
         6,
     ),
+    // What the holder has in use: five entries of the NIC and sixteen of the disk.
+    shows(
+        "key-M-holding",
+        'M',
+        "holding",
+        &["MSI-X", "fixed", "edge", "assert"],
+        21,
+    ),
     same("no-leak-key-i", 'i'),
     same("no-leak-key-M", 'M'),
     same("no-leak-key-V", 'V'),

@@ -33,7 +33,7 @@ pub(super) enum Payload {
     Dom0 {
         /// The script's name.
         script: &'static str,
-        /// One of our kernels, which the script finds as /guest/walker.
+        /// One of our kernels, which the script finds in /guest by its name.
         guest: Option<Kernel>,
     },
     /// One of our kernels.
@@ -56,7 +56,7 @@ impl Scenario {
                 let mut files = Vec::new();
                 if let Some(kernel) = guest {
                     let file = image::read(&guest::build(kernel)?)?;
-                    files.push(("guest/walker".to_owned(), file));
+                    files.push((format!("guest/{}", kernel.name()), file));
                 }
                 rig.dom0(self.machine, DOM0_LINE, script, &files)
             }
@@ -127,6 +127,7 @@ const HVM_CHECKS: &[&str] = &[
     "guest-nic-tcp-again",
     "guest-disk-again",
     "hvm-destroy-0",
+    "holder",
     "hvm-destroy-1",
     "hvm-destroy-2",
     "hvm-destroy-3",
@@ -136,6 +137,7 @@ const HVM_CHECKS: &[&str] = &[
     "hvm-destroy-7",
     "hvm-destroy-8",
     "hvm-destroy-9",
+    "hvm-done-10",
     "hvm-destroy-10",
 ];
 
@@ -171,7 +173,7 @@ const fn hvm(
         machine: machine(iommu),
         payload: Payload::Dom0 {
             script: "hvm.sh",
-            guest: None,
+            guest: Some(Kernel::MsixHolder),
         },
         checks: HVM_CHECKS,
         rules,
@@ -217,19 +219,19 @@ pub(super) const ALL: &[Scenario] = &[
     ),
     hvm(
         "hvm-vtd",
-        "an HVM guest drives NIC and disk, ten times over; VT-d",
+        "HVM guests drive NIC and disk, made and destroyed eleven times; VT-d",
         VTD,
         keys::HVM,
     ),
     hvm(
         "hvm-amd",
-        "an HVM guest drives NIC and disk, ten times over; AMD-Vi with 32-bit entries",
+        "HVM guests drive NIC and disk, made and destroyed eleven times; AMD-Vi with 32-bit entries",
         AMD,
         keys::HVM,
     ),
     hvm(
         "hvm-amd-xt",
-        "an HVM guest drives NIC and disk, ten times over; AMD-Vi with 128-bit entries",
+        "HVM guests drive NIC and disk, made and destroyed eleven times; AMD-Vi with 128-bit entries",
         AMD_XT,
         keys::HVM,
     ),
