@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Leave out what boots a machine.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also build with clang and with the menu off, and run all scenarios; this takes hours on a small machine.
+    /// Also build with clang and with the menu off, and compare all scenarios with stock Xen.
     #[arg(long)]
     full: bool,
 }
@@ -62,6 +62,15 @@ const CHECKS: &[Check] = &[
     slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")
+    }),
+    slow("HVM guests with NIC and disk, as on stock Xen", || {
+        scenarios("hvm-vtd")
+    }),
+    slow("HVM guests with NIC and disk, 32-bit AMD-Vi", || {
+        xtask(&["boot", "--scenario", "hvm-amd"])
+    }),
+    slow("HVM guests with NIC and disk, 128-bit AMD-Vi", || {
+        xtask(&["boot", "--scenario", "hvm-amd-xt"])
     }),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
