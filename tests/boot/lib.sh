@@ -168,13 +168,24 @@ disk_irq() {
 	awk -v name="nvme0q$1" '$NF == name { sub(":", "", $1); print $1 }' /proc/interrupts
 }
 
-# describe PCI: what the system sees of a device.
+# describe PCI: what the system sees of a device. Without other programs: the line is compared with that of other runs.
 describe() {
 	describe_path=/sys/bus/pci/devices/$1
-	say "device $(cat "$describe_path/vendor") $(cat "$describe_path/device")" \
-		"driver $(basename "$(readlink "$describe_path/driver")")" \
-		"interrupts $(irqs_of "$1" | wc -l)" \
-		"$(cat "$describe_path"/msi_irqs/* | sort -u | tr '\n' ' ')"
+	read -r describe_vendor <"$describe_path/vendor"
+	read -r describe_device <"$describe_path/device"
+	describe_driver=$(cd -P "$describe_path/driver" && echo "${PWD##*/}")
+	describe_count=0
+	describe_kinds=
+	for describe_irq in "$describe_path"/msi_irqs/*; do
+		read -r describe_kind <"$describe_irq"
+		describe_count=$((describe_count + 1))
+		case " $describe_kinds " in
+		*" $describe_kind "*) ;;
+		*) describe_kinds="$describe_kinds $describe_kind" ;;
+		esac
+	done
+	say "device $describe_vendor $describe_device driver $describe_driver" \
+		"interrupts $describe_count$describe_kinds"
 }
 
 # prove PREFIX: both devices work and all their interrupts move.

@@ -129,9 +129,9 @@ impl Emulator {
         cmd = cmd
             .args(["-accel", "tcg,thread=multi"])
             .args(["-machine", "q35,kernel-irqchip=split"])
-            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults, nested paging because the
-            // emulator now and then translates a guest's addresses as the host's or the other way round, which is a
-            // triple fault of the guest. Xen shadows the guests' page tables instead.
+            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults, nested paging because a
+            // guest's addresses are now and then translated as the host's or the other way round, on stock Xen too,
+            // which is a triple fault of the guest. Xen shadows the guests' page tables instead.
             .args(["-cpu", &format!("EPYC,-monitor,-npt{x2apic}")])
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])

@@ -23,7 +23,7 @@ mod xtf;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{setup, ui};
 use rig::Rig;
@@ -122,15 +122,35 @@ fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
         .collect()
 }
 
-/// Runs a scenario, prints what was checked and keeps log and transcript.
+/// Runs a scenario, as often as it may take to be true.
 ///
 /// # Errors
 ///
-/// When anything in it is false.
+/// When something in the last try is false, or a try cannot be made.
 fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
-    let payload = scenario.payload(rig)?;
     let name = format!("{}-{}", scenario.name, flavour.name());
-    let (record, log) = rig.boot(&name, &payload, flavour)?;
+    for left in (0..scenario.tries).rev() {
+        let Some(bad) = attempt(rig, scenario, flavour, &name)? else {
+            break;
+        };
+        ensure!(left > 0, "{name}: {}: {}", bad.name, bad.detail());
+        let log = rig.result(&format!("{name}.log"));
+        let kept = log.with_extension("failed.log");
+        std::fs::rename(&log, &kept).with_context(|| format!("cannot keep {}", log.display()))?;
+        println!("{name}: FAILED, once more; the log is {}", kept.display());
+    }
+    Ok(())
+}
+
+/// Runs a scenario once, prints what was checked, keeps log and transcript, and returns the first false row.
+fn attempt(
+    rig: &mut Rig,
+    scenario: &Scenario,
+    flavour: Flavour,
+    name: &str,
+) -> Result<Option<Row>> {
+    let payload = scenario.payload(rig)?;
+    let (record, log) = rig.boot(name, &payload, flavour)?;
     let transcript = Transcript::new(&payload.inputs, &record.events);
     let mut rows = verdict::judge(scenario.checks, scenario.rules, &record);
     let stock = (flavour == Flavour::Rust)
@@ -158,10 +178,11 @@ fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
     );
     verdict::print(&rows);
     println!("serial log: {}", log.display());
-    match rows.iter().find(|row| !row.ok) {
-        None => transcript.write(&rig.result(&format!("{name}.transcript"))),
-        Some(bad) => bail!("{name}: {}: {}", bad.name, bad.detail()),
+    let bad = rows.into_iter().find(|row| !row.ok);
+    if bad.is_none() {
+        transcript.write(&rig.result(&format!("{name}.transcript")))?;
     }
+    Ok(bad)
 }
 
 /// The transcript of stock Xen with the same inputs, if it was run and all was true.
@@ -193,5 +214,10 @@ mod tests {
         );
         assert_eq!(names("all").len(), scenarios::ALL.len());
         assert!(names("smok").is_empty());
+    }
+
+    #[test]
+    fn every_scenario_is_tried() {
+        assert!(scenarios::ALL.iter().all(|scenario| scenario.tries > 0));
     }
 }

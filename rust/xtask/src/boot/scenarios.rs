@@ -24,6 +24,9 @@ pub(super) struct Scenario {
     pub(super) rules: &'static [Rule],
     /// The counts that are 0 with Rust.
     pub(super) zeros: &'static [&'static str],
+    /// How often it is tried. More than once only with HVM guests, which the emulator now and then lets down, on stock
+    /// Xen as with ours: a program in a guest or in dom0 dies, or a guest does. The first failure is shown all the same.
+    pub(super) tries: u32,
 }
 
 /// What Xen starts as dom0.
@@ -158,6 +161,7 @@ const fn dom0(
         checks: DOM0_CHECKS,
         rules,
         zeros: &[],
+        tries: 1,
     }
 }
 
@@ -178,6 +182,7 @@ const fn hvm(
         checks: HVM_CHECKS,
         rules,
         zeros: &[],
+        tries: 2,
     }
 }
 
@@ -246,5 +251,6 @@ pub(super) const ALL: &[Scenario] = &[
         checks: &["assign", "create", "walker", "walker-ends", "trace"],
         rules: &[],
         zeros: &["reads-of-phase-0x13", "reads-of-phase-0x14"],
+        tries: 2,
     },
 ];

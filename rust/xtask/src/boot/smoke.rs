@@ -36,6 +36,7 @@ const fn pv(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
         checks: &["smoke-pv"],
         rules: PV_RULES,
         zeros: &[],
+        tries: 1,
     }
 }
 
@@ -51,6 +52,7 @@ const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario 
         checks: &["smoke-pvh"],
         rules: PVH_RULES,
         zeros: &[],
+        tries: 1,
     }
 }
 
