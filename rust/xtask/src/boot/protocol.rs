@@ -9,6 +9,9 @@ const XEN: &str = "(XEN) ";
 /// How Xen begins the lines of other domains' firmware and kernels: this, a number, and a bracket.
 const DOMAIN: &str = "(d";
 
+/// What Xen's serial driver says, also in the middle of a line of Xen's own, when the machine is busy.
+const POLLING: &str = "(XEN) uart interrupt taking more than ";
+
 /// Words that no healthy run contains.
 const CRASHES: &[&str] = &[
     "Panic on CPU",
@@ -63,6 +66,8 @@ pub(super) struct Parser {
     line: Vec<u8>,
     /// The beginning of a line that Xen cut in two.
     cut: String,
+    /// The beginning of a line that the serial driver cut in two.
+    broken: String,
     /// The debug key whose output is being printed.
     key: Option<(char, String, Vec<String>)>,
 }
@@ -86,6 +91,11 @@ impl Parser {
     }
 
     fn line_complete(&mut self, line: &str, events: &mut Vec<Event>) {
+        let line = &(std::mem::take(&mut self.broken) + line);
+        if let Some(at) = line.find(POLLING) {
+            self.broken = line[..at].to_owned();
+            return;
+        }
         let Some(at) = line.find(XEN) else {
             if let Some((at, text)) = find_domain(line) {
                 self.cut += &line[..at];
@@ -191,6 +201,13 @@ mod tests {
             detail: "3 pings".to_owned(),
         };
         assert_eq!(found, [Event::Xen("hello".to_owned()), check]);
+    }
+
+    #[test]
+    fn a_line_cut_in_two_by_the_serial_driver_is_one_again() {
+        let found =
+            events("(XEN) Pin 13: (XEN) uart interrupt taking more than 15ms\r\nvec=98\r\n");
+        assert_eq!(found, [Event::Xen("Pin 13: vec=98".to_owned())]);
     }
 
     #[test]
