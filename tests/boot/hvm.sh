@@ -114,6 +114,11 @@ destroy() {
 	! xl list "$guest" 2>/dev/null
 }
 
+# release: takes the devices from the guest and destroys it. In one step xl now and then hangs or dies of a corrupt heap.
+release() {
+	detach && destroy
+}
+
 keys() {
 	for letter in i M V; do
 		key $letter "$1"
@@ -137,20 +142,22 @@ check hvm-detach detach
 check hvm-empty guest_comes_to 120 empty
 check hvm-attach attach
 check hvm-done guest_comes_to 120 done
-check hvm-destroy-0 destroy
+check hvm-destroy-0 release
 
-# Nine guests of our own, which start fast, hold more interrupts than Linux and are destroyed with them; then Linux again.
+# Nine guests of our own, which start fast and hold more interrupts than Linux; then Linux again.
 for cycle in 1 2 3 4 5 6 7 8 9; do
 	phase 300 "guest $cycle of 10: create, hold, destroy"
 	guest=guest$cycle
 	check hvm-hold-$cycle hold
-	# The last of them stands still, so that it cannot let go of the devices before it is gone.
-	[ $cycle = 9 ] && key M holding && xl pause "$guest"
-	check hvm-destroy-$cycle destroy
+	[ $cycle = 9 ] || check hvm-destroy-$cycle release
 done
+# The last of them stands still, so that it is destroyed with its devices and their interrupts.
+key M holding
+xl pause "$guest"
+check hvm-destroy-9 destroy
 phase 300 "guest 10 of 10: create, prove, destroy"
 listen 10
 check hvm-create-10 create short
 check hvm-done-10 guest_comes_to 240 done
-check hvm-destroy-10 destroy
+check hvm-destroy-10 release
 keys after
