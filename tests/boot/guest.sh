@@ -33,7 +33,7 @@ short)
 	;;
 esac
 echo "@@guest done"
-# Alive until dom0 destroys it, its interrupts with it. xl waits ten seconds for each device of a guest that has stopped.
+# Alive until dom0 destroys it: xl waits ten seconds for each device that it takes from a guest that has stopped.
 while :; do
 	sleep 1000
 done

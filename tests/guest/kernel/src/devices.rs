@@ -1,6 +1,7 @@
 //! The emulated devices that the tests drive, each reduced to "send an interrupt now".
 
 use crate::mmio::Window;
+use crate::pci::Function;
 
 /// QEMU's `edu`: one MSI or one INTx line, raised by a register write.
 #[derive(Clone, Copy)]
@@ -58,6 +59,14 @@ impl E1000e {
     /// Takes the device whose first memory region is mapped at the window.
     pub const fn new(registers: Window) -> Self {
         Self(registers)
+    }
+
+    /// The device behind a function, if it is one. For kernels that [`crate::long_mode`] starts: it maps the registers one
+    /// to one.
+    pub fn of(function: Function) -> Option<Self> {
+        // SAFETY: a memory region of the device, mapped there.
+        let registers = || unsafe { Window::new(function.bar(0) as usize) };
+        (function.id() == Self::ID).then(|| Self::new(registers()))
     }
 
     /// Gives each cause the MSI-X vector of its number. Sending a message clears its cause, or the device would send it

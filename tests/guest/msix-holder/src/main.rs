@@ -12,7 +12,6 @@ use core::panic::PanicInfo;
 use kernel::devices::E1000e;
 use kernel::interrupts::{self, FIRST_VECTOR, reached};
 use kernel::lapic::Lapic;
-use kernel::mmio::Window;
 use kernel::msix::{CONTROL, Device, vector};
 use kernel::report::{DebugPort, Report};
 use kernel::{hypercall, long_mode_entry, multiboot_header, pci, port};
@@ -37,8 +36,8 @@ extern "C" fn main() -> ! {
         }
         let id = device.msix.function.id();
         report.say(format_args!("device {id:08x}: {entries} entries in use"));
-        if id == E1000e::ID {
-            send(&mut report, &device, entries);
+        if let Some(sender) = E1000e::of(device.msix.function) {
+            send(&mut report, sender, entries);
         }
         devices += 1;
     }
@@ -52,9 +51,7 @@ extern "C" fn main() -> ! {
 const TICK: u8 = FIRST_VECTOR + 100;
 
 /// Has the device send each message, and checks that it arrives.
-fn send(report: &mut Report<DebugPort>, device: &Device, entries: usize) {
-    // SAFETY: a memory region of the device, mapped one to one.
-    let sender = E1000e::new(unsafe { Window::new(device.msix.function.bar(0) as usize) });
+fn send(report: &mut Report<DebugPort>, sender: E1000e, entries: usize) {
     sender.route();
     for number in 0..entries {
         let got = reached(vector(number), 1, || sender.raise(number as u32));

@@ -2,18 +2,15 @@
 
 use kernel::devices::E1000e;
 use kernel::interrupts::reached;
-use kernel::mmio::Window;
 use kernel::msix::{CONTROL, Device, MASKED, vector};
 
 use crate::Transcript;
 
 /// Checks that each entry's message arrives, and that masking holds it back.
 pub(crate) fn check(report: &mut Transcript, device: &Device, when: &str) {
-    if device.msix.function.id() != E1000e::ID {
+    let Some(sender) = E1000e::of(device.msix.function) else {
         return;
-    }
-    // SAFETY: a memory region of the device, mapped one to one.
-    let sender = E1000e::new(unsafe { Window::new(device.msix.function.bar(0) as usize) });
+    };
     sender.route();
     for number in 0..device.msix.entries {
         let got = reached(vector(number), 1, || sender.raise(number as u32));
