@@ -8,6 +8,7 @@ use xen::domain::Domain;
 use xen::errno::to_c;
 use xen::ioreq::Ioreq;
 use xen::irq::Pirq;
+use xen::narrow::Narrow;
 use xen::pci::PciDev;
 use xen::rwlock::EventLock;
 use xen::vcpu::Vcpu;
@@ -32,11 +33,11 @@ fn emulated(done: bool) -> c_int {
     }
 }
 
-/// The destination that two narrow arguments name, whose upper bits a caller may leave undefined.
+/// The destination that two narrow arguments name.
 fn destination(id: u32, logical: u32) -> Destination {
     Destination {
-        id: id as u8,
-        logical: logical as u8 != 0,
+        id: Narrow::new(id),
+        logical: Narrow::new(logical),
     }
 }
 
@@ -57,10 +58,10 @@ unsafe extern "C" fn vmsi_deliver(
     let to = destination(dest, dest_mode);
     to_c(deliver::deliver(
         view!(Domain, d),
-        vector as u8,
+        Narrow::new(vector as u32),
         to,
-        delivery_mode as u8,
-        trig_mode as u8,
+        Narrow::new(delivery_mode),
+        Narrow::new(trig_mode),
     ))
 }
 
@@ -77,7 +78,7 @@ unsafe extern "C" fn vmsi_deliver_pirq(
     deliver::deliver_pirq(view!(Domain, d), view!(PirqDpci, pirq_dpci));
 }
 
-/// See [`deliver::sole_vcpu`]; -1 stands for several vCPUs, or none.
+/// See [`deliver::sole_vcpu`].
 ///
 /// # Safety
 ///
@@ -88,7 +89,7 @@ unsafe extern "C" fn hvm_girq_dest_2_vcpu_id(
     dest: u32,
     dest_mode: u32,
 ) -> c_int {
-    deliver::sole_vcpu(view!(Domain, d), destination(dest, dest_mode)).unwrap_or(-1)
+    deliver::sole_vcpu(view!(Domain, d), destination(dest, dest_mode))
 }
 
 /// See [`register::set_up`].
@@ -188,7 +189,7 @@ unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64
 /// The current vCPU is one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_write(address: u64, len: u32, val: u64) -> c_int {
-    emulated(emulate::write(address, len, val) == emulate::Outcome::Done)
+    emulated(emulate::write(address, len, val))
 }
 
 /// See [`vpci::msi_init`].

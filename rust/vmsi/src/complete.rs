@@ -35,7 +35,7 @@ fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
         _ => unmask,
     };
     vcpu.set_unmask_address(0);
-    if apply(vcpu, control, 4, 0) != Outcome::Done {
+    if apply(control, 4, 0, vcpu) != Outcome::Done {
         log::write_completion_failed();
     }
 }

@@ -1,11 +1,16 @@
 //! Delivery of virtual MSIs to vCPUs (Intel SDM volume 3, sections 12.6.2 and 12.11).
 //!
 //! Context: any in which an interrupt may be injected; no lock is taken here.
+//!
+//! The vCPUs are walked by hand: an iterator has the next one at hand before it is asked for, which takes one more
+//! register.
 
+use core::hint::cold_path;
 use irq_core::msi::{Delivery, GuestFlags};
 use xen::bind::PirqDpci;
 use xen::domain::Domain;
 use xen::errno::Errno;
+use xen::narrow::Narrow;
 use xen::vlapic::{self, Destination};
 use xen::{log, xen_assert};
 
@@ -18,30 +23,37 @@ use xen::{log, xen_assert};
 #[inline]
 pub fn deliver(
     domain: Domain,
-    vector: u8,
+    vector: Narrow,
     to: Destination,
-    mode: u8,
-    level: u8,
+    mode: Narrow,
+    level: Narrow,
 ) -> Result<(), Errno> {
-    match Delivery::new(mode) {
-        Some(Delivery::Fixed) => to_all(domain, vector, to, level),
+    match Delivery::new(mode.get()) {
+        Some(Delivery::Fixed) => {
+            to_all(domain, vector, to, level);
+            Ok(())
+        }
         Some(Delivery::LowestPriority) => to_one(domain, vector, to, level),
-        None => refuse(domain, mode),
+        None => refuse(domain, mode.get()),
     }
 }
 
 #[inline(never)]
-fn to_all(domain: Domain, vector: u8, to: Destination, level: u8) -> Result<(), Errno> {
-    for vlapic in domain.vcpus().map(|vcpu| vcpu.vlapic()) {
+fn to_all(domain: Domain, vector: Narrow, to: Destination, level: Narrow) {
+    let mut next = domain.first_vcpu();
+    while let Some(vcpu) = next {
+        let vlapic = vcpu.vlapic();
         if vlapic.enabled() && vlapic.matches(to) {
             vlapic.set_irq(vector, level);
+        } else {
+            cold_path();
         }
+        next = vcpu.next();
     }
-    Ok(())
 }
 
 #[inline(never)]
-fn to_one(domain: Domain, vector: u8, to: Destination, level: u8) -> Result<(), Errno> {
+fn to_one(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
     let chosen = vlapic::lowest_priority(domain, to).ok_or(Errno::SRCH)?;
     chosen.set_irq(vector, level);
     Ok(())
@@ -59,29 +71,41 @@ pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
     xen_assert!(pirq.is_guest_msi());
     let (vector, flags) = pirq.guest_msi();
     let to = Destination {
-        id: flags.destination(),
-        logical: flags.contains(GuestFlags::LOGICAL),
+        id: Narrow::new(flags.destination().into()),
+        logical: Narrow::new(flags.contains(GuestFlags::LOGICAL).into()),
     };
-    let level = u8::from(flags.contains(GuestFlags::LEVEL));
+    let mode = Narrow::new(flags.delivery_mode().into());
+    let level = Narrow::new(flags.contains(GuestFlags::LEVEL).into());
     // Nobody can be told of an error: the device has sent its message.
-    let _ = deliver(domain, vector as u8, to, flags.delivery_mode(), level);
+    let _ = deliver(domain, Narrow::new(vector), to, mode, level);
 }
 
-/// Returns the number of the only vCPU of a destination; `None` where several match, or none.
-pub fn sole_vcpu(domain: Domain, to: Destination) -> Option<i32> {
+/// Returns the number of the only vCPU of a destination; -1 where several match, or none.
+pub fn sole_vcpu(domain: Domain, to: Destination) -> i32 {
     if domain.max_vcpus() == 1 {
-        return Some(0);
+        return 0;
     }
-    sole_match(domain, to)
+    sole_match(domain, to.id, to.logical.get() != 0)
 }
 
+/// The destination comes in two parts, so that the second is a truth value once and not anew for each vCPU.
 #[inline(never)]
-fn sole_match(domain: Domain, to: Destination) -> Option<i32> {
-    let mut found = None;
-    for vcpu in domain.vcpus() {
-        if vcpu.vlapic().matches(to) && found.replace(vcpu.id()).is_some() {
-            return None;
+fn sole_match(domain: Domain, id: Narrow, logical: bool) -> i32 {
+    const NONE: i32 = -1;
+    let logical = Narrow::new(logical.into());
+    let to = Destination { id, logical };
+    let mut found = NONE;
+    let mut next = domain.first_vcpu();
+    while let Some(vcpu) = next {
+        if vcpu.vlapic().matches(to) {
+            if found != NONE {
+                return NONE;
+            }
+            found = vcpu.id();
+        } else {
+            cold_path();
         }
+        next = vcpu.next();
     }
     found
 }

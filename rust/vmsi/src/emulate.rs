@@ -7,6 +7,7 @@
 //! without a lock; only a write of a mask bit takes the lock of that one interrupt's descriptor.
 
 use crate::adjacent;
+use core::hint::black_box;
 use irq_core::msix::access::{Access, is_aligned};
 use irq_core::msix::shadow::Entry;
 use irq_core::msix::snoop::{Source, Write};
@@ -263,14 +264,16 @@ fn control(msi: MsiDesc) -> u64 {
     if msi.guest_masked() { MASKED.into() } else { 0 }
 }
 
-/// Writes `len` bytes for a guest. The device model always has to see an aligned write, so that its view is the same.
+/// Writes `len` bytes for a guest; returns whether that is all. The device model always has to see an aligned write, so
+/// that its view is the same; one that is not is lost.
 #[inline]
-pub fn write(address: u64, len: u32, value: u64) -> Outcome {
+pub fn write(address: u64, len: u32, value: u64) -> bool {
     if !is_aligned(address, len) {
-        return Outcome::Done;
+        // A plain `true` would have the compiler keep the condition during the call below, to make both results from it.
+        return black_box(true);
     }
-    apply(current(), address, len, value);
-    Outcome::DeviceModel
+    apply(address, len, value, current());
+    false
 }
 
 /// What is left of a write when the shadow has it.
@@ -286,7 +289,7 @@ enum Rest<'a> {
 }
 
 /// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers beside it.
-pub(crate) fn apply(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
+pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu) -> Outcome {
     // The table is of no use any more once the interrupt is known.
     let rest = {
         let rcu = rcu::read();
@@ -314,9 +317,14 @@ fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> 
     };
     let entry = table.entry(place);
     match Access::decode(address, len) {
-        Some(Access::Control) => {
-            update_control(vcpu, table, entry, Some(place), address, value as u32)
-        }
+        Some(Access::Control) => update_control(
+            vcpu,
+            table,
+            entry,
+            Some((entry, place)),
+            address,
+            value as u32,
+        ),
         Some(Access::DataControl) => {
             entry.write_data(value as u32);
             entry.set_modified();
@@ -327,7 +335,9 @@ fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> 
                 vcpu,
                 table,
                 entry,
-                table.place(address),
+                table
+                    .place(address)
+                    .map(|place| (table.entry(place), place)),
                 address,
                 (value >> 32) as u32,
             )
@@ -356,13 +366,13 @@ fn lose_word(entry: &Entry, address: u64) {
     }
 }
 
-/// Says what is left of a write of vector control, at `place`, that was to an entry.
+/// Says what is left of a write of the vector control of `bound`, that was to `entry`.
 #[inline(always)]
 fn update_control<'a>(
     vcpu: Vcpu,
     table: &Table,
     entry: &Entry,
-    place: Option<Place>,
+    bound: Option<(&Entry, Place)>,
     address: u64,
     control: u32,
 ) -> Rest<'a> {
@@ -371,10 +381,10 @@ fn update_control<'a>(
         vcpu.set_unmask_address(address);
         return Rest::Nothing;
     }
-    let Some(place) = place else {
+    let Some((entry, place)) = bound else {
         return Rest::Nothing;
     };
-    match table.bound(table.entry(place), place) {
+    match table.bound(entry, place) {
         Bound::To(msi) => Rest::Mask(msi, mask),
         Bound::Nowhere => Rest::Nothing,
         Bound::Unknown => Rest::Search(address, mask),

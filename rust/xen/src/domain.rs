@@ -24,17 +24,21 @@ impl<'a> Domain<'a> {
         field!(self, max_vcpus)
     }
 
+    /// Its first vCPU; [`Vcpu::next`] leads to the others, in the order of their numbers.
+    #[inline]
+    pub fn first_vcpu(self) -> Option<Vcpu<'a>> {
+        let array = field!(self, vcpu);
+        if array.is_null() {
+            return None;
+        }
+        // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
+        unsafe { Vcpu::from_raw(*array) }
+    }
+
     /// Its vCPUs, in the order of their numbers.
     #[inline]
     pub fn vcpus(self) -> impl Iterator<Item = Vcpu<'a>> {
-        let array = field!(self, vcpu);
-        let first = if array.is_null() {
-            None
-        } else {
-            // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
-            unsafe { Vcpu::from_raw(*array) }
-        };
-        successors(first, |vcpu| vcpu.next())
+        successors(self.first_vcpu(), |vcpu| vcpu.next())
     }
 
     /// Returns whether it is an HVM (or PVH) domain, which its creator decided for good.

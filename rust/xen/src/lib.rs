@@ -24,6 +24,7 @@ pub mod ioreq;
 pub mod irq;
 pub mod log;
 mod memory;
+pub mod narrow;
 pub mod nospec;
 pub mod pci;
 pub mod rcu;

@@ -34,8 +34,9 @@ impl<'a> Vcpu<'a> {
         unsafe { Domain::from_raw(field!(self, domain)).unwrap_unchecked() }
     }
 
+    /// The domain's next vCPU.
     #[inline]
-    pub(crate) fn next(self) -> Option<Self> {
+    pub fn next(self) -> Option<Self> {
         // SAFETY: The domain's list of vCPUs only grows while the domain lives.
         unsafe { Self::from_raw(field!(self, next_in_list)) }
     }

@@ -1,6 +1,7 @@
 //! Virtual local APICs (`asm/hvm/vlapic.h`).
 
 use crate::domain::Domain;
+use crate::narrow::Narrow;
 use crate::view::{field, view};
 use xen_sys as sys;
 
@@ -10,12 +11,12 @@ view! {
 }
 
 /// Whom an interrupt is for, in the terms of the local APICs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Destination {
     /// Physical or logical ID.
-    pub id: u8,
-    /// Whether the ID is a logical one.
-    pub logical: bool,
+    pub id: Narrow,
+    /// Not zero where the ID is a logical one.
+    pub logical: Narrow,
 }
 
 impl Vlapic<'_> {
@@ -34,17 +35,17 @@ impl Vlapic<'_> {
                 self.as_ptr(),
                 core::ptr::null(),
                 0,
-                to.id.into(),
-                to.logical,
+                to.id.get().into(),
+                to.logical.get() != 0,
             )
         }
     }
 
     /// Makes an interrupt pending.
     #[inline]
-    pub fn set_irq(self, vector: u8, level: u8) {
+    pub fn set_irq(self, vector: Narrow, level: Narrow) {
         // SAFETY: The APIC is alive; every vector is safe to ask for.
-        unsafe { sys::vlapic_set_irq(self.as_ptr(), vector, level) };
+        unsafe { sys::vlapic_set_irq(self.as_ptr(), vector.get(), level.get()) };
     }
 }
 
@@ -57,8 +58,8 @@ pub fn lowest_priority<'a>(domain: Domain<'a>, to: Destination) -> Option<Vlapic
             domain.as_ptr(),
             core::ptr::null(),
             0,
-            to.id.into(),
-            to.logical,
+            to.id.get().into(),
+            to.logical.get() != 0,
         );
         Vlapic::from_raw(chosen)
     }

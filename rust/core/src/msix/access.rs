@@ -4,7 +4,7 @@ use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 
 /// Returns whether an access is naturally aligned. `len` is 1, 2, 4 or 8 bytes.
 pub const fn is_aligned(address: u64, len: u32) -> bool {
-    address & (len as u64).wrapping_sub(1) == 0
+    address as u32 & len.wrapping_sub(1) == 0
 }
 
 /// The dwords of one entry that a well-formed access touches.
