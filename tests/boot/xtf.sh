@@ -31,10 +31,14 @@ for config in /xtf/tests/*/*.cfg; do
 	log=/var/log/xen/console/guest-$name.log
 	phase 240 "$name"
 	: >"$log"
-	xl create -e "$config" >/tmp/xl 2>&1 || sed 's/^/| /' /tmp/xl
-	wait_for_result 60
-	result=$(sed -n 's/^Test result: \([A-Z]*\).*/\1/p' "$log" | tail -n 1)
-	[ "$result" = SUCCESS ] || [ "$result" = SKIP ] || sed 's/^/| /' "$log"
-	say "xtf $name ${result:-CRASH}"
+	if xl create -e "$config" >/tmp/xl 2>&1; then
+		wait_for_result 60
+		result=$(sed -n 's/^Test result: \([A-Z]*\).*/\1/p' "$log" | tail -n 1)
+		[ "$result" = SUCCESS ] || [ "$result" = SKIP ] || sed 's/^/| /' "$log"
+		say "xtf $name ${result:-CRASH}"
+	else
+		sed 's/^/| /' /tmp/xl
+		say "xtf $name NO-DOMAIN"
+	fi
 	xl destroy "$name" 2>/dev/null
 done

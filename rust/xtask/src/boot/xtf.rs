@@ -6,35 +6,31 @@ use anyhow::{Result, bail};
 
 use super::Flavour;
 use super::protocol::Event;
-use super::rig::{Payload, Rig};
+use super::rig::Rig;
 use super::scenarios::{DOM0_LINE, VTD, machine};
 
-/// A dom0 with tests in it, to be booted by stock Xen and by ours.
-pub(crate) struct XtfRun {
-    rig: Rig,
-    payload: Payload,
-}
+/// The machine that runs the tests, with stock Xen or ours.
+pub(crate) struct XtfRun(Rig);
 
 impl XtfRun {
-    /// A run of the tests in `files`.
-    pub(crate) fn prepare(
-        tree: Option<PathBuf>,
-        debug: bool,
-        files: &[(String, Vec<u8>)],
-    ) -> Result<Self> {
-        let rig = Rig::prepare(tree, debug)?;
-        let payload = rig.dom0(machine(VTD), DOM0_LINE, "xtf.sh", files)?;
-        Ok(Self { rig, payload })
+    /// Builds what is needed.
+    pub(crate) fn prepare(tree: Option<PathBuf>, debug: bool) -> Result<Self> {
+        Rig::prepare(tree, debug).map(Self)
     }
 
-    /// Boots and returns each test's name and result.
+    /// Boots dom0 with the tests in `files`, and returns each test's name and result.
     ///
     /// # Errors
     ///
     /// When the machine does not come to its end; the log then says where it stopped.
-    pub(crate) fn results(&mut self, flavour: Flavour) -> Result<Vec<(String, String)>> {
+    pub(crate) fn results(
+        &mut self,
+        flavour: Flavour,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<Vec<(String, String)>> {
+        let payload = self.0.dom0(machine(VTD), DOM0_LINE, "xtf.sh", files)?;
         let name = format!("xtf-{}", flavour.name());
-        let (record, log) = self.rig.boot(&name, &self.payload, flavour)?;
+        let (record, log) = self.0.boot(&name, &payload, flavour)?;
         if let Some(failure) = record.failure {
             bail!("{name}: {failure}; see {}", log.display());
         }

@@ -209,8 +209,8 @@ impl Options {
             text += &std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
         }
-        // The emulated machines have no nested paging.
-        text += "CONFIG_SHADOW_PAGING=y\n";
+        // The emulated machines have no nested paging, and XTF has 32-bit PV guests.
+        text += "CONFIG_SHADOW_PAGING=y\nCONFIG_PV32=y\n";
         text += if self.debug {
             "CONFIG_DEBUG=y\n"
         } else {
