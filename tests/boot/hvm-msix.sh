@@ -9,18 +9,10 @@ assign() {
 }
 
 create() {
-	cat >/tmp/walker.cfg <<-END
-		name = "walker"
-		type = "hvm"
-		memory = 64
-		vcpus = 2
-		kernel = "/guest/msix-walker"
-		vga = "none"
-		tsc_mode = "native"
+	create_guest walker 64 /guest/msix-walker <<-CONFIG
 		pci = ["00:04.0", "00:05.0"]
 		device_model_args = ["-D", "$trace", "-trace", "cpu_ioreq_move", "-trace", "cpu_ioreq_pio_write_reg"]
-	END
-	create_domain walker /tmp/walker.cfg
+	CONFIG
 }
 
 # walk: waits until the guest is gone; its own check says whether it came to its end. Looks seldom, because that costs

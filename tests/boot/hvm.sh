@@ -37,41 +37,20 @@ patiently() {
 
 # create PROOF: starts the guest that is listened to.
 create() {
-	# Without native time stamps Xen has to emulate an instruction that the emulated processor cannot decode for it.
-	cat >/tmp/guest.cfg <<-CONFIG
-		name = "$guest"
-		type = "hvm"
-		memory = 384
-		vcpus = 2
-		kernel = "/guest/vmlinuz"
+	create_guest "$guest" 384 /guest/vmlinuz -e <<-CONFIG || { cat /var/log/xen/qemu-dm-"$guest".log; return 1; }
 		ramdisk = "/guest/initrd"
 		cmdline = "console=hvc0 loglevel=5 mitigations=off init_on_alloc=0 cryptomgr.notests proof=$1"
-		tsc_mode = "native"
-		vga = "none"
-		vnc = 0
 		pci = ["$nic", "$disk"]
 		on_poweroff = "preserve"
 		on_reboot = "preserve"
 		on_crash = "preserve"
 	CONFIG
-	create_domain "$guest" -e /tmp/guest.cfg || { cat /var/log/xen/qemu-dm-"$guest".log; return 1; }
 }
 
 # hold: starts the guest that holds interrupts until it is destroyed, and waits until it does.
 hold() {
-	cat >/tmp/holder.cfg <<-CONFIG
-		name = "$guest"
-		type = "hvm"
-		memory = 64
-		vcpus = 2
-		kernel = "/guest/msix-holder"
-		tsc_mode = "native"
-		vga = "none"
-		vnc = 0
-		pci = ["$nic", "$disk"]
-	CONFIG
 	xl dmesg -c >/tmp/dmesg
-	create_domain "$guest" -e /tmp/holder.cfg && until_true 2400 holding
+	echo "pci = [\"$nic\", \"$disk\"]" | create_guest "$guest" 64 /guest/msix-holder -e && until_true 2400 holding
 }
 
 # holding: its own check says in Xen's log whether all is well.

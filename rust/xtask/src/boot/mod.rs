@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{setup, ui};
-use rig::Rig;
+use rig::{Payload, Rig};
 use scenarios::Scenario;
 use transcript::Transcript;
 use verdict::Row;
@@ -95,15 +95,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
     let mut rig = Rig::prepare(args.xen_tree, args.debug)?;
     for scenario in chosen {
+        let payload = scenario.payload(&rig)?;
         if args.stock {
-            boot(&mut rig, scenario, Flavour::Stock)?;
+            boot(&mut rig, scenario, &payload, Flavour::Stock)?;
             continue;
         }
-        let inputs = scenario.payload(&rig)?.inputs;
-        if args.compare && stock_transcript(&rig, scenario, &inputs).is_none() {
-            boot(&mut rig, scenario, Flavour::Stock)?;
+        if args.compare && stock_transcript(&rig, scenario, &payload).is_none() {
+            boot(&mut rig, scenario, &payload, Flavour::Stock)?;
         }
-        boot(&mut rig, scenario, Flavour::Rust)?;
+        boot(&mut rig, scenario, &payload, Flavour::Rust)?;
     }
     Ok(())
 }
@@ -127,10 +127,10 @@ fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
 /// # Errors
 ///
 /// When something in the last try is false, or a try cannot be made.
-fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
+fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour) -> Result<()> {
     let name = format!("{}-{}", scenario.name, flavour.name());
     for left in (0..scenario.tries).rev() {
-        let Some(bad) = attempt(rig, scenario, flavour, &name)? else {
+        let Some(bad) = attempt(rig, scenario, payload, flavour, &name)? else {
             break;
         };
         ensure!(left > 0, "{name}: {}: {}", bad.name, bad.detail());
@@ -146,15 +146,15 @@ fn boot(rig: &mut Rig, scenario: &Scenario, flavour: Flavour) -> Result<()> {
 fn attempt(
     rig: &mut Rig,
     scenario: &Scenario,
+    payload: &Payload,
     flavour: Flavour,
     name: &str,
 ) -> Result<Option<Row>> {
-    let payload = scenario.payload(rig)?;
-    let (record, log) = rig.boot(name, &payload, flavour)?;
+    let (record, log) = rig.boot(name, payload, flavour)?;
     let transcript = Transcript::new(&payload.inputs, &record.events);
     let mut rows = verdict::judge(scenario.checks, scenario.rules, &record);
     let stock = (flavour == Flavour::Rust)
-        .then(|| stock_transcript(rig, scenario, &payload.inputs))
+        .then(|| stock_transcript(rig, scenario, payload))
         .flatten();
     if rows.iter().all(|row| row.ok) {
         let zeros = match flavour {
@@ -186,9 +186,9 @@ fn attempt(
 }
 
 /// The transcript of stock Xen with the same inputs, if it was run and all was true.
-fn stock_transcript(rig: &Rig, scenario: &Scenario, inputs: &str) -> Option<Transcript> {
+fn stock_transcript(rig: &Rig, scenario: &Scenario, payload: &Payload) -> Option<Transcript> {
     let path = rig.result(&format!("{}-stock.transcript", scenario.name));
-    Transcript::read(&path).filter(|stock| stock.is_of(inputs))
+    Transcript::read(&path).filter(|stock| stock.is_of(&payload.inputs))
 }
 
 #[cfg(test)]
