@@ -18,6 +18,23 @@ pub(crate) struct Args {
     /// Also build with clang and with the menu off, and compare all scenarios with stock Xen.
     #[arg(long)]
     full: bool,
+    /// Run only the checks whose names contain this.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["quick", "full"])]
+    only: Option<String>,
+}
+
+impl Args {
+    fn wants(&self, check: &Check) -> bool {
+        let most = match self {
+            Self { full: true, .. } => Cost::Full,
+            Self { quick: true, .. } => Cost::Quick,
+            _ => Cost::Slow,
+        };
+        match &self.only {
+            Some(text) => check.name.contains(text),
+            None => check.cost <= most,
+        }
+    }
 }
 
 /// What a check costs, and so when it is run.
@@ -111,13 +128,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
     let mut table = ui::Table::new(&["check", "result", "seconds"]);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let most = match args {
-        Args { full: true, .. } => Cost::Full,
-        Args { quick: true, .. } => Cost::Quick,
-        _ => Cost::Slow,
-    };
+    if let Some(text) = &args.only {
+        ensure!(
+            CHECKS.iter().any(|check| args.wants(check)),
+            "no check's name contains `{text}`"
+        );
+    }
     for check in CHECKS {
-        if check.cost > most {
+        if !args.wants(check) {
             skipped += 1;
             table.row([check.name, "skipped", ""]);
             continue;
