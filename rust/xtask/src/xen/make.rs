@@ -82,7 +82,7 @@ impl Make {
             .args(&self.variables)
             .arg(target)
             // One date for all builds: what did not change is not built again, and equal sources make equal images.
-            .env("SOURCE_DATE_EPOCH", epoch(&self.source).to_string())
+            .env("SOURCE_DATE_EPOCH", epoch(&self.source))
             // arch/x86/usercopy.c includes itself by the name that the images bear for it, which no directory is part of.
             .env("CPATH", self.source.join("xen"))
             .env("LC_ALL", "C")
@@ -91,13 +91,23 @@ impl Make {
     }
 }
 
-/// The date that a build bears, in seconds: that of the release notes in the source.
-fn epoch(source: &Path) -> u64 {
-    std::fs::metadata(source.join("CHANGELOG.md"))
-        .and_then(|about| about.modified())
-        .ok()
-        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
-        .map_or(0, |age| age.as_secs())
+/// The date that a build bears, in seconds: the last that the release notes in the source give. A file's own date would
+/// differ from copy to copy.
+fn epoch(source: &Path) -> String {
+    let notes = std::fs::read_to_string(source.join("CHANGELOG.md")).unwrap_or_default();
+    let date = last_release(&notes).unwrap_or("1970-01-01");
+    let seconds = Cmd::new("date").args(["-u", "-d", date, "+%s"]).output();
+    seconds.map_or_else(|_| "0".to_owned(), |text| text.trim().to_owned())
+}
+
+/// The date in the first heading of a release that has one.
+fn last_release(notes: &str) -> Option<&str> {
+    let mut headings = notes.lines().filter(|line| line.starts_with("## ["));
+    headings.find_map(|line| {
+        let (_, date) = line.rsplit_once(" - ")?;
+        date.starts_with(|first: char| first.is_ascii_digit())
+            .then_some(date.trim())
+    })
 }
 
 /// How far the output is read and how far the build is.
@@ -149,6 +159,13 @@ fn reason(log: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_date_is_that_of_the_last_release_that_has_one() {
+        let notes = "# Notes\n## [4.21](x) - TBD\n## [4.20.3](x)\n## [4.20.0](x) - 2025-03-05\n## [4.19.0](x) - 2024-07-29\n";
+        assert_eq!(last_release(notes), Some("2025-03-05"));
+        assert_eq!(last_release("# Notes\n"), None);
+    }
 
     #[test]
     fn phases_only_go_forward() {

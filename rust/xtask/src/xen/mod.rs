@@ -261,6 +261,11 @@ fn configure(make: &make::Make, options: &Options) -> Result<()> {
     {
         return Ok(());
     }
+    // An object that another configuration left behind would pass for one of this build.
+    if make.objects.exists() {
+        std::fs::remove_dir_all(&make.objects)
+            .with_context(|| format!("cannot empty {}", make.objects.display()))?;
+    }
     std::fs::create_dir_all(&make.objects)?;
     let partial = make.objects.join("xtask.config.new");
     std::fs::write(&partial, wanted)?;
