@@ -55,6 +55,8 @@ pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
 pub(crate) struct Gate {
     /// What the table calls it.
     pub(crate) name: &'static str,
+    /// The option of Xen's configuration without which Xen does not demand it, as with a compiler that cannot do it.
+    only_with: Option<&'static str>,
     check: fn(&Subject) -> Finding,
 }
 
@@ -62,58 +64,72 @@ pub(crate) struct Gate {
 pub(crate) const GATES: [Gate; 14] = [
     Gate {
         name: "relocations",
+        only_with: None,
         check: relocations::check,
     },
     Gate {
         name: "vector registers",
+        only_with: None,
         check: vectors::check,
     },
     Gate {
         name: "red zone",
+        only_with: None,
         check: red_zone::check,
     },
     Gate {
         name: "indirect branches",
+        only_with: Some("CONFIG_INDIRECT_THUNK"),
         check: branches::indirect,
     },
     Gate {
         name: "returns",
+        only_with: Some("CONFIG_RETURN_THUNK"),
         check: branches::returns,
     },
     Gate {
         name: "jump tables",
+        only_with: None,
         check: branches::jump_tables,
     },
     Gate {
         name: "ENDBR64",
+        only_with: Some("CONFIG_XEN_IBT"),
         check: endbr::check,
     },
     Gate {
         name: "narrow parameters",
+        only_with: None,
         check: narrow::check,
     },
     Gate {
         name: "stack alignment",
+        only_with: None,
         check: alignment::check,
     },
     Gate {
         name: "names",
+        only_with: None,
         check: names::check,
     },
     Gate {
         name: "panics",
+        only_with: None,
         check: panics::check,
     },
     Gate {
         name: "traps",
+        only_with: None,
         check: panics::traps,
     },
     Gate {
         name: "stack frames",
+        only_with: None,
         check: stack::frames,
     },
     Gate {
         name: "recursion",
+        only_with: None,
         check: stack::recursion,
     },
 ];
@@ -140,6 +156,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// The objects of a Xen build with Rust in it.
 fn of_build(objects: &Path) -> Result<Inputs> {
     let mut inputs = Inputs::read(&objects.join(RUST_OBJECT))?;
+    let config = objects.join(".config");
+    let text = std::fs::read_to_string(&config)
+        .with_context(|| format!("cannot read {}", config.display()))?;
+    inputs.config = Some(text);
     for path in shim_objects(objects)? {
         inputs.shim.push(elf::Object::read(&path)?);
     }
@@ -181,7 +201,16 @@ pub(crate) fn shim_objects(objects: &Path) -> Result<Vec<PathBuf>> {
 /// Runs all gates and prints a table of their figures.
 fn prove(inputs: &Inputs) -> Result<()> {
     let subject = inputs.subject();
-    let results = GATES.iter().map(|gate| (gate.name, (gate.check)(&subject)));
+    let results = GATES.iter().map(|gate| {
+        let finding = match gate.only_with {
+            Some(option) if !inputs.is_on(option) => Finding {
+                figure: format!("not demanded without {option}"),
+                faults: Vec::new(),
+            },
+            _ => (gate.check)(&subject),
+        };
+        (gate.name, finding)
+    });
     report("gate", &inputs.rust.path, results)
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Inputs {
     pub(crate) shim: Vec<Object>,
     /// The rest of Xen; it may take addresses of functions that shim or Rust define.
     pub(crate) rest: Vec<Object>,
+    /// Xen's configuration, where a whole build is looked at.
+    pub(crate) config: Option<String>,
 }
 
 impl Inputs {
@@ -39,7 +41,16 @@ impl Inputs {
             ir,
             shim: Vec::new(),
             rest: Vec::new(),
+            config: None,
         })
+    }
+
+    /// Whether an option of Xen's configuration is on; of an object alone nothing is known, and every option counts as on.
+    pub(crate) fn is_on(&self, option: &str) -> bool {
+        let on = format!("{option}=y");
+        self.config
+            .as_ref()
+            .is_none_or(|text| text.lines().any(|line| line == on))
     }
 
     /// Disassembles what the gates need.
