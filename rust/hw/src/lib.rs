@@ -4,5 +4,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod amd;
+mod bits;
 pub mod msi;
 pub mod msix;
+pub mod vtd;
