@@ -10,3 +10,4 @@ extern crate std;
 
 pub mod msi;
 pub mod msix;
+pub mod remap;

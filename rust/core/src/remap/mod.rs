@@ -1,0 +1,3 @@
+//! Interrupt remapping.
+
+pub mod slots;
