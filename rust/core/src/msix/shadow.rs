@@ -125,16 +125,11 @@ impl Entry {
     }
 
     /// Returns whether the message changed since this was last asked.
-    ///
-    /// vCPUs that ask at once may all be told: each then waits for the device model, which is right for each. That spares
-    /// a locked exchange.
     #[inline]
     pub fn take_modified(&self) -> bool {
-        let modified = self.modified.load(Ordering::Acquire) != 0;
-        if modified {
-            self.modified.store(0, Ordering::Relaxed);
-        }
-        modified
+        // The plain load spares the usual case, an unchanged message, the locked exchange. A plain store instead of the
+        // exchange could forget a change that another vCPU notes in between.
+        self.modified.load(Ordering::Acquire) != 0 && self.modified.swap(0, Ordering::AcqRel) != 0
     }
 
     /// Returns the IRQ of the entry, if one is bound.
