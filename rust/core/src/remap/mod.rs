@@ -1,3 +1,4 @@
 //! Interrupt remapping.
 
 pub mod slots;
+pub mod source;
