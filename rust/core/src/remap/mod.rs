@@ -1,4 +1,5 @@
 //! Interrupt remapping.
 
+pub mod entry;
 pub mod slots;
 pub mod source;

@@ -1,0 +1,174 @@
+//! What an entry of an interrupt remapping table says, in both makers' formats.
+
+use irq_hw::amd::{Irte32, Irte128};
+use irq_hw::vtd::{Posted, Remapped, Source};
+
+/// An interrupt as a local APIC takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupt {
+    /// Vector.
+    pub vector: u8,
+    /// Delivery mode, three bits.
+    pub delivery_mode: u8,
+    /// Whether the destination is a logical one.
+    pub logical: bool,
+    /// Whether it is level-triggered.
+    pub level_triggered: bool,
+    /// APIC ID, or logical ID.
+    pub destination: u32,
+}
+
+/// How the local APICs are addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apic {
+    /// By 8 bits.
+    X,
+    /// By 32 bits.
+    X2,
+}
+
+const LOWEST_PRIORITY: u8 = 1;
+
+impl Interrupt {
+    /// The entry of VT-d that delivers the interrupt, for messages of this source.
+    ///
+    /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d, section 9.9).
+    pub const fn remapped(self, apic: Apic, source: Source) -> Remapped {
+        let entry = Remapped::new([0, 0])
+            .with_present(true)
+            .with_logical(self.logical)
+            .with_redirection_hint(self.delivery_mode == LOWEST_PRIORITY)
+            .with_level_triggered(self.level_triggered)
+            .with_delivery_mode(self.delivery_mode)
+            .with_vector(self.vector)
+            .with_source(source);
+        match apic {
+            Apic::X => entry.with_xapic_destination(self.destination as u8),
+            Apic::X2 => entry.with_destination(self.destination),
+        }
+    }
+
+    /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
+    pub const fn of_remapped(entry: Remapped, apic: Apic) -> Option<Self> {
+        if !entry.present() || entry.posted() {
+            return None;
+        }
+        Some(Self {
+            vector: entry.vector(),
+            delivery_mode: entry.delivery_mode(),
+            logical: entry.logical(),
+            level_triggered: entry.level_triggered(),
+            destination: match apic {
+                Apic::X => entry.xapic_destination() as u32,
+                Apic::X2 => entry.destination(),
+            },
+        })
+    }
+
+    /// AMD's entry of 32 bits. It does not say how the interrupt is triggered; the message or the pin does. `None` for a
+    /// destination that does not fit.
+    pub const fn irte32(self) -> Option<Irte32> {
+        if self.destination > u8::MAX as u32 {
+            return None;
+        }
+        Some(
+            Irte32::new([0])
+                .with_enabled(true)
+                .with_delivery_mode(self.delivery_mode)
+                .with_logical(self.logical)
+                .with_destination(self.destination as u8)
+                .with_vector(self.vector),
+        )
+    }
+
+    /// AMD's entry of 128 bits.
+    pub const fn irte128(self) -> Irte128 {
+        Irte128::new([0, 0])
+            .with_enabled(true)
+            .with_delivery_mode(self.delivery_mode)
+            .with_logical(self.logical)
+            .with_destination(self.destination)
+            .with_vector(self.vector)
+    }
+}
+
+/// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages of this source. `None`
+/// where no descriptor can be at that address.
+pub const fn posting(virtual_vector: u8, descriptor: u64, source: Source) -> Option<Posted> {
+    if !descriptor.is_multiple_of(Posted::DESCRIPTOR_ALIGN) {
+        return None;
+    }
+    Some(
+        Posted::new([0, 0])
+            .with_present(true)
+            .with_posted(true)
+            .with_virtual_vector(virtual_vector)
+            .with_descriptor(descriptor)
+            .with_source(source),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOURCE: Source = Source::requester(0x0520);
+
+    prop_compose! {
+        fn interrupt(widest: u32)(
+            vector: u8,
+            delivery_mode in 0u8..8,
+            logical: bool,
+            level_triggered: bool,
+            destination in 0..=widest,
+        ) -> Interrupt {
+            Interrupt { vector, delivery_mode, logical, level_triggered, destination }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_interrupt_is_found_in_its_entry(narrow in interrupt(0xff), wide in interrupt(u32::MAX)) {
+            for (interrupt, apic) in [(narrow, Apic::X), (wide, Apic::X2)] {
+                let entry = interrupt.remapped(apic, SOURCE);
+                prop_assert_eq!(Interrupt::of_remapped(entry, apic), Some(interrupt));
+                prop_assert_eq!(entry.source_id(), 0x0520);
+                prop_assert_eq!(entry.redirection_hint(), interrupt.delivery_mode == 1);
+                prop_assert!(!entry.fault_processing_disabled());
+            }
+        }
+
+        #[test]
+        fn amds_entries_say_the_same(interrupt in interrupt(u32::MAX)) {
+            let wide = interrupt.irte128();
+            prop_assert!(wide.enabled() && !wide.guest_mode());
+            prop_assert_eq!(
+                (wide.vector(), wide.delivery_mode(), wide.logical(), wide.destination()),
+                (interrupt.vector, interrupt.delivery_mode, interrupt.logical, interrupt.destination)
+            );
+            prop_assert_eq!(interrupt.irte32().is_some(), interrupt.destination <= 0xff);
+            let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
+            let entry = narrow.irte32().expect("the destination fits");
+            prop_assert!(entry.enabled() && !entry.guest_mode());
+            prop_assert_eq!(
+                (entry.vector(), entry.delivery_mode(), entry.logical(), u32::from(entry.destination())),
+                (narrow.vector, narrow.delivery_mode, narrow.logical, narrow.destination)
+            );
+        }
+
+        #[test]
+        fn a_posting_entry_names_its_descriptor(vector: u8, address: u64) {
+            let aligned = address & !63;
+            let entry = posting(vector, aligned, SOURCE).expect("an aligned descriptor");
+            prop_assert_eq!((entry.virtual_vector(), entry.descriptor()), (vector, aligned));
+            prop_assert_eq!(Interrupt::of_remapped(Remapped::new(entry.raw()), Apic::X2), None);
+            prop_assert_eq!(posting(vector, address, SOURCE).is_some(), address == aligned);
+        }
+    }
+
+    #[test]
+    fn what_is_not_present_delivers_nothing() {
+        assert_eq!(Interrupt::of_remapped(Remapped::new([0, 0]), Apic::X), None);
+    }
+}
