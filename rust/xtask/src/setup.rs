@@ -30,6 +30,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dpkg-dev", "unpacks Debian packages beside the system"),
     ("flex", "Xen's Kconfig lexer"),
     ("gcc", "builds Xen and the C originals of the twin tests"),
+    ("git", "reads Xen trees that are clones"),
     ("kmod", "finds the modules that dom0 needs"),
     (
         "libc6-dev",

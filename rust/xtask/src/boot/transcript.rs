@@ -141,6 +141,9 @@ pub(super) fn normal(letter: char, lines: &[String]) -> Vec<String> {
     result
 }
 
+/// How the line of the IO-APIC's pin that the serial port is at begins.
+const CONSOLE_PIN: &str = "Apic 0x00, Pin 4:";
+
 /// A line of the interrupt table, of the direct vectors or of the IO-APICs.
 fn interrupt_line(line: &str) -> String {
     let mut line = line.to_owned();
@@ -155,6 +158,10 @@ fn interrupt_line(line: &str) -> String {
         "status=",
     ] {
         line = blank(&line, name);
+    }
+    // On a busy host Xen's serial driver gives its interrupt up and polls.
+    if line.starts_with(CONSOLE_PIN) {
+        line = blank(&line, "mask=");
     }
     // Of an interrupt that domains own: whose it is, but not its number there nor its momentary state.
     let words: Vec<&str> = line.split(' ').filter_map(owner).collect();
@@ -305,6 +312,19 @@ mod tests {
             "   IRQ:   4 vec:f1 IO-APIC-edge    status=000 aff:{0-1}/{0-1} ns16550_interrupt()";
         assert!(one('i', four).starts_with("IRQ: 4 "));
         assert!(one('i', four).ends_with("ns16550_interrupt()"));
+    }
+
+    #[test]
+    fn only_the_consoles_pin_may_be_masked_or_not() {
+        let pin = |pin, mask| {
+            let line = format!(
+                "      Apic 0x00, Pin {pin:>2}: vec=f1 delivery=Fixed trig=E mask={mask} dest_id:00000001"
+            );
+            one('i', &line)
+        };
+        assert_eq!(pin(4, 0), pin(4, 1));
+        assert_ne!(pin(2, 0), pin(2, 1));
+        assert_ne!(pin(14, 0), pin(14, 1));
     }
 
     #[test]
