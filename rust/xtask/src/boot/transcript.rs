@@ -10,12 +10,19 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::protocol::Event;
+use crate::cache;
 
 /// Introduces the line that names what a transcript was made from.
 const INPUTS: &str = "inputs: ";
 
 /// Introduces the lines with numbers that are not compared.
 const COUNT: &str = "count: ";
+
+/// Names inputs and the rules of this file: a transcript that was made by other rules is of no use.
+fn with_rules(inputs: &str) -> String {
+    let rules = include_str!("transcript.rs");
+    cache::short_hash(format!("{inputs} {rules}").as_bytes())
+}
 
 /// A transcript.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,7 +64,7 @@ impl Transcript {
             }
         }
         Self {
-            inputs: inputs.to_owned(),
+            inputs: with_rules(inputs),
             lines,
             counts,
         }
@@ -98,7 +105,7 @@ impl Transcript {
 
     /// Whether it is of a run of these inputs.
     pub(super) fn is_of(&self, inputs: &str) -> bool {
-        self.inputs == inputs
+        self.inputs == with_rules(inputs)
     }
 
     /// How many lines it has.
@@ -359,6 +366,7 @@ mod tests {
         transcript.write(&path).unwrap();
         let back = Transcript::read(&path).unwrap();
         assert_eq!(transcript, back);
+        assert!(back.is_of("x") && !back.is_of("y"));
         assert_eq!(back.counts().get("reads"), Some(&7));
         let fewer = Transcript::new("x", &[hello, count(0)]);
         assert_eq!(back.difference(&fewer), None);
