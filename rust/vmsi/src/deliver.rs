@@ -3,7 +3,7 @@
 //! Context: any in which an interrupt may be injected; no lock is taken here.
 //!
 //! The vCPUs are walked by hand: an iterator has the next one at hand before it is asked for, which takes one more
-//! register.
+//! register. One that is not meant counts as the cold case, so that the loop has no jump into its middle.
 
 use core::hint::cold_path;
 use irq_core::msi::{Delivery, GuestFlags};

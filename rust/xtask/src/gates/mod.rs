@@ -60,78 +60,41 @@ pub(crate) struct Gate {
     check: fn(&Subject) -> Finding,
 }
 
+/// A proof that is always asked for.
+const fn gate(name: &'static str, check: fn(&Subject) -> Finding) -> Gate {
+    Gate {
+        name,
+        only_with: None,
+        check,
+    }
+}
+
+impl Gate {
+    /// The same, asked for only with an option of Xen's configuration.
+    const fn only_with(self, option: &'static str) -> Self {
+        Self {
+            only_with: Some(option),
+            ..self
+        }
+    }
+}
+
 /// All proofs, in the order of the rules.
 pub(crate) const GATES: [Gate; 14] = [
-    Gate {
-        name: "relocations",
-        only_with: None,
-        check: relocations::check,
-    },
-    Gate {
-        name: "vector registers",
-        only_with: None,
-        check: vectors::check,
-    },
-    Gate {
-        name: "red zone",
-        only_with: None,
-        check: red_zone::check,
-    },
-    Gate {
-        name: "indirect branches",
-        only_with: Some("CONFIG_INDIRECT_THUNK"),
-        check: branches::indirect,
-    },
-    Gate {
-        name: "returns",
-        only_with: Some("CONFIG_RETURN_THUNK"),
-        check: branches::returns,
-    },
-    Gate {
-        name: "jump tables",
-        only_with: None,
-        check: branches::jump_tables,
-    },
-    Gate {
-        name: "ENDBR64",
-        only_with: Some("CONFIG_XEN_IBT"),
-        check: endbr::check,
-    },
-    Gate {
-        name: "narrow parameters",
-        only_with: None,
-        check: narrow::check,
-    },
-    Gate {
-        name: "stack alignment",
-        only_with: None,
-        check: alignment::check,
-    },
-    Gate {
-        name: "names",
-        only_with: None,
-        check: names::check,
-    },
-    Gate {
-        name: "panics",
-        only_with: None,
-        check: panics::check,
-    },
-    Gate {
-        name: "traps",
-        only_with: None,
-        check: panics::traps,
-    },
-    Gate {
-        name: "stack frames",
-        only_with: None,
-        check: stack::frames,
-    },
-    Gate {
-        name: "recursion",
-        only_with: None,
-        check: stack::recursion,
-    },
+    gate("relocations", relocations::check),
+    gate("vector registers", vectors::check),
+    gate("red zone", red_zone::check),
+    gate("indirect branches", branches::indirect).only_with("CONFIG_INDIRECT_THUNK"),
+    gate("returns", branches::returns).only_with("CONFIG_RETURN_THUNK"),
+    gate("jump tables", branches::jump_tables),
+    gate("ENDBR64", endbr::check).only_with("CONFIG_XEN_IBT"),
+    gate("narrow parameters", narrow::check),
+    gate("stack alignment", alignment::check),
+    gate("names", names::check),
+    gate("panics", panics::check),
+    gate("traps", panics::traps),
+    gate("stack frames", stack::frames),
+    gate("recursion", stack::recursion),
 ];
 
 /// Runs the command.
