@@ -13,6 +13,10 @@
 #include <asm/hvm/io.h>
 #endif
 
+#ifdef CONFIG_INTEL_IOMMU
+#include <../drivers/passthrough/vtd/extern.h>
+#endif
+
 #define XEN_IRQ_EXPORT(result, name, ...)                                  \
     _Static_assert(__builtin_types_compatible_p(typeof(name),              \
                                                 result (__VA_ARGS__)),     \

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Inline functions and macros of Xen that Rust cannot call. Cold paths only: what is hot is native in rust/xen. */
+#include <xen/kexec.h>
 #include <xen/pci.h>
+
+#include <asm/io_apic.h>
 
 #include "shim.h"
 
@@ -56,6 +59,31 @@ bool shim_pdev_list_is_read_locked(const struct domain *d)
 void shim_domain_crash(struct domain *d)
 {
     domain_crash(d);
+}
+
+unsigned int shim_io_apic_read(unsigned int apic, unsigned int reg)
+{
+    return __io_apic_read(apic, reg);
+}
+
+paddr_t shim_virt_to_maddr(const void *va)
+{
+    return virt_to_maddr(va);
+}
+
+bool shim_has_cx16(void)
+{
+    return cpu_has_cx16;
+}
+
+/* Another kernel may get on with hardware that does not answer; Xen may not. */
+void shim_vtd_malfunction(void)
+{
+    if ( kexecing )
+        return;
+
+    dump_execution_state();
+    panic("DMAR hardware malfunction\n");
 }
 
 /* The head is the first member of every object that is freed so. */

@@ -12,6 +12,8 @@
 #include <xen/spinlock.h>
 #include <xen/vpci.h>
 
+#include <asm/msi.h>
+
 #ifdef CONFIG_HVM
 #include <asm/hvm/io.h>
 #endif
@@ -28,6 +30,11 @@ bool shim_pdev_list_is_read_locked(const struct domain *d);
 void shim_domain_crash(struct domain *d);
 void shim_call_rcu_xfree(struct rcu_head *head);
 
+unsigned int shim_io_apic_read(unsigned int apic, unsigned int reg);
+paddr_t shim_virt_to_maddr(const void *va);
+bool shim_has_cx16(void);
+void shim_vtd_malfunction(void);
+
 #ifdef CONFIG_RUST_VMSI
 extern const struct hvm_io_ops shim_msixtbl_ops;
 
@@ -35,6 +42,20 @@ extern const struct hvm_io_ops shim_msixtbl_ops;
 bool xen_irq_msixtbl_accept(const ioreq_t *r);
 int xen_irq_msixtbl_read(uint64_t address, uint32_t len, uint64_t *pval);
 int xen_irq_msixtbl_write(uint64_t address, uint32_t len, uint64_t val);
+#endif
+
+#ifdef CONFIG_RUST_VTD_INTREMAP
+/* What iommu_ops of VT-d point to; each is called by the function of c-shim/vtd.c without the prefix. */
+bool xen_irq_intel_iommu_supports_eim(void);
+int xen_irq_intel_iommu_enable_eim(void);
+void xen_irq_intel_iommu_disable_eim(void);
+int xen_irq_intel_setup_hpet_msi(struct msi_desc *msi_desc);
+unsigned int xen_irq_io_apic_read_remap_rte(unsigned int apic,
+                                            unsigned int reg);
+void xen_irq_io_apic_write_remap_rte(unsigned int apic, unsigned int pin,
+                                     uint64_t rte);
+int xen_irq_msi_msg_write_remap_rte(struct msi_desc *msi_desc,
+                                    struct msi_msg *msg);
 #endif
 
 #endif

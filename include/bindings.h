@@ -41,6 +41,11 @@
 #include <asm/irq.h>
 #include <asm/msi.h>
 
+#ifdef CONFIG_INTEL_IOMMU
+#include <../drivers/passthrough/vtd/iommu.h>
+#include <../drivers/passthrough/vtd/extern.h>
+#endif
+
 /* Macros as constants; an unused enumerator costs nothing. */
 enum xen_irq_constants {
     XEN_IRQ_STACK_SIZE = STACK_SIZE,
@@ -51,6 +56,10 @@ enum xen_irq_constants {
     XEN_IRQ_VPF_BLOCKED_IN_XEN = VPF_blocked_in_xen,
     XEN_IRQ_CDF_HVM = XEN_DOMCTL_CDF_hvm,
     XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
+#ifdef CONFIG_INTEL_IOMMU
+    XEN_IRQ_IREMAP_PAGES = IREMAP_ARCH_PAGE_NR,
+    XEN_IRQ_IREMAP_ENTRIES = IREMAP_ENTRY_NR,
+#endif
 };
 
 /* No enumeration holds this and an address, too. */

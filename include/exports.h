@@ -38,3 +38,18 @@ XEN_IRQ_EXPORT(void, vpci_msix_arch_mask_entry,
                struct vpci_msix_entry *, const struct pci_dev *, bool)
 XEN_IRQ_EXPORT(int, vpci_msix_arch_print, const struct vpci_msix *)
 #endif
+
+#ifdef CONFIG_RUST_VTD_INTREMAP
+XEN_IRQ_EXPORT(void, disable_intremap, struct vtd_iommu *)
+XEN_IRQ_EXPORT(int, enable_intremap, struct vtd_iommu *, int)
+XEN_IRQ_EXPORT(void, intel_iommu_disable_eim, void)
+XEN_IRQ_EXPORT(int, intel_iommu_enable_eim, void)
+XEN_IRQ_EXPORT(bool, intel_iommu_supports_eim, void)
+XEN_IRQ_EXPORT(int, intel_setup_hpet_msi, struct msi_desc *)
+XEN_IRQ_EXPORT(unsigned int, io_apic_read_remap_rte,
+               unsigned int, unsigned int)
+XEN_IRQ_EXPORT(void, io_apic_write_remap_rte,
+               unsigned int, unsigned int, uint64_t)
+XEN_IRQ_EXPORT(int, msi_msg_write_remap_rte,
+               struct msi_desc *, struct msi_msg *)
+#endif

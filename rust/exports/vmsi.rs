@@ -16,14 +16,6 @@ use xen::vlapic::Destination;
 use xen::vpci::{VpciMsi, VpciMsix, VpciMsixEntry};
 use xen_sys as sys;
 
-/// Makes a view of an argument.
-macro_rules! view {
-    ($view:ident, $raw:expr) => {
-        // SAFETY: C passes a pointer to an object that it keeps alive for the call; none of these is ever null.
-        unsafe { $view::from_raw($raw.cast_mut()).unwrap_unchecked() }
-    };
-}
-
 /// The outcome of an emulation step, as C has it.
 fn emulated(done: bool) -> c_int {
     if done {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     let flags = variable("XEN_SYS_CFLAGS");
-    println!("cargo:rerun-if-changed={}", variable("XEN_SYS_CONFIG"));
+    let config = variable("XEN_SYS_CONFIG");
+    println!("cargo:rerun-if-changed={config}");
+    let config = std::fs::read_to_string(config).expect("XEN_SYS_CONFIG is readable");
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let header = repository.join("include/bindings.h");
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("allowlist.txt");
@@ -37,7 +39,10 @@ fn main() {
     for (kind, pattern) in allowed(&list) {
         builder = match kind.as_str() {
             "layout" => {
-                layouts.push(pattern);
+                let (name, option) = pattern.split_once(" if ").unwrap_or((&pattern, ""));
+                if option.is_empty() || config.lines().any(|line| line == format!("{option}=y")) {
+                    layouts.push(name.to_owned());
+                }
                 continue;
             }
             "type" => builder.allowlist_type(pattern),

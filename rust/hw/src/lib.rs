@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod amd;
 mod bits;
+pub mod ioapic;
 pub mod msi;
 pub mod msix;
 pub mod vtd;

@@ -185,6 +185,44 @@ impl Source {
 }
 
 bits! {
+    /// The global command and the global status register (sections 11.4.4.1 and 11.4.4.2); a command's bit is the status's.
+    pub struct Global([u64; 1]) {
+        /// CFI, CFIS: messages in compatibility format pass.
+        23:23 compatibility_format/with_compatibility_format: bool,
+        /// SIRTP, IRTPS: the address of the remapping table is taken over.
+        24:24 table_pointer/with_table_pointer: bool,
+        /// IRE, IRES: interrupts are remapped.
+        25:25 interrupt_remapping/with_interrupt_remapping: bool,
+        /// QIE, QIES: invalidation goes through the queue.
+        26:26 queued_invalidation/with_queued_invalidation: bool,
+    }
+}
+
+bits! {
+    /// The extended capability register (section 11.4.3).
+    pub struct ExtendedCapability([u64; 1]) {
+        /// QI: invalidation may go through a queue.
+        1:1 queued_invalidation/with_queued_invalidation: bool,
+        /// IR: interrupts can be remapped.
+        3:3 interrupt_remapping/with_interrupt_remapping: bool,
+        /// EIM: destinations may have 32 bits.
+        4:4 extended_mode/with_extended_mode: bool,
+    }
+}
+
+bits! {
+    /// The interrupt remapping table address register (section 11.4.44).
+    pub struct TableAddress([u64; 1]) {
+        /// S: the table has two to the power of this, plus one, entries.
+        3:0 size/with_size: u8,
+        /// EIME: destinations have 32 bits.
+        11:11 extended_mode/with_extended_mode: bool,
+        /// IRTA: the table's page frame number.
+        63:12 frame/with_frame: u64,
+    }
+}
+
+bits! {
     /// The address of an MSI in remappable format (section 5.1.2.2).
     pub struct RemappableAddress([u64; 1]) {
         /// Bit 15 of the handle.
@@ -268,6 +306,9 @@ mod tests {
         walk(|raw| Posted::new(raw).fields());
         walk(|raw| RemappableAddress::new(raw).fields());
         walk(|raw| RemappablePin::new(raw).fields());
+        walk(|raw| Global::new(raw).fields());
+        walk(|raw| ExtendedCapability::new(raw).fields());
+        walk(|raw| TableAddress::new(raw).fields());
     }
 
     #[test]

@@ -11,6 +11,12 @@ pub struct Errno(NonZero<c_int>);
 impl Errno {
     /// Invalid argument.
     pub const INVAL: Self = Self::new(sys::EINVAL);
+    /// I/O error.
+    pub const IO: Self = Self::new(sys::EIO);
+    /// Bad address; here, no entry of a remapping table.
+    pub const FAULT: Self = Self::new(sys::EFAULT);
+    /// No such device or address.
+    pub const NXIO: Self = Self::new(sys::ENXIO);
     /// No such device.
     pub const NODEV: Self = Self::new(sys::ENODEV);
     /// No such entry.

@@ -20,6 +20,8 @@ macro_rules! print {
     };
 }
 
+pub(crate) use print;
+
 /// A device sends with a delivery mode that Xen does not offer.
 #[cold]
 pub fn unsupported_delivery_mode(domain: Domain, mode: u8) {
@@ -174,5 +176,6 @@ pub fn vpci_msix_entry(index: u32, address: Address, data: Data, masked: bool, p
 const _: () = {
     assert!(matches!(sys::XENLOG_ERR, b"<0>\0"));
     assert!(matches!(sys::XENLOG_WARNING, b"<1>\0"));
+    assert!(matches!(sys::XENLOG_INFO, b"<2>\0"));
     assert!(matches!(sys::XENLOG_GUEST, b"<G>\0"));
 };

@@ -2,8 +2,10 @@
 
 use crate::domain::Domain;
 use crate::irq::IrqDesc;
+use crate::list;
 use crate::view::{field, set_field, view};
-use core::iter::successors;
+use core::mem::offset_of;
+use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
 
 view! {
@@ -63,20 +65,66 @@ impl<'a> PciDev<'a> {
     pub fn msi_descs(self) -> impl Iterator<Item = MsiDesc<'a>> {
         // SAFETY: The head is a part of the function's structure.
         let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
-        let next = move |node: *mut sys::list_head| {
-            // SAFETY: The list is circular, and its nodes are alive.
-            let next = unsafe { (&raw const (*node).next).read_volatile() };
-            (next != head && !next.is_null()).then_some(next)
-        };
-        successors(next(head), move |&node| next(node)).filter_map(|node| {
-            // SAFETY: Every node of this list is the member of an MSI descriptor.
-            unsafe {
-                MsiDesc::from_raw(
-                    node.wrapping_byte_sub(core::mem::offset_of!(sys::msi_desc, list))
-                        .cast(),
-                )
-            }
+        // SAFETY: See above; the nodes of this list are members of MSI descriptors.
+        unsafe { list::nodes(head) }.filter_map(|node| unsafe {
+            MsiDesc::from_raw(list::container(node, offset_of!(sys::msi_desc, list)))
         })
+    }
+
+    /// Its ID on the bus: bus in bits 15:8, device in bits 7:3, function in bits 2:0.
+    #[inline]
+    pub fn id(self) -> u16 {
+        // SAFETY: The address of a function never changes.
+        unsafe { self.sbdf_value().__bindgen_anon_1.__bindgen_anon_1.bdf }
+    }
+
+    /// What it is.
+    pub fn kind(self) -> Kind {
+        kind(field!(self, type_))
+    }
+
+    /// What it is, as Xen numbers that.
+    pub(crate) fn raw_kind(self) -> u32 {
+        field!(self, type_)
+    }
+
+    /// How far its phantom functions are apart; 0 where it has none.
+    pub fn phantom_stride(self) -> u8 {
+        field!(self, phantom_stride)
+    }
+
+    /// The bridge that requests of a function of PCI go through.
+    pub fn upstream(self) -> Upstream {
+        let segment = field!(self, __bindgen_anon_1.__bindgen_anon_1.seg);
+        let [mut devfn, mut bus] = self.id().to_le_bytes();
+        let mut secondary = 0;
+        // SAFETY: The variables are ours.
+        let found = unsafe {
+            sys::find_upstream_bridge(segment, &raw mut bus, &raw mut devfn, &raw mut secondary)
+        };
+        match found {
+            0 => Upstream::Nobody,
+            1 => Upstream::Bridge {
+                id: u16::from_le_bytes([devfn, bus]),
+                // SAFETY: Any function may be asked for.
+                kind: kind(unsafe { sys::pdev_type(segment, bus, devfn) }),
+            },
+            _ => Upstream::Unknown,
+        }
+    }
+}
+
+/// What Xen calls a kind of function.
+fn kind(of: sys::pci_dev_pdev_type) -> Kind {
+    match of {
+        sys::DEV_TYPE_PCIe_ENDPOINT => Kind::Endpoint,
+        sys::DEV_TYPE_PCIe_BRIDGE => Kind::Port,
+        sys::DEV_TYPE_PCIe2PCI_BRIDGE => Kind::ExpressToPci,
+        sys::DEV_TYPE_PCI2PCIe_BRIDGE => Kind::PciToExpress,
+        sys::DEV_TYPE_LEGACY_PCI_BRIDGE => Kind::PciBridge,
+        sys::DEV_TYPE_PCI_HOST_BRIDGE => Kind::HostBridge,
+        sys::DEV_TYPE_PCI => Kind::Pci,
+        _ => Kind::Unknown,
     }
 }
 

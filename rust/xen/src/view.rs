@@ -52,4 +52,13 @@ macro_rules! set_field {
     };
 }
 
+/// The place of an element of one of Xen's arrays; `None` beyond its end.
+#[inline]
+pub(crate) fn element<T, const COUNT: usize>(
+    array: *const [T; COUNT],
+    index: usize,
+) -> Option<*const T> {
+    (index < COUNT).then(|| array.cast::<T>().wrapping_add(index))
+}
+
 pub(crate) use {field, set_field, view};

@@ -1,6 +1,7 @@
 //! What an entry of an interrupt remapping table says, in both makers' formats.
 
 use irq_hw::amd::{Irte32, Irte128};
+use irq_hw::ioapic::Pin;
 use irq_hw::vtd::{Posted, Remapped, Source};
 
 /// An interrupt as a local APIC takes it.
@@ -30,6 +31,33 @@ pub enum Apic {
 const LOWEST_PRIORITY: u8 = 1;
 
 impl Interrupt {
+    /// The interrupt that an IO-APIC's entry asks for, which has a destination of 32 bits where the APICs do.
+    pub const fn of_pin(pin: Pin, apic: Apic) -> Self {
+        Self {
+            vector: pin.vector(),
+            delivery_mode: pin.delivery_mode(),
+            logical: pin.logical(),
+            level_triggered: pin.level_triggered(),
+            destination: match apic {
+                Apic::X => pin.destination() as u32,
+                Apic::X2 => pin.upper(),
+            },
+        }
+    }
+
+    /// Puts the interrupt into an IO-APIC's entry: the inverse of [`Self::of_pin`]. What else is in the entry stays.
+    pub const fn in_pin(self, pin: Pin, apic: Apic) -> Pin {
+        let pin = pin
+            .with_vector(self.vector)
+            .with_delivery_mode(self.delivery_mode)
+            .with_logical(self.logical)
+            .with_level_triggered(self.level_triggered);
+        match apic {
+            Apic::X => pin.with_upper(0).with_destination(self.destination as u8),
+            Apic::X2 => pin.with_upper(self.destination),
+        }
+    }
+
     /// The entry of VT-d that delivers the interrupt, for messages of this source.
     ///
     /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d, section 9.9).
@@ -136,6 +164,16 @@ mod tests {
                 prop_assert_eq!(entry.source_id(), 0x0520);
                 prop_assert_eq!(entry.redirection_hint(), interrupt.delivery_mode == 1);
                 prop_assert!(!entry.fault_processing_disabled());
+            }
+        }
+
+        #[test]
+        fn an_interrupt_is_found_in_its_pin(narrow in interrupt(0xff), wide in interrupt(u32::MAX), raw: u64) {
+            for (interrupt, apic) in [(narrow, Apic::X), (wide, Apic::X2)] {
+                let pin = interrupt.in_pin(Pin::new([raw]), apic);
+                prop_assert_eq!(Interrupt::of_pin(pin, apic), interrupt);
+                let kept = |pin: Pin| (pin.delivery_status(), pin.active_low(), pin.remote_irr(), pin.masked());
+                prop_assert_eq!(kept(pin), kept(Pin::new([raw])));
             }
         }
 

@@ -6,6 +6,8 @@
 //!
 //! The owner has a lock; nothing here is shared.
 
+use core::ops::Range;
+
 /// Entries of a group, and of the largest block: an MSI has at most 32 messages (PCI 3.0, section 6.8.1.3).
 pub const GROUP: usize = u32::BITS as usize;
 
@@ -51,6 +53,20 @@ impl Block {
             .then_some(Self { first, log2 })
     }
 
+    /// A single entry.
+    #[inline]
+    pub const fn one(index: usize) -> Self {
+        Self {
+            first: index,
+            log2: 0,
+        }
+    }
+
+    /// The numbers of its entries.
+    pub fn entries(self) -> Range<usize> {
+        self.first..self.first + self.count()
+    }
+
     /// The number of its first entry.
     pub const fn first(self) -> usize {
         self.first
@@ -59,6 +75,11 @@ impl Block {
     /// How many entries it has: a power of two.
     pub const fn count(self) -> usize {
         1 << self.log2
+    }
+
+    /// Its group: the word of groups, and the place in there.
+    const fn place(self) -> (usize, usize) {
+        (self.first / GROUP / 64, self.first / GROUP % 64)
     }
 
     /// Its entries in their group.
@@ -110,15 +131,26 @@ impl<const WORDS: usize> Slots<WORDS> {
         Some(block)
     }
 
+    /// Returns whether all entries of a block are in use.
+    pub fn holds(&self, block: Block) -> bool {
+        self.group(block)
+            .is_some_and(|used| used & block.mask() == block.mask())
+    }
+
     /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
     pub fn release(&mut self, block: Block) -> bool {
-        let (word, group) = (block.first / GROUP / 64, block.first / GROUP % 64);
-        let used = self.used.get(word).and_then(|groups| groups.get(group));
-        let Some(&used) = used.filter(|&&used| used & block.mask() == block.mask()) else {
+        let Some(used) = self.group(block).filter(|_| self.holds(block)) else {
             return false;
         };
+        let (word, group) = block.place();
         self.set(word, group, used & !block.mask());
         true
+    }
+
+    /// What is in use of the group that a block is in. `None` beyond the table's end.
+    fn group(&self, block: Block) -> Option<u32> {
+        let (word, group) = block.place();
+        self.used.get(word)?.get(group).copied()
     }
 
     /// Sets what is in use of a group, and what follows from it.

@@ -26,6 +26,13 @@ pub enum Kind {
     Unknown,
 }
 
+impl Kind {
+    /// Whether requests may bear the ID of a bridge above the function, as is so outside PCI Express.
+    pub const fn is_behind_bridges(self) -> bool {
+        matches!(self, Self::Pci | Self::PciBridge | Self::PciToExpress)
+    }
+}
+
 /// The requesters that stand for a function of PCI on the way to the IOMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upstream {

@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub(super) symbol: String,
     /// Code or data.
     pub(super) kind: Kind,
+    /// Whether c-shim offers it, not Rust.
+    pub(super) by_shim: bool,
 }
 
 /// What a symbol names.
@@ -40,8 +42,9 @@ impl Manifest {
             .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
         {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let &[switch, symbol, kind] = words.as_slice() else {
-                bail!("symbols.txt: a line is `switch symbol kind`, but this is `{line}`");
+            let (&[switch, symbol, kind] | &[switch, symbol, kind, "shim"]) = words.as_slice()
+            else {
+                bail!("symbols.txt: a line is `switch symbol kind [shim]`, but this is `{line}`");
             };
             let kind = match kind {
                 "text" => Kind::Text,
@@ -55,6 +58,7 @@ impl Manifest {
                 switch: switch.to_owned(),
                 symbol: symbol.to_owned(),
                 kind,
+                by_shim: words.len() > 3,
             });
         }
         Ok(Self { entries })
@@ -101,7 +105,7 @@ mod tests {
     #[test]
     fn comments_are_skipped_and_private_symbols_told_apart() {
         let manifest =
-            Manifest::parse("# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data\n");
+            Manifest::parse("# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data shim\n");
         let manifest = manifest.expect("the text is well formed");
         assert_eq!(manifest.switches(), ["RUST_A", "RUST_B"]);
         let public: Vec<_> = manifest
@@ -110,6 +114,8 @@ mod tests {
             .collect();
         assert_eq!(public, [("f", Kind::Text), ("v", Kind::Data)]);
         assert_eq!(manifest.private().count(), 1);
+        let by_shim = manifest.entries.iter().map(|e| e.by_shim);
+        assert!(by_shim.eq([false, false, true]));
     }
 
     #[test]
@@ -118,6 +124,7 @@ mod tests {
             "RUST_A f",
             "RUST_A f code",
             "RUST_A f text extra",
+            "RUST_A f text shim extra",
             "A f text\nA f text",
         ] {
             assert!(Manifest::parse(text).is_err(), "{text}");

@@ -1,0 +1,144 @@
+//! Interrupt remapping is switched on and off.
+
+use irq_hw::vtd::Global;
+use xen::errno::Errno;
+use xen::ioapic::IoApic;
+use xen::remap;
+use xen::vtd::{self, Iommu, Pins, Unit, log, units};
+
+/// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs.
+///
+/// Context: boot, one CPU. Replaces `intel_iommu_supports_eim()`.
+pub fn supports_extended_mode() -> bool {
+    if !vtd::queue_wanted() || !remap::wanted() || units().next().is_none() {
+        return false;
+    }
+    if !remap::require_wide_exchange() {
+        log::no_wide_exchange();
+        return false;
+    }
+    for io_apic in IoApic::all() {
+        if Unit::of_io_apic(io_apic.id()).is_none() {
+            log::io_apic_without_unit(io_apic);
+            return false;
+        }
+    }
+    units().all(|unit| {
+        let capability = unit.iommu().capability();
+        capability.queued_invalidation()
+            && capability.interrupt_remapping()
+            && capability.extended_mode()
+    })
+}
+
+/// Switches remapping with 32-bit destinations on, at all IOMMUs.
+///
+/// What firmware left switched on is switched off first, at all of them.
+///
+/// Context: boot before other CPUs run, or resume. Replaces `intel_iommu_enable_eim()`.
+///
+/// # Errors
+///
+/// [`Errno::NXIO`] where firmware forbids x2APIC, [`Errno::IO`] where an IOMMU cannot be switched on; those before it are.
+pub fn enable_extended_mode() -> Result<(), Errno> {
+    if !vtd::may_use_x2apic() {
+        return Err(Errno::NXIO);
+    }
+    for unit in units() {
+        let iommu = unit.iommu();
+        iommu.clear_faults();
+        disable(iommu);
+        iommu.disable_queue();
+    }
+    for unit in units() {
+        if unit.iommu().enable_queue().is_err() {
+            log::queue_not_enabled();
+            return Err(Errno::IO);
+        }
+    }
+    for unit in units() {
+        if enable(unit.iommu(), true).is_err() {
+            log::not_enabled();
+            return Err(Errno::IO);
+        }
+    }
+    Ok(())
+}
+
+/// Undoes [`enable_extended_mode`].
+///
+/// Context: suspend, or the way to another kernel. Replaces `intel_iommu_disable_eim()`.
+pub fn disable_extended_mode() {
+    for unit in units() {
+        disable(unit.iommu());
+    }
+    for unit in units() {
+        unit.iommu().disable_queue();
+    }
+}
+
+/// Switches remapping on at one IOMMU. The first time it gets a table, in which nothing is present; later it uses the same.
+///
+/// Context: boot or resume; IRQs on where there is no table yet. Replaces `enable_intremap()`.
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where firmware does not support it or the queue is not enabled, [`Errno::NOMEM`].
+pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
+    if !vtd::firmware_supports_remapping() {
+        log::forbidden_by_firmware();
+        return Err(Errno::INVAL);
+    }
+    let status = iommu.status();
+    if status.interrupt_remapping() && iommu.has_table() {
+        return Ok(());
+    }
+    if !status.queued_invalidation() {
+        log::queue_missing(iommu);
+        return Err(Errno::INVAL);
+    }
+    if !extended_mode && status.compatibility_format() {
+        log::compatibility_format(iommu);
+    }
+    iommu.make_table().inspect_err(|_| log::no_table())?;
+
+    let registers = iommu.lock_registers();
+    registers.set_table(extended_mode);
+    let command = iommu.status().with_table_pointer(true);
+    registers.command(command, Global::table_pointer);
+    drop(registers);
+
+    // Whatever the IOMMU keeps is not of this table (VT-d, section 11.4.4.1, SIRTP).
+    iommu.invalidate_all();
+
+    let registers = iommu.lock_registers();
+    registers.command(
+        command.with_interrupt_remapping(true),
+        Global::interrupt_remapping,
+    );
+    drop(registers);
+
+    IoApic::all().try_for_each(Pins::make)
+}
+
+/// Switches remapping off at one IOMMU, where it is on. Its table stays as it is.
+///
+/// Extended interrupt mode ends with it: whoever switches remapping on again may have local APICs with 8-bit IDs.
+///
+/// Context: any; IRQs may be off. Replaces `disable_intremap()`.
+pub fn disable(iommu: Iommu) {
+    if !iommu.capability().interrupt_remapping() {
+        return;
+    }
+    let registers = iommu.lock_registers();
+    let status = iommu.status();
+    if !status.interrupt_remapping() {
+        return;
+    }
+    registers.command(status.with_interrupt_remapping(false), |now| {
+        !now.interrupt_remapping()
+    });
+    if iommu.capability().extended_mode() {
+        registers.leave_extended_mode();
+    }
+}

@@ -1,0 +1,133 @@
+//! MSIs of functions and of HPETs.
+
+use irq_core::remap::entry::posting;
+use irq_core::remap::{Rewrite, source};
+use irq_hw::vtd::{RemappableAddress, Source};
+use xen::errno::Errno;
+use xen::msi::MsiMsg;
+use xen::pci::MsiDesc;
+use xen::remap;
+use xen::vtd::{Unit, log};
+
+/// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that it goes to, and makes the
+/// message one that names the entry. The first time, entries are taken into use, for an MSI of several messages an aligned
+/// block.
+///
+/// Context: the lock of the IRQ's descriptor is held, IRQs off. Replaces `msi_msg_write_remap_rte()` with a message.
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full, [`Errno::NXIO`] and
+/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are; nothing changes then.
+pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
+    let unit = unit(desc).ok_or(Errno::INVAL)?;
+    let source = source(desc, unit)?;
+    let apic = remap::apic();
+    let entry = match desc.posting() {
+        None => message.interrupt(apic).remapped(apic, source).raw(),
+        Some(to) => posting(to.vector, to.descriptor, source)
+            .ok_or(Errno::INVAL)?
+            .raw(),
+    };
+
+    let mut table = unit.iommu().lock_table().ok_or(Errno::INVAL)?;
+    let (index, rewrite) = match desc.entry_in_use() {
+        Some(index) => (index, Rewrite::NotNeeded),
+        None => {
+            let Some(first) = table.allocate(desc.messages()) else {
+                log::table_full_for_msi();
+                return Err(Errno::FAULT);
+            };
+            desc.use_entries(Some(first));
+            (first, Rewrite::Needed)
+        }
+    };
+    table.set(index, entry);
+    desc.mark_written(true, 1);
+    drop(table);
+
+    // The messages of a block bear the address of its first entry; their data say how far theirs is from there.
+    let number = desc.number_in_block();
+    let address = RemappableAddress::of(index.wrapping_sub(number) as u16, true);
+    message.set(address.raw()[0], number as u32);
+    Ok(rewrite)
+}
+
+/// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.
+///
+/// Context: as for [`update`]; the sender is quiet. Replaces `msi_msg_write_remap_rte()` without a message.
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where no IOMMU serves the sender.
+pub fn release(desc: MsiDesc) -> Result<(), Errno> {
+    let iommu = unit(desc).ok_or(Errno::INVAL)?.iommu();
+    let Some(mut table) = iommu.lock_table() else {
+        return Ok(());
+    };
+    if let Some(first) = desc.entry_in_use() {
+        table.release(first, desc.messages());
+        desc.use_entries(None);
+    }
+    desc.mark_written(false, desc.messages());
+    Ok(())
+}
+
+/// Takes an entry into use for an HPET's MSI, before it has a message.
+///
+/// Context: boot, IRQs on. Replaces `intel_setup_hpet_msi()`.
+///
+/// # Errors
+///
+/// [`Errno::NXIO`] where the table is full.
+pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
+    let iommu = Unit::of_hpet(desc.hpet()).ok_or(Errno::NXIO)?.iommu();
+    let Some(mut table) = iommu.lock_table() else {
+        return Ok(());
+    };
+    let first = table.allocate(1);
+    desc.use_entries(first);
+    if first.is_none() {
+        log::table_full_for_hpet();
+        return Err(Errno::NXIO);
+    }
+    Ok(())
+}
+
+/// The unit that serves the sender.
+#[inline]
+fn unit(desc: MsiDesc) -> Option<Unit<'static>> {
+    match desc.device() {
+        Some(device) => Unit::of_function(device),
+        None => Unit::of_hpet(desc.hpet()),
+    }
+}
+
+/// Whose requests the messages are.
+#[inline]
+fn source(desc: MsiDesc, unit: Unit<'static>) -> Result<Source, Errno> {
+    let Some(device) = desc.device() else {
+        return unit
+            .id_of_hpet(desc.hpet())
+            .map(source::of_hpet)
+            .ok_or_else(|| {
+                log::hpet_without_id(desc.hpet());
+                Errno::NXIO
+            });
+    };
+    let kind = device.kind();
+    let upstream = if kind.is_behind_bridges() {
+        device.upstream()
+    } else {
+        source::Upstream::Nobody
+    };
+    source::of_function(kind, device.id(), device.phantom_stride(), upstream).ok_or_else(|| {
+        if kind.is_behind_bridges() {
+            log::no_upstream_bridge(device);
+            Errno::NXIO
+        } else {
+            log::unknown_kind(device);
+            Errno::OPNOTSUPP
+        }
+    })
+}

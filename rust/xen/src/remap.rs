@@ -1,0 +1,35 @@
+//! What interrupt remapping knows of the machine, whoever made the IOMMU (`xen/iommu.h`, `asm/apic.h`).
+
+use irq_core::remap::entry::Apic;
+use xen_sys as sys;
+
+/// How the local APICs are addressed.
+#[inline]
+pub fn apic() -> Apic {
+    // SAFETY: A flag that is written while the boot CPU's APIC is set up, before anything is remapped.
+    if unsafe { (&raw const sys::x2apic_enabled).read_volatile() } {
+        Apic::X2
+    } else {
+        Apic::X
+    }
+}
+
+/// Returns whether interrupts are to be remapped, as far as the boot options and what was found up to now say.
+pub fn wanted() -> bool {
+    // SAFETY: A word that is written while Xen boots.
+    unsafe { (&raw const sys::iommu_intremap).read_volatile() != sys::iommu_intremap_off }
+}
+
+/// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
+/// their entries could not be changed while devices use them.
+pub fn require_wide_exchange() -> bool {
+    // SAFETY: Both variables are written while Xen boots on its first CPU, which is where the caller runs.
+    unsafe {
+        if sys::shim_has_cx16() {
+            return true;
+        }
+        (&raw mut sys::iommu_enable).write_volatile(false);
+        (&raw mut sys::iommu_intremap).write_volatile(sys::iommu_intremap_off);
+    }
+    false
+}

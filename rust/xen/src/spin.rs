@@ -1,0 +1,43 @@
+//! Xen's spin locks, taken with IRQs off (`xen/spinlock.h`).
+
+use crate::nospec;
+use core::marker::PhantomData;
+use static_assertions::assert_not_impl_any;
+use xen_sys as sys;
+
+/// A spin lock that is held, with IRQs off.
+#[must_use = "the lock is dropped where this is dropped"]
+pub(crate) struct IrqLocked<'a> {
+    lock: *mut sys::spinlock_t,
+    flags: u64,
+    life: PhantomData<&'a sys::spinlock_t>,
+}
+
+assert_not_impl_any!(IrqLocked: Send, Sync);
+
+impl IrqLocked<'_> {
+    /// Takes a lock.
+    ///
+    /// # Safety
+    ///
+    /// It is a lock that lives as long as the result.
+    #[inline]
+    pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
+        // SAFETY: The caller says so.
+        let flags = unsafe { sys::_spin_lock_irqsave(lock) };
+        nospec::block_lock_speculation();
+        Self {
+            lock,
+            flags,
+            life: PhantomData,
+        }
+    }
+}
+
+impl Drop for IrqLocked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The lock is held, and was taken in the way that is undone here.
+        unsafe { sys::_spin_unlock_irqrestore(self.lock, self.flags) };
+    }
+}

@@ -1,0 +1,155 @@
+//! Lines of the log, in upstream's words; see [`crate::log`].
+
+use super::Iommu;
+use crate::ioapic::IoApic;
+use crate::log::print;
+use crate::pci::PciDev;
+use core::ffi::{c_int, c_uint};
+use xen_sys as sys;
+
+/// Prints a line as `print!` does, in debug builds only, behind a place of the source in the form of upstream's.
+macro_rules! debug {
+    ($level:literal, $format:literal $(, $argument:expr)*) => {
+        if cfg!(debug_assertions) {
+            // SAFETY: As for `print!`.
+            unsafe {
+                sys::printk(
+                    concat!($level, "%s:%d: [VT-D]", $format, "\n\0").as_ptr().cast(),
+                    c"intremap".as_ptr(),
+                    line!() as c_int
+                    $(, $argument)*
+                )
+            }
+        }
+    };
+}
+
+/// IOMMUs are switched off, because their entries could not be changed in one piece.
+#[cold]
+pub fn no_wide_exchange() {
+    print!(c"<0>[VT-D]no CMPXCHG16B support, disabling IOMMU\n");
+}
+
+/// No unit serves an IO-APIC. Debug builds only.
+#[cold]
+pub fn io_apic_without_unit(io_apic: IoApic) {
+    debug!(
+        "<1>",
+        "There is not a DRHD for IOAPIC %#x (id: %#x)!",
+        io_apic.number() as c_uint,
+        io_apic.id()
+    );
+}
+
+/// The queue of an IOMMU could not be enabled. Debug builds only.
+#[cold]
+pub fn queue_not_enabled() {
+    debug!("<2>", "Failed to enable Queued Invalidation!");
+}
+
+/// Remapping could not be enabled at an IOMMU. Debug builds only.
+#[cold]
+pub fn not_enabled() {
+    debug!("<2>", "Failed to enable Interrupt Remapping!");
+}
+
+/// Firmware says that interrupts cannot be remapped.
+#[cold]
+pub fn forbidden_by_firmware() {
+    print!(c"<0>[VT-D] Platform firmware does not support interrupt remapping\n");
+}
+
+/// Without the queue, nothing that an IOMMU keeps could be invalidated.
+#[cold]
+pub fn queue_missing(iommu: Iommu) {
+    print!(
+        c"<0>[VT-D] Queued invalidation is not enabled on IOMMU #%u: Should not enable interrupt remapping\n",
+        iommu.index()
+    );
+}
+
+/// Messages in compatibility format pass without a table.
+#[cold]
+pub fn compatibility_format(iommu: Iommu) {
+    print!(
+        c"<1>[VT-D] Compatibility Format Interrupts permitted on IOMMU #%u: Device pass-through will be insecure\n",
+        iommu.index()
+    );
+}
+
+/// There is no memory for a table. Debug builds only.
+#[cold]
+pub fn no_table() {
+    debug!("<1>", "Cannot allocate memory for ir_ctrl->iremap_maddr");
+}
+
+/// A pin names an entry that delivers nothing. Debug builds only.
+#[cold]
+pub fn pin_without_interrupt(index: usize) {
+    debug!(
+        "<0>",
+        "IO-APIC index (%d) has an empty entry", index as c_int
+    );
+}
+
+/// A table has no entry left for a pin. Debug builds only.
+#[cold]
+pub fn table_full_for_pin() {
+    debug!(
+        "<0>",
+        "IO-APIC intremap index (%d) larger than maximum index (%d)",
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
+    );
+}
+
+/// A table has no entry left for an MSI. Debug builds only.
+#[cold]
+pub fn table_full_for_msi() {
+    debug!(
+        "<0>",
+        "MSI intremap index (%d) larger than maximum index (%d)!",
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
+    );
+}
+
+/// A table has no entry left for an HPET. Debug builds only.
+#[cold]
+pub fn table_full_for_hpet() {
+    debug!(
+        "<0>",
+        "HPET intremap index (%d) larger than maximum index (%d)!",
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
+        sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
+    );
+}
+
+/// Firmware does not say what ID an HPET's requests bear. Debug builds only.
+#[cold]
+pub fn hpet_without_id(id: u32) {
+    debug!("<0>", "Didn't find the bdf for HPET %u!", id);
+}
+
+/// It is not known which bridges a function is behind. Debug builds only.
+#[cold]
+pub fn no_upstream_bridge(device: PciDev) {
+    debug!(
+        "<1>",
+        "d%d: no upstream bridge for %pp",
+        c_int::from(device.domain().id()),
+        device.sbdf()
+    );
+}
+
+/// It is not known what a function is. Debug builds only.
+#[cold]
+pub fn unknown_kind(device: PciDev) {
+    debug!(
+        "<1>",
+        "d%d: unknown(%u): %pp",
+        c_int::from(device.domain().id()),
+        device.raw_kind(),
+        device.sbdf()
+    );
+}

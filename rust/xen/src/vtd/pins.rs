@@ -1,0 +1,75 @@
+//! What remapping keeps of the IO-APICs.
+
+use super::{Iommu, Unit};
+use crate::errno::Errno;
+use crate::ioapic::IoApic;
+use crate::once::{Once, Zeroed};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, Ordering};
+use xen_sys as sys;
+
+/// The most pins of an IO-APIC: their number is that of a byte, plus one.
+const MAX_PINS: usize = 256;
+const MAX_IO_APICS: usize = sys::MAX_IO_APICS as usize;
+
+/// What remapping keeps of an IO-APIC.
+pub struct Pins {
+    /// Null where no unit serves it.
+    iommu: AtomicPtr<sys::vtd_iommu>,
+    /// The ID that its requests bear.
+    id: AtomicU16,
+    /// For each pin the number of its entry plus one, or zero. Changed under the lock of the IOMMU's table.
+    indices: [AtomicU32; MAX_PINS],
+}
+
+// SAFETY: Atomics are numbers and pointers, and zero is a value of those.
+unsafe impl Zeroed for Pins {}
+
+/// By the number of the IO-APIC.
+static PINS: [Once<Pins>; MAX_IO_APICS] = [const { Once::new() }; MAX_IO_APICS];
+
+impl Pins {
+    /// Those of an IO-APIC; `None` before [`Self::make`].
+    #[inline]
+    pub fn of(io_apic: IoApic) -> Option<&'static Self> {
+        PINS.get(io_apic.number())?.get()
+    }
+
+    /// Gets ready to remap the pins of an IO-APIC. What firmware says of it does not change later.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOMEM`].
+    pub fn make(io_apic: IoApic) -> Result<(), Errno> {
+        let once = PINS.get(io_apic.number()).ok_or(Errno::NOMEM)?;
+        let pins = once.make().ok_or(Errno::NOMEM)?;
+        if let Some(unit) = Unit::of_io_apic(io_apic.id())
+            && let Some(id) = unit.id_of_io_apic(io_apic.id())
+        {
+            pins.id.store(id, Ordering::Relaxed);
+            pins.iommu.store(unit.iommu().as_ptr(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The IOMMU that serves it, and the ID that its requests bear there.
+    #[inline]
+    pub fn iommu(&self) -> Option<(Iommu<'static>, u16)> {
+        // SAFETY: The IOMMU of a unit stays.
+        let iommu = unsafe { Iommu::from_raw(self.iommu.load(Ordering::Acquire)) }?;
+        Some((iommu, self.id.load(Ordering::Relaxed)))
+    }
+
+    /// The entry of a pin.
+    #[inline]
+    pub fn index(&self, pin: usize) -> Option<usize> {
+        let stored = self.indices.get(pin)?.load(Ordering::Relaxed);
+        stored.checked_sub(1).map(|index| index as usize)
+    }
+
+    /// Notes the entry of a pin; there is nothing to note of one that does not exist.
+    pub fn set_index(&self, pin: usize, index: usize) {
+        if let Some(place) = self.indices.get(pin) {
+            place.store(index as u32 + 1, Ordering::Relaxed);
+        }
+    }
+}

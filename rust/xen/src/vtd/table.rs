@@ -1,0 +1,217 @@
+//! The interrupt remapping table of an IOMMU.
+
+use super::Iommu;
+use crate::errno::Errno;
+use crate::once::{Once, Zeroed};
+use crate::spin::IrqLocked;
+use crate::view::{field, set_field};
+use crate::wide;
+use core::cell::UnsafeCell;
+use core::ptr;
+use irq_core::remap::slots::{Block, Slots};
+use irq_core::remap::update::{Remap, Table};
+use xen_sys as sys;
+
+const ENTRIES: usize = sys::XEN_IRQ_IREMAP_ENTRIES as usize;
+const ENTRY_SIZE: usize = size_of::<[u64; 2]>();
+const ENTRIES_OF_PAGE: usize = 4096 / ENTRY_SIZE;
+const WORDS: usize = ENTRIES / 2048;
+
+/// The most IOMMUs that there may be; others than the first of these are not used.
+const MAX_IOMMUS: usize = 1024;
+
+/// Which entries of a table are in use; changed under the table's lock.
+struct InUse(UnsafeCell<Slots<WORDS>>);
+
+// SAFETY: Whoever touches it holds the table's lock.
+unsafe impl Sync for InUse {}
+
+// SAFETY: `Slots` says so.
+unsafe impl Zeroed for InUse {}
+
+/// By the index of the IOMMU.
+static IN_USE: [Once<InUse>; MAX_IOMMUS] = [const { Once::new() }; MAX_IOMMUS];
+
+impl<'a> Iommu<'a> {
+    /// Allocates a table, of which nothing is in use, unless there is one.
+    ///
+    /// Context: as for `xmalloc()`, where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOMEM`].
+    pub fn make_table(self) -> Result<(), Errno> {
+        if self.has_table() {
+            return Ok(());
+        }
+        let in_use = self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
+        // SAFETY: The pages are all of the table.
+        let address = unsafe {
+            sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES.into(), field!(self, node))
+        };
+        if address == 0 {
+            return Err(Errno::NOMEM);
+        }
+        // SAFETY: Nobody uses the table before its address is known.
+        unsafe { *in_use.0.get() = Slots::new() };
+        set_field!(self, intremap.num)(0);
+        set_field!(self, intremap.maddr)(address);
+        Ok(())
+    }
+
+    fn in_use(self) -> Option<&'static Once<InUse>> {
+        IN_USE.get(self.index() as usize)
+    }
+
+    /// Takes the lock of its table; `None` where it has no table.
+    #[inline]
+    pub fn lock_table(self) -> Option<LockedTable<'a>> {
+        let in_use = self.in_use()?.get().filter(|_| self.has_table())?;
+        // SAFETY: The lock lives as long as the IOMMU.
+        let lock = unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) };
+        // SAFETY: The lock is held, and whoever uses these holds it.
+        let slots = unsafe { &mut *in_use.0.get() };
+        Some(LockedTable {
+            entries: Remap::new(slots, Memory::new(self)),
+            iommu: self,
+            _lock: lock,
+        })
+    }
+}
+
+/// A table whose lock is held, with IRQs off.
+pub struct LockedTable<'a> {
+    // Dropped first: it gives up its mapping.
+    entries: Remap<'a, WORDS, Memory<'a>>,
+    iommu: Iommu<'a>,
+    _lock: IrqLocked<'a>,
+}
+
+impl LockedTable<'_> {
+    /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
+    /// to 32.
+    pub fn allocate(&mut self, count: u32) -> Option<usize> {
+        let block = self.entries.allocate(count as usize)?;
+        self.count(block.count() as u32);
+        Some(block.first())
+    }
+
+    /// Reads an entry. Beyond the table's end there is none that is present.
+    #[inline]
+    pub fn entry(&mut self, index: usize) -> [u64; 2] {
+        if index < ENTRIES {
+            self.entries.entry(index)
+        } else {
+            [0; 2]
+        }
+    }
+
+    /// Sets an entry that is in use. Beyond the table's end nothing happens.
+    #[inline]
+    pub fn set(&mut self, index: usize, entry: [u64; 2]) {
+        if index < ENTRIES {
+            self.entries.set(index, entry);
+        }
+    }
+
+    /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
+    pub fn release(&mut self, first: usize, count: u32) {
+        if let Some(block) = Block::of(first, count as usize)
+            && self.entries.release(block)
+        {
+            self.count((block.count() as u32).wrapping_neg());
+        }
+    }
+
+    /// Changes the number that debug key `V` compares with what it finds.
+    fn count(&self, by: u32) {
+        let count = field!(self.iommu, intremap.num);
+        set_field!(self.iommu, intremap.num)(count.wrapping_add(by));
+    }
+}
+
+/// The memory of a table, of which one page at a time is mapped. Indices are below [`ENTRIES`].
+struct Memory<'a> {
+    iommu: Iommu<'a>,
+    /// Where the page with the entry that was asked for last is mapped, or null.
+    mapped: *mut [u64; 2],
+    /// The number of its first entry.
+    first: usize,
+}
+
+impl<'a> Memory<'a> {
+    #[inline]
+    fn new(iommu: Iommu<'a>) -> Self {
+        Self {
+            iommu,
+            mapped: ptr::null_mut(),
+            first: 0,
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, index: usize) -> *mut [u64; 2] {
+        let first = index & !(ENTRIES_OF_PAGE - 1);
+        if self.mapped.is_null() || self.first != first {
+            self.unmap();
+            let page = field!(self.iommu, intremap.maddr) + (first * ENTRY_SIZE) as u64;
+            // SAFETY: The table has that page.
+            self.mapped = unsafe { sys::map_vtd_domain_page(page) }.cast();
+            self.first = first;
+        }
+        self.mapped.wrapping_add(index - first)
+    }
+
+    #[inline]
+    fn unmap(&mut self) {
+        if !self.mapped.is_null() {
+            // SAFETY: The page was mapped here.
+            unsafe { sys::unmap_vtd_domain_page(self.mapped.cast()) };
+            self.mapped = ptr::null_mut();
+        }
+    }
+}
+
+impl Table for Memory<'_> {
+    type Entry = [u64; 2];
+
+    // What is absent may be kept in caching mode; upstream invalidates without asking for it.
+    const CACHES_ABSENT: bool = true;
+
+    #[inline]
+    fn entry(&mut self, index: usize) -> [u64; 2] {
+        // SAFETY: The page is mapped, and the lock keeps writers away.
+        unsafe { wide::read(self.place(index)) }
+    }
+
+    #[inline]
+    fn replace(&mut self, index: usize, entry: [u64; 2]) {
+        // SAFETY: The page is mapped, entries are aligned, the lock keeps others away, and remapping is not enabled on
+        // processors without the instruction.
+        unsafe { wide::replace(self.place(index), entry) };
+    }
+
+    #[inline]
+    fn write_back(&mut self, index: usize) {
+        // SAFETY: A flag that is written while Xen boots.
+        if unsafe { (&raw const sys::iommu_non_coherent).read_volatile() } {
+            // SAFETY: The page is mapped.
+            unsafe { sys::cache_writeback(self.place(index).cast(), ENTRY_SIZE as u32) };
+        }
+    }
+
+    #[inline]
+    fn invalidate(&mut self, block: Block) {
+        for index in block.entries() {
+            // SAFETY: The IOMMU is alive. Of a failure, which ends Xen, nobody could make anything.
+            unsafe { sys::iommu_flush_iec_index(self.iommu.as_ptr(), 0, index as u16) };
+        }
+    }
+}
+
+impl Drop for Memory<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.unmap();
+    }
+}

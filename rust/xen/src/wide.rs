@@ -1,0 +1,42 @@
+//! Sixteen bytes that other agents see change in one piece.
+
+use core::arch::asm;
+
+/// Replaces 16 bytes in one piece. Only the caller writes them; others read.
+///
+/// # Safety
+///
+/// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
+#[inline]
+pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
+    // SAFETY: The caller says so. Nobody else writes, so two reads are as good as one.
+    let old = unsafe { read(place) };
+    let (seen_low, seen_high): (u64, u64);
+    // SAFETY: As above. LLVM keeps RBX for itself, so it is put back.
+    unsafe {
+        asm!(
+            "xchg {new_low}, rbx",
+            "lock cmpxchg16b [{place}]",
+            "mov rbx, {new_low}",
+            new_low = inout(reg) new[0] => _,
+            place = in(reg) place,
+            in("rcx") new[1],
+            inout("rax") old[0] => seen_low,
+            inout("rdx") old[1] => seen_high,
+            options(nostack),
+        );
+    }
+    xen_assert!([seen_low, seen_high] == old);
+}
+
+/// Reads 16 bytes that nobody else writes at the moment.
+///
+/// # Safety
+///
+/// They are mapped and aligned to 8 bytes.
+#[inline]
+pub(crate) unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
+    let half = place.cast::<u64>();
+    // SAFETY: The caller says so.
+    unsafe { [half.read_volatile(), half.add(1).read_volatile()] }
+}
