@@ -4,5 +4,8 @@
 //! parties act at the worst moment.
 #![forbid(unsafe_code)]
 
+pub mod amd;
 pub mod device_model;
+pub mod iommu;
 pub mod vcpu;
+pub mod vtd;
