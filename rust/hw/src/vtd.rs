@@ -207,6 +207,8 @@ bits! {
         3:3 interrupt_remapping/with_interrupt_remapping: bool,
         /// EIM: destinations may have 32 bits.
         4:4 extended_mode/with_extended_mode: bool,
+        /// MHMV: the logarithm of the largest block of entries that one command invalidates.
+        23:20 largest_handle_mask/with_largest_handle_mask: u8,
     }
 }
 

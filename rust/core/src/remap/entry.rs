@@ -30,6 +30,29 @@ pub enum Apic {
 
 const LOWEST_PRIORITY: u8 = 1;
 
+/// An entry of VT-d's table that is present, and that messages of one source may use and no others.
+///
+/// There is no other way to make one than with a [`Source`], and the table of VT-d takes nothing else:
+///
+/// ```compile_fail
+/// irq_core::remap::entry::Verified([1, 0]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified([u64; 2]);
+
+impl Verified {
+    /// The entry as it stands in memory.
+    pub const fn raw(self) -> [u64; 2] {
+        self.0
+    }
+}
+
+impl From<Verified> for [u64; 2] {
+    fn from(entry: Verified) -> Self {
+        entry.0
+    }
+}
+
 impl Interrupt {
     /// The interrupt that an IO-APIC's entry asks for, which has a destination of 32 bits where the APICs do.
     pub const fn of_pin(pin: Pin, apic: Apic) -> Self {
@@ -61,7 +84,7 @@ impl Interrupt {
     /// The entry of VT-d that delivers the interrupt, for messages of this source.
     ///
     /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d, section 9.9).
-    pub const fn remapped(self, apic: Apic, source: Source) -> Remapped {
+    pub const fn remapped(self, apic: Apic, source: Source) -> Verified {
         let entry = Remapped::new([0, 0])
             .with_present(true)
             .with_logical(self.logical)
@@ -70,10 +93,11 @@ impl Interrupt {
             .with_delivery_mode(self.delivery_mode)
             .with_vector(self.vector)
             .with_source(source);
-        match apic {
+        let entry = match apic {
             Apic::X => entry.with_xapic_destination(self.destination as u8),
             Apic::X2 => entry.with_destination(self.destination),
-        }
+        };
+        Verified(entry.raw())
     }
 
     /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
@@ -122,18 +146,17 @@ impl Interrupt {
 
 /// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages of this source. `None`
 /// where no descriptor can be at that address.
-pub const fn posting(virtual_vector: u8, descriptor: u64, source: Source) -> Option<Posted> {
+pub const fn posting(virtual_vector: u8, descriptor: u64, source: Source) -> Option<Verified> {
     if !descriptor.is_multiple_of(Posted::DESCRIPTOR_ALIGN) {
         return None;
     }
-    Some(
-        Posted::new([0, 0])
-            .with_present(true)
-            .with_posted(true)
-            .with_virtual_vector(virtual_vector)
-            .with_descriptor(descriptor)
-            .with_source(source),
-    )
+    let entry = Posted::new([0, 0])
+        .with_present(true)
+        .with_posted(true)
+        .with_virtual_vector(virtual_vector)
+        .with_descriptor(descriptor)
+        .with_source(source);
+    Some(Verified(entry.raw()))
 }
 
 #[cfg(test)]
@@ -159,7 +182,7 @@ mod tests {
         #[test]
         fn an_interrupt_is_found_in_its_entry(narrow in interrupt(0xff), wide in interrupt(u32::MAX)) {
             for (interrupt, apic) in [(narrow, Apic::X), (wide, Apic::X2)] {
-                let entry = interrupt.remapped(apic, SOURCE);
+                let entry = Remapped::new(interrupt.remapped(apic, SOURCE).raw());
                 prop_assert_eq!(Interrupt::of_remapped(entry, apic), Some(interrupt));
                 prop_assert_eq!(entry.source_id(), 0x0520);
                 prop_assert_eq!(entry.redirection_hint(), interrupt.delivery_mode == 1);
@@ -198,7 +221,7 @@ mod tests {
         #[test]
         fn a_posting_entry_names_its_descriptor(vector: u8, address: u64) {
             let aligned = address & !63;
-            let entry = posting(vector, aligned, SOURCE).expect("an aligned descriptor");
+            let entry = Posted::new(posting(vector, aligned, SOURCE).expect("an aligned descriptor").raw());
             prop_assert_eq!((entry.virtual_vector(), entry.descriptor()), (vector, aligned));
             prop_assert_eq!(Interrupt::of_remapped(Remapped::new(entry.raw()), Apic::X2), None);
             prop_assert_eq!(posting(vector, address, SOURCE).is_some(), address == aligned);

@@ -72,6 +72,12 @@ impl Block {
         self.first
     }
 
+    /// The logarithm of how many entries it has.
+    #[inline]
+    pub const fn log2(self) -> usize {
+        self.log2
+    }
+
     /// How many entries it has: a power of two.
     pub const fn count(self) -> usize {
         1 << self.log2

@@ -12,6 +12,9 @@ pub trait Table {
     /// An entry, as it stands in memory; the default one is not present.
     type Entry: Copy + Default + PartialEq;
 
+    /// What an entry may be set to.
+    type New: Into<Self::Entry>;
+
     /// Whether the IOMMU may keep that an entry was not present (VT-d, section 6.1: caching mode).
     const CACHES_ABSENT: bool;
 
@@ -43,6 +46,7 @@ impl<'a, const WORDS: usize, T: Table> Remap<'a, WORDS, T> {
 
     /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
     /// to 32.
+    #[inline(always)]
     pub fn allocate(&mut self, count: usize) -> Option<Block> {
         self.slots.allocate(count)
     }
@@ -54,8 +58,10 @@ impl<'a, const WORDS: usize, T: Table> Remap<'a, WORDS, T> {
     }
 
     /// Sets an entry that is in use.
-    #[inline]
-    pub fn set(&mut self, index: usize, entry: T::Entry) {
+    // Names of generic functions grow beyond what Xen's symbol table takes.
+    #[inline(always)]
+    pub fn set(&mut self, index: usize, entry: T::New) {
+        let entry = entry.into();
         let old = self.table.entry(index);
         if old == entry {
             return;
@@ -68,6 +74,7 @@ impl<'a, const WORDS: usize, T: Table> Remap<'a, WORDS, T> {
     }
 
     /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
+    #[inline(always)]
     pub fn release(&mut self, block: Block) -> bool {
         if !self.slots.holds(block) {
             return false;

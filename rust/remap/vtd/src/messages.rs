@@ -17,17 +17,15 @@ use xen::vtd::{Unit, log};
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full, [`Errno::NXIO`] and
+/// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or the descriptor names no entry of it), [`Errno::NXIO`] and
 /// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are; nothing changes then.
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let source = source(desc, unit)?;
     let apic = remap::apic();
     let entry = match desc.posting() {
-        None => message.interrupt(apic).remapped(apic, source).raw(),
-        Some(to) => posting(to.vector, to.descriptor, source)
-            .ok_or(Errno::INVAL)?
-            .raw(),
+        None => message.interrupt(apic).remapped(apic, source),
+        Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL)?,
     };
 
     let mut table = unit.iommu().lock_table().ok_or(Errno::INVAL)?;
@@ -42,7 +40,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
             (first, Rewrite::Needed)
         }
     };
-    table.set(index, entry);
+    table.set(index, entry)?;
     desc.mark_written(true, 1);
     drop(table);
 

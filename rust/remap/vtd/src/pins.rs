@@ -65,7 +65,9 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let wanted = Pin::new([entry]);
     let apic = remap::apic();
     let remapped = Interrupt::of_pin(wanted, apic).remapped(apic, source::of_io_apic(id));
-    table.set(index, remapped.raw());
+    if table.set(index, remapped).is_err() {
+        return;
+    }
     drop(table);
 
     let [entry] = RemappablePin::new([0])

@@ -18,7 +18,7 @@ mod table;
 
 pub use pins::Pins;
 pub use registers::Registers;
-pub use table::LockedTable;
+pub use table::TableLock;
 
 view! {
     /// An IOMMU.

@@ -8,6 +8,7 @@ use crate::view::{field, set_field};
 use crate::wide;
 use core::cell::UnsafeCell;
 use core::ptr;
+use irq_core::remap::entry::Verified;
 use irq_core::remap::slots::{Block, Slots};
 use irq_core::remap::update::{Remap, Table};
 use xen_sys as sys;
@@ -44,7 +45,7 @@ impl<'a> Iommu<'a> {
         if self.has_table() {
             return Ok(());
         }
-        let in_use = self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
+        self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
         // SAFETY: The pages are all of the table.
         let address = unsafe {
             sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES.into(), field!(self, node))
@@ -52,8 +53,6 @@ impl<'a> Iommu<'a> {
         if address == 0 {
             return Err(Errno::NOMEM);
         }
-        // SAFETY: Nobody uses the table before its address is known.
-        unsafe { *in_use.0.get() = Slots::new() };
         set_field!(self, intremap.num)(0);
         set_field!(self, intremap.maddr)(address);
         Ok(())
@@ -65,13 +64,13 @@ impl<'a> Iommu<'a> {
 
     /// Takes the lock of its table; `None` where it has no table.
     #[inline]
-    pub fn lock_table(self) -> Option<LockedTable<'a>> {
+    pub fn lock_table(self) -> Option<TableLock<'a>> {
         let in_use = self.in_use()?.get().filter(|_| self.has_table())?;
         // SAFETY: The lock lives as long as the IOMMU.
         let lock = unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) };
         // SAFETY: The lock is held, and whoever uses these holds it.
         let slots = unsafe { &mut *in_use.0.get() };
-        Some(LockedTable {
+        Some(TableLock {
             entries: Remap::new(slots, Memory::new(self)),
             iommu: self,
             _lock: lock,
@@ -80,14 +79,14 @@ impl<'a> Iommu<'a> {
 }
 
 /// A table whose lock is held, with IRQs off.
-pub struct LockedTable<'a> {
+pub struct TableLock<'a> {
     // Dropped first: it gives up its mapping.
     entries: Remap<'a, WORDS, Memory<'a>>,
     iommu: Iommu<'a>,
     _lock: IrqLocked<'a>,
 }
 
-impl LockedTable<'_> {
+impl TableLock<'_> {
     /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
     /// to 32.
     pub fn allocate(&mut self, count: u32) -> Option<usize> {
@@ -106,12 +105,18 @@ impl LockedTable<'_> {
         }
     }
 
-    /// Sets an entry that is in use. Beyond the table's end nothing happens.
+    /// Sets an entry that is in use.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::FAULT`] beyond the table's end.
     #[inline]
-    pub fn set(&mut self, index: usize, entry: [u64; 2]) {
-        if index < ENTRIES {
-            self.entries.set(index, entry);
+    pub fn set(&mut self, index: usize, entry: Verified) -> Result<(), Errno> {
+        if index >= ENTRIES {
+            return Err(Errno::FAULT);
         }
+        self.entries.set(index, entry);
+        Ok(())
     }
 
     /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
@@ -174,6 +179,7 @@ impl<'a> Memory<'a> {
 
 impl Table for Memory<'_> {
     type Entry = [u64; 2];
+    type New = Verified;
 
     // What is absent may be kept in caching mode; upstream invalidates without asking for it.
     const CACHES_ABSENT: bool = true;
@@ -202,9 +208,13 @@ impl Table for Memory<'_> {
 
     #[inline]
     fn invalidate(&mut self, block: Block) {
-        for index in block.entries() {
-            // SAFETY: The IOMMU is alive. Of a failure, which ends Xen, nobody could make anything.
-            unsafe { sys::iommu_flush_iec_index(self.iommu.as_ptr(), 0, index as u16) };
+        let largest = self.iommu.capability().largest_handle_mask();
+        let mask = (block.log2() as u8).min(largest);
+        // A command's entries are aligned to their number, as the block is.
+        for first in block.entries().step_by(1 << mask) {
+            // It ends when the IOMMU is done: Xen waits for that without end.
+            // SAFETY: The IOMMU is alive.
+            unsafe { sys::iommu_flush_iec_index(self.iommu.as_ptr(), mask, first as u16) };
         }
     }
 }
