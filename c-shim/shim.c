@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Inline functions and macros of Xen that Rust cannot call. Cold paths only: what is hot is native in rust/xen. */
 #include <xen/kexec.h>
+#include <xen/param.h>
 #include <xen/pci.h>
 
 #include <asm/io_apic.h>
@@ -75,6 +76,10 @@ bool shim_has_cx16(void)
 {
     return cpu_has_cx16;
 }
+
+/* intremap-entries=<n>: no more entries of a remapping table are used; 0 for all. */
+unsigned int __ro_after_init shim_intremap_entries;
+integer_param("intremap-entries", shim_intremap_entries);
 
 /* Another kernel may get on with hardware that does not answer; Xen may not. */
 void shim_vtd_malfunction(void)

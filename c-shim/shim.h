@@ -35,6 +35,8 @@ paddr_t shim_virt_to_maddr(const void *va);
 bool shim_has_cx16(void);
 void shim_vtd_malfunction(void);
 
+extern unsigned int shim_intremap_entries;
+
 #ifdef CONFIG_RUST_VMSI
 extern const struct hvm_io_ops shim_msixtbl_ops;
 

@@ -14,6 +14,15 @@ pub fn apic() -> Apic {
     }
 }
 
+/// How many entries of a table that has `entries` may be used: the boot option `intremap-entries` may name fewer.
+pub(crate) fn usable_entries(entries: usize) -> usize {
+    // SAFETY: A number that is written while the command line is read.
+    match unsafe { (&raw const sys::shim_intremap_entries).read_volatile() } {
+        0 => entries,
+        limit => entries.min(limit as usize),
+    }
+}
+
 /// Returns whether interrupts are to be remapped, as far as the boot options and what was found up to now say.
 pub fn wanted() -> bool {
     // SAFETY: A word that is written while Xen boots.

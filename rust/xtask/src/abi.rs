@@ -21,7 +21,7 @@ mod symbols;
 use manifest::Manifest;
 
 /// The C file that each switch replaces, as an object of Xen's build.
-const REPLACED: [(&str, &str); 2] = [
+pub(crate) const REPLACED: [(&str, &str); 2] = [
     ("RUST_VMSI", "arch/x86/hvm/vmsi.o"),
     ("RUST_VTD_INTREMAP", "drivers/passthrough/vtd/intremap.o"),
 ];

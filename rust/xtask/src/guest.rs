@@ -17,6 +17,10 @@ pub(crate) enum Kernel {
     SmokePv,
     /// A PVH dom0 that drives MSI and MSI-X through vPCI.
     SmokePvh,
+    /// A PV dom0 that moves interrupts between processors while they come.
+    IrqMover,
+    /// A PV dom0 that uses up the entries of an interrupt remapping table.
+    TableFiller,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
     MsixWalker,
     /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
@@ -29,6 +33,8 @@ impl Kernel {
         match self {
             Self::SmokePv => "smoke-pv",
             Self::SmokePvh => "smoke-pvh",
+            Self::IrqMover => "irq-mover",
+            Self::TableFiller => "table-filler",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",
         }

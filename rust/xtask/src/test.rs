@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
 use crate::{guest, setup, ui};
@@ -76,6 +77,12 @@ const CHECKS: &[Check] = &[
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),
+    slow("interrupts that move while they come", || {
+        xtask(&["boot", "--scenario", "move"])
+    }),
+    slow("remapping tables that are full", || {
+        xtask(&["boot", "--scenario", "fill"])
+    }),
     slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")
@@ -95,6 +102,20 @@ const CHECKS: &[Check] = &[
     }),
     full("gcc and clang, release and debug", || {
         xen::matrix().map(drop)
+    }),
+    full("each part alone in Rust, as on stock Xen", || {
+        REPLACED.iter().try_for_each(|(switch, _)| {
+            ["smoke", "dom0"].iter().try_for_each(|scenario| {
+                xtask(&[
+                    "boot",
+                    "--scenario",
+                    scenario,
+                    "--compare",
+                    "--part",
+                    switch,
+                ])
+            })
+        })
     }),
     full("all scenarios, as on stock Xen", || scenarios("all")),
 ];
@@ -223,6 +244,8 @@ fn xen_clippy() -> Result<()> {
             "--quiet",
             "--package",
             "xen-irq",
+            "--package",
+            "remap-vtd",
             "--package",
             "vmsi",
             "--package",

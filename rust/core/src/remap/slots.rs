@@ -33,6 +33,8 @@ pub struct Slots<const WORDS: usize> {
     full: [[u64; WORDS]; SIZES],
     /// For each size, the words of `full` in which every bit is set.
     none: [u64; SIZES],
+    /// How many entries at the end are never handed out.
+    withheld: usize,
 }
 
 /// A block of entries.
@@ -117,6 +119,19 @@ impl<const WORDS: usize> Slots<WORDS> {
             used: [[0; 64]; WORDS],
             full: [[0; WORDS]; SIZES],
             none: [0; SIZES],
+            withheld: 0,
+        }
+    }
+
+    /// Never hands out the entries from this number on, none of which is in use. For a table that is smaller.
+    pub fn limit(&mut self, entries: usize) {
+        self.withheld = Self::ENTRIES.saturating_sub(entries);
+        for group in entries / GROUP..Self::ENTRIES / GROUP {
+            let kept = entries.saturating_sub(group * GROUP).min(GROUP);
+            let beyond = u32::MAX.checked_shl(kept as u32).unwrap_or(0);
+            let (word, group) = (group / 64, group % 64);
+            let used = self.used.get(word).and_then(|groups| groups.get(group));
+            self.set(word, group, used.copied().unwrap_or(0) | beyond);
         }
     }
 
@@ -139,8 +154,10 @@ impl<const WORDS: usize> Slots<WORDS> {
 
     /// Returns whether all entries of a block are in use.
     pub fn holds(&self, block: Block) -> bool {
-        self.group(block)
-            .is_some_and(|used| used & block.mask() == block.mask())
+        block.entries().end <= Self::ENTRIES - self.withheld
+            && self
+                .group(block)
+                .is_some_and(|used| used & block.mask() == block.mask())
     }
 
     /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
@@ -208,9 +225,10 @@ mod tests {
     impl Model {
         fn allocate(&mut self, count: usize) -> Option<usize> {
             let size = count.next_power_of_two();
-            let first = (0..self.0.len())
-                .step_by(size)
-                .find(|&first| self.0[first..first + size].iter().all(|used| !used))?;
+            let first = (0..self.0.len()).step_by(size).find(|&first| {
+                let block = self.0.get(first..first + size);
+                block.is_some_and(|block| block.iter().all(|used| !used))
+            })?;
             self.0[first..first + size].fill(true);
             Some(first)
         }
@@ -235,9 +253,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_lowest_free_block_is_found(steps in prop::collection::vec(step(), 0..400)) {
+        fn the_lowest_free_block_is_found(
+            steps in prop::collection::vec(step(), 0..400),
+            entries in prop_oneof![Just(usize::MAX), 0..2 * GROUP, 0..=Slots::<1>::ENTRIES],
+        ) {
             let mut slots = Slots::<1>::new();
-            let mut model = Model(std::vec![false; Slots::<1>::ENTRIES]);
+            slots.limit(entries);
+            let mut model = Model(std::vec![false; Slots::<1>::ENTRIES.min(entries)]);
             let mut held = Vec::new();
             for step in steps {
                 match step {

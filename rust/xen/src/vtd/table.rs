@@ -3,6 +3,7 @@
 use super::Iommu;
 use crate::errno::Errno;
 use crate::once::{Once, Zeroed};
+use crate::remap::usable_entries;
 use crate::spin::IrqLocked;
 use crate::view::{field, set_field};
 use crate::wide;
@@ -45,10 +46,12 @@ impl<'a> Iommu<'a> {
         if self.has_table() {
             return Ok(());
         }
-        self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
+        let in_use = self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
+        // SAFETY: Nobody else uses it before there is a table.
+        unsafe { &mut *in_use.0.get() }.limit(usable_entries(ENTRIES));
         // SAFETY: The pages are all of the table.
         let address = unsafe {
-            sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES.into(), field!(self, node))
+            sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES, field!(self, node))
         };
         if address == 0 {
             return Err(Errno::NOMEM);

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{setup, ui};
+use crate::{setup, ui, xen};
 use rig::{Payload, Rig};
 use scenarios::Scenario;
 use transcript::Transcript;
@@ -51,6 +51,8 @@ pub(crate) struct Args {
     /// A Xen tree to build instead of Debian's source; it is copied, never changed.
     #[arg(long, value_name = "DIR")]
     xen_tree: Option<PathBuf>,
+    #[command(flatten)]
+    parts: xen::Parts,
     /// List the scenarios and run none.
     #[arg(long)]
     list: bool,
@@ -93,14 +95,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
         );
     }
     setup::ensure()?;
-    let mut rig = Rig::prepare(args.xen_tree, args.debug)?;
+    let mut rig = Rig::prepare(args.xen_tree, args.debug, args.parts)?;
     for scenario in chosen {
         let payload = scenario.payload(&rig)?;
         if args.stock {
+            ensure!(scenario.on_stock, "stock Xen cannot run {}", scenario.name);
             boot(&mut rig, scenario, &payload, Flavour::Stock)?;
             continue;
         }
-        if args.compare && stock_transcript(&rig, scenario, &payload).is_none() {
+        if args.compare && scenario.on_stock && stock_transcript(&rig, scenario, &payload).is_none()
+        {
             boot(&mut rig, scenario, &payload, Flavour::Stock)?;
         }
         boot(&mut rig, scenario, &payload, Flavour::Rust)?;
@@ -128,7 +132,7 @@ fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
 ///
 /// When something in the last try is false, or a try cannot be made.
 fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour) -> Result<()> {
-    let name = format!("{}-{}", scenario.name, flavour.name());
+    let name = format!("{}-{}", scenario.name, rig.flavour(flavour));
     for left in (0..scenario.tries).rev() {
         let Some(bad) = attempt(rig, scenario, payload, flavour, &name)? else {
             break;

@@ -25,6 +25,7 @@ pub(super) struct Rig {
     scripts: PathBuf,
     tree: Option<PathBuf>,
     debug: bool,
+    parts: xen::Parts,
     /// Xen's images built so far, stock and Rust.
     images: [Option<PathBuf>; 2],
 }
@@ -43,7 +44,7 @@ pub(super) struct Payload {
 
 impl Rig {
     /// Fetches or builds what is needed besides Xen.
-    pub(super) fn prepare(tree: Option<PathBuf>, debug: bool) -> Result<Self> {
+    pub(super) fn prepare(tree: Option<PathBuf>, debug: bool, parts: xen::Parts) -> Result<Self> {
         let root = patch::repository();
         let results = root.join("target/boot");
         fs::create_dir_all(&results)
@@ -55,8 +56,17 @@ impl Rig {
             scripts: root.join("tests/boot"),
             tree,
             debug,
+            parts,
             images: [None, None],
         })
+    }
+
+    /// The words for a flavour in the names of results.
+    pub(super) fn flavour(&self, flavour: Flavour) -> String {
+        match flavour {
+            Flavour::Stock => flavour.name().to_owned(),
+            Flavour::Rust => format!("{}{}", flavour.name(), self.parts.suffix()),
+        }
     }
 
     /// Where a result of this name is kept.
@@ -168,6 +178,10 @@ impl Rig {
                 Flavour::Rust => xen::Flavour::Rust,
             },
             debug: self.debug,
+            parts: match flavour {
+                Flavour::Stock => xen::Parts::default(),
+                Flavour::Rust => self.parts.clone(),
+            },
             ..xen::Options::default()
         };
         let image = xen::build(&options)?.image;

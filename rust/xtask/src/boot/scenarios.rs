@@ -24,6 +24,8 @@ pub(super) struct Scenario {
     pub(super) rules: &'static [Rule],
     /// The counts that are 0 with Rust.
     pub(super) zeros: &'static [&'static str],
+    /// Whether stock Xen can run it.
+    pub(super) on_stock: bool,
     /// How often it is tried. More than once only with HVM guests: where they run, a program in dom0 or in a guest, or a
     /// guest, dies or hangs now and then, on stock Xen too. Each failure is shown.
     pub(super) tries: u32,
@@ -161,6 +163,7 @@ const fn dom0(
         checks: DOM0_CHECKS,
         rules,
         zeros: &[],
+        on_stock: true,
         tries: 1,
     }
 }
@@ -182,6 +185,7 @@ const fn hvm(
         checks: HVM_CHECKS,
         rules,
         zeros: &[],
+        on_stock: true,
         tries: 3,
     }
 }
@@ -192,6 +196,9 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::PV_AMD,
     smoke::PVH_VTD,
     smoke::PVH_AMD,
+    smoke::MOVE_VTD,
+    smoke::MOVE_AMD,
+    smoke::FILL_VTD,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",
@@ -251,6 +258,7 @@ pub(super) const ALL: &[Scenario] = &[
         checks: &["assign", "create", "walker", "walker-ends", "trace"],
         rules: &[],
         zeros: &["reads-of-phase-0x13", "reads-of-phase-0x14"],
+        on_stock: true,
         tries: 3,
     },
 ];

@@ -36,6 +36,7 @@ const fn pv(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
         checks: &["smoke-pv"],
         rules: PV_RULES,
         zeros: &[],
+        on_stock: true,
         tries: 1,
     }
 }
@@ -52,9 +53,98 @@ const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario 
         checks: &["smoke-pvh"],
         rules: PVH_RULES,
         zeros: &[],
+        on_stock: true,
         tries: 1,
     }
 }
+
+const fn mover(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    rules: &'static [Rule],
+) -> Scenario {
+    Scenario {
+        name,
+        about,
+        machine: machine(iommu),
+        payload: Payload::Kernel {
+            kernel: Kernel::IrqMover,
+            line: "dom0_mem=128M,max:128M",
+        },
+        checks: MOVER_CHECKS,
+        rules,
+        zeros: &[],
+        on_stock: true,
+        tries: 1,
+    }
+}
+
+/// A minute of messages from six sources, whose interrupts move all the time.
+pub(super) const MOVE_VTD: Scenario = mover(
+    "move-vtd",
+    "interrupts move between processors while they come; VT-d",
+    VTD,
+    MOVER_VTD,
+);
+/// See [`MOVE_VTD`].
+pub(super) const MOVE_AMD: Scenario = mover(
+    "move-amd",
+    "interrupts move between processors while they come; AMD-Vi",
+    AMD,
+    &[],
+);
+
+const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    Scenario {
+        name,
+        about,
+        machine: machine(iommu),
+        payload: Payload::Kernel {
+            kernel: Kernel::TableFiller,
+            line: "dom0_mem=128M,max:128M intremap-entries=48",
+        },
+        checks: &["table-filler", "filled"],
+        rules: FILLER_RULES,
+        zeros: &[],
+        on_stock: false,
+        tries: 1,
+    }
+}
+
+/// Remapping tables with no more entries than pins and a few messages need. Stock Xen has no such option.
+pub(super) const FILL_VTD: Scenario = filler(
+    "fill-vtd",
+    "a device asks for more messages than the remapping table has entries; VT-d",
+    VTD,
+);
+
+/// What was asked for in vain, and given back, leaves nothing behind.
+const FILLER_RULES: &[Rule] = &[Rule::Same {
+    name: "no-entry-leaked",
+    key: 'V',
+    labels: ["table-filler: before", "table-filler: after"],
+}];
+
+const MOVER_CHECKS: &[&str] = &[
+    "irq-mover",
+    "edu",
+    "queue-0",
+    "queue-1",
+    "queue-2",
+    "queue-3",
+    "others",
+    "moves",
+];
+
+/// Where the entries of all six point in the end.
+const MOVER_VTD: &[Rule] = &[shows(
+    "on-the-second",
+    'V',
+    "irq-mover: all on the second",
+    &["R:", " 00000001 "],
+    6,
+)];
 
 /// All of them.
 pub(super) const PV_VTD: Scenario = pv("smoke-pv-vtd", "our own PV dom0; VT-d", VTD);

@@ -8,6 +8,7 @@ use super::Flavour;
 use super::protocol::Event;
 use super::rig::Rig;
 use super::scenarios::{DOM0_LINE, VTD, machine};
+use crate::xen;
 
 /// The machine that runs the tests, with stock Xen or ours.
 pub(crate) struct XtfRun(Rig);
@@ -15,7 +16,7 @@ pub(crate) struct XtfRun(Rig);
 impl XtfRun {
     /// Builds what is needed.
     pub(crate) fn prepare(tree: Option<PathBuf>, debug: bool) -> Result<Self> {
-        Rig::prepare(tree, debug).map(Self)
+        Rig::prepare(tree, debug, xen::Parts::default()).map(Self)
     }
 
     /// Boots dom0 with the tests in `files`, and returns each test's name and result.

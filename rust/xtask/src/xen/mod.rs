@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::abi::REPLACED;
 use crate::patch::{State, is_program, repository};
 use crate::{cache, setup, ui};
 
@@ -25,6 +26,44 @@ pub(crate) struct Args {
     /// Build with CONFIG_DEBUG, that is with assertions.
     #[arg(long)]
     debug: bool,
+    #[command(flatten)]
+    parts: Parts,
+}
+
+/// Which of the replaced files are in Rust.
+#[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// Take only the file of this switch from Rust, as RUST_VMSI; may be given more than once. All, unless given.
+    #[arg(long = "part", value_name = "SWITCH", conflicts_with = "stock")]
+    only: Vec<String>,
+}
+
+impl Parts {
+    /// The words that tell builds and results apart: empty with all parts.
+    pub(crate) fn suffix(&self) -> String {
+        self.only
+            .iter()
+            .map(|switch| format!("-{}", switch.to_lowercase()))
+            .collect()
+    }
+
+    /// The lines that switch the other parts off.
+    fn fragment(&self) -> Result<String> {
+        let known = REPLACED.map(|(switch, _)| switch);
+        for switch in &self.only {
+            ensure!(
+                known.contains(&switch.as_str()),
+                "no part is called {switch}; there is {}",
+                known.join(", ")
+            );
+        }
+        let off = known
+            .iter()
+            .filter(|switch| !self.only.is_empty() && !self.only.iter().any(|on| on == *switch));
+        Ok(off
+            .map(|switch| format!("# CONFIG_{switch} is not set\n"))
+            .collect())
+    }
 }
 
 /// What is in the image.
@@ -60,6 +99,8 @@ pub(crate) struct Options {
     pub(crate) debug: bool,
     /// The compiler of the C part.
     pub(crate) compiler: Compiler,
+    /// Which files are in Rust.
+    pub(crate) parts: Parts,
 }
 
 /// A finished build.
@@ -90,6 +131,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         tree: args.xen_tree,
         flavour,
         debug: args.debug,
+        parts: args.parts,
         ..Options::default()
     })?;
     let mut table = ui::Table::new(&["image", "path"]);
@@ -181,7 +223,7 @@ impl Options {
             ""
         };
         let debug = if self.debug { "-debug" } else { "" };
-        format!("{flavour}{compiler}{debug}")
+        format!("{flavour}{}{compiler}{debug}", self.parts.suffix())
     }
 
     /// The make that builds `source` into `objects`.
@@ -208,6 +250,7 @@ impl Options {
             let path = source.join("xen/arch/x86/configs/rust_defconfig");
             text += &std::fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
+            text += &self.parts.fragment()?;
         }
         // The emulated machines have no nested paging, and XTF has 32-bit PV guests.
         text += "CONFIG_SHADOW_PAGING=y\nCONFIG_PV32=y\n";

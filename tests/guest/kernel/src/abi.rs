@@ -134,8 +134,19 @@ pub struct PciDeviceAdd {
 pub const BIND_PIRQ: u64 = 2;
 /// `EVTCHNOP_close`.
 pub const CLOSE: u64 = 3;
+/// `EVTCHNOP_bind_vcpu`.
+pub const BIND_VCPU: u64 = 8;
 /// `EVTCHNOP_unmask`.
 pub const UNMASK: u64 = 9;
+
+/// `struct evtchn_bind_vcpu`.
+#[repr(C)]
+pub struct BindVcpu {
+    /// Event channel.
+    pub port: u32,
+    /// The vCPU that takes its events.
+    pub vcpu: u32,
+}
 
 /// `struct evtchn_bind_pirq`.
 #[repr(C)]

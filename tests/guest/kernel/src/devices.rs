@@ -86,6 +86,13 @@ impl E1000e {
         self.0.write32(Self::MASK_SET, cause);
     }
 
+    /// Sends the interrupt of a vector, as [`Self::raise`] does, and leaves those of the others alone.
+    pub fn raise_beside(self, vector: u32) {
+        let cause = 1 << (Self::FIRST_CAUSE + vector);
+        self.0.write32(Self::MASK_SET, cause);
+        self.0.write32(Self::CAUSE_SET, cause);
+    }
+
     /// Forgets all causes.
     pub fn quiet(self) {
         self.0.write32(Self::MASK_CLEAR, !0);

@@ -268,6 +268,13 @@ pub fn unmask(mut port: u32) -> i64 {
     unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::UNMASK, &mut port) }
 }
 
+/// Has a vCPU take the events of a channel; the interrupt behind it moves to where that vCPU runs.
+pub fn bind_vcpu(port: u32, vcpu: u32) -> i64 {
+    let mut argument = abi::BindVcpu { port, vcpu };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::BIND_VCPU, &mut argument) }
+}
+
 /// What a frame holds, which decides how it may be cached.
 #[derive(Clone, Copy)]
 pub enum Frame {

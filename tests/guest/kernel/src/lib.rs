@@ -16,4 +16,5 @@ pub mod msix;
 pub mod note;
 pub mod pci;
 pub mod port;
+pub mod pv;
 pub mod report;

@@ -125,6 +125,17 @@ impl<C: Channel> Report<C> {
         }
     }
 
+    /// Reports a check of its own, whose words are not compared with other runs.
+    pub fn check(&mut self, name: &str, ok: bool, text: fmt::Arguments) {
+        self.checks += 1;
+        if ok {
+            self.line(format_args!("check {name} ok {text}"));
+        } else {
+            self.failed += 1;
+            self.line(format_args!("check {name} FAIL {text}"));
+        }
+    }
+
     /// Reports a false check.
     pub fn fail(&mut self, text: fmt::Arguments) {
         self.failed += 1;

@@ -3,10 +3,10 @@
 use kernel::devices::Edu;
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Msi};
+use kernel::pv::Machine;
 use kernel::report::Report;
 
 use crate::arguments::line;
-use crate::machine::Machine;
 
 /// The lines that the PCI slots of the machine share.
 const LINES: core::ops::Range<i32> = 16..24;

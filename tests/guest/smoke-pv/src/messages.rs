@@ -4,10 +4,10 @@ use kernel::abi::MapPirq;
 use kernel::devices::{E1000e, Edu};
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Msi, Msix};
+use kernel::pv::Machine;
 use kernel::report::Report;
 
 use crate::arguments::message_of;
-use crate::machine::Machine;
 
 const EEXIST: i64 = -17;
 const EBUSY: i64 = -16;

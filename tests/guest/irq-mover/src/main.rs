@@ -1,0 +1,106 @@
+//! A PV dom0 that has devices send messages for a minute, while it moves their interrupts from processor to processor, and
+//! counts what was sent and what arrived.
+//!
+//! A source sends its next message when the last one has arrived, so that no two can become one on the way.
+
+#![no_std]
+#![no_main]
+
+mod source;
+
+use core::panic::PanicInfo;
+
+use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::pv::{Machine, StartInfo};
+use kernel::report::Report;
+use kernel::{abi, pv_entry};
+
+use source::Source;
+
+const SECOND: u64 = 1_000_000_000;
+const DURATION: u64 = 60 * SECOND;
+/// The emulator may be starved for seconds.
+const PATIENCE: u64 = 20 * SECOND;
+/// The machine's processors.
+const VCPUS: u32 = 2;
+
+pv_entry!(main);
+
+extern "C" fn main(start_info: &StartInfo) -> ! {
+    let mut report = Report::new("irq-mover", Console);
+    report.phase(120, format_args!("messages, and interrupts on the move"));
+    report.expect(
+        format_args!("set_iopl"),
+        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
+        0,
+    );
+    let mut machine = Machine::new(start_info);
+    let mut sources = source::all(&mut report, &mut machine);
+    run(&mut report, &machine, &mut sources);
+    settle(&mut report, &machine, &mut sources);
+    report.result();
+    report.end();
+    hypercall::power_off()
+}
+
+/// Sends and moves, and judges the counts.
+fn run(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) {
+    let mut moves = 0u64;
+    let mut dice = 0x9e37_79b9_7f4a_7c15u64;
+    let end = machine.now() + DURATION;
+    while machine.now() < end {
+        for source in sources.iter_mut() {
+            source.step(machine);
+            dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            // One step in eight moves an interrupt, whatever it is doing.
+            if dice >> 61 == 0 {
+                moves += u64::from(source.move_to((dice >> 32) as u32 % VCPUS));
+            }
+        }
+    }
+    let end = machine.now() + PATIENCE;
+    while machine.now() < end && sources.iter().any(Source::waits) {
+        sources
+            .iter_mut()
+            .filter(|source| source.waits())
+            .for_each(|source| source.step(machine));
+    }
+    for source in sources.iter() {
+        let (sent, received) = (source.sent, source.received);
+        report.check(
+            source.name,
+            sent == received && sent > 1000,
+            format_args!("{sent} messages sent, {received} received"),
+        );
+    }
+    report.check("moves", moves > 10_000, format_args!("{moves} moves"));
+}
+
+/// Moves everything to one processor and then to the other, and sees where the table's entries point.
+fn settle(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) {
+    for (vcpu, label) in [(1, "all on the second"), (0, "all on the first")] {
+        for source in sources.iter_mut() {
+            // An interrupt moves when it comes, unless it is still on the way from its last move.
+            for _ in 0..20 {
+                source.move_to(vcpu);
+                source.step(machine);
+                let end = machine.now() + PATIENCE;
+                while machine.now() < end && source.waits() {
+                    source.step(machine);
+                }
+            }
+            report.expect(
+                format_args!("{}: messages on their way", source.name),
+                source.waits().into(),
+                0,
+            );
+        }
+        hypercall::debug_keys(report, "iV", label);
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    Report::new("irq-mover", Console).panicked(info);
+    hypercall::shutdown(abi::SHUTDOWN_CRASH)
+}

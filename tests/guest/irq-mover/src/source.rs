@@ -1,0 +1,131 @@
+//! What sends messages.
+
+use kernel::abi::{self, MapPirq};
+use kernel::devices::{E1000e, Edu};
+use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::pci::{self, Function, Msi, Msix};
+use kernel::pv::Machine;
+use kernel::report::Report;
+
+/// How a message is sent.
+#[derive(Clone, Copy)]
+enum Device {
+    Edu(Edu),
+    E1000e(E1000e, u32),
+}
+
+/// Something that sends one message at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    pub(crate) name: &'static str,
+    device: Device,
+    pirq: u32,
+    port: u32,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+impl Source {
+    /// Whether a message is on its way.
+    pub(crate) fn waits(&self) -> bool {
+        self.sent > self.received
+    }
+
+    /// Takes the message that arrived, or sends the next one when none is on its way.
+    pub(crate) fn step(&mut self, machine: &Machine) {
+        if self.waits() {
+            if machine.takes(self.port) {
+                self.received += 1;
+                hypercall::two_words(TwoWordCommand::Eoi, self.pirq);
+            }
+            return;
+        }
+        self.sent += 1;
+        match self.device {
+            Device::Edu(edu) => edu.pulse(),
+            Device::E1000e(e1000e, vector) => e1000e.raise_beside(vector),
+        }
+    }
+
+    /// Has another vCPU take its events: whether it does now.
+    pub(crate) fn move_to(&self, vcpu: u32) -> bool {
+        hypercall::bind_vcpu(self.port, vcpu) == 0
+    }
+}
+
+const NAMES: [&str; 5] = ["queue-0", "queue-1", "queue-2", "queue-3", "others"];
+
+/// Sets all of them up.
+pub(crate) fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
+    let edu_function = device(report, Edu::ID);
+    let edu = Edu::new(machine.map(edu_function.bar(0)));
+    let edu_source = bind(report, "edu", Device::Edu(edu), message(edu_function));
+    let msi = Msi::of(edu_function).expect("edu has no MSI");
+    msi.set_control(true, 0);
+
+    let function = device(report, E1000e::ID);
+    let e1000e = E1000e::new(machine.map(function.bar(0)));
+    let msix = Msix::of(function).expect("e1000e has no MSI-X");
+    let mut sources = [edu_source; 6];
+    for (entry, (name, source)) in NAMES.into_iter().zip(&mut sources[1..]).enumerate() {
+        let map = MapPirq {
+            entry_nr: entry as i32,
+            table_base: msix.region,
+            ..message(function)
+        };
+        *source = bind(report, name, Device::E1000e(e1000e, entry as u32), map);
+    }
+    function.command(0, pci::COMMAND_INTX_DISABLE);
+    msix.set_control(pci::MSIX_ENABLE);
+    e1000e.route();
+    sources
+}
+
+/// Finds a device and makes Xen know it.
+fn device(report: &mut Report<Console>, id: u32) -> Function {
+    let function = pci::find(id).expect("a device is missing");
+    function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
+    report.expect(
+        format_args!("pci_device_add {id:#x}"),
+        hypercall::pci_device_add(function.devfn),
+        0,
+    );
+    function
+}
+
+fn message(function: Function) -> MapPirq {
+    MapPirq {
+        domid: abi::DOMID_SELF,
+        kind: abi::MAP_MSI,
+        index: -1,
+        pirq: -1,
+        bus: 0,
+        devfn: function.devfn.into(),
+        entry_nr: 0,
+        table_base: 0,
+    }
+}
+
+fn bind(
+    report: &mut Report<Console>,
+    name: &'static str,
+    device: Device,
+    mut map: MapPirq,
+) -> Source {
+    report.expect(
+        format_args!("{name}: map_pirq"),
+        hypercall::map_pirq(&mut map),
+        0,
+    );
+    let (result, port) = hypercall::bind_pirq(map.pirq as u32, false);
+    report.expect(format_args!("{name}: bind_pirq"), result, 0);
+    report.expect(format_args!("{name}: unmask"), hypercall::unmask(port), 0);
+    Source {
+        name,
+        device,
+        pirq: map.pirq as u32,
+        port,
+        sent: 0,
+        received: 0,
+    }
+}
