@@ -19,6 +19,8 @@ pub(crate) enum Kernel {
     SmokePvh,
     /// A PV dom0 that moves interrupts between processors while they come.
     IrqMover,
+    /// A PV dom0 that suspends the machine to memory.
+    Sleeper,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
@@ -34,6 +36,7 @@ impl Kernel {
             Self::SmokePv => "smoke-pv",
             Self::SmokePvh => "smoke-pvh",
             Self::IrqMover => "irq-mover",
+            Self::Sleeper => "sleeper",
             Self::TableFiller => "table-filler",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",

@@ -172,8 +172,17 @@ impl Cmd {
     ///
     /// It dies when the calling thread ends, so call this from a thread that outlives it.
     pub(crate) fn start(&self) -> Result<Running> {
+        self.start_with(Stdio::null())
+    }
+
+    /// As [`Cmd::start`], and lets [`Running::tell`] write to the command.
+    pub(crate) fn start_listening(&self) -> Result<Running> {
+        self.start_with(Stdio::piped())
+    }
+
+    fn start_with(&self, input: Stdio) -> Result<Running> {
         let mut command = self.command();
-        command.stdin(Stdio::null());
+        command.stdin(input);
         match &self.log {
             Some(path) => {
                 let file = open_log(path)?;
@@ -285,6 +294,19 @@ impl Running {
         self.child.wait().context("cannot wait for a child")
     }
 
+    /// Writes to the child's standard input.
+    pub(crate) fn tell(&mut self, text: &str) -> Result<()> {
+        let input = self
+            .child
+            .stdin
+            .as_mut()
+            .context("the child does not listen")?;
+        input
+            .write_all(text.as_bytes())
+            .and_then(|()| input.flush())
+            .context("cannot write to a child")
+    }
+
     /// The status when the child has ended.
     pub(crate) fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().context("cannot wait for a child")
@@ -314,6 +336,16 @@ mod tests {
             .to_string();
         assert!(error.contains("exit 3"), "{error}");
         assert!(error.contains("| bad"), "{error}");
+    }
+
+    #[test]
+    fn a_child_that_listens_hears() {
+        let mut child = Cmd::new("sh")
+            .args(["-c", "read word && [ \"$word\" = hello ]"])
+            .start_listening()
+            .unwrap();
+        child.tell("hello\n").unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     #[test]

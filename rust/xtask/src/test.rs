@@ -80,6 +80,9 @@ const CHECKS: &[Check] = &[
     slow("interrupts that move while they come", || {
         xtask(&["boot", "--scenario", "move"])
     }),
+    slow("suspended to memory and woken, as on stock Xen", || {
+        scenarios("sleep")
+    }),
     slow("remapping tables that are full", || {
         xtask(&["boot", "--scenario", "fill"])
     }),

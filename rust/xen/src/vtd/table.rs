@@ -50,9 +50,8 @@ impl<'a> Iommu<'a> {
         // SAFETY: Nobody else uses it before there is a table.
         unsafe { &mut *in_use.0.get() }.limit(usable_entries(ENTRIES));
         // SAFETY: The pages are all of the table.
-        let address = unsafe {
-            sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES, field!(self, node))
-        };
+        let address =
+            unsafe { sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES, field!(self, node)) };
         if address == 0 {
             return Err(Errno::NOMEM);
         }

@@ -136,7 +136,7 @@ impl Emulator {
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
-            .args(["-display", "none", "-vga", "none"])
+            .args(["-display", "none", "-vga", "none", "-monitor", "stdio"])
             .args(["-serial", &format!("file:{}", escape(serial))]);
         if let Some(iommu) = machine.iommu {
             cmd = cmd.args(["-device", &iommu.device()]);

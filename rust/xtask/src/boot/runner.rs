@@ -23,6 +23,12 @@ const START: Duration = Duration::from_secs(240);
 /// What Xen prints when it turns the machine off as asked.
 const POWER_OFF: &str = "Preparing system for ACPI S5 state";
 
+/// What Xen prints before it suspends the machine to memory.
+const SUSPENDS: &str = "Entering ACPI S3 state";
+
+/// How long a machine sleeps, and how long it may take to show that it woke before it is told again.
+const SLEEP: Duration = Duration::from_secs(1);
+
 /// What a run has shown.
 #[derive(Default)]
 pub(super) struct Record {
@@ -59,7 +65,7 @@ pub(super) fn run(
     File::create(messages).with_context(|| format!("cannot write {}", messages.display()))?;
     let mut log =
         File::open(serial).with_context(|| format!("cannot read {}", serial.display()))?;
-    let mut running = emulator.log(messages).start()?;
+    let mut running = emulator.log(messages).start_listening()?;
     let started = Instant::now();
     let mut follow = Follow::new(started);
     let stop = loop {
@@ -70,6 +76,9 @@ pub(super) fn run(
             .with_context(|| format!("cannot read {}", serial.display()))?;
         if let Some(stop) = follow.feed(&bytes, Instant::now(), step) {
             break stop;
+        }
+        if follow.wakes(Instant::now()) && status.is_none() {
+            running.tell("system_wakeup\n")?;
         }
         match status {
             Some(status) if status.success() => break follow.exit(),
@@ -114,6 +123,8 @@ struct Follow {
     deadline: Instant,
     /// A crash, and until when its last words are awaited.
     crash: Option<(String, Instant)>,
+    /// When a machine that sleeps is to be woken.
+    alarm: Option<Instant>,
 }
 
 impl Follow {
@@ -124,13 +135,28 @@ impl Follow {
             phase: "Xen and dom0's kernel start".to_owned(),
             deadline: now + START,
             crash: None,
+            alarm: None,
         }
+    }
+
+    /// Whether to wake the machine now.
+    fn wakes(&mut self, now: Instant) -> bool {
+        let due = self.alarm.is_some_and(|alarm| now >= alarm);
+        if due {
+            self.alarm = Some(now + SLEEP);
+        }
+        due
     }
 
     /// Takes new text; says when and why the machine is to be stopped.
     fn feed(&mut self, bytes: &[u8], now: Instant, step: &mut ui::Step) -> Option<Stop> {
         let mut stop = None;
         for event in self.parser.feed(bytes) {
+            // Whatever it says, it does not sleep, unless that is what it says.
+            self.alarm = match &event {
+                Event::Xen(text) if text.contains(SUSPENDS) => Some(now + SLEEP),
+                _ => None,
+            };
             match &event {
                 Event::Phase { seconds, text } => {
                     step.note(text.clone());
@@ -201,6 +227,23 @@ mod tests {
     fn a_crash_stops_after_its_last_words() {
         let (_, stop) = followed("(XEN) Panic on CPU 0:\n", LAST_WORDS);
         assert!(matches!(stop, Some(Stop::Failure(why)) if why.contains("Panic")));
+    }
+
+    #[test]
+    fn a_machine_that_sleeps_is_woken() {
+        let (mut follow, _) = followed("(XEN) Entering ACPI S3 state.\n", Duration::ZERO);
+        let now = Instant::now();
+        assert!(!follow.wakes(now));
+        assert!(follow.wakes(now + SLEEP));
+        assert!(!follow.wakes(now + SLEEP) && follow.wakes(now + 2 * SLEEP));
+        let mut step = ui::step("test");
+        follow.feed(
+            b"(XEN) Finishing wakeup from ACPI S3 state.\n",
+            now,
+            &mut step,
+        );
+        step.done();
+        assert!(!follow.wakes(now + 4 * SLEEP));
     }
 
     #[test]

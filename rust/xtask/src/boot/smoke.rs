@@ -126,6 +126,36 @@ const FILLER_RULES: &[Rule] = &[Rule::Same {
     labels: ["table-filler: before", "table-filler: after"],
 }];
 
+const fn sleep(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    Scenario {
+        name,
+        about,
+        machine: machine(iommu),
+        payload: Payload::Kernel {
+            kernel: Kernel::Sleeper,
+            line: "dom0_mem=128M,max:128M",
+        },
+        checks: &["sleeper"],
+        rules: &[],
+        zeros: &[],
+        on_stock: true,
+        tries: 1,
+    }
+}
+
+/// Suspended to memory, and woken.
+pub(super) const SLEEP_VTD: Scenario = sleep(
+    "sleep-vtd",
+    "suspended to memory (S3), and woken; VT-d",
+    VTD,
+);
+/// See [`SLEEP_VTD`].
+pub(super) const SLEEP_AMD: Scenario = sleep(
+    "sleep-amd",
+    "suspended to memory (S3), and woken; AMD-Vi",
+    AMD,
+);
+
 const MOVER_CHECKS: &[&str] = &[
     "irq-mover",
     "edu",

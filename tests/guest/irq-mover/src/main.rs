@@ -6,16 +6,13 @@
 #![no_std]
 #![no_main]
 
-mod source;
-
 use core::panic::PanicInfo;
 
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pv::{Machine, StartInfo};
 use kernel::report::Report;
+use kernel::source::{self, Source};
 use kernel::{abi, pv_entry};
-
-use source::Source;
 
 const SECOND: u64 = 1_000_000_000;
 const DURATION: u64 = 60 * SECOND;

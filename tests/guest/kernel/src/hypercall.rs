@@ -102,19 +102,30 @@ pub fn shutdown(mut reason: u32) -> ! {
 
 /// Turns the machine off the way Linux does as dom0: Xen prepares everything and then enters ACPI state S5.
 pub fn power_off() -> ! {
+    // Sleep type 0 is S5 on the emulated machine.
+    let result = enter_sleep(5, 0);
+    panic!("Xen does not turn the machine off: {result}")
+}
+
+/// Suspends the machine to memory (ACPI state S3), until somebody wakes it. Devices lose their state.
+pub fn suspend() -> i64 {
+    // Sleep type 1 is S3 on the emulated machine.
+    enter_sleep(3, 1)
+}
+
+fn enter_sleep(state: u32, kind: u16) -> i64 {
     let mut argument = abi::AcpiSleep {
         cmd: abi::ENTER_ACPI_SLEEP,
         interface_version: 0x0300_0001,
-        // Enter now (bit 13), sleep type 0: that is S5 on the emulated machine.
-        value_a: 1 << 13,
+        // Bit 13: enter now.
+        value_a: 1 << 13 | kind << 10,
         value_b: 0,
-        state: 5,
+        state,
         flags: 0,
         rest: [0; 128 - 12],
     };
     // SAFETY: the structure that the call takes, of the full size.
-    let result = unsafe { call(abi::PLATFORM_OP, [&raw mut argument as u64, 0, 0, 0]) };
-    panic!("Xen does not turn the machine off: {result}")
+    unsafe { call(abi::PLATFORM_OP, [&raw mut argument as u64, 0, 0, 0]) }
 }
 
 /// Asks Xen to run the handlers of debug keys, each between two marks in the transcript.

@@ -18,3 +18,4 @@ pub mod pci;
 pub mod port;
 pub mod pv;
 pub mod report;
+pub mod source;

@@ -1,11 +1,11 @@
-//! What sends messages.
+//! What sends messages to a PV kernel, one at a time from each source, and whether they arrive.
 
-use kernel::abi::{self, MapPirq};
-use kernel::devices::{E1000e, Edu};
-use kernel::hypercall::{self, Console, TwoWordCommand};
-use kernel::pci::{self, Function, Msi, Msix};
-use kernel::pv::Machine;
-use kernel::report::Report;
+use crate::abi::{self, MapPirq};
+use crate::devices::{E1000e, Edu};
+use crate::hypercall::{self, Console, TwoWordCommand};
+use crate::pci::{self, Function, Msi, Msix};
+use crate::pv::Machine;
+use crate::report::Report;
 
 /// How a message is sent.
 #[derive(Clone, Copy)]
@@ -16,23 +16,26 @@ enum Device {
 
 /// Something that sends one message at a time.
 #[derive(Clone, Copy)]
-pub(crate) struct Source {
-    pub(crate) name: &'static str,
+pub struct Source {
+    /// What reports call it.
+    pub name: &'static str,
     device: Device,
     pirq: u32,
     port: u32,
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
+    /// How many messages were sent.
+    pub sent: u64,
+    /// How many of them arrived.
+    pub received: u64,
 }
 
 impl Source {
     /// Whether a message is on its way.
-    pub(crate) fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         self.sent > self.received
     }
 
     /// Takes the message that arrived, or sends the next one when none is on its way.
-    pub(crate) fn step(&mut self, machine: &Machine) {
+    pub fn step(&mut self, machine: &Machine) {
         if self.waits() {
             if machine.takes(self.port) {
                 self.received += 1;
@@ -48,15 +51,18 @@ impl Source {
     }
 
     /// Has another vCPU take its events: whether it does now.
-    pub(crate) fn move_to(&self, vcpu: u32) -> bool {
+    pub fn move_to(&self, vcpu: u32) -> bool {
         hypercall::bind_vcpu(self.port, vcpu) == 0
     }
 }
 
+/// The functions that the sources are.
+pub const FUNCTIONS: [u32; 2] = [Edu::ID, E1000e::ID];
+
 const NAMES: [&str; 5] = ["queue-0", "queue-1", "queue-2", "queue-3", "others"];
 
 /// Sets all of them up.
-pub(crate) fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
+pub fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
     let edu_function = device(report, Edu::ID);
     let edu = Edu::new(machine.map(edu_function.bar(0)));
     let edu_source = bind(report, "edu", Device::Edu(edu), message(edu_function));
@@ -79,6 +85,15 @@ pub(crate) fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Sourc
     msix.set_control(pci::MSIX_ENABLE);
     e1000e.route();
     sources
+}
+
+impl Source {
+    /// Sets the device up again after it lost its state. Its configuration space and its messages are there again.
+    pub fn wake(&self) {
+        if let Device::E1000e(e1000e, 0) = self.device {
+            e1000e.route();
+        }
+    }
 }
 
 /// Finds a device and makes Xen know it.

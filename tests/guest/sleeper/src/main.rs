@@ -1,0 +1,111 @@
+//! A PV dom0 that suspends the machine to memory while its devices have interrupts, and sees that they come back.
+
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::pci::{self, Function};
+use kernel::pv::{Machine, StartInfo};
+use kernel::report::Report;
+use kernel::source::{self, Source};
+use kernel::{abi, pv_entry};
+
+/// Messages of each source, before and after.
+const MESSAGES: u64 = 100;
+
+/// The emulator may be starved for seconds.
+const PATIENCE: u64 = 20_000_000_000;
+
+pv_entry!(main);
+
+extern "C" fn main(start_info: &StartInfo) -> ! {
+    let mut report = Report::new("sleeper", Console);
+    report.phase(120, format_args!("messages before and after a suspend"));
+    report.expect(
+        format_args!("set_iopl"),
+        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
+        0,
+    );
+    let mut machine = Machine::new(start_info);
+    let mut sources = source::all(&mut report, &mut machine);
+    exchange(&mut report, &machine, &mut sources, "before");
+    hypercall::debug_keys(&mut report, "V", "before");
+
+    let functions = source::FUNCTIONS.map(|id| pci::find(id).expect("a device is missing"));
+    let saved = functions.map(|function| Saved::of(function, HEADER));
+    let bridge = Saved::of(BRIDGE, POWER);
+    report.expect(format_args!("suspend"), hypercall::suspend(), 0);
+    bridge.restore();
+    for saved in &saved {
+        saved.restore();
+        let result = hypercall::restore_msi(0, saved.function.devfn);
+        report.expect(format_args!("restore_msi"), result, 0);
+    }
+    sources.iter().for_each(Source::wake);
+
+    exchange(&mut report, &machine, &mut sources, "after");
+    hypercall::debug_keys(&mut report, "V", "after");
+    report.result();
+    report.end();
+    hypercall::power_off()
+}
+
+/// Has each source send messages, one after the other, and sees that all arrive.
+fn exchange(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source], when: &str) {
+    for source in sources {
+        let wanted = source.sent + MESSAGES;
+        let end = machine.now() + PATIENCE;
+        while source.received < wanted && machine.now() < end {
+            source.step(machine);
+        }
+        report.expect(
+            format_args!("{}: messages sent {when}", source.name),
+            source.sent as i64,
+            wanted as i64,
+        );
+        report.expect(
+            format_args!("{}: messages received {when}", source.name),
+            source.received as i64,
+            wanted as i64,
+        );
+    }
+}
+
+/// The registers of a function's header that it loses.
+const HEADER: [u8; 9] = [0x04, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x3c];
+
+/// The machine's ISA bridge, and where its power management is: its firmware leaves that to the system.
+const BRIDGE: Function = Function { devfn: 0xf8 };
+const POWER: [u8; 2] = [0x44, 0x40];
+
+/// Registers of a function's configuration space.
+struct Saved<const COUNT: usize> {
+    function: Function,
+    registers: [u8; COUNT],
+    values: [u32; COUNT],
+}
+
+impl<const COUNT: usize> Saved<COUNT> {
+    fn of(function: Function, registers: [u8; COUNT]) -> Self {
+        Self {
+            function,
+            registers,
+            values: registers.map(|register| function.read32(register)),
+        }
+    }
+
+    /// Writes them back, the last one first: what lets the function answer is at the beginning.
+    fn restore(&self) {
+        for (&register, &value) in self.registers.iter().zip(&self.values).rev() {
+            self.function.write32(register, value);
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    Report::new("sleeper", Console).panicked(info);
+    hypercall::shutdown(abi::SHUTDOWN_CRASH)
+}
