@@ -200,7 +200,6 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::MOVE_AMD,
     smoke::FILL_VTD,
     smoke::SLEEP_VTD,
-    smoke::SLEEP_AMD,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",
