@@ -259,8 +259,10 @@ fn access(
             let io = hvm_io(vcpu);
             world.completes = get!(io, msix_snoop_address) | get!(io, msix_unmask_address) != 0;
             let request = addr!(vcpu, io.req);
-            if let Some(answered) = answered {
-                fill(request, &answered, sys::STATE_IORESP_READY);
+            match answered {
+                Some(answered) => fill(request, &answered, sys::STATE_IORESP_READY),
+                // The emulator has taken whatever was answered before.
+                None => set_state(request, sys::STATE_IOREQ_NONE),
             }
 
             side.cpu
@@ -292,6 +294,11 @@ fn access(
 }
 
 /// Writes a request as it is in a state, or idle if it is not ready.
+fn set_state(ioreq: *mut sys::ioreq, state: u32) {
+    // SAFETY: the request lies in the arena, and the reference ends with the statement.
+    unsafe { &mut *ioreq }.set_state(state as u8);
+}
+
 fn fill(ioreq: *mut sys::ioreq, request: &Request, state: u32) {
     set!(ioreq, addr, request.address);
     set!(ioreq, data, request.data);
@@ -308,9 +315,9 @@ fn fill(ioreq: *mut sys::ioreq, request: &Request, state: u32) {
     } else {
         sys::IOREQ_READ
     };
+    set_state(ioreq, state);
     // SAFETY: the request lies in the arena, and the reference ends with the block.
     let ioreq = unsafe { &mut *ioreq };
-    ioreq.set_state(state as u8);
     ioreq.set_dir(direction as u8);
     ioreq.set_df(request.backwards.into());
     ioreq.set_data_is_ptr(request.pointer.into());
