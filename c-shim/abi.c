@@ -13,6 +13,10 @@
 #include <asm/hvm/io.h>
 #endif
 
+#ifdef CONFIG_AMD_IOMMU
+#include <../drivers/passthrough/amd/iommu.h>
+#endif
+
 #ifdef CONFIG_INTEL_IOMMU
 #include <../drivers/passthrough/vtd/extern.h>
 #endif

@@ -32,4 +32,8 @@ void shim_check_bit_fields(void)
           XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED);
     CHECK(struct arch_msix, offsetof(struct arch_msix, warned_kind),
           warned_kind.adjacent_pba, true, XEN_IRQ_WARNED_ADJACENT_PBA);
+#ifdef CONFIG_AMD_IOMMU
+    CHECK(union amd_iommu_control, 2, ga_en, true,
+          XEN_IRQ_AMD_CONTROL_GA_EN >> 16);
+#endif
 }

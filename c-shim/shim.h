@@ -37,9 +37,12 @@ void shim_vtd_malfunction(void);
 
 extern unsigned int shim_intremap_entries;
 
-#ifdef CONFIG_RUST_VMSI
+#ifdef CONFIG_HVM
+/* Defined with RUST_VMSI, which alone refers to it. */
 extern const struct hvm_io_ops shim_msixtbl_ops;
+#endif
 
+#ifdef CONFIG_RUST_VMSI
 /* The accept, read and write operations of the MSI-X table; reached through shim_msixtbl_ops alone. */
 bool xen_irq_msixtbl_accept(const ioreq_t *r);
 int xen_irq_msixtbl_read(uint64_t address, uint32_t len, uint64_t *pval);
@@ -58,6 +61,34 @@ void xen_irq_io_apic_write_remap_rte(unsigned int apic, unsigned int pin,
                                      uint64_t rte);
 int xen_irq_msi_msg_write_remap_rte(struct msi_desc *msi_desc,
                                     struct msi_msg *msg);
+#endif
+
+#ifdef CONFIG_RUST_AMD_INTREMAP
+struct amd_iommu;
+struct ivrs_mappings;
+
+extern spinlock_t shim_shared_intremap_lock;
+void shim_clear_pages(void *va, unsigned int order);
+unsigned int shim_page_order(const void *va);
+void shim_set_page_order(void *va, unsigned int order);
+void shim_dump_intremap_tables(void);
+
+/* What Xen points to; each is called by the function of c-shim/amd.c without the prefix. */
+void xen_irq_amd_iommu_dump_intremap_tables(void);
+int xen_irq_amd_iommu_free_intremap_table(struct ivrs_mappings *ivrs_mapping,
+                                          unsigned int bdf);
+void xen_irq_amd_iommu_ioapic_update_ire(unsigned int apic, unsigned int pin,
+                                         uint64_t rte);
+int xen_irq_amd_iommu_msi_msg_update_ire(struct msi_desc *msi_desc,
+                                         struct msi_msg *msg);
+unsigned int xen_irq_amd_iommu_read_ioapic_from_ire(unsigned int apic,
+                                                    unsigned int reg);
+int xen_irq_amd_setup_hpet_msi(struct msi_desc *msi_desc);
+bool xen_irq_iov_supports_xt(void);
+/* What shim_dump_intremap_tables() calls for each requester. */
+void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
+                                           struct ivrs_mappings *ivrs_mapping,
+                                           unsigned int bdf);
 #endif
 
 #endif

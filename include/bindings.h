@@ -41,6 +41,10 @@
 #include <asm/irq.h>
 #include <asm/msi.h>
 
+#ifdef CONFIG_AMD_IOMMU
+#include <../drivers/passthrough/amd/iommu.h>
+#endif
+
 #ifdef CONFIG_INTEL_IOMMU
 #include <../drivers/passthrough/vtd/iommu.h>
 #include <../drivers/passthrough/vtd/extern.h>
@@ -68,7 +72,7 @@ enum xen_irq_negative {
 };
 
 /*
- * Where bit-fields are in their byte, for those that Rust reads on hot paths: C has no constant for it. c-shim/layout.c
+ * Where bit-fields are in their byte or word, for those that Rust reads on hot paths: C has no constant for it. c-shim/layout.c
  * makes the build fail where one is not as it stands here.
  */
 enum xen_irq_bit_fields {
@@ -79,6 +83,9 @@ enum xen_irq_bit_fields {
     XEN_IRQ_MSI_GUEST_MASKED = 0x08,
     XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED = 0x02,
     XEN_IRQ_WARNED_ADJACENT_PBA = 0x04,
+#ifdef CONFIG_AMD_IOMMU
+    XEN_IRQ_AMD_CONTROL_GA_EN = 0x20000,
+#endif
 };
 
 #include "shim.h"

@@ -53,3 +53,23 @@ XEN_IRQ_EXPORT(void, io_apic_write_remap_rte,
 XEN_IRQ_EXPORT(int, msi_msg_write_remap_rte,
                struct msi_desc *, struct msi_msg *)
 #endif
+
+#ifdef CONFIG_RUST_AMD_INTREMAP
+XEN_IRQ_EXPORT(void *, amd_iommu_alloc_intremap_table,
+               const struct amd_iommu *, unsigned long **, unsigned int)
+XEN_IRQ_EXPORT(void, amd_iommu_dump_intremap_tables, unsigned char)
+XEN_IRQ_EXPORT(int, amd_iommu_free_intremap_table,
+               const struct amd_iommu *, struct ivrs_mappings *, uint16_t)
+XEN_IRQ_EXPORT(unsigned int, amd_iommu_intremap_table_order,
+               const void *, const struct amd_iommu *)
+XEN_IRQ_EXPORT(void, amd_iommu_ioapic_update_ire,
+               unsigned int, unsigned int, uint64_t)
+XEN_IRQ_EXPORT(int, amd_iommu_msi_msg_update_ire,
+               struct msi_desc *, struct msi_msg *)
+XEN_IRQ_EXPORT(unsigned int, amd_iommu_read_ioapic_from_ire,
+               unsigned int, unsigned int)
+XEN_IRQ_EXPORT(int, amd_setup_hpet_msi, struct msi_desc *)
+XEN_IRQ_EXPORT(unsigned int, get_next_ioapic_sbdf_index, void)
+XEN_IRQ_EXPORT(unsigned int, ioapic_id_to_index, unsigned int)
+XEN_IRQ_EXPORT(bool, iov_supports_xt, void)
+#endif

@@ -12,6 +12,8 @@ macro_rules! view {
     };
 }
 
+#[cfg(feature = "amd")]
+mod amd;
 #[cfg(feature = "vmsi")]
 mod vmsi;
 #[cfg(feature = "vtd")]

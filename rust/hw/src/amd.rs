@@ -62,7 +62,8 @@ impl Irte128 {
     }
 }
 
-/// Bits 10:0 of an MSI's data are the number of the table's entry (section 2.2.5).
+/// Bits 10:0 of an MSI's data are the number of the table's entry (section 2.2.5). Those of an IO-APIC's entry, vector and
+/// delivery mode, become those of the data.
 pub const MSI_INDEX: u32 = 0x7ff;
 
 #[cfg(test)]

@@ -34,6 +34,12 @@ impl Address {
     pub const fn logical(self) -> bool {
         self.0 & 1 << 2 != 0
     }
+
+    /// Returns the address with destination ID 0, physical: what it is where an entry of a remapping table says both.
+    #[must_use]
+    pub const fn without_destination(self) -> Self {
+        Self(self.0 & !(0xff << 12 | 1 << 2))
+    }
 }
 
 /// The data of a message, as a guest writes it.
@@ -44,6 +50,11 @@ impl Data {
     /// Takes data as it stands in a capability or a table.
     pub const fn new(raw: u32) -> Self {
         Self(raw)
+    }
+
+    /// The data themselves.
+    pub const fn raw(self) -> u32 {
+        self.0
     }
 
     /// Bits 7:0: vector.
@@ -96,6 +107,13 @@ mod tests {
             };
             assert_eq!(fields, expected, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn all_but_the_destination_stays() {
+        let address = Address::new(u64::MAX).without_destination();
+        assert_eq!(address.raw(), 0xffff_ffff_fff0_0ffb);
+        assert_eq!((address.destination(), address.logical()), (0, false));
     }
 
     #[test]

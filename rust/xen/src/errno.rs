@@ -21,6 +21,8 @@ impl Errno {
     pub const NODEV: Self = Self::new(sys::ENODEV);
     /// No such entry.
     pub const NOENT: Self = Self::new(sys::ENOENT);
+    /// No space left; here, no entry of a remapping table.
+    pub const NOSPC: Self = Self::new(sys::ENOSPC);
     /// Out of memory.
     pub const NOMEM: Self = Self::new(sys::ENOMEM);
     /// No such process; here, no vCPU that a message could go to.

@@ -62,6 +62,16 @@ impl IoApic {
         })
     }
 
+    /// How many pins it has.
+    #[inline]
+    pub fn pins(self) -> usize {
+        element(&raw const sys::nr_ioapic_entries, self.number()).map_or(0, |count| {
+            // SAFETY: The number is in the array, which is written while Xen boots, before anybody asks.
+            let count = unsafe { count.read_volatile() };
+            usize::try_from(count).unwrap_or(0)
+        })
+    }
+
     /// Reads a register as hardware has it.
     ///
     /// Context: Xen's IO-APIC lock is held.

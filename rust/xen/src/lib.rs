@@ -11,10 +11,17 @@
 #![no_std]
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
+// Some services are for parts alone that this build may leave out.
+#![cfg_attr(
+    not(all(feature = "amd", feature = "vtd")),
+    allow(dead_code, unused_imports)
+)]
 
 #[macro_use]
 pub mod bug;
 
+#[cfg(feature = "amd")]
+pub mod amd;
 pub mod bind;
 pub mod cpu;
 pub mod domain;

@@ -78,6 +78,12 @@ impl<'a> PciDev<'a> {
         unsafe { self.sbdf_value().__bindgen_anon_1.__bindgen_anon_1.bdf }
     }
 
+    /// The PCI segment that it is on.
+    #[inline]
+    pub fn segment(self) -> u16 {
+        field!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
+    }
+
     /// What it is.
     pub fn kind(self) -> Kind {
         kind(field!(self, type_))
@@ -95,7 +101,7 @@ impl<'a> PciDev<'a> {
 
     /// The bridge that requests of a function of PCI go through.
     pub fn upstream(self) -> Upstream {
-        let segment = field!(self, __bindgen_anon_1.__bindgen_anon_1.seg);
+        let segment = self.segment();
         let [mut devfn, mut bus] = self.id().to_le_bytes();
         let mut secondary = 0;
         // SAFETY: The variables are ours.

@@ -29,6 +29,12 @@ pub fn wanted() -> bool {
     unsafe { (&raw const sys::iommu_intremap).read_volatile() != sys::iommu_intremap_off }
 }
 
+/// Returns whether IOMMUs are to be used, as far as the boot options and what was found up to now say.
+pub fn iommus_wanted() -> bool {
+    // SAFETY: A flag that is written while Xen boots.
+    unsafe { (&raw const sys::iommu_enable).read_volatile() }
+}
+
 /// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
 /// their entries could not be changed while devices use them.
 pub fn require_wide_exchange() -> bool {

@@ -10,9 +10,22 @@ use core::arch::asm;
 #[inline]
 pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
     // SAFETY: The caller says so. Nobody else writes, so two reads are as good as one.
-    let old = unsafe { read(place) };
+    let seen_is_old = unsafe {
+        let old = read(place);
+        exchange(place, old, new) == old
+    };
+    xen_assert!(seen_is_old);
+}
+
+/// Replaces 16 bytes in one piece if they are as they were before. Returns what they were.
+///
+/// # Safety
+///
+/// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
+#[inline]
+pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
-    // SAFETY: As above. LLVM keeps RBX for itself, so it is put back.
+    // SAFETY: The caller says so. LLVM keeps RBX for itself, so it is put back.
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
@@ -26,7 +39,7 @@ pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
             options(nostack),
         );
     }
-    xen_assert!([seen_low, seen_high] == old);
+    [seen_low, seen_high]
 }
 
 /// Reads 16 bytes that nobody else writes at the moment.

@@ -21,9 +21,10 @@ mod symbols;
 use manifest::Manifest;
 
 /// The C file that each switch replaces, as an object of Xen's build.
-pub(crate) const REPLACED: [(&str, &str); 2] = [
+pub(crate) const REPLACED: [(&str, &str); 3] = [
     ("RUST_VMSI", "arch/x86/hvm/vmsi.o"),
     ("RUST_VTD_INTREMAP", "drivers/passthrough/vtd/intremap.o"),
+    ("RUST_AMD_INTREMAP", "drivers/passthrough/amd/iommu_intr.o"),
 ];
 
 /// Arguments.

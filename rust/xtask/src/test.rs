@@ -248,6 +248,8 @@ fn xen_clippy() -> Result<()> {
             "--package",
             "xen-irq",
             "--package",
+            "remap-amd",
+            "--package",
             "remap-vtd",
             "--package",
             "vmsi",

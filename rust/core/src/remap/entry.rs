@@ -28,6 +28,25 @@ pub enum Apic {
     X2,
 }
 
+/// How long AMD's entries are, of one table alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// 32 bits, with destinations of 8.
+    Narrow,
+    /// 128 bits, with destinations of 32.
+    Wide,
+}
+
+impl Format {
+    /// Bytes of an entry.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Narrow => 4,
+            Self::Wide => 16,
+        }
+    }
+}
+
 const LOWEST_PRIORITY: u8 = 1;
 
 /// An entry of VT-d's table that is present, and that messages of one source may use and no others.
@@ -142,6 +161,61 @@ impl Interrupt {
             .with_destination(self.destination)
             .with_vector(self.vector)
     }
+
+    /// AMD's entry in a format; the narrow one in the lower half of the first word, the rest of it clear.
+    ///
+    /// A narrow entry takes the lower 8 bits of the destination: where a machine has such entries, none of its APICs has a
+    /// longer ID.
+    pub const fn amd(self, format: Format) -> [u64; 2] {
+        match format {
+            Format::Narrow => {
+                let destination = self.destination & 0xff;
+                match (Self {
+                    destination,
+                    ..self
+                })
+                .irte32()
+                {
+                    Some(entry) => [entry.raw()[0], 0],
+                    None => [0; 2],
+                }
+            }
+            Format::Wide => self.irte128().raw(),
+        }
+    }
+
+    /// The interrupt that an entry of AMD's delivers, by [`Self::amd`]. How it is triggered the entry does not say: it says
+    /// that it is not level-triggered. `None` where the entry is not valid.
+    pub const fn of_amd(entry: [u64; 2], format: Format) -> Option<Self> {
+        match format {
+            Format::Narrow => {
+                let entry = Irte32::new([entry[0]]);
+                if !entry.enabled() {
+                    return None;
+                }
+                Some(Self {
+                    vector: entry.vector(),
+                    delivery_mode: entry.delivery_mode(),
+                    logical: entry.logical(),
+                    level_triggered: false,
+                    destination: entry.destination() as u32,
+                })
+            }
+            Format::Wide => {
+                let entry = Irte128::new(entry);
+                if !entry.enabled() {
+                    return None;
+                }
+                Some(Self {
+                    vector: entry.vector(),
+                    delivery_mode: entry.delivery_mode(),
+                    logical: entry.logical(),
+                    level_triggered: false,
+                    destination: entry.destination(),
+                })
+            }
+        }
+    }
 }
 
 /// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages of this source. `None`
@@ -219,6 +293,20 @@ mod tests {
         }
 
         #[test]
+        fn an_interrupt_is_found_in_amds_entry(interrupt in interrupt(u32::MAX)) {
+            let edge = Interrupt { level_triggered: false, ..interrupt };
+            prop_assert_eq!(Interrupt::of_amd(interrupt.amd(Format::Wide), Format::Wide), Some(edge));
+            prop_assert_eq!(interrupt.amd(Format::Wide), interrupt.irte128().raw());
+
+            let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
+            let entry = interrupt.amd(Format::Narrow);
+            prop_assert_eq!(entry, [narrow.irte32().expect("the destination fits").raw()[0], 0]);
+            prop_assert!(entry[0] <= u32::MAX.into());
+            let edge = Interrupt { level_triggered: false, ..narrow };
+            prop_assert_eq!(Interrupt::of_amd(entry, Format::Narrow), Some(edge));
+        }
+
+        #[test]
         fn a_posting_entry_names_its_descriptor(vector: u8, address: u64) {
             let aligned = address & !63;
             let entry = Posted::new(posting(vector, aligned, SOURCE).expect("an aligned descriptor").raw());
@@ -231,5 +319,8 @@ mod tests {
     #[test]
     fn what_is_not_present_delivers_nothing() {
         assert_eq!(Interrupt::of_remapped(Remapped::new([0, 0]), Apic::X), None);
+        for format in [Format::Narrow, Format::Wide] {
+            assert_eq!(Interrupt::of_amd([!1, u64::MAX], format), None);
+        }
     }
 }

@@ -86,4 +86,10 @@ impl<'a, const WORDS: usize, T: Table> Remap<'a, WORDS, T> {
         self.table.invalidate(block);
         self.slots.release(block)
     }
+
+    /// Returns whether an entry is in use, so that the table has one of that number.
+    #[inline(always)]
+    pub fn holds(&self, index: usize) -> bool {
+        self.slots.holds(Block::one(index))
+    }
 }

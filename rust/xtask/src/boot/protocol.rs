@@ -20,7 +20,7 @@ const CRASHES: &[&str] = &[
     "FATAL TRAP",
     "FATAL PAGE FAULT",
     "DOUBLE FAULT",
-    "Xen WARN at",
+    "Xen WARN at NOT",
     "Kernel panic - not syncing",
     "kernel BUG at",
     "Oops: ",

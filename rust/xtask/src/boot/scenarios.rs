@@ -199,6 +199,7 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::MOVE_VTD,
     smoke::MOVE_AMD,
     smoke::FILL_VTD,
+    smoke::FILL_AMD,
     smoke::SLEEP_VTD,
     dom0(
         "dom0-vtd",

@@ -119,6 +119,13 @@ pub(super) const FILL_VTD: Scenario = filler(
     VTD,
 );
 
+/// See [`FILL_VTD`]; a table for each device.
+pub(super) const FILL_AMD: Scenario = filler(
+    "fill-amd",
+    "a device asks for more messages than the remapping table has entries; AMD-Vi",
+    AMD,
+);
+
 /// What was asked for in vain, and given back, leaves nothing behind.
 const FILLER_RULES: &[Rule] = &[Rule::Same {
     name: "no-entry-leaked",

@@ -1,0 +1,148 @@
+//! What `drivers/passthrough/amd/iommu_intr.c` offers to the rest of Xen. Prototypes: `drivers/passthrough/amd/iommu.h`, and
+//! c-shim/shim.h for what Xen reaches through pointers.
+
+use core::ffi::{c_int, c_uint, c_ulong, c_void};
+use core::ptr::{self, NonNull};
+use remap_amd::{dump, enable, messages, pins};
+use xen::amd::{self, Iommu, Requester};
+use xen::errno::to_c;
+use xen::ioapic::IoApic;
+use xen::msi::MsiMsg;
+use xen::pci::MsiDesc;
+use xen_sys as sys;
+
+/// See [`enable::supports_extended_mode`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_iov_supports_xt() -> bool {
+    enable::supports_extended_mode()
+}
+
+/// Allocates a table of at least `nr` entries; 0 stands for as many as there can be. See [`Iommu::allocate_table`].
+///
+/// # Safety
+///
+/// The IOMMU is one of Xen's, and `inuse_map` is for this to write.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn amd_iommu_alloc_intremap_table(
+    iommu: *const sys::amd_iommu,
+    inuse_map: *mut *mut c_ulong,
+    nr: c_uint,
+) -> *mut c_void {
+    match view!(Iommu, iommu).allocate_table(nr) {
+        Some((table, in_use)) => {
+            // SAFETY: The caller says so. To C the pointer means nothing.
+            unsafe { inuse_map.write(in_use.as_ptr().cast()) };
+            table.as_ptr()
+        }
+        None => ptr::null_mut(),
+    }
+}
+
+/// See [`Requester::free_table`] and, without a requester, [`amd::free_shared_table`]; called by the shim.
+///
+/// # Safety
+///
+/// The requester, if there is one, is that of the ID.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_amd_iommu_free_intremap_table(
+    ivrs_mapping: *mut sys::ivrs_mappings,
+    bdf: u32,
+) -> c_int {
+    // SAFETY: The caller says so.
+    match unsafe { Requester::from_raw(ivrs_mapping, bdf as u16) } {
+        Some(requester) => requester.free_table(),
+        None => amd::free_shared_table(),
+    }
+    0
+}
+
+/// See [`amd::order`].
+///
+/// # Safety
+///
+/// The IOMMU is one of Xen's, and the table one of its tables.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn amd_iommu_intremap_table_order(
+    irt: *const c_void,
+    iommu: *const sys::amd_iommu,
+) -> c_uint {
+    // SAFETY: The caller says so.
+    let table = unsafe { NonNull::new_unchecked(irt.cast_mut()) };
+    amd::order(table, view!(Iommu, iommu))
+}
+
+/// See [`amd::index_of_io_apic`].
+#[unsafe(no_mangle)]
+extern "C" fn ioapic_id_to_index(apic_id: c_uint) -> c_uint {
+    amd::index_of_io_apic(apic_id).map_or(sys::MAX_IO_APICS, |index| index as c_uint)
+}
+
+/// See [`amd::allocate_io_apic`].
+#[unsafe(no_mangle)]
+extern "C" fn get_next_ioapic_sbdf_index() -> c_uint {
+    amd::allocate_io_apic().map_or(sys::MAX_IO_APICS, |index| index as c_uint)
+}
+
+/// See [`pins::read`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_amd_iommu_read_ioapic_from_ire(apic: c_uint, reg: c_uint) -> c_uint {
+    pins::read(IoApic::new(apic), reg)
+}
+
+/// See [`pins::write`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_amd_iommu_ioapic_update_ire(apic: c_uint, pin: c_uint, rte: u64) {
+    pins::write(IoApic::new(apic), pin, rte);
+}
+
+/// See [`messages::update`] and, without a message, [`messages::release`]; called by the shim.
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's, and so is the message, if there is one.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_amd_iommu_msi_msg_update_ire(
+    msi_desc: *const sys::msi_desc,
+    msg: *mut sys::msi_msg,
+) -> c_int {
+    let desc = view!(MsiDesc, msi_desc);
+    // SAFETY: The caller says so.
+    to_c(match unsafe { MsiMsg::from_raw(msg) } {
+        // Xen 4.20 writes the device's registers either way.
+        Some(message) => messages::update(desc, message).map(|_| ()),
+        None => messages::release(desc),
+    })
+}
+
+/// See [`messages::set_up_hpet`]; called by the shim.
+///
+/// # Safety
+///
+/// The descriptor is that of an HPET.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_amd_setup_hpet_msi(msi_desc: *const sys::msi_desc) -> c_int {
+    to_c(messages::set_up_hpet(view!(MsiDesc, msi_desc)))
+}
+
+/// See [`dump::all`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_amd_iommu_dump_intremap_tables() {
+    dump::all();
+}
+
+/// See [`dump::one`]; called by the shim for each requester.
+///
+/// # Safety
+///
+/// The IOMMU is one of Xen's, and the requester, if there is one, is that of the ID.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_amd_iommu_dump_intremap_table(
+    iommu: *const sys::amd_iommu,
+    ivrs_mapping: *mut sys::ivrs_mappings,
+    bdf: u32,
+) {
+    // SAFETY: The caller says so.
+    if let Some(requester) = unsafe { Requester::from_raw(ivrs_mapping, bdf as u16) } {
+        dump::one(view!(Iommu, iommu), requester);
+    }
+}

@@ -1,0 +1,41 @@
+//! Debug key `V`: what is in the tables.
+
+use xen::amd::{self, Entries, Iommu, Requester, log};
+use xen::irq::process_pending_softirqs;
+
+/// Shows all tables.
+///
+/// Context: a key's handler, IRQs on. Replaces `amd_iommu_dump_intremap_tables()`.
+pub fn all() {
+    match amd::shared_entries() {
+        Some(entries) => {
+            log::shared_table();
+            show(&entries, || ());
+        }
+        None => {
+            log::tables_per_requester();
+            amd::for_each_requester();
+        }
+    }
+}
+
+/// Shows the table of a requester, if it has one in which anything is set.
+///
+/// Context: as for [`all`], which has it called for each requester. Replaces `dump_intremap_mapping()`.
+pub fn one(iommu: Iommu, requester: Requester) {
+    if let Some(entries) = requester.entries(iommu) {
+        show(&entries, || log::requester(iommu.segment(), requester));
+    }
+    process_pending_softirqs();
+}
+
+/// Shows what is set in a table, if anything is, after a heading.
+fn show(entries: &Entries, heading: impl FnOnce()) {
+    let mut heading = Some(heading);
+    for (index, entry) in entries.set() {
+        if let Some(heading) = heading.take() {
+            heading();
+        }
+        log::entry(index, entry, entries.are_wide());
+    }
+}

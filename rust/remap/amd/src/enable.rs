@@ -1,0 +1,31 @@
+//! Extended interrupt mode.
+
+use xen::amd::{self, Iommu, Pins, log};
+use xen::ioapic::IoApic;
+use xen::remap;
+
+/// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are prepared for it.
+///
+/// Context: boot, one CPU. Replaces `iov_supports_xt()`.
+pub fn supports_extended_mode() -> bool {
+    if !remap::iommus_wanted() || !remap::wanted() {
+        return false;
+    }
+    if !remap::require_wide_exchange() {
+        log::no_wide_exchange();
+        return false;
+    }
+    if !amd::prepare_extended_mode() {
+        return false;
+    }
+    for io_apic in IoApic::all() {
+        let Some(pins) = Pins::of(io_apic) else {
+            return false;
+        };
+        if Iommu::serving(pins.device()).is_none() {
+            log::io_apic_without_iommu(io_apic);
+            return false;
+        }
+    }
+    true
+}

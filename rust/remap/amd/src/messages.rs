@@ -1,0 +1,116 @@
+//! MSIs of functions and of the HPET.
+
+use irq_core::remap::Rewrite;
+use irq_core::remap::entry::Interrupt;
+use irq_hw::amd::MSI_INDEX;
+use xen::amd::{self, Device, Iommu, log};
+use xen::errno::Errno;
+use xen::msi::MsiMsg;
+use xen::pci::MsiDesc;
+use xen::{remap, xen_assert};
+
+/// Points the entry of an MSI to what its message says, and makes the message one that names the entry. The first time,
+/// entries are taken into use, for an MSI of several messages an aligned block.
+///
+/// An IOMMU's own messages are not remapped, and nothing changes.
+///
+/// Context: the lock of the IRQ's descriptor is held, IRQs off. Replaces `amd_iommu_msi_msg_update_ire()` with a message.
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where no IOMMU serves the sender, or two of its tables would have to be used, [`Errno::NOSPC`] where the
+/// table is full, or there is none; nothing changes then.
+pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
+    let sender = Device::sending(desc);
+    if sender.is_iommu() {
+        return Ok(Rewrite::NotNeeded);
+    }
+    let iommu = serving(sender)?;
+    let interrupt = message.interrupt(remap::apic());
+    let interrupt = Interrupt {
+        // Fixed or lowest priority: Xen composes no others, and none shall get into an entry.
+        delivery_mode: interrupt.delivery_mode & 1,
+        ..interrupt
+    };
+
+    let table = iommu.table_of_messages(sender)?;
+    let mut table = table.lock().ok_or(Errno::NOSPC)?;
+    let used = desc.entry_in_use().filter(|&index| table.is_in_use(index));
+    let (index, rewrite) = match used {
+        Some(index) => (index, Rewrite::NotNeeded),
+        None => {
+            xen_assert!(desc.messages() != 0);
+            let first = table.allocate(desc.messages()).ok_or(Errno::NOSPC)?;
+            desc.use_entries(Some(first));
+            (first, Rewrite::Needed)
+        }
+    };
+    table.set(index, interrupt);
+    drop(table);
+
+    // Callers compare messages: what the entry says is no part of one any more.
+    message.set(
+        message.address().without_destination().raw(),
+        message.data().raw() & !MSI_INDEX | index as u32,
+    );
+    Ok(rewrite)
+}
+
+/// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.
+///
+/// Of an MSI of several messages the first has all entries; with the others nothing happens.
+///
+/// Context: any that may take a lock with IRQs off; the sender is quiet. Replaces `amd_iommu_msi_msg_update_ire()` without
+/// a message.
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where no IOMMU serves the sender.
+pub fn release(desc: MsiDesc) -> Result<(), Errno> {
+    let sender = Device::sending(desc);
+    if sender.is_iommu() {
+        return Ok(());
+    }
+    let iommu = serving(sender)?;
+    if let Some(first) = desc.entry_in_use() {
+        if let Some(mut table) = iommu.table_of_messages(sender)?.lock() {
+            table.release(first, desc.messages());
+        }
+        desc.use_entries(None);
+    }
+    Ok(())
+}
+
+/// Takes an entry into use for an HPET's MSI, before it has a message.
+///
+/// Context: boot, IRQs on. Replaces `amd_setup_hpet_msi()`.
+///
+/// # Errors
+///
+/// [`Errno::NODEV`] where firmware says nothing of the HPET, [`Errno::NXIO`] where no IOMMU serves it, or the table is full.
+pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
+    let hpet = amd::hpet().ok_or_else(|| {
+        log::hpet_unknown();
+        Errno::NODEV
+    })?;
+    if hpet.id != desc.hpet() {
+        log::hpet_other();
+        return Err(Errno::NODEV);
+    }
+    let iommu = Iommu::serving(hpet.device).ok_or(Errno::NXIO)?;
+    let table = iommu.table_of_messages(hpet.device).ok();
+    let first = table
+        .and_then(|table| table.lock())
+        .and_then(|mut table| table.allocate(1));
+    desc.use_entries(first);
+    first.map(|_| ()).ok_or(Errno::NXIO)
+}
+
+/// The IOMMU that serves the sender.
+#[inline]
+fn serving(sender: Device) -> Result<Iommu<'static>, Errno> {
+    Iommu::serving(sender).ok_or_else(|| {
+        log::message_without_iommu(sender);
+        Errno::INVAL
+    })
+}

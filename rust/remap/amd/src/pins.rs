@@ -1,0 +1,94 @@
+//! IO-APIC pins. Xen reads and writes their entries as if nothing were remapped; in those of the hardware the number of an
+//! entry of the table stands in place of vector and delivery mode.
+
+use irq_core::remap::entry::{Apic, Interrupt};
+use irq_hw::amd::MSI_INDEX;
+use irq_hw::ioapic::Pin;
+use xen::amd::{Iommu, PinEntry, Pins, TableLock, log};
+use xen::errno::Errno;
+use xen::ioapic::{Half, IoApic};
+use xen::{remap, xen_assert};
+
+/// Reads a register of an IO-APIC as Xen sees it.
+///
+/// Vector and delivery mode are those of the table's entry, and so is a destination of 32 bits; all else is the pin's own,
+/// where it stands as it was written.
+///
+/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `amd_iommu_read_ioapic_from_ire()`.
+pub fn read(io_apic: IoApic, register: u32) -> u32 {
+    let Some(half) = Half::of(register) else {
+        return io_apic.read(register);
+    };
+    if half.upper {
+        return match remap::apic() {
+            Apic::X => None,
+            Apic::X2 => remapped(io_apic, half.pin as u32),
+        }
+        .map_or_else(
+            || io_apic.read(register),
+            |(_, interrupt)| interrupt.destination,
+        );
+    }
+    let value = io_apic.read(register);
+    let Some((index, interrupt)) = remapped(io_apic, half.pin as u32) else {
+        return value;
+    };
+    xen_assert!(index == (value & MSI_INDEX) as usize);
+    let [value] = Pin::new([value.into()])
+        .with_vector(interrupt.vector)
+        .with_delivery_mode(interrupt.delivery_mode)
+        .raw();
+    value as u32
+}
+
+/// The entry of the table that a pin uses, and what it stands for.
+fn remapped(io_apic: IoApic, pin: u32) -> Option<(usize, Interrupt)> {
+    let pins = Pins::of(io_apic)?;
+    let index = pins.pin(pin)?.index();
+    let device = pins.device();
+    let iommu = Iommu::serving(device)?;
+    let interrupt = iommu.table_of_pins(device)?.lock()?.interrupt(index)?;
+    Some((index, interrupt))
+}
+
+/// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which names it.
+///
+/// Where the table is full nothing is written, and the pin stays as it was; so does one of an IO-APIC of which firmware
+/// says nothing.
+///
+/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `amd_iommu_ioapic_update_ire()`.
+pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
+    let Some(pins) = Pins::of(io_apic) else {
+        return;
+    };
+    let device = pins.device();
+    let Some(iommu) = Iommu::serving(device) else {
+        log::pins_without_iommu(device);
+        return io_apic.write_entry(pin, entry);
+    };
+    let Some(used) = pins.pin(pin) else {
+        return;
+    };
+    let interrupt = Interrupt::of_pin(Pin::new([entry]), remap::apic());
+    let table = iommu.table_of_pins(device).and_then(|table| table.lock());
+    match table
+        .ok_or(Errno::NOSPC)
+        .and_then(|table| update(table, used, interrupt))
+    {
+        Ok(index) => io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64),
+        Err(errno) => log::pin_not_remapped(io_apic, pin, errno),
+    }
+}
+
+/// Sets the entry that a pin uses. The first time, one is taken into use.
+fn update(mut table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
+    let index = used.index();
+    let index = if table.is_in_use(index) {
+        index
+    } else {
+        table.allocate(1).ok_or(Errno::NOSPC)?
+    };
+    used.set(index);
+    table.set(index, interrupt);
+    Ok(index)
+}

@@ -1,0 +1,72 @@
+//! Tables as debug key `V` shows them.
+
+use super::table::{Raw, order};
+use super::{Iommu, Requester, iommus};
+use crate::spin::IrqLocked;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use irq_core::remap::entry::Format;
+use xen_sys as sys;
+
+/// The entries of a table whose lock is held, with IRQs off.
+pub struct Entries<'a> {
+    raw: Raw,
+    count: usize,
+    _lock: IrqLocked<'a>,
+}
+
+impl Entries<'_> {
+    fn new<'a>(table: NonNull<c_void>, iommu: Iommu, lock: IrqLocked<'a>) -> Entries<'a> {
+        Entries {
+            raw: Raw {
+                table: table.cast(),
+                format: iommu.format(),
+            },
+            count: 1 << order(table, iommu),
+            _lock: lock,
+        }
+    }
+
+    /// Those that are not clear, with their numbers.
+    pub fn set(&self) -> impl Iterator<Item = (usize, [u64; 2])> {
+        (0..self.count)
+            // SAFETY: The table has that many.
+            .map(|index| (index, unsafe { self.raw.entry(index) }))
+            .filter(|(_, entry)| *entry != [0; 2])
+    }
+
+    /// Returns whether they have 128 bits.
+    pub fn are_wide(&self) -> bool {
+        self.raw.format == Format::Wide
+    }
+}
+
+impl Requester {
+    /// The entries of its table; `None` where it has none.
+    pub fn entries<'a>(self, iommu: Iommu<'a>) -> Option<Entries<'a>> {
+        // SAFETY: The lock lives as long as the requester.
+        let lock = unsafe { IrqLocked::take(self.lock()) };
+        Some(Entries::new(
+            NonNull::new(self.table())?.cast(),
+            iommu,
+            lock,
+        ))
+    }
+}
+
+/// The entries of the table that all requesters share; `None` where each has its own.
+pub fn shared_entries() -> Option<Entries<'static>> {
+    let iommu = iommus().next()?;
+    // SAFETY: The variable is written while Xen boots.
+    let table = unsafe { (&raw const sys::shared_intremap_table).read_volatile() };
+    let table = NonNull::new(table)?;
+    // SAFETY: The lock is a variable.
+    let lock = unsafe { IrqLocked::take(&raw mut sys::shim_shared_intremap_lock) };
+    Some(Entries::new(table, iommu, lock))
+}
+
+/// Has `xen_irq_amd_iommu_dump_intremap_table()` called for each requester that firmware lists.
+pub fn for_each_requester() {
+    // SAFETY: The requesters that are listed stay.
+    unsafe { sys::shim_dump_intremap_tables() };
+}
