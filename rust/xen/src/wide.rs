@@ -25,14 +25,15 @@ pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
 #[inline]
 pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
-    // SAFETY: The caller says so. LLVM keeps RBX for itself, so it is put back.
+    // SAFETY: The caller says so. LLVM keeps RBX for itself, so it is put back; the address has a register of its own, for of
+    // those that LLVM may choose RBX is one.
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
-            "lock cmpxchg16b [{place}]",
+            "lock cmpxchg16b [rdi]",
             "mov rbx, {new_low}",
             new_low = inout(reg) new[0] => _,
-            place = in(reg) place,
+            in("rdi") place,
             in("rcx") new[1],
             inout("rax") old[0] => seen_low,
             inout("rdx") old[1] => seen_high,

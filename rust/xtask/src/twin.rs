@@ -16,7 +16,10 @@ use crate::{cache, ui};
 mod mutants;
 
 /// The replaced files that have a twin, and the object of each C original.
-pub(crate) const FILES: &[(&str, &str)] = &[("vmsi", "arch/x86/hvm/vmsi.o")];
+pub(crate) const FILES: &[(&str, &str)] = &[
+    ("vmsi", "arch/x86/hvm/vmsi.o"),
+    ("vtd", "drivers/passthrough/vtd/intremap.o"),
+];
 
 /// Cases that a planted fault has to be found in.
 const SELF_CHECK_CASES: &str = "20000";
@@ -209,7 +212,7 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
                 text.replacen(from, to, 1)
             },
         )?;
-        compile(twin, &object, &changed, &changed_object)?;
+        compile(twin, &object, &original, &changed, &changed_object)?;
         let run = twin
             .command_with(file, &changed_object)?
             .args(["--same", "--cases", SELF_CHECK_CASES])
@@ -232,15 +235,23 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
     Ok(())
 }
 
-/// The words `seed N` of a report that the sides parted; other errors are none.
+/// The words `seed N` of a report that the sides parted; other errors are none. The end of a report says how to have it
+/// again: of a long one, there is no more.
 fn place(report: &str) -> Option<String> {
-    let (_, seed) = report.split_once(" part at seed ")?;
+    let (_, replay) = report.split_once("replay with: cargo xtask twin ")?;
+    let (_, seed) = replay.split_once(" --seed ")?;
     let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();
     (!digits.is_empty()).then(|| format!("seed {digits}"))
 }
 
 /// Compiles a changed copy of a C original with the very command that Xen's make used.
-fn compile(twin: &Twin, object: &Path, source: &Path, output: &Path) -> Result<()> {
+fn compile(
+    twin: &Twin,
+    object: &Path,
+    original: &Path,
+    source: &Path,
+    output: &Path,
+) -> Result<()> {
     let name = object.file_name().unwrap_or_default().to_string_lossy();
     let record = object.with_file_name(format!(".{name}.cmd"));
     let text = std::fs::read_to_string(&record)
@@ -256,10 +267,12 @@ fn compile(twin: &Twin, object: &Path, source: &Path, output: &Path) -> Result<(
         !matches!(*word, "-Werror" | "-MMD" | "-MP" | "-MF") && !word.ends_with(".o.d")
     });
     let command: Vec<_> = kept.collect();
-    let script = format!("{} -c \"$1\" -o \"$2\"", command.join(" "));
+    // Headers beside the original are there still.
+    let script = format!("{} -iquote \"$3\" -c \"$1\" -o \"$2\"", command.join(" "));
+    let beside = original.parent().unwrap_or(original);
     Cmd::new("sh")
         .args(["-c", &script, "sh"])
-        .args([source, output])
+        .args([source, output, beside])
         .dir(&twin.stock.objects)
         .run()
 }
@@ -270,9 +283,9 @@ mod tests {
 
     #[test]
     fn only_a_report_of_the_sides_names_a_seed() {
-        let report = "error: vmsi: the sides part at seed 17, call 3: 1 against 2";
+        let report = "  C did: this\nreplay with: cargo xtask twin --file vmsi --seed 17 --cases 1";
         assert_eq!(place(report).as_deref(), Some("seed 17"));
-        assert_eq!(place("error: cannot start the twin at seed 17"), None);
-        assert_eq!(place("vmsi: the sides part at seed , call 3"), None);
+        assert_eq!(place("error: `twin --seed 17` ended with status 1"), None);
+        assert_eq!(place("replay with: cargo xtask twin --seed  --cases"), None);
     }
 }

@@ -12,7 +12,7 @@ use crate::answer::Answer;
 use crate::loader::{self, Import};
 use crate::side::Side;
 use crate::subject::Subject;
-use crate::{Arguments, valgrind};
+use crate::{Arguments, cpu, valgrind};
 
 /// Room for a world of 64 devices with 2,048 vectors each.
 const WORLD: usize = 96 << 20;
@@ -76,6 +76,7 @@ pub(crate) fn run<S: Subject>(
     arguments: &Arguments,
     import: impl Fn(&str) -> Option<Import> + Copy,
 ) -> Result<()> {
+    cpu::handle_signals_on_calls_stack();
     let mut output = Output {
         text: [(0, 0); 2],
         sizes: [

@@ -8,7 +8,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use anyhow::{Result, ensure};
 
@@ -96,6 +96,15 @@ static RUNNING: AtomicPtr<Frame> = AtomicPtr::new(ptr::null_mut());
 static CALLS: AtomicU64 = AtomicU64::new(0);
 /// Why the call that runs now is being left; written by the handler, read after the way out.
 static TRAP: AtomicPtr<Exit> = AtomicPtr::new(ptr::null_mut());
+
+/// Whether signals are handled on a stack of their own.
+static SIGNAL_STACK: AtomicI32 = AtomicI32::new(libc::SA_ONSTACK);
+
+/// Lets accesses to the fixmap be carried out on the stack of the call, from the first [`Cpu`] on: callgrind gives up
+/// when a handler has another one.
+pub(crate) fn handle_signals_on_calls_stack() {
+    SIGNAL_STACK.store(0, Ordering::Relaxed);
+}
 
 impl Cpu {
     /// Makes the stack; installs the signal handlers of the process on first use.
@@ -267,7 +276,7 @@ fn install_handlers() -> Result<()> {
         std::mem::forget(alternate);
         let mut action = libc::sigaction {
             sa_sigaction: on_signal as *const () as usize,
-            sa_flags: libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER,
+            sa_flags: libc::SA_SIGINFO | libc::SA_NODEFER | SIGNAL_STACK.load(Ordering::Relaxed),
             // SAFETY: an empty signal set is all zeroes.
             sa_mask: unsafe { std::mem::zeroed() },
             sa_restorer: None,

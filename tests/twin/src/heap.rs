@@ -8,6 +8,8 @@ use anyhow::Result;
 use crate::memory::Mapping;
 
 const ROOM: usize = 64 << 20;
+/// What Xen answers when it is asked for no bytes.
+const NOTHING: u64 = 0xbad0_bad0_bad0_bad0;
 
 /// Which allocations of a call fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,15 @@ pub(crate) enum Failure {
     Always,
     /// The one with this number, from zero.
     Nth(u32),
+}
+
+/// The words of some bytes that begin at a word.
+pub(crate) fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
 }
 
 struct Block {
@@ -71,6 +82,15 @@ impl Heap {
         self.failed
     }
 
+    /// Counts an allocation, here or of pages; whether it is to fail.
+    pub(crate) fn refuses(&mut self) -> bool {
+        let number = self.asked;
+        self.asked += 1;
+        let refused = self.failure == Failure::Always || self.failure == Failure::Nth(number);
+        self.failed |= refused;
+        refused
+    }
+
     /// Allocates; zero when the allocation is to fail.
     pub(crate) fn allocate(
         &mut self,
@@ -78,10 +98,10 @@ impl Heap {
         align: usize,
         zeroed: bool,
     ) -> Result<u64, String> {
-        let number = self.asked;
-        self.asked += 1;
-        if self.failure == Failure::Always || self.failure == Failure::Nth(number) {
-            self.failed = true;
+        if len == 0 {
+            return Ok(NOTHING);
+        }
+        if self.refuses() {
             return Ok(0);
         }
         let start = self.used.next_multiple_of(align.max(16));
@@ -104,9 +124,28 @@ impl Heap {
         Ok((self.map.base() + start) as u64)
     }
 
+    /// Which blocks are alive, and begin where one of the words points, or a word of such a block.
+    fn reachable(&mut self, words: impl Iterator<Item = u64>) -> Vec<bool> {
+        let mut kept = vec![false; self.blocks.len()];
+        let mut found: Vec<u64> = words.collect();
+        while let Some(word) = found.pop() {
+            let start = (word as usize).wrapping_sub(self.map.base());
+            let at = self
+                .blocks
+                .binary_search_by_key(&start, |block| block.start);
+            let Ok(number) = at else { continue };
+            let block = &self.blocks[number];
+            if block.live && !std::mem::replace(&mut kept[number], true) {
+                let bytes = self.map.bytes(block.start, block.len);
+                found.extend(words_of(bytes));
+            }
+        }
+        kept
+    }
+
     /// Frees.
     pub(crate) fn free(&mut self, address: u64) -> Result<(), String> {
-        if address == 0 {
+        if matches!(address, 0 | NOTHING) {
             return Ok(());
         }
         let start = (address as usize).wrapping_sub(self.map.base());
@@ -125,9 +164,14 @@ impl Heap {
         Ok(())
     }
 
-    /// Looks at the end of a case for what is still allocated or was written when it should not have been.
-    pub(crate) fn check(&mut self) -> Result<(), String> {
-        for block in &self.blocks {
+    /// Looks at the end of a case for what is still allocated or was written when it should not have been. What `words`
+    /// of the side's own variables lead to is kept, and no leak.
+    pub(crate) fn check(&mut self, words: impl Iterator<Item = u64>) -> Result<(), String> {
+        let kept = self.reachable(words);
+        for (number, block) in self.blocks.iter().enumerate() {
+            if kept[number] {
+                continue;
+            }
             if block.live {
                 return Err(format!("a leak of {} bytes", block.len));
             }

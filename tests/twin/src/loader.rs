@@ -16,6 +16,7 @@ use object::{
 };
 
 use crate::glue;
+use crate::heap::words_of;
 use crate::memory::Mapping;
 
 /// How far a variable lies from its per-CPU template: code that forgets the offset touches an inaccessible page.
@@ -47,6 +48,8 @@ pub(crate) struct Image {
     symbols: HashMap<String, usize>,
     variables: HashMap<String, usize>,
     functions: Vec<(usize, String)>,
+    /// The objects' own variables: where they are, and what they hold to begin with.
+    own: Vec<(usize, Vec<u8>)>,
 }
 
 impl Image {
@@ -94,6 +97,7 @@ impl Image {
             symbols: HashMap::new(),
             variables: HashMap::new(),
             functions: Vec::new(),
+            own: Vec::new(),
         };
 
         for (number, object) in objects.iter().enumerate() {
@@ -154,6 +158,18 @@ impl Image {
             .map(|(name, address)| (name, variable(address)))
             .collect();
         image.map.seal(GLUE + VARIABLES, VARIABLES)?;
+        for (number, object) in objects.iter().enumerate() {
+            for section in object.sections() {
+                let written = section_flags(&section) & u64::from(elf::SHF_WRITE) != 0;
+                if let Some(&place) = places.get(&(number, section.index()))
+                    && written
+                    && section.size() > 0
+                {
+                    let bytes = image.map.bytes(place, section.size() as usize).to_vec();
+                    image.own.push((place, bytes));
+                }
+            }
+        }
         Ok(image)
     }
 
@@ -228,12 +244,24 @@ impl Image {
         self.variables.get(name).copied()
     }
 
-    /// Zeroes Xen's variables.
+    /// Zeroes Xen's variables, and gives the objects' own what they began with.
     pub(crate) fn reset_variables(&mut self) {
+        for (place, bytes) in &self.own {
+            self.map.bytes(*place, bytes.len()).copy_from_slice(bytes);
+        }
         self.map.bytes(GLUE, VARIABLES).fill(0);
         self.map
             .bytes(GLUE + VARIABLES + PER_CPU_OFFSET, VARIABLES)
             .fill(0);
+    }
+
+    /// What the objects' own variables hold now, word by word.
+    pub(crate) fn own_words(&mut self) -> Vec<u64> {
+        let mut words = Vec::new();
+        for (place, bytes) in &self.own {
+            words.extend(words_of(self.map.bytes(*place, bytes.len())));
+        }
+        words
     }
 
     /// The range of the objects' own code.

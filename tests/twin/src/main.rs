@@ -9,11 +9,13 @@
 
 mod answer;
 mod arena;
+mod argument;
 mod bench;
 mod cpu;
 mod glue;
 mod heap;
 mod loader;
+mod machine;
 mod memory;
 mod mmio;
 mod rng;
@@ -24,6 +26,7 @@ mod subject;
 mod trace;
 mod valgrind;
 mod vmsi;
+mod vtd;
 mod xen;
 
 use std::path::PathBuf;
@@ -87,6 +90,7 @@ fn run() -> Result<()> {
     )?)?;
     match arguments.file.as_str() {
         vmsi::Vmsi::NAME => drive::<vmsi::Vmsi>(&arguments),
+        vtd::Vtd::NAME => drive::<vtd::Vtd>(&arguments),
         other => bail!("no replaced file is called {other}"),
     }
 }

@@ -1,8 +1,8 @@
 //! A modelled device behind the fixmap.
 //!
 //! Xen's fixmap lies in the upper half of the address space, so an access from a process faults. The instruction is
-//! decoded and carried out here: reads answer a value that depends on the address and width alone, and every access is
-//! recorded, for width, offset and value are what the device would see.
+//! decoded and carried out here, and every access is recorded, for width, offset and value are what the device would see.
+//! Where [`crate::machine`] has no device, reads answer a value that depends on the address and width alone.
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
@@ -35,15 +35,23 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
     if !matches!(width, 1 | 2 | 4 | 8) {
         return Err(format!("an access to the fixmap {width} bytes wide"));
     }
+    if instruction.mnemonic() == Mnemonic::Test && instruction.op0_kind() == OpKind::Memory {
+        let with = match instruction.op1_kind() {
+            OpKind::Register => load(registers, instruction.op1_register())?,
+            _ => instruction.immediate(1),
+        };
+        let value = read(address, width)? & with & mask(width);
+        set_flags(registers, value, width);
+        return step(registers, &instruction);
+    }
     let value = match (
         instruction.mnemonic(),
         instruction.op0_kind(),
         instruction.op1_kind(),
     ) {
         (Mnemonic::Mov | Mnemonic::Movzx, OpKind::Register, OpKind::Memory) => {
-            let value = answer(address, width);
+            let value = read(address, width)?;
             store(registers, instruction.op0_register(), value)?;
-            side::record(Event::MmioRead { address, width });
             return step(registers, &instruction);
         }
         (Mnemonic::Mov, OpKind::Memory, OpKind::Register) => {
@@ -60,12 +68,41 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
             ));
         }
     };
+    let value = value & mask(width);
+    if let Some(written) = side::with(|env| env.machine.write(address, width, value)) {
+        written?;
+    }
     side::record(Event::MmioWrite {
         address,
         width,
-        value: value & mask(width),
+        value,
     });
     step(registers, &instruction)
+}
+
+/// Reads the device.
+fn read(address: usize, width: usize) -> Result<u64, String> {
+    side::record(Event::MmioRead { address, width });
+    match side::with(|env| env.machine.read(address, width)) {
+        Some(value) => value,
+        None => Ok(answer(address, width)),
+    }
+}
+
+/// Sets the flags as a logical operation does.
+fn set_flags(registers: &mut Registers, value: u64, width: usize) {
+    let (carry, parity, zero, sign, overflow) = (1 << 0, 1 << 2, 1 << 6, 1 << 7, 1 << 11);
+    let flags = &mut registers[libc::REG_EFL as usize];
+    *flags &= !(carry | parity | zero | sign | overflow);
+    if (value as u8).count_ones().is_multiple_of(2) {
+        *flags |= parity;
+    }
+    if value == 0 {
+        *flags |= zero;
+    }
+    if value >> (8 * width - 1) != 0 {
+        *flags |= sign;
+    }
 }
 
 type Registers = [i64; 23];

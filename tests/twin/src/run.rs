@@ -10,7 +10,7 @@ use crate::arena::Arena;
 use crate::heap::Failure;
 use crate::rng::Rng;
 use crate::side::{Script, Side};
-use crate::subject::{Case, Subject};
+use crate::subject::{Case, Subject, Verdict};
 use crate::trace::Entry;
 
 /// The seed of the case that runs now, for reports from where nothing else is known.
@@ -84,11 +84,16 @@ impl<S: Subject> Twin<S> {
             let judged = if self.same && c != rust {
                 Err("the answers differ".to_owned())
             } else if self.same {
-                Ok(())
+                Ok(Verdict::Continue)
             } else {
                 S::judge(&mut model, &c_world, &op, &c, &rust)
             };
-            if let Err(reason) = judged.and_then(|()| self.compare_worlds(&op)) {
+            let compared = match judged {
+                Ok(Verdict::Continue) => self.compare(&model, (&c_world, &rust_world), &op),
+                Ok(Verdict::End) => return Ok(()),
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = compared {
                 return Err(self.part(&op, reason, Some((c, rust))));
             }
             if c.outcome.is_err() {
@@ -96,7 +101,7 @@ impl<S: Subject> Twin<S> {
                 return Ok(());
             }
         }
-        let checks = [&mut self.c, &mut self.rust].map(|side| (side.env().heap.check(), side.name));
+        let checks = [&mut self.c, &mut self.rust].map(|side| (side.check_heap(), side.name));
         match checks
             .into_iter()
             .find_map(|(check, name)| check.err().map(|reason| format!("{reason} on side {name}")))
@@ -106,11 +111,21 @@ impl<S: Subject> Twin<S> {
         }
     }
 
-    fn compare_worlds(&mut self, op: &S::Op) -> Result<(), String> {
+    fn compare(
+        &mut self,
+        model: &S::Model,
+        (c_world, rust_world): (&S::World, &S::World),
+        op: &S::Op,
+    ) -> Result<(), String> {
         let (c, rust) = (&self.c.env().trace, &self.rust.env().trace);
-        if !(c == rust || !self.same && S::same_effects(op, c, rust)) {
+        if !(c == rust || !self.same && S::same_effects(model, op, c, rust)) {
             return Err("the effects differ".to_owned());
         }
+        S::compare(
+            (!self.same).then_some(model),
+            (&mut self.c, c_world),
+            (&mut self.rust, rust_world),
+        )?;
         if let Some(difference) =
             Arena::difference(&mut self.c.env().arena, &mut self.rust.env().arena)
         {

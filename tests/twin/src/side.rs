@@ -11,7 +11,9 @@ use crate::arena::Arena;
 use crate::cpu::{self, Cpu, Trap};
 use crate::heap::{Failure, Heap};
 use crate::loader::{Image, Import};
+use crate::machine::Machine;
 use crate::trace::{Entry, Event, Held};
+use crate::vtd::firmware::Firmware;
 
 /// What the functions that stand for Xen's find and change while a call runs.
 pub(crate) struct Env {
@@ -37,6 +39,10 @@ pub(crate) struct Env {
     pub(crate) irq_desc: *mut xen_sys::irq_desc,
     /// Each domain's pirqs: the domain's address, the number, and the structure.
     pub(crate) pirqs: Vec<(u64, i32, *mut xen_sys::pirq)>,
+    /// IOMMUs and IO-APICs.
+    pub(crate) machine: Machine,
+    /// What firmware says of IOMMUs.
+    pub(crate) firmware: Firmware,
     /// Fills memory that must not be read; differs between the sides.
     pub(crate) poison: u8,
 }
@@ -57,6 +63,8 @@ pub(crate) struct Script {
     pub(crate) fallible: u32,
     /// What another CPU does while softirqs are processed.
     pub(crate) meanwhile: Option<Meanwhile>,
+    /// Whether interrupts are off when the call begins.
+    pub(crate) irqs_off: bool,
 }
 
 impl Script {
@@ -68,6 +76,7 @@ impl Script {
             error: None,
             fallible: 0,
             meanwhile: None,
+            irqs_off: false,
         }
     }
 
@@ -196,6 +205,8 @@ impl Side {
             rcu_count,
             irq_desc: std::ptr::null_mut(),
             pirqs: Vec::new(),
+            machine: Machine::new()?,
+            firmware: Firmware::default(),
             poison,
         };
         Ok(Self {
@@ -222,6 +233,8 @@ impl Side {
         env.held.clear();
         env.irqs_on = true;
         env.pirqs.clear();
+        env.machine.clear();
+        env.firmware = Firmware::default();
     }
 
     /// Calls a function of the image. The trace afterwards is of this call alone.
@@ -230,6 +243,7 @@ impl Side {
         env.trace.clear();
         env.held.clear();
         env.script = script;
+        env.irqs_on = !script.irqs_off;
         env.heap.start_call(script.memory);
         CURRENT.set(Some(env));
         let text = self.image.text();
@@ -241,8 +255,9 @@ impl Side {
             .map_err(|exit| exit.into_trap(&self.image))
             .and_then(|value| {
                 let env = self.env();
-                if !env.irqs_on {
-                    return Err(Trap::Fault("interrupts were left off".to_owned()));
+                let irqs_on = std::mem::replace(&mut env.irqs_on, true);
+                if irqs_on == script.irqs_off {
+                    return Err(Trap::Fault("interrupts were left on or off".to_owned()));
                 }
                 if env.rcu_nesting() != 0 {
                     return Err(Trap::Fault("an RCU read section was left open".to_owned()));
@@ -265,6 +280,12 @@ impl Side {
         let count = self.image.variable("per_cpu____preempt_count");
         // SAFETY: the counter is a variable of the image, and no call runs.
         count.map_or(0, |address| unsafe { (address as *const i32).read() })
+    }
+
+    /// Looks at the end of a case for memory that leaked or was written wrongly.
+    pub(crate) fn check_heap(&mut self) -> Result<(), String> {
+        let words = self.image.own_words();
+        self.env().heap.check(words.into_iter())
     }
 
     /// Lets a grace period pass: runs the callbacks that wait for it.

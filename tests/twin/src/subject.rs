@@ -52,13 +52,31 @@ pub(crate) trait Subject: Sized {
         op: &Self::Op,
         c: &Answer,
         rust: &Answer,
-    ) -> Result<(), String>;
+    ) -> Result<Verdict, String>;
     /// Decides whether the effects of a step agree.
-    fn same_effects(op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
+    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
+    /// Compares what lies outside the arenas, or is kept private there because it need not be equal word by word. Without a
+    /// model nothing may differ.
+    fn compare(
+        _model: Option<&Self::Model>,
+        _c: (&mut Side, &Self::World),
+        _rust: (&mut Side, &Self::World),
+    ) -> Result<(), String> {
+        Ok(())
+    }
     /// The steps after which nothing may be allocated.
     fn end() -> Vec<Self::Op>;
     /// Carries out the rows of the benchmark on one side.
     fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter);
+}
+
+/// What follows from answers that agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The case goes on.
+    Continue,
+    /// The sides may part here, and nothing that comes after would compare.
+    End,
 }
 
 /// A world and what is done to it.

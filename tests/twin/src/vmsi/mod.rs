@@ -13,7 +13,7 @@ use crate::bench::Meter;
 use crate::loader::{Image, Import};
 use crate::rng::Rng;
 use crate::side::{Script, Side};
-use crate::subject::{Case, Subject};
+use crate::subject::{Case, Subject, Verdict};
 use crate::trace::Entry;
 use anyhow::Result;
 
@@ -65,11 +65,11 @@ impl Subject for Vmsi {
         op: &Self::Op,
         c: &Answer,
         rust: &Answer,
-    ) -> Result<(), String> {
-        model.judge(world, op, c, rust)
+    ) -> Result<Verdict, String> {
+        model.judge(world, op, c, rust).map(|()| Verdict::Continue)
     }
 
-    fn same_effects(op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+    fn same_effects(_model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
         model::same_effects(op, c, rust)
     }
 

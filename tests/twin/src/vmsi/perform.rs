@@ -6,13 +6,11 @@ use xen_sys as sys;
 use super::op::{Meanwhile, Message, Op, Request};
 use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io};
 use crate::answer::Answer;
+use crate::argument::{byte, word};
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock, is_locked};
 use crate::side::{Script, Side};
 use crate::xen::{addr, get, set};
-
-/// What an argument narrower than a register leaves in the rest of it: the psABI says nothing of those bits.
-const GARBAGE: u64 = 0x5a5a_5a5a_0000_0000;
 
 /// Addresses of what vmsi.c exports.
 pub(crate) struct Api {
@@ -58,16 +56,6 @@ impl Api {
             .find(|(known, _)| *known == name)
             .map_or(0, |(_, address)| *address)
     }
-}
-
-/// An 8-bit argument.
-fn byte(value: u64) -> u64 {
-    value ^ GARBAGE
-}
-
-/// A 32-bit argument.
-fn word(value: u32) -> u64 {
-    u64::from(value) | GARBAGE
 }
 
 pub(super) fn perform(

@@ -1,0 +1,13 @@
+//! Arguments narrower than a register: the psABI says nothing of the other bits, so they hold garbage.
+
+const GARBAGE: u64 = 0x5a5a_5a5a_0000_0000;
+
+/// An 8-bit argument.
+pub(crate) fn byte(value: u64) -> u64 {
+    value ^ GARBAGE
+}
+
+/// A 32-bit argument.
+pub(crate) fn word(value: u32) -> u64 {
+    u64::from(value) | GARBAGE
+}

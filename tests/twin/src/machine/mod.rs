@@ -1,0 +1,55 @@
+//! The hardware behind the fixmap and Xen's other mappings, as far as a subject has any.
+
+pub(crate) mod io_apic;
+pub(crate) mod table;
+pub(crate) mod vtd;
+
+use anyhow::Result;
+
+use self::io_apic::IoApics;
+use self::vtd::Vtd;
+
+/// The devices of one side.
+pub(crate) struct Machine {
+    pub(crate) io_apics: IoApics,
+    pub(crate) vtd: Vtd,
+}
+
+impl Machine {
+    /// No devices, and room for their memory.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            io_apics: IoApics::new(),
+            vtd: Vtd::new()?,
+        })
+    }
+
+    /// Takes all devices away.
+    pub(crate) fn clear(&mut self) {
+        self.io_apics = IoApics::new();
+        self.vtd.clear();
+    }
+
+    /// Reads a register. None where no device is; an error for a register that it does not have.
+    pub(crate) fn read(&mut self, address: usize, width: usize) -> Option<Result<u64, String>> {
+        if let Some(place) = self.vtd.locate(address) {
+            return Some(self.vtd.read(place, width));
+        }
+        let place = self.io_apics.locate(address)?;
+        Some(place.and_then(|place| self.io_apics.read(place, width)))
+    }
+
+    /// Writes a register, likewise.
+    pub(crate) fn write(
+        &mut self,
+        address: usize,
+        width: usize,
+        value: u64,
+    ) -> Option<Result<(), String>> {
+        if let Some(place) = self.vtd.locate(address) {
+            return Some(self.vtd.write(place, width, value));
+        }
+        let place = self.io_apics.locate(address)?;
+        Some(place.and_then(|place| self.io_apics.write(place, width, value)))
+    }
+}

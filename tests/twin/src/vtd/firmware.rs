@@ -1,0 +1,92 @@
+//! What firmware says of the world that is built, for the functions that Xen asks.
+
+use xen_sys as sys;
+
+use super::spec::{Place, Spec, Upstream};
+use super::world::World;
+use crate::heap::Failure;
+
+/// The tables of one side, with pointers into its arena.
+#[derive(Default)]
+pub(crate) struct Firmware {
+    spec: Option<Spec>,
+    functions: Vec<(*mut sys::pci_dev, *mut sys::acpi_drhd_unit)>,
+    hpets: Vec<(u32, *mut sys::acpi_drhd_unit)>,
+    io_apics: Vec<(u32, *mut sys::acpi_drhd_unit)>,
+    /// Whether interrupts may be remapped, and local APICs used in x2APIC mode.
+    pub(super) remapping_allowed: bool,
+    pub(super) x2apic_allowed: bool,
+    /// Whether Xen has booted.
+    pub(super) active: bool,
+    /// Which allocations fail once a table was set.
+    pub(super) late_failure: Option<Failure>,
+}
+
+impl Firmware {
+    /// Those of a world.
+    pub(super) fn of(world: &World) -> Self {
+        let spec = &world.spec;
+        let unit =
+            |unit: Option<usize>| unit.map_or(std::ptr::null_mut(), |number| world.units[number]);
+        let devices = spec.devices.iter().zip(&world.devices);
+        Self {
+            functions: devices
+                .map(|(device, pdev)| (*pdev, unit(device.unit)))
+                .collect(),
+            hpets: spec
+                .hpets
+                .iter()
+                .filter_map(|hpet| spec.hpet(hpet.hpet))
+                .map(|hpet| (hpet.hpet, unit(Some(hpet.unit))))
+                .collect(),
+            io_apics: spec
+                .io_apics
+                .iter()
+                .map(|io_apic| (io_apic.apic_id.into(), unit(io_apic.unit)))
+                .collect(),
+            spec: Some(spec.clone()),
+            ..Self::default()
+        }
+    }
+
+    fn find<K: PartialEq>(
+        list: &[(K, *mut sys::acpi_drhd_unit)],
+        key: K,
+    ) -> *mut sys::acpi_drhd_unit {
+        list.iter()
+            .find(|(known, _)| *known == key)
+            .map_or(std::ptr::null_mut(), |(_, unit)| *unit)
+    }
+
+    /// The unit that serves a function.
+    pub(super) fn unit_of_function(&self, pdev: *const sys::pci_dev) -> *mut sys::acpi_drhd_unit {
+        Self::find(&self.functions, pdev.cast_mut())
+    }
+
+    /// The unit that serves an HPET.
+    pub(super) fn unit_of_hpet(&self, hpet: u32) -> *mut sys::acpi_drhd_unit {
+        Self::find(&self.hpets, hpet)
+    }
+
+    /// The unit that serves an IO-APIC.
+    pub(super) fn unit_of_io_apic(&self, apic_id: u32) -> *mut sys::acpi_drhd_unit {
+        Self::find(&self.io_apics, apic_id)
+    }
+
+    /// What `find_upstream_bridge()` answers, and the bridge.
+    pub(super) fn upstream(&self, place: Place) -> Option<(i32, u16)> {
+        let devices = &self.spec.as_ref()?.devices;
+        let device = devices.iter().find(|device| device.place == place)?;
+        Some(match device.upstream {
+            Upstream::Nobody => (0, 0),
+            Upstream::Bridge { id, .. } => (1, id),
+            // Where it gave up.
+            Upstream::Unknown => (-1, !place.1),
+        })
+    }
+
+    /// What `pdev_type()` answers.
+    pub(super) fn kind_of_bridge(&self, place: Place) -> Option<u32> {
+        self.spec.as_ref()?.kind_of_bridge(place)
+    }
+}

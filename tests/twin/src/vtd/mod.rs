@@ -1,0 +1,99 @@
+//! `drivers/passthrough/vtd/intremap.c`: interrupt remapping of VT-d.
+
+mod bench;
+mod compare;
+mod fakes;
+mod fill;
+pub(crate) mod firmware;
+mod generate;
+mod indices;
+mod model;
+mod op;
+mod perform;
+mod spec;
+mod undo;
+mod world;
+
+use anyhow::Result;
+
+use crate::answer::Answer;
+use crate::bench::Meter;
+use crate::loader::{Image, Import};
+use crate::rng::Rng;
+use crate::side::{Script, Side};
+use crate::subject::{Case, Subject, Verdict};
+use crate::trace::Entry;
+
+/// The subject.
+pub(crate) struct Vtd;
+
+impl Subject for Vtd {
+    const NAME: &'static str = "vtd";
+
+    type Api = perform::Api;
+    type Spec = spec::Spec;
+    type World = world::World;
+    type Op = op::Op;
+    type Model = model::Model;
+
+    fn import(name: &str) -> Option<Import> {
+        fakes::import(name)
+    }
+
+    fn api(image: &Image) -> Result<Self::Api> {
+        perform::Api::new(image)
+    }
+
+    fn generate(rng: &mut Rng) -> Case<Self> {
+        generate::case(rng)
+    }
+
+    fn build(side: &mut Side, spec: &Self::Spec) -> Self::World {
+        world::World::build(side, spec)
+    }
+
+    fn perform(
+        side: &mut Side,
+        api: &Self::Api,
+        world: &mut Self::World,
+        op: &Self::Op,
+        script: Script,
+    ) -> Option<Answer> {
+        perform::perform(side, api, world, op, script)
+    }
+
+    fn model(spec: &Self::Spec) -> Self::Model {
+        model::Model::new(spec)
+    }
+
+    fn judge(
+        model: &mut Self::Model,
+        world: &Self::World,
+        op: &Self::Op,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<Verdict, String> {
+        model.judge(world, op, c, rust)
+    }
+
+    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+        model.same_effects(op, c, rust)
+    }
+
+    fn compare(
+        model: Option<&Self::Model>,
+        c: (&mut Side, &Self::World),
+        rust: (&mut Side, &Self::World),
+    ) -> Result<(), String> {
+        compare::compare(model, c, rust)
+    }
+
+    fn end() -> Vec<Self::Op> {
+        // What remapping allocates it keeps.
+        Vec::new()
+    }
+
+    fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter) {
+        bench::rows(side, api, meter);
+    }
+}

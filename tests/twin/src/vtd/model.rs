@@ -1,0 +1,346 @@
+//! What the driver knows by itself: who has which entries, and in what the sides may differ.
+//!
+//! 1. *Numbers of entries.* See [`super::indices`]: each side is held to its own rule, and what names an entry (messages,
+//!    pins, descriptors, commands, the table) must name entries that stand for each other. Where only one side has a
+//!    block left, or C takes one that is in use, the case ends.
+//! 2. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
+//! 3. *Release.* C clears, writes back and invalidates entry by entry; Rust clears and writes back all, then invalidates all.
+//! 4. *Functions whose requests nobody knows.* C lets every device use their entry, Rust refuses and does nothing; see
+//!    [`super::undo`].
+//! 5. *Reads of IO-APICs.* C reads both halves of a pin, Rust the one that it is asked for, if hardware knows that. What
+//!    is read and written to select it is left out.
+//!
+//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
+//! [`super::perform`] and [`World::has_unwritten`].
+
+use std::collections::HashMap;
+
+use super::indices::{C, Indices, Owner, RUST};
+use super::op::Op;
+use super::perform::{index_of_pin, is_remappable};
+use super::spec::Spec;
+use super::world::World;
+use crate::answer::Answer;
+use crate::subject::Verdict;
+use crate::trace::{Entry, Event};
+
+pub(crate) struct Model {
+    spec: Spec,
+    /// By unit.
+    pub(super) tables: Vec<Indices>,
+    /// First entry on each side, and how many there are.
+    owners: HashMap<Owner, ([usize; 2], usize)>,
+    /// The unit of each table, in the order in which they were made.
+    order: Vec<usize>,
+}
+
+/// What an index says that is none.
+const NONE: u64 = u32::MAX as u64;
+
+fn errno(errno: i32) -> Result<u64, crate::cpu::Trap> {
+    Ok(u64::from(errno.wrapping_neg() as u32))
+}
+
+fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {
+    if c == rust {
+        Ok(())
+    } else {
+        Err("the answers differ".to_owned())
+    }
+}
+
+/// Holds an answer to what it must be.
+fn held_to(side: &str, answer: &Answer, expected: &Answer) -> Result<(), String> {
+    if answer == expected {
+        Ok(())
+    } else {
+        Err(format!("{side} should answer {expected:x?}"))
+    }
+}
+
+impl Model {
+    pub(super) fn new(spec: &Spec) -> Self {
+        Self {
+            spec: spec.clone(),
+            tables: spec.iommus.iter().map(|_| Indices::new()).collect(),
+            owners: HashMap::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Follows the step, and decides whether two answers agree.
+    pub(super) fn judge(
+        &mut self,
+        world: &World,
+        op: &Op,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<Verdict, String> {
+        self.tables.iter_mut().for_each(Indices::start);
+        for unit in 0..world.iommus.len() {
+            if world.has_table(unit) && !self.order.contains(&unit) {
+                self.order.push(unit);
+            }
+        }
+        match *op {
+            Op::Update { sender, number, .. } => self.update(world, (sender, number), [c, rust]),
+            Op::SetUpHpet { sender } => self.set_up_hpet(world, sender, [c, rust]),
+            Op::WritePin { io_apic, pin, .. } => self.write_pin((io_apic, pin), [c, rust]),
+            Op::Release { sender, number } => {
+                equal(c, rust)?;
+                self.release(world, (sender, number));
+                Ok(Verdict::Continue)
+            }
+            Op::Fill {
+                iommu,
+                count,
+                ref holes,
+            } => {
+                equal(c, rust)?;
+                let unit = iommu % self.tables.len();
+                self.tables[unit].fill(count, holes);
+                Ok(Verdict::Continue)
+            }
+            _ => equal(c, rust).map(|()| Verdict::Continue),
+        }
+    }
+
+    fn update(
+        &mut self,
+        world: &World,
+        place: (usize, usize),
+        answers: [&Answer; 2],
+    ) -> Result<Verdict, String> {
+        let [c, rust] = answers;
+        let number = place.0 % world.senders.len();
+        let sender = &world.senders[number];
+        let of_block = place.1 % sender.count;
+        let Some(unit) = sender.unit else {
+            equal(c, rust)?;
+            let expected = Answer {
+                outcome: errno(libc::EINVAL),
+                output: Some(NONE),
+            };
+            return held_to("Rust", rust, &expected).map(|()| Verdict::Continue);
+        };
+        if let Some(refusal) = sender.refusal {
+            let expected = Answer {
+                outcome: errno(refusal),
+                output: Some(0),
+            };
+            held_to("Rust", rust, &expected)?;
+            return if [Ok(0), errno(libc::EFAULT)].contains(&c.outcome) {
+                Ok(Verdict::Continue)
+            } else {
+                Err("C should let every device use the entry".to_owned())
+            };
+        }
+        if of_block != 0 && !self.owners.contains_key(&Owner::Sender(number)) {
+            // Only the first message knows how many entries there are to be.
+            equal(c, rust)?;
+            let expected = Answer {
+                outcome: errno(libc::EFAULT),
+                output: Some(NONE),
+            };
+            return held_to("Rust", rust, &expected).map(|()| Verdict::Continue);
+        }
+        let full = errno(libc::EFAULT);
+        self.take(
+            unit,
+            (Owner::Sender(number), sender.count, of_block),
+            answers,
+            full,
+        )
+    }
+
+    fn set_up_hpet(
+        &mut self,
+        world: &World,
+        sender: usize,
+        answers: [&Answer; 2],
+    ) -> Result<Verdict, String> {
+        let is_hpet = |number: &usize| {
+            matches!(
+                world.senders[*number].spec,
+                super::spec::SenderSpec::Hpet { .. }
+            )
+        };
+        let hpets: Vec<_> = (0..world.senders.len()).filter(is_hpet).collect();
+        let number = hpets[sender % hpets.len()];
+        let unit = world.senders[number].unit.unwrap_or_default();
+        if !world.has_table(unit) {
+            equal(answers[C], answers[RUST])?;
+            return Ok(Verdict::Continue);
+        }
+        let full = errno(libc::ENXIO);
+        self.take(unit, (Owner::Sender(number), 1, 0), answers, full)
+    }
+
+    fn write_pin(
+        &mut self,
+        (io_apic, pin): (usize, usize),
+        answers: [&Answer; 2],
+    ) -> Result<Verdict, String> {
+        let io_apic = io_apic % self.spec.io_apics.len();
+        let spec = &self.spec.io_apics[io_apic];
+        let (pin, unit) = (pin % spec.pins.len(), spec.unit.unwrap_or_default());
+        let owner = Owner::Pin(io_apic, pin);
+        let is_new = !self.owners.contains_key(&owner);
+        if is_new && self.tables[unit].next(1) == [None, None] {
+            // Nothing is written, and the pin stays as it was.
+            let expected = Answer {
+                outcome: Ok(0),
+                output: None,
+            };
+            held_to("C", answers[C], &expected)?;
+            held_to("Rust", answers[RUST], &expected)?;
+            return Ok(Verdict::Continue);
+        }
+        self.take(unit, (owner, 1, 0), answers, Ok(0))
+    }
+
+    /// An owner's entries were used, and before that taken into use unless it has some; or the table was full.
+    fn take(
+        &mut self,
+        unit: usize,
+        (owner, count, of_block): (Owner, usize, usize),
+        answers: [&Answer; 2],
+        full: Result<u64, crate::cpu::Trap>,
+    ) -> Result<Verdict, String> {
+        let known = self.owners.get(&owner).map(|(first, _)| first.map(Some));
+        let is_new = known.is_none();
+        let next = known.unwrap_or_else(|| self.tables[unit].next(count));
+        for (side, name) in [(C, "C"), (RUST, "Rust")] {
+            let expected = match next[side] {
+                Some(first) => Answer {
+                    outcome: Ok(0),
+                    output: Some((first + of_block) as u64),
+                },
+                None => Answer {
+                    outcome: full.clone(),
+                    output: Some(NONE),
+                },
+            };
+            held_to(name, answers[side], &expected)?;
+        }
+        match next {
+            // C has handed out what is another's; see `super::indices`.
+            [Some(c), _] if is_new && self.tables[unit].is_taken(c, count) => Ok(Verdict::End),
+            [Some(c), Some(rust)] => {
+                if is_new {
+                    self.owners.insert(owner, ([c, rust], count));
+                    self.tables[unit].take([c, rust], count);
+                }
+                Ok(Verdict::Continue)
+            }
+            [None, None] => Ok(Verdict::Continue),
+            _ => Ok(Verdict::End),
+        }
+    }
+
+    fn release(&mut self, world: &World, (sender, number): (usize, usize)) {
+        let sender = sender % world.senders.len();
+        let spec = &world.senders[sender];
+        if !number.is_multiple_of(spec.count) {
+            return;
+        }
+        if let Some(unit) = spec.unit
+            && let Some((first, count)) = self.owners.remove(&Owner::Sender(sender))
+        {
+            self.tables[unit].give_back(first, count);
+        }
+    }
+
+    /// Decides whether the effects of a step agree.
+    pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        if let Op::Update { sender, .. } = *op {
+            let sender = self.spec.senders[sender % self.spec.senders.len()];
+            if self.spec.refusal(sender).is_some() && self.spec.unit(sender).is_some() {
+                // Rule 4.
+                return rust.is_empty();
+            }
+        }
+        let c = c.iter().map(|entry| self.as_rust_does(entry));
+        let Some(mut c) = c.collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        match *op {
+            // Rule 2.
+            Op::Update { .. } | Op::WritePin { .. } => {
+                c == rust || without_repetition(&c).as_deref() == Some(rust)
+            }
+            Op::Release { .. } => {
+                // Rule 3.
+                let first = c.iter().position(is_command);
+                let last = c.iter().rposition(is_command);
+                if let (Some(first), Some(last)) = (first, last) {
+                    c[first..=last].sort_by_key(|entry| is_call(entry, INVALIDATE));
+                }
+                c == rust
+            }
+            Op::ReadPin { .. } => {
+                // Rule 5.
+                let other = |entry: &&Entry| !is_read_of_pin(entry);
+                c.iter().filter(other).eq(rust.iter().filter(other))
+            }
+            _ => c == rust,
+        }
+    }
+
+    /// What C did, with the entries of Rust in place of its own; none where it names an entry that is not in use.
+    fn as_rust_does(&self, entry: &Entry) -> Option<Entry> {
+        let mut entry = entry.clone();
+        if let Event::Call(name, told) = &mut entry.event {
+            match *name {
+                WRITE_BACK | INVALIDATE => {
+                    let unit = *self.order.get((told[0] >> 32) as usize)?;
+                    let index = self.tables[unit].during(told[0] as u32 as usize)?;
+                    told[0] = told[0] >> 32 << 32 | index as u64;
+                }
+                "__ioapic_write_entry" => {
+                    told[3] = self.pin_as_in_rust(told[0] as usize, told[3])?;
+                }
+                _ => {}
+            }
+        }
+        Some(entry)
+    }
+
+    /// A pin's entry as C has it, with the entry of Rust that it names.
+    pub(super) fn pin_as_in_rust(&self, io_apic: usize, pin: u64) -> Option<u64> {
+        if !is_remappable(pin) {
+            return Some(pin);
+        }
+        let unit = self.spec.io_apics.get(io_apic)?.unit?;
+        let index = self.tables[unit].other(C, index_of_pin(pin) as usize)? as u64;
+        Some(pin & !(0xfffe << 48 | 1 << 11) | index << 49 | index >> 15 << 11)
+    }
+}
+
+const WRITE_BACK: &str = "cache_writeback";
+const INVALIDATE: &str = "iommu_flush_iec_index";
+
+fn is_call(entry: &Entry, name: &str) -> bool {
+    matches!(entry.event, Event::Call(called, _) if called == name)
+}
+
+fn is_command(entry: &Entry) -> bool {
+    is_call(entry, WRITE_BACK) || is_call(entry, INVALIDATE)
+}
+
+fn is_read_of_pin(entry: &Entry) -> bool {
+    // Only IO-APICs are accessed in these steps, and `machine::io_apic` lets nothing else be written than the register to read.
+    is_call(entry, "__ioapic_read_entry")
+        || matches!(
+            entry.event,
+            Event::MmioRead { .. } | Event::MmioWrite { .. }
+        )
+}
+
+/// Leaves out commands for an entry that the IOMMU has seen as it is (rule 2); none where there are others, too.
+fn without_repetition(entries: &[Entry]) -> Option<Vec<Entry>> {
+    let seen = |entry: &Entry| matches!(entry.event, Event::Call(_, told) if told[4] == 1);
+    let (commands, others): (Vec<Entry>, Vec<Entry>) =
+        entries.iter().cloned().partition(is_command);
+    (commands.iter().all(seen)).then_some(others)
+}

@@ -1,0 +1,409 @@
+//! Carries out one step on one side.
+
+use anyhow::Result;
+use xen_sys as sys;
+
+use super::op::{Message, Op, Switching};
+use super::spec::SenderSpec;
+use super::world::{World, byte_variable, set_variable, set_wide_exchange};
+use super::{fill, undo};
+use crate::answer::Answer;
+use crate::argument::word;
+use crate::cpu::Trap;
+use crate::heap::Failure;
+use crate::loader::Image;
+use crate::machine::vtd::{Pace, QUEUE};
+use crate::side::{Outcome, Script, Side};
+use crate::xen::{get, set};
+
+/// Addresses of what intremap.c exports.
+pub(crate) struct Api {
+    pub(super) supports_eim: usize,
+    pub(super) enable_eim: usize,
+    pub(super) disable_eim: usize,
+    pub(super) enable: usize,
+    pub(super) disable: usize,
+    pub(super) read_pin: usize,
+    pub(super) write_pin: usize,
+    pub(super) update: usize,
+    pub(super) set_up_hpet: usize,
+    /// Whether the side keeps which entries are in use, and does not look at the table for it: Rust does so.
+    pub(super) keeps_use: bool,
+}
+
+impl Api {
+    pub(super) fn new(image: &Image) -> Result<Self> {
+        Ok(Self {
+            supports_eim: image.symbol("intel_iommu_supports_eim")?,
+            enable_eim: image.symbol("intel_iommu_enable_eim")?,
+            disable_eim: image.symbol("intel_iommu_disable_eim")?,
+            enable: image.symbol("enable_intremap")?,
+            disable: image.symbol("disable_intremap")?,
+            read_pin: image.symbol("io_apic_read_remap_rte")?,
+            write_pin: image.symbol("io_apic_write_remap_rte")?,
+            update: image.symbol("msi_msg_write_remap_rte")?,
+            set_up_hpet: image.symbol("intel_setup_hpet_msi")?,
+            keeps_use: image.symbol("xen_irq_msi_msg_write_remap_rte").is_ok(),
+        })
+    }
+}
+
+/// Calls a function; all that it maps it must give up again.
+pub(super) fn call(side: &mut Side, function: usize, arguments: &[u64], script: Script) -> Outcome {
+    let outcome = side.call(function, arguments, script)?;
+    match std::mem::take(&mut side.env().machine.vtd.mapped) {
+        0 => Ok(outcome),
+        pages => Err(Trap::Fault(format!("{pages} pages were left mapped"))),
+    }
+}
+
+/// The script of a call that may come with interrupts off, which every other one does.
+fn anywhere(script: Script) -> Script {
+    Script {
+        irqs_off: script.salt.is_multiple_of(2),
+        ..script
+    }
+}
+
+pub(super) fn perform(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    op: &Op,
+    script: Script,
+) -> Option<Answer> {
+    world.addressee = None;
+    world.set_message(0, 0, 0);
+    match *op {
+        Op::Supports {
+            queue,
+            remapping,
+            wide_exchange,
+        } => {
+            set_variable(side, "iommu_enable", true);
+            set_variable(side, "iommu_qinval", queue);
+            set_variable(side, "iommu_intremap", remapping);
+            set_wide_exchange(side, wide_exchange);
+            Some(Answer::bool(call(side, api.supports_eim, &[], script)))
+        }
+        Op::EnableEim { .. }
+        | Op::DisableEim { .. }
+        | Op::Enable { .. }
+        | Op::Disable { .. }
+        | Op::Queue { .. } => switching(side, api, world, op, script),
+        Op::WritePin { .. } | Op::ReadPin { .. } | Op::TouchPin { .. } => {
+            pins(side, api, world, op, script)
+        }
+        Op::Update {
+            sender,
+            number,
+            message,
+        } => update(side, api, world, (sender, number), message, script),
+        Op::Release { sender, number } => release(side, api, world, (sender, number), script),
+        Op::SetUpHpet { sender } => set_up_hpet(side, api, world, sender, script),
+        Op::Fill {
+            iommu,
+            count,
+            ref holes,
+        } => {
+            let unit = World::choose(&world.iommus, iommu)?;
+            fill::fill(side, api, world, unit, count, holes)
+        }
+    }
+}
+
+fn switching(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    op: &Op,
+    script: Script,
+) -> Option<Answer> {
+    let iommu = |iommu| World::choose(&world.iommus, iommu);
+    match *op {
+        Op::EnableEim {
+            active,
+            allowed: [x2apic, remapping],
+            switching,
+        } => {
+            let firmware = &mut side.env().firmware;
+            firmware.x2apic_allowed = x2apic;
+            firmware.remapping_allowed = remapping;
+            firmware.active = active;
+            let state = if active {
+                sys::SYS_STATE_active + (script.salt % 3) as u32
+            } else {
+                sys::SYS_STATE_early_boot + (script.salt % 3) as u32
+            };
+            set_variable(side, "system_state", state);
+            let answer = switch_on(side, api, world, (switching, script), |side, script| {
+                call(side, api.enable_eim, &[], script)
+            });
+            Some(answer)
+        }
+        Op::Enable {
+            iommu: number,
+            eim,
+            allowed,
+            switching,
+        } => {
+            let number = iommu(number)?;
+            side.env().firmware.remapping_allowed = allowed;
+            let arguments = [world.iommus[number] as u64, word(eim)];
+            let answer = switch_on(side, api, world, (switching, script), |side, script| {
+                call(side, api.enable, &arguments, script)
+            });
+            Some(answer)
+        }
+        Op::DisableEim { switching } => {
+            let outcome = switch(side, switching, |side| {
+                call(side, api.disable_eim, &[], anywhere(script))
+            });
+            Some(Answer::void(outcome))
+        }
+        Op::Disable {
+            iommu: number,
+            switching,
+        } => {
+            let argument = world.iommus[iommu(number)?] as u64;
+            let outcome = switch(side, switching, |side| {
+                call(side, api.disable, &[argument], anywhere(script))
+            });
+            Some(Answer::void(outcome))
+        }
+        Op::Queue { iommu: number, on } => {
+            let registers = &mut side.env().machine.vtd.registers[iommu(number)?];
+            if on {
+                registers.status |= QUEUE;
+            } else {
+                registers.status &= !QUEUE;
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Switches remapping on, in whatever way `body` does.
+fn switch_on(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (switching, mut script): (Switching, Script),
+    body: impl FnOnce(&mut Side, Script) -> Outcome,
+) -> Answer {
+    let pins = world.spec.io_apics.len() as u32;
+    if switching.late {
+        // Only what is allocated for pins may run out after the table was set; what comes after it would fail on one side
+        // alone. Rust allocates for each IO-APIC. C does twice: where the first fails alone, it goes on with freed memory.
+        let failure = match script.memory {
+            Failure::Nth(number) if !world.ran_out && pins > 0 => {
+                Failure::Nth(if api.keeps_use { number % pins } else { 1 })
+            }
+            Failure::Nth(_) => Failure::Always,
+            other => other,
+        };
+        side.env().firmware.late_failure = Some(failure).filter(|_| !world.ready);
+        script.memory = Failure::Never;
+    } else if script.memory != Failure::Never {
+        script.memory = Failure::Always;
+    }
+    let tables = (0..world.iommus.len()).all(|unit| world.has_table(unit));
+    // With nothing left to allocate, this is what resuming does.
+    script.irqs_off = world.ready && tables && script.salt.is_multiple_of(2);
+    side.env().machine.vtd.switched_on = false;
+    let outcome = switch(side, switching, |side| body(side, script));
+    side.env().firmware.late_failure = None;
+    let answer = Answer::int(outcome);
+    if side.env().machine.vtd.switched_on {
+        world.ready |= answer.outcome == Ok(0);
+        world.ran_out |= answer.outcome != Ok(0);
+    }
+    answer
+}
+
+/// Lets hardware take its time. Where it does not answer, both sides end Xen, each at a place of its own.
+fn switch(
+    side: &mut Side,
+    switching: Switching,
+    body: impl FnOnce(&mut Side) -> Outcome,
+) -> Outcome {
+    set_variable(side, "kexecing", switching.kexecing);
+    side.env().machine.vtd.pace = switching.pace;
+    let outcome = body(side);
+    side.env().machine.vtd.pace = Pace::After(0);
+    match outcome {
+        Err(Trap::Bug(_)) if switching.pace == Pace::Never && !switching.kexecing => {
+            Err(Trap::Bug("hardware that does not answer".to_owned()))
+        }
+        other => other,
+    }
+}
+
+fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) -> Option<Answer> {
+    let (Op::WritePin { io_apic, pin, .. }
+    | Op::ReadPin { io_apic, pin, .. }
+    | Op::TouchPin { io_apic, pin, .. }) = *op
+    else {
+        return None;
+    };
+    let io_apic = World::choose(&world.spec.io_apics, io_apic)?;
+    let spec = &world.spec.io_apics[io_apic];
+    let pin = World::choose(&spec.pins, pin)?;
+    // Xen remaps no pin before all IO-APICs are served, and their IOMMUs switched on.
+    let unit = spec.unit?;
+    if !world.ready || !world.has_table(unit) {
+        return None;
+    }
+    match *op {
+        Op::WritePin { entry, .. } => {
+            if !world.remapped[io_apic][pin] && world.has_unwritten(unit) {
+                return None;
+            }
+            let arguments = [word(io_apic as u32), word(pin as u32), entry];
+            let outcome = call(side, api.write_pin, &arguments, anywhere(script));
+            let hardware = pin_of(side, io_apic, pin);
+            world.remapped[io_apic][pin] |= is_remappable(hardware);
+            Some(Answer {
+                output: is_remappable(hardware).then(|| index_of_pin(hardware)),
+                ..Answer::void(outcome)
+            })
+        }
+        Op::ReadPin { upper, .. } => {
+            let register = 0x10 + 2 * pin as u32 + u32::from(upper);
+            let arguments = [word(io_apic as u32), word(register)];
+            let outcome = call(side, api.read_pin, &arguments, anywhere(script));
+            Some(Answer::int(outcome))
+        }
+        Op::TouchPin { bits, .. } => {
+            // Delivery status, polarity, remote IRR, trigger mode, mask, and what is reserved.
+            let own = u64::from(bits) & 0xffff_f000;
+            let hardware = pin_of(side, io_apic, pin) ^ own;
+            if let Ok(entry) = side.env().machine.io_apics.pin(io_apic, pin) {
+                *entry = hardware;
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+fn pin_of(side: &mut Side, io_apic: usize, pin: usize) -> u64 {
+    let entry = side.env().machine.io_apics.pin(io_apic, pin);
+    entry.map_or(0, |entry| *entry)
+}
+
+/// Whether a pin names an entry of the table.
+pub(super) fn is_remappable(pin: u64) -> bool {
+    pin >> 48 & 1 != 0
+}
+
+/// The number of the entry that a pin names.
+pub(super) fn index_of_pin(pin: u64) -> u64 {
+    pin >> 49 | (pin >> 11 & 1) << 15
+}
+
+/// A sender and one of its messages; none where Xen would not call, because the IOMMU that serves it has no table.
+fn choose(world: &World, (sender, number): (usize, usize)) -> Option<(usize, usize)> {
+    let sender = World::choose(&world.senders, sender)?;
+    let number = number % world.senders[sender].count;
+    if let Some(unit) = world.senders[sender].unit
+        && !world.has_table(unit)
+    {
+        return None;
+    }
+    Some((sender, number))
+}
+
+fn update(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    place: (usize, usize),
+    message: Message,
+    script: Script,
+) -> Option<Answer> {
+    let (number, of_block) = choose(world, place)?;
+    let sender = world.senders[number];
+    let desc = sender.descs.wrapping_add(of_block);
+    let new = get!(desc, remap_index) < 0 && of_block == 0;
+    if let Some(unit) = sender.unit
+        && new
+        && world.has_unwritten(unit)
+    {
+        return None;
+    }
+    let (to, vector) = message.posted.unwrap_or((0, 0));
+    set!(desc, pi_desc, to as *const _);
+    set!(desc, gvec, vector);
+    world.addressee = sender.unit;
+    world.set_message(message.address.into(), message.data, message.destination);
+    let arguments = [desc as u64, world.message as u64];
+    if let (Some(_), Some(unit)) = (sender.refusal, sender.unit) {
+        let before = undo::Snapshot::of(side, world, number, unit);
+        let outcome = call(side, api.update, &arguments, anywhere(script));
+        let changed = before.restore(side, world);
+        return Some(Answer {
+            output: Some(changed.into()),
+            ..Answer::int(outcome)
+        });
+    }
+    let outcome = call(side, api.update, &arguments, anywhere(script));
+    Some(Answer {
+        output: Some(u64::from(get!(desc, remap_index) as u32)),
+        ..Answer::int(outcome)
+    })
+}
+
+fn release(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    place: (usize, usize),
+    script: Script,
+) -> Option<Answer> {
+    let (number, of_block) = choose(world, place)?;
+    let sender = world.senders[number];
+    let desc = sender.descs.wrapping_add(of_block);
+    // A block that got no entries: C gives the first entries of the table back instead.
+    if get!(desc, remap_index) < 0 && of_block == 0 && sender.count > 1 {
+        return None;
+    }
+    let outcome = call(side, api.update, &[desc as u64, 0], anywhere(script));
+    // What calls it frees the descriptors next; Rust makes them forget their entries, C does not.
+    if outcome.is_ok() && of_block == 0 && sender.unit.is_some() {
+        for message in 0..sender.count {
+            set!(desc.wrapping_add(message), remap_index, -1);
+        }
+    }
+    Some(Answer::int(outcome))
+}
+
+fn set_up_hpet(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    sender: usize,
+    script: Script,
+) -> Option<Answer> {
+    let hpets: Vec<_> = (0..world.senders.len())
+        .filter(|number| matches!(world.senders[*number].spec, SenderSpec::Hpet { .. }))
+        .collect();
+    let sender = world.senders[hpets[World::choose(&hpets, sender)?]];
+    // C goes to an HPET's IOMMU without asking whether there is one. Xen sets an HPET up once.
+    let unit = sender.unit?;
+    if get!(sender.descs, remap_index) >= 0 || world.has_unwritten(unit) {
+        return None;
+    }
+    let arguments = [sender.descs as u64];
+    let outcome = call(side, api.set_up_hpet, &arguments, script);
+    Some(Answer {
+        output: Some(u64::from(get!(sender.descs, remap_index) as u32)),
+        ..Answer::int(outcome)
+    })
+}
+
+/// The words of Xen that `supports_eim` may change.
+pub(super) fn options(side: &Side) -> [Option<u8>; 2] {
+    ["iommu_enable", "iommu_intremap"].map(|name| byte_variable(side, name))
+}

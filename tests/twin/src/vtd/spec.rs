@@ -1,0 +1,134 @@
+//! What a world consists of, and what follows from that alone.
+
+use xen_sys as sys;
+
+/// What tells a function of PCI: segment, and bus, device and function.
+pub(super) type Place = (u16, u16);
+
+/// What `find_upstream_bridge()` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upstream {
+    /// 0: the function is integrated.
+    Nobody,
+    /// 1: a bridge, and what `pdev_type()` says of it.
+    Bridge { id: u16, kind: u32 },
+    /// -1.
+    Unknown,
+}
+
+/// An IOMMU as firmware left it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IommuSpec {
+    pub(super) capability: u64,
+    pub(super) status: u32,
+    pub(super) table: u64,
+    pub(super) node: u8,
+}
+
+/// An IO-APIC.
+#[derive(Clone, Debug)]
+pub(super) struct IoApicSpec {
+    pub(super) apic_id: u8,
+    /// The unit that serves it, if one does, and the ID of its requests there.
+    pub(super) unit: Option<usize>,
+    pub(super) id: u16,
+    /// What the pins hold at boot.
+    pub(super) pins: Vec<u64>,
+}
+
+/// An HPET that a unit serves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HpetSpec {
+    pub(super) hpet: u32,
+    pub(super) unit: usize,
+    pub(super) id: u16,
+}
+
+/// A function of PCI.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeviceSpec {
+    pub(super) place: Place,
+    pub(super) kind: u32,
+    pub(super) stride: u8,
+    pub(super) unit: Option<usize>,
+    pub(super) upstream: Upstream,
+}
+
+/// Who sends messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SenderSpec {
+    /// A function, with this many messages of MSI.
+    Msi { device: usize, count: usize },
+    /// A function, with an entry of MSI-X.
+    Msix { device: usize, entry: u16 },
+    /// An HPET, which need not have a unit.
+    Hpet { hpet: u32 },
+}
+
+/// A world.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(super) x2apic: bool,
+    pub(super) non_coherent: bool,
+    pub(super) iommus: Vec<IommuSpec>,
+    pub(super) io_apics: Vec<IoApicSpec>,
+    pub(super) hpets: Vec<HpetSpec>,
+    pub(super) devices: Vec<DeviceSpec>,
+    pub(super) senders: Vec<SenderSpec>,
+}
+
+impl Spec {
+    /// The unit that serves a sender.
+    pub(super) fn unit(&self, sender: SenderSpec) -> Option<usize> {
+        match sender {
+            SenderSpec::Msi { device, .. } | SenderSpec::Msix { device, .. } => {
+                self.devices[device].unit
+            }
+            SenderSpec::Hpet { hpet } => self.hpet(hpet).map(|found| found.unit),
+        }
+    }
+
+    /// An HPET by its number; of several, the first in the order of units.
+    pub(super) fn hpet(&self, hpet: u32) -> Option<&HpetSpec> {
+        let matching = self.hpets.iter().filter(|found| found.hpet == hpet);
+        matching.min_by_key(|found| found.unit)
+    }
+
+    /// What `pdev_type()` answers for a bridge.
+    pub(super) fn kind_of_bridge(&self, (segment, id): Place) -> Option<u32> {
+        self.devices
+            .iter()
+            .find_map(|device| match device.upstream {
+                Upstream::Bridge { id: bridge, kind } => {
+                    ((device.place.0, bridge) == (segment, id)).then_some(kind)
+                }
+                _ => None,
+            })
+    }
+
+    /// Why nobody can say which requests are a function's: the errno of Rust, where C opens the entry to everybody.
+    pub(super) fn refusal(&self, sender: SenderSpec) -> Option<i32> {
+        let (SenderSpec::Msi { device, .. } | SenderSpec::Msix { device, .. }) = sender else {
+            return None;
+        };
+        let device = &self.devices[device];
+        let unknown = match device.kind {
+            sys::DEV_TYPE_PCIe_ENDPOINT
+            | sys::DEV_TYPE_PCIe_BRIDGE
+            | sys::DEV_TYPE_PCIe2PCI_BRIDGE
+            | sys::DEV_TYPE_PCI_HOST_BRIDGE => false,
+            sys::DEV_TYPE_PCI | sys::DEV_TYPE_LEGACY_PCI_BRIDGE | sys::DEV_TYPE_PCI2PCIe_BRIDGE => {
+                match device.upstream {
+                    Upstream::Nobody => false,
+                    Upstream::Unknown => true,
+                    Upstream::Bridge { id, .. } => {
+                        let kind = self.kind_of_bridge((device.place.0, id));
+                        kind == Some(sys::DEV_TYPE_PCIe2PCI_BRIDGE) && id >> 8 > device.place.1 >> 8
+                    }
+                }
+            }
+            _ => return Some(libc::EOPNOTSUPP),
+        };
+        unknown.then_some(libc::ENXIO)
+    }
+}
