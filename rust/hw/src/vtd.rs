@@ -77,9 +77,8 @@ impl Remapped {
     /// Returns the entry with another source.
     #[must_use]
     pub const fn with_source(self, source: Source) -> Self {
-        self.with_source_id(source.id)
-            .with_source_qualifier(source.qualifier)
-            .with_source_validation(source.validation)
+        let [low, high] = self.raw();
+        Self::new([low, source.into_half(high)])
     }
 }
 
@@ -102,9 +101,8 @@ impl Posted {
     /// Returns the entry with another source.
     #[must_use]
     pub const fn with_source(self, source: Source) -> Self {
-        self.with_source_id(source.id)
-            .with_source_qualifier(source.qualifier)
-            .with_source_validation(source.validation)
+        let [low, high] = self.raw();
+        Self::new([low, source.into_half(high)])
     }
 }
 
@@ -112,11 +110,10 @@ impl Posted {
 ///
 /// Validation type 0, which lets every device use it, has no value of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Source {
-    id: u16,
-    qualifier: u8,
-    validation: u8,
-}
+pub struct Source(
+    /// Bits 83:64 of an entry.
+    u32,
+);
 
 /// How many bits of the function number are not compared, from bit 2 downwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,29 +127,27 @@ pub enum Ignored {
 }
 
 impl Source {
-    const REQUESTER: u8 = 1;
-    const BUSES: u8 = 2;
+    const REQUESTER: u32 = 1;
+    const BUSES: u32 = 2;
+    const MASK: u64 = 0xf_ffff;
+
+    const fn new(id: u16, qualifier: u32, validation: u32) -> Self {
+        Self(id as u32 | qualifier << 16 | validation << 18)
+    }
 
     /// The requester with this ID: bus in bits 15:8, device in bits 7:3, function in bits 2:0.
     pub const fn requester(id: u16) -> Self {
-        Self {
-            id,
-            qualifier: 0,
-            validation: Self::REQUESTER,
-        }
+        Self::new(id, 0, Self::REQUESTER)
     }
 
     /// A requester and those phantom functions of its device that differ from it in the ignored bits alone.
     pub const fn with_phantoms(id: u16, ignored: Ignored) -> Self {
-        Self {
-            id,
-            qualifier: match ignored {
-                Ignored::One => 1,
-                Ignored::Two => 2,
-                Ignored::Three => 3,
-            },
-            validation: Self::REQUESTER,
-        }
+        let qualifier = match ignored {
+            Ignored::One => 1,
+            Ignored::Two => 2,
+            Ignored::Three => 3,
+        };
+        Self::new(id, qualifier, Self::REQUESTER)
     }
 
     /// Every requester on the buses from `first` to `last`: what lies behind a bridge that puts its own ID on requests.
@@ -161,26 +156,28 @@ impl Source {
         if first > last {
             return None;
         }
-        Some(Self {
-            id: (first as u16) << 8 | last as u16,
-            qualifier: 0,
-            validation: Self::BUSES,
-        })
+        Some(Self::new((first as u16) << 8 | last as u16, 0, Self::BUSES))
+    }
+
+    /// Puts it into the second half of an entry.
+    const fn into_half(self, half: u64) -> u64 {
+        half & !Self::MASK | self.0 as u64
     }
 
     /// Returns whether a request with this ID passes.
     pub const fn allows(self, request: u16) -> bool {
-        if self.validation == Self::BUSES {
+        let id = self.0 as u16;
+        if self.0 >> 18 == Self::BUSES {
             let bus = request >> 8;
-            return self.id >> 8 <= bus && bus <= self.id & 0xff;
+            return id >> 8 <= bus && bus <= id & 0xff;
         }
-        let ignored = match self.qualifier {
+        let ignored = match self.0 >> 16 & 3 {
             0 => 0,
             1 => 0b100,
             2 => 0b110,
             _ => 0b111,
         };
-        (self.id ^ request) & !ignored == 0
+        (id ^ request) & !ignored == 0
     }
 }
 
@@ -353,6 +350,9 @@ mod tests {
                 "{source:?}"
             );
             assert_eq!(remapped.raw()[1], posted.raw()[1]);
+            // Nothing but the source changes.
+            let ones = Remapped::new([u64::MAX; 2]).with_source(source);
+            assert_eq!(ones.raw(), [u64::MAX, !0xf_ffff | remapped.raw()[1]]);
         }
     }
 

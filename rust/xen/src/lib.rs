@@ -33,6 +33,7 @@ pub mod irq;
 mod list;
 pub mod log;
 mod memory;
+mod mmio;
 pub mod msi;
 pub mod narrow;
 pub mod nospec;

@@ -178,18 +178,25 @@ impl<const WORDS: usize> Slots<WORDS> {
 
     /// Sets what is in use of a group, and what follows from it.
     fn set(&mut self, word: usize, group: usize, used: u32) {
-        if let Some(entry) = self
+        let Some(entry) = self
             .used
             .get_mut(word)
             .and_then(|groups| groups.get_mut(group))
-        {
-            *entry = used;
-        }
-        for (log2, (full, none)) in self.full.iter_mut().zip(&mut self.none).enumerate() {
+        else {
+            return;
+        };
+        let (before, after) = (sizes(*entry), sizes(used));
+        *entry = used;
+        // Of most sizes there still is a block, or none.
+        for log2 in before.min(after)..before.max(after) {
+            let (Some(full), Some(none)) = (self.full.get_mut(log2), self.none.get_mut(log2))
+            else {
+                return;
+            };
             let Some(full) = full.get_mut(word) else {
                 return;
             };
-            put(full, group, blocks(used, log2) == 0);
+            put(full, group, after < before);
             put(none, word, *full == u64::MAX);
         }
     }
@@ -206,6 +213,19 @@ fn blocks(used: u32, log2: usize) -> u32 {
     // After each step a bit says whether anything is in use of twice as many entries from there on.
     let taken = (0..log2).fold(used, |taken, step| taken | taken >> (1u32 << step));
     STARTS.get(log2).map_or(0, |starts| starts & !taken)
+}
+
+/// How many sizes of block a group has left, from the smallest on: where there is a block, there are smaller ones.
+#[inline]
+fn sizes(used: u32) -> usize {
+    let mut free = !used;
+    let mut sizes = usize::from(free != 0);
+    for log2 in 1..SIZES {
+        // A bit stays where a block of this size begins.
+        free &= free >> (1u32 << (log2 - 1)) & STARTS.get(log2).copied().unwrap_or(0);
+        sizes += usize::from(free != 0);
+    }
+    sizes
 }
 
 fn put(word: &mut u64, bit: usize, value: bool) {
@@ -295,6 +315,20 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_counted_as_blocks_are_found() {
+        let mut used = 0x9e37_79b9u32;
+        for step in 0..100_000u32 {
+            used =
+                used.rotate_left(step % 31).wrapping_mul(0x85eb_ca6b) & !used.rotate_left(7) ^ step;
+            for used in [used, used | used << 16, used & used << 3, 0, u32::MAX] {
+                let found = (0..SIZES).filter(|&log2| blocks(used, log2) != 0).count();
+                assert_eq!(sizes(used), found, "{used:#x}");
+                assert!((found..SIZES).all(|log2| blocks(used, log2) == 0));
             }
         }
     }

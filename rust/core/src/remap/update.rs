@@ -31,65 +31,36 @@ pub trait Table {
     fn invalidate(&mut self, block: Block);
 }
 
-/// A table with the knowledge of which entries are in use. Whoever holds this holds the table's lock.
-pub struct Remap<'a, const WORDS: usize, T> {
-    slots: &'a mut Slots<WORDS>,
-    table: T,
+/// Sets an entry that is in use. The table's lock is held.
+// Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of their callers.
+#[inline(always)]
+pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) {
+    let entry = entry.into();
+    let old = table.entry(index);
+    if old == entry {
+        return;
+    }
+    table.replace(index, entry);
+    table.write_back(index);
+    if T::CACHES_ABSENT || old != T::Entry::default() {
+        table.invalidate(Block::one(index));
+    }
 }
 
-impl<'a, const WORDS: usize, T: Table> Remap<'a, WORDS, T> {
-    /// Puts both together.
-    #[inline]
-    pub fn new(slots: &'a mut Slots<WORDS>, table: T) -> Self {
-        Self { slots, table }
+/// Gives a block back. Returns whether all of it was in use; otherwise nothing changes. The table's lock is held.
+#[inline(always)]
+pub fn release<const WORDS: usize, T: Table>(
+    slots: &mut Slots<WORDS>,
+    table: &mut T,
+    block: Block,
+) -> bool {
+    if !slots.holds(block) {
+        return false;
     }
-
-    /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
-    /// to 32.
-    #[inline(always)]
-    pub fn allocate(&mut self, count: usize) -> Option<Block> {
-        self.slots.allocate(count)
+    for index in block.entries() {
+        table.replace(index, T::Entry::default());
+        table.write_back(index);
     }
-
-    /// Reads an entry.
-    #[inline]
-    pub fn entry(&mut self, index: usize) -> T::Entry {
-        self.table.entry(index)
-    }
-
-    /// Sets an entry that is in use.
-    // Names of generic functions grow beyond what Xen's symbol table takes.
-    #[inline(always)]
-    pub fn set(&mut self, index: usize, entry: T::New) {
-        let entry = entry.into();
-        let old = self.table.entry(index);
-        if old == entry {
-            return;
-        }
-        self.table.replace(index, entry);
-        self.table.write_back(index);
-        if T::CACHES_ABSENT || old != T::Entry::default() {
-            self.table.invalidate(Block::one(index));
-        }
-    }
-
-    /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
-    #[inline(always)]
-    pub fn release(&mut self, block: Block) -> bool {
-        if !self.slots.holds(block) {
-            return false;
-        }
-        for index in block.entries() {
-            self.table.replace(index, T::Entry::default());
-            self.table.write_back(index);
-        }
-        self.table.invalidate(block);
-        self.slots.release(block)
-    }
-
-    /// Returns whether an entry is in use, so that the table has one of that number.
-    #[inline(always)]
-    pub fn holds(&self, index: usize) -> bool {
-        self.slots.holds(Block::one(index))
-    }
+    table.invalidate(block);
+    slots.release(block)
 }

@@ -11,7 +11,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 use irq_core::remap::entry::{Format, Interrupt};
 use irq_core::remap::slots::{Block, Slots};
-use irq_core::remap::update::{Remap, Table};
+use irq_core::remap::update::{self, Table};
 use xen_sys as sys;
 
 const PAGE_SIZE: usize = 4096;
@@ -115,18 +115,16 @@ impl<'a> RequesterTable<'a> {
         let table = NonNull::new(self.requester.table())?;
         let slots = NonNull::new(self.requester.slots())?;
         Some(TableLock {
-            entries: Remap::new(
-                // SAFETY: The slots were allocated with the table and go with it, under the lock, which is held, and whoever
-                // uses them holds it.
-                unsafe { &mut *slots.as_ptr() },
-                Memory {
-                    entries: Raw {
-                        table,
-                        format: self.iommu.format(),
-                    },
-                    of: self,
+            // SAFETY: The slots were allocated with the table and go with it, under the lock, which is held, and whoever uses
+            // them holds it.
+            slots: unsafe { &mut *slots.as_ptr() },
+            memory: Memory {
+                entries: Raw {
+                    table,
+                    format: self.iommu.format(),
                 },
-            ),
+                of: self,
+            },
             format: self.iommu.format(),
             _lock: lock,
         })
@@ -155,7 +153,8 @@ impl RequesterTable<'_> {
 
 /// A table whose lock is held, with IRQs off.
 pub struct TableLock<'a> {
-    entries: Remap<'a, 1, Memory<'a>>,
+    slots: &'a mut Slots<1>,
+    memory: Memory<'a>,
     format: Format,
     _lock: IrqLocked<'a>,
 }
@@ -165,13 +164,13 @@ impl TableLock<'_> {
     /// 32.
     #[inline]
     pub fn allocate(&mut self, count: u32) -> Option<usize> {
-        self.entries.allocate(count as usize).map(Block::first)
+        self.slots.allocate(count as usize).map(Block::first)
     }
 
     /// Returns whether there is an entry of that number, and it is in use.
     #[inline]
     pub fn is_in_use(&self, index: usize) -> bool {
-        self.entries.holds(index)
+        self.slots.holds(Block::one(index))
     }
 
     /// The interrupt that an entry delivers; `None` where it delivers none.
@@ -180,14 +179,14 @@ impl TableLock<'_> {
         if !self.is_in_use(index) {
             return None;
         }
-        Interrupt::of_amd(self.entries.entry(index), self.format)
+        Interrupt::of_amd(self.memory.entry(index), self.format)
     }
 
     /// Has an entry that is in use deliver an interrupt. Nothing happens where it is not in use.
     #[inline]
     pub fn set(&mut self, index: usize, interrupt: Interrupt) {
         if self.is_in_use(index) {
-            self.entries.set(index, interrupt.amd(self.format));
+            update::set(&mut self.memory, index, interrupt.amd(self.format));
         }
     }
 
@@ -195,7 +194,7 @@ impl TableLock<'_> {
     #[inline]
     pub fn release(&mut self, first: usize, count: u32) {
         if let Some(block) = Block::of(first, count as usize) {
-            self.entries.release(block);
+            update::release(self.slots, &mut self.memory, block);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The registers of an IOMMU that have to do with interrupt remapping.
 
 use super::Iommu;
+use crate::mmio;
 use crate::spin::IrqLocked;
 use crate::view::field;
 use irq_hw::vtd::{Global, TableAddress};
@@ -35,7 +36,7 @@ impl<'a> Iommu<'a> {
     /// Reads the global status.
     pub fn status(self) -> Global {
         // SAFETY: The registers are mapped as long as the IOMMU is known.
-        Global::new([unsafe { self.register(sys::DMAR_GSTS_REG).read_volatile() }.into()])
+        Global::new([unsafe { mmio::read32(self.register(sys::DMAR_GSTS_REG)) }.into()])
     }
 
     /// Takes the lock of its registers.
@@ -59,11 +60,7 @@ impl Registers<'_> {
     pub fn command(&self, command: Global, done: impl Fn(Global) -> bool) {
         let [command] = command.raw();
         // SAFETY: The registers are mapped.
-        unsafe {
-            self.iommu
-                .register(sys::DMAR_GCMD_REG)
-                .write_volatile(command as u32);
-        }
+        unsafe { mmio::write32(self.iommu.register(sys::DMAR_GCMD_REG), command as u32) };
         wait(|| self.iommu.status(), done);
     }
 
@@ -76,7 +73,7 @@ impl Registers<'_> {
             .raw();
         let register = self.iommu.register(sys::DMAR_IRTA_REG).cast::<u64>();
         // SAFETY: The registers are mapped.
-        unsafe { register.write_volatile(value) };
+        unsafe { mmio::write64(register, value) };
     }
 
     /// Leaves extended interrupt mode, where the IOMMU is in it.
@@ -84,14 +81,14 @@ impl Registers<'_> {
         let register = self.iommu.register(sys::DMAR_IRTA_REG);
         // The lower half has all that matters.
         // SAFETY: The registers are mapped.
-        let read = || TableAddress::new([unsafe { register.read_volatile() }.into()]);
+        let read = || TableAddress::new([unsafe { mmio::read32(register) }.into()]);
         let before = read();
         if !before.extended_mode() {
             return;
         }
         let [value] = before.with_extended_mode(false).raw();
         // SAFETY: The registers are mapped.
-        unsafe { register.write_volatile(value as u32) };
+        unsafe { mmio::write32(register, value as u32) };
         wait(read, |now| !now.extended_mode());
     }
 }

@@ -8,10 +8,9 @@ use crate::spin::IrqLocked;
 use crate::view::{field, set_field};
 use crate::wide;
 use core::cell::UnsafeCell;
-use core::ptr;
 use irq_core::remap::entry::Verified;
 use irq_core::remap::slots::{Block, Slots};
-use irq_core::remap::update::{Remap, Table};
+use irq_core::remap::update::{self, Table};
 use xen_sys as sys;
 
 const ENTRIES: usize = sys::XEN_IRQ_IREMAP_ENTRIES as usize;
@@ -67,32 +66,25 @@ impl<'a> Iommu<'a> {
     /// Takes the lock of its table; `None` where it has no table.
     #[inline]
     pub fn lock_table(self) -> Option<TableLock<'a>> {
-        let in_use = self.in_use()?.get().filter(|_| self.has_table())?;
-        // SAFETY: The lock lives as long as the IOMMU.
-        let lock = unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) };
-        // SAFETY: The lock is held, and whoever uses these holds it.
-        let slots = unsafe { &mut *in_use.0.get() };
-        Some(TableLock {
-            entries: Remap::new(slots, Memory::new(self)),
+        self.has_table().then(|| TableLock {
             iommu: self,
-            _lock: lock,
+            // SAFETY: The lock lives as long as the IOMMU.
+            _lock: unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) },
         })
     }
 }
 
 /// A table whose lock is held, with IRQs off.
 pub struct TableLock<'a> {
-    // Dropped first: it gives up its mapping.
-    entries: Remap<'a, WORDS, Memory<'a>>,
     iommu: Iommu<'a>,
     _lock: IrqLocked<'a>,
 }
 
-impl TableLock<'_> {
+impl<'a> TableLock<'a> {
     /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
     /// to 32.
     pub fn allocate(&mut self, count: u32) -> Option<usize> {
-        let block = self.entries.allocate(count as usize)?;
+        let block = self.slots()?.allocate(count as usize)?;
         self.count(block.count() as u32);
         Some(block.first())
     }
@@ -100,11 +92,8 @@ impl TableLock<'_> {
     /// Reads an entry. Beyond the table's end there is none that is present.
     #[inline]
     pub fn entry(&mut self, index: usize) -> [u64; 2] {
-        if index < ENTRIES {
-            self.entries.entry(index)
-        } else {
-            [0; 2]
-        }
+        self.page(index)
+            .map_or([0; 2], |mut page| page.entry(index))
     }
 
     /// Sets an entry that is in use.
@@ -114,20 +103,45 @@ impl TableLock<'_> {
     /// [`Errno::FAULT`] beyond the table's end.
     #[inline]
     pub fn set(&mut self, index: usize, entry: Verified) -> Result<(), Errno> {
-        if index >= ENTRIES {
-            return Err(Errno::FAULT);
-        }
-        self.entries.set(index, entry);
+        let mut page = self.page(index).ok_or(Errno::FAULT)?;
+        update::set(&mut page, index, entry);
         Ok(())
     }
 
     /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
     pub fn release(&mut self, first: usize, count: u32) {
-        if let Some(block) = Block::of(first, count as usize)
-            && self.entries.release(block)
-        {
+        let Some(block) = Block::of(first, count as usize) else {
+            return;
+        };
+        // A block does not reach beyond its first entry's page.
+        let (Some(mut page), Some(slots)) = (self.page(first), self.slots()) else {
+            return;
+        };
+        if update::release(slots, &mut page, block) {
             self.count((block.count() as u32).wrapping_neg());
         }
+    }
+
+    /// What knows which entries are in use.
+    fn slots(&mut self) -> Option<&mut Slots<WORDS>> {
+        let in_use = self.iommu.in_use()?.get()?;
+        // SAFETY: The lock is held, whoever uses this holds it, and the result borrows it.
+        Some(unsafe { &mut *in_use.0.get() })
+    }
+
+    /// Maps the page that an entry is in; `None` beyond the table's end.
+    #[inline]
+    fn page(&self, index: usize) -> Option<Page<'a>> {
+        if index >= ENTRIES {
+            return None;
+        }
+        let offset = (index & !(ENTRIES_OF_PAGE - 1)) * ENTRY_SIZE;
+        let address = field!(self.iommu, intremap.maddr) + offset as u64;
+        Some(Page {
+            iommu: self.iommu,
+            // SAFETY: The table has that page.
+            entries: unsafe { sys::map_vtd_domain_page(address) }.cast(),
+        })
     }
 
     /// Changes the number that debug key `V` compares with what it finds.
@@ -137,49 +151,20 @@ impl TableLock<'_> {
     }
 }
 
-/// The memory of a table, of which one page at a time is mapped. Indices are below [`ENTRIES`].
-struct Memory<'a> {
+/// A page of a table, mapped while its lock is held. Whoever uses it passes indices of entries that are in it.
+struct Page<'a> {
     iommu: Iommu<'a>,
-    /// Where the page with the entry that was asked for last is mapped, or null.
-    mapped: *mut [u64; 2],
-    /// The number of its first entry.
-    first: usize,
+    entries: *mut [u64; 2],
 }
 
-impl<'a> Memory<'a> {
+impl Page<'_> {
     #[inline]
-    fn new(iommu: Iommu<'a>) -> Self {
-        Self {
-            iommu,
-            mapped: ptr::null_mut(),
-            first: 0,
-        }
-    }
-
-    #[inline]
-    fn place(&mut self, index: usize) -> *mut [u64; 2] {
-        let first = index & !(ENTRIES_OF_PAGE - 1);
-        if self.mapped.is_null() || self.first != first {
-            self.unmap();
-            let page = field!(self.iommu, intremap.maddr) + (first * ENTRY_SIZE) as u64;
-            // SAFETY: The table has that page.
-            self.mapped = unsafe { sys::map_vtd_domain_page(page) }.cast();
-            self.first = first;
-        }
-        self.mapped.wrapping_add(index - first)
-    }
-
-    #[inline]
-    fn unmap(&mut self) {
-        if !self.mapped.is_null() {
-            // SAFETY: The page was mapped here.
-            unsafe { sys::unmap_vtd_domain_page(self.mapped.cast()) };
-            self.mapped = ptr::null_mut();
-        }
+    fn place(&self, index: usize) -> *mut [u64; 2] {
+        self.entries.wrapping_add(index % ENTRIES_OF_PAGE)
     }
 }
 
-impl Table for Memory<'_> {
+impl Table for Page<'_> {
     type Entry = [u64; 2];
     type New = Verified;
 
@@ -221,9 +206,10 @@ impl Table for Memory<'_> {
     }
 }
 
-impl Drop for Memory<'_> {
+impl Drop for Page<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.unmap();
+        // SAFETY: The page was mapped here.
+        unsafe { sys::unmap_vtd_domain_page(self.entries.cast()) };
     }
 }

@@ -12,7 +12,7 @@ use crate::iommu::queue::{Behaviour, Pace};
 use crate::iommu::watcher::Unmeant;
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::slots::{Block, Slots};
-use irq_core::remap::update::{Remap, Table};
+use irq_core::remap::update::{self, Table};
 
 /// What the machine is like.
 #[derive(Clone, Copy, Debug)]
@@ -160,8 +160,8 @@ impl<S: Subject> Run<S> {
     }
 
     fn allocate(&mut self, device: usize, count: usize) -> Option<Block> {
-        let block = self.with::<true, _>(Self::table(device), Job::Set, |slots, table| {
-            Remap::new(slots, table).allocate(count)
+        let block = self.with::<true, _>(Self::table(device), Job::Set, |slots, _| {
+            slots.allocate(count)
         })?;
         self.held.push((device, block));
         Some(block)
@@ -174,12 +174,12 @@ impl<S: Subject> Run<S> {
         self.others.look_at(vec![place], device);
         self.begin(place, goal, entry);
         if self.flaw == Flaw::AbsentForgotten {
-            self.with::<false, _>(place.0, Job::Set, |slots, table| {
-                Remap::new(slots, table).set(index, entry);
+            self.with::<false, _>(place.0, Job::Set, |_, mut table| {
+                update::set(&mut table, index, entry);
             });
         } else {
-            self.with::<true, _>(place.0, Job::Set, |slots, table| {
-                Remap::new(slots, table).set(index, entry);
+            self.with::<true, _>(place.0, Job::Set, |_, mut table| {
+                update::set(&mut table, index, entry);
             });
         }
         self.end(place);
@@ -195,8 +195,8 @@ impl<S: Subject> Run<S> {
         if self.flaw == Flaw::SlotsFirst {
             self.release_too_early(device, block);
         } else {
-            let released = self.with::<true, _>(table, Job::Release, |slots, table| {
-                Remap::new(slots, table).release(block)
+            let released = self.with::<true, _>(table, Job::Release, |slots, mut table| {
+                update::release(slots, &mut table, block)
             });
             assert!(released, "the block was in use");
         }

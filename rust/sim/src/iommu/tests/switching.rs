@@ -8,7 +8,7 @@ use crate::iommu::handle::Handle;
 use crate::iommu::{Iommu, Outcome};
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::slots::Slots;
-use irq_core::remap::update::Remap;
+use irq_core::remap::update::set;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -108,7 +108,7 @@ proptest! {
             // No message is sent before the entry is set for the first time.
             let mut act = |unit: &mut Vtd| if number > 0 { parties.act(unit) };
             let entry = Vtd::entry(Goal { device: DEVICE, outcome: goal });
-            Remap::new(&mut slots, Handle::new(&mut unit, (), &mut act)).set(index, entry);
+            set(&mut Handle::new(&mut unit, (), &mut act), index, entry);
             parties.goals[0] = goal;
             for _ in 0..4 {
                 parties.act(&mut unit);
