@@ -73,7 +73,9 @@ const CHECKS: &[Check] = &[
     quick("twin fails on planted faults", || {
         xtask(&["twin", "--self-check"])
     }),
-    quick("instructions of the hot paths", || xtask(&["bench"])),
+    quick("instructions of the hot paths", || {
+        xtask(&["bench", "--no-times"])
+    }),
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),

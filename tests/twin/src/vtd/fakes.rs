@@ -221,18 +221,28 @@ extern "C" fn iommu_flush_iec_index(iommu: *mut sys::vtd_iommu, mask: u8, index:
             .ok_or("an entry invalidated where there is no table")?
             .0;
         vtd.mapped -= 1;
-        let table = vtd.table_by_number(number);
-        let (entry, seen) = table.entry(index.into());
-        table.invalidate(index.into());
-        let told = [
-            entry_word(number, index.into()),
-            u64::from(mask),
-            entry[0],
-            entry[1],
-            u64::from(seen),
-            0,
-        ];
-        env.record(Event::Call("iommu_flush_iec_index", told));
+        // ECAP.MHMV.
+        let largest = get!(iommu, ecap) >> 20 & 0xf;
+        if u64::from(mask) > largest {
+            return Err(format!("a mask of {mask}, where the IOMMU takes {largest}"));
+        }
+        let count = 1 << mask;
+        let first = usize::from(index) & !(count - 1);
+        // What it does counts, not in how many commands it is told.
+        for index in first..first + count {
+            let table = env.machine.vtd.table_by_number(number);
+            let (entry, seen) = table.entry(index);
+            table.invalidate(index);
+            let told = [
+                entry_word(number, index),
+                0,
+                entry[0],
+                entry[1],
+                u64::from(seen),
+                0,
+            ];
+            env.record(Event::Call("iommu_flush_iec_index", told));
+        }
         // Nobody can make anything of a failure.
         Ok(-(mix(env.script.salt) as i32 & 1))
     })
