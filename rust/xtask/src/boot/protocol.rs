@@ -20,7 +20,7 @@ const CRASHES: &[&str] = &[
     "FATAL TRAP",
     "FATAL PAGE FAULT",
     "DOUBLE FAULT",
-    "Xen WARN at NOT",
+    "Xen WARN at",
     "Kernel panic - not syncing",
     "kernel BUG at",
     "Oops: ",
