@@ -77,8 +77,10 @@ fn run(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) 
 fn settle(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) {
     for (vcpu, label) in [(1, "all on the second"), (0, "all on the first")] {
         for source in sources.iter_mut() {
-            // An interrupt moves when it comes, unless it is still on the way from its last move.
+            // An interrupt moves when it comes, unless it is still on the way from its last move: then Xen forgets the new one,
+            // and asking for the same again would do nothing.
             for _ in 0..20 {
+                source.move_to(VCPUS - 1 - vcpu);
                 source.move_to(vcpu);
                 source.step(machine);
                 let end = machine.now() + PATIENCE;
