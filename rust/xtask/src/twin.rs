@@ -19,7 +19,11 @@ mod mutants;
 pub(crate) const FILES: &[(&str, &str)] = &[
     ("vmsi", "arch/x86/hvm/vmsi.o"),
     ("vtd", "drivers/passthrough/vtd/intremap.o"),
+    ("amd", "drivers/passthrough/amd/iommu_intr.o"),
 ];
+
+/// What some C originals leave to other files, and Rust does itself: the search for bits.
+const COMPANIONS: &[(&str, &str)] = &[("amd", "arch/x86/bitops.o")];
 
 /// Cases that a planted fault has to be found in.
 const SELF_CHECK_CASES: &str = "20000";
@@ -139,6 +143,13 @@ impl Twin {
         Ok(self.stock.objects.join(object))
     }
 
+    /// A C original, changed or not, with what goes with it.
+    fn with_companions(&self, file: &str, object: PathBuf) -> Vec<PathBuf> {
+        let companions = COMPANIONS.iter().filter(|(name, _)| *name == file);
+        let companions = companions.map(|(_, companion)| self.stock.objects.join(companion));
+        std::iter::once(object).chain(companions).collect()
+    }
+
     /// The Rust object with its shim, as Xen's make joins them.
     fn rust_object(&self) -> PathBuf {
         self.rust.objects.join("arch/x86/xen-irq/built_in.o")
@@ -146,24 +157,28 @@ impl Twin {
 
     /// The program's arguments for a file, with the real Rust as the second side.
     pub(crate) fn arguments(&self, file: &str) -> Result<Vec<PathBuf>> {
-        self.arguments_with(file, &self.rust_object())
+        self.arguments_with(file, &[self.rust_object()])
     }
 
-    fn arguments_with(&self, file: &str, second: &Path) -> Result<Vec<PathBuf>> {
+    fn arguments_with(&self, file: &str, second: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut arguments = vec![self.program.clone(), "--file".into(), file.into()];
         for object in ["common/vsprintf.o", "lib/ctype.o"] {
             arguments.extend(["--formatter".into(), self.stock.objects.join(object)]);
         }
-        arguments.extend(["--c".into(), self.c_object(file)?]);
-        arguments.extend(["--rust".into(), second.to_owned()]);
+        for object in self.with_companions(file, self.c_object(file)?) {
+            arguments.extend(["--c".into(), object]);
+        }
+        for object in second {
+            arguments.extend(["--rust".into(), object.clone()]);
+        }
         Ok(arguments)
     }
 
     fn command(&self, file: &str) -> Result<Cmd> {
-        self.command_with(file, &self.rust_object())
+        self.command_with(file, &[self.rust_object()])
     }
 
-    fn command_with(&self, file: &str, second: &Path) -> Result<Cmd> {
+    fn command_with(&self, file: &str, second: &[PathBuf]) -> Result<Cmd> {
         let arguments = self.arguments_with(file, second)?;
         Ok(Cmd::new(&arguments[0]).args(&arguments[1..]))
     }
@@ -214,7 +229,7 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
         )?;
         compile(twin, &object, &original, &changed, &changed_object)?;
         let run = twin
-            .command_with(file, &changed_object)?
+            .command_with(file, &twin.with_companions(file, changed_object))?
             .args(["--same", "--cases", SELF_CHECK_CASES])
             .output();
         match (run, from.is_empty()) {

@@ -53,6 +53,23 @@ impl Arena {
         self.used = self.used.next_multiple_of(align);
     }
 
+    /// How much is used: where [`Self::give_back`] may return to.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Forgets the objects that were made since `used` was so large.
+    pub(crate) fn give_back(&mut self, used: usize) {
+        self.map.bytes(used, self.used - used).fill(0);
+        self.names.retain(|(start, ..)| *start < used);
+        self.used = used;
+    }
+
+    /// The address of the first object, which is that of a page.
+    pub(crate) fn base(&self) -> usize {
+        self.map.base()
+    }
+
     /// Makes one object.
     pub(crate) fn object<T>(&mut self, name: &'static str, index: usize) -> *mut T {
         self.objects(name, index, 1)

@@ -7,6 +7,7 @@
 // Running Xen's machine code in a process is nothing but raw memory; each block says what makes it sound.
 #![allow(unsafe_code)]
 
+mod amd;
 mod answer;
 mod arena;
 mod argument;
@@ -90,6 +91,7 @@ fn run() -> Result<()> {
     )?)?;
     match arguments.file.as_str() {
         vmsi::Vmsi::NAME => drive::<vmsi::Vmsi>(&arguments),
+        amd::Amd::NAME => drive::<amd::Amd>(&arguments),
         vtd::Vtd::NAME => drive::<vtd::Vtd>(&arguments),
         other => bail!("no replaced file is called {other}"),
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 
+use crate::amd::platform::Platform;
 use crate::arena::Arena;
 use crate::cpu::{self, Cpu, Trap};
 use crate::heap::{Failure, Heap};
@@ -43,6 +44,8 @@ pub(crate) struct Env {
     pub(crate) machine: Machine,
     /// What firmware says of IOMMUs.
     pub(crate) firmware: Firmware,
+    /// What Xen knows of AMD's IOMMUs.
+    pub(crate) amd: Platform,
     /// Fills memory that must not be read; differs between the sides.
     pub(crate) poison: u8,
 }
@@ -207,6 +210,7 @@ impl Side {
             pirqs: Vec::new(),
             machine: Machine::new()?,
             firmware: Firmware::default(),
+            amd: Platform::default(),
             poison,
         };
         Ok(Self {
@@ -235,6 +239,7 @@ impl Side {
         env.pirqs.clear();
         env.machine.clear();
         env.firmware = Firmware::default();
+        env.amd = Platform::default();
     }
 
     /// Calls a function of the image. The trace afterwards is of this call alone.

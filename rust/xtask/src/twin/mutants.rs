@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+mod amd;
 mod vmsi;
 mod vtd;
 
@@ -17,6 +18,7 @@ pub(super) fn of(file: &str) -> Result<(&'static str, &'static [Fault])> {
     match file {
         "vmsi" => Ok(("arch/x86/hvm/vmsi.c", vmsi::FAULTS)),
         "vtd" => Ok(("drivers/passthrough/vtd/intremap.c", vtd::FAULTS)),
+        "amd" => Ok(("drivers/passthrough/amd/iommu_intr.c", amd::FAULTS)),
         _ => bail!("no faults are known to plant in {file}"),
     }
 }

@@ -301,7 +301,7 @@ extern "C" fn ioapic_read_entry(io_apic: u32, pin: u32, raw: u8) -> u64 {
     })
 }
 
-extern "C" fn ioapic_write_entry(io_apic: u32, pin: u32, raw: u8, entry: u64) {
+pub(crate) extern "C" fn ioapic_write_entry(io_apic: u32, pin: u32, raw: u8, entry: u64) {
     attempt(|env| {
         let told = [io_apic, pin, raw.into()].map(u64::from);
         let told = [told[0], told[1], told[2], entry, 0, 0];

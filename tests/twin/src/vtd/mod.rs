@@ -2,7 +2,7 @@
 
 mod bench;
 mod compare;
-mod fakes;
+pub(crate) mod fakes;
 mod fill;
 pub(crate) mod firmware;
 mod generate;
@@ -12,7 +12,7 @@ mod op;
 mod perform;
 mod spec;
 mod undo;
-mod world;
+pub(crate) mod world;
 
 use anyhow::Result;
 

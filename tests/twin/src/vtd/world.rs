@@ -246,12 +246,12 @@ fn list_head(side: &Side) -> Option<*mut sys::list_head> {
 }
 
 /// Sets a variable of Xen, if the image refers to it.
-pub(super) fn set_variable<T>(side: &Side, name: &str, value: T) {
+pub(crate) fn set_variable<T>(side: &Side, name: &str, value: T) {
     set_element(side, name, 0, value);
 }
 
 /// Sets an element of an array of Xen, if the image refers to it.
-fn set_element<T>(side: &Side, name: &str, index: usize, value: T) {
+pub(crate) fn set_element<T>(side: &Side, name: &str, index: usize, value: T) {
     if let Some(address) = side.image.variable(name) {
         // SAFETY: `import` gives each variable the room of its type in Xen, and no call runs.
         unsafe { (address as *mut T).add(index).write(value) };
@@ -259,14 +259,14 @@ fn set_element<T>(side: &Side, name: &str, index: usize, value: T) {
 }
 
 /// Reads a byte of a variable of Xen, if the image refers to it.
-pub(super) fn byte_variable(side: &Side, name: &str) -> Option<u8> {
+pub(crate) fn byte_variable(side: &Side, name: &str) -> Option<u8> {
     let address = side.image.variable(name)?;
     // SAFETY: As for `set_element`; any bytes are a valid byte.
     Some(unsafe { (address as *const u8).read() })
 }
 
 /// Says whether the processor has CMPXCHG16B.
-pub(super) fn set_wide_exchange(side: &Side, value: bool) {
+pub(crate) fn set_wide_exchange(side: &Side, value: bool) {
     let (word, bit) = CX16;
     let mut features = [0u32; 4];
     features[word] = if value { bit } else { !bit };

@@ -1,0 +1,36 @@
+//! Compares what lies outside the arenas.
+
+use super::perform::options;
+use super::world::own;
+use crate::side::Side;
+
+/// Finds a difference.
+pub(super) fn compare(c: &mut Side, rust: &mut Side) -> Result<(), String> {
+    if options(c) != options(rust) {
+        return Err("what Xen knows of its options differs".to_owned());
+    }
+    let [ours, theirs] = [&mut *c, &mut *rust].map(|side| {
+        let table: u64 = own(side, "shared_intremap_table");
+        let listed: u32 = own(side, "nr_ioapic_sbdf");
+        let in_use: u64 = own(side, "shared_intremap_inuse");
+        let env = side.env();
+        let table = env.arena.offset(table);
+        (table, listed, in_use != 0, env.amd.blocks())
+    });
+    if ours != theirs {
+        return Err(format!(
+            "the shared table, the IO-APICs, or the pages differ: {ours:x?} and {theirs:x?}"
+        ));
+    }
+    let [c, rust] = [c, rust].map(|side| side.env().machine.io_apics.all());
+    for (number, (c, rust)) in c.iter().zip(rust).enumerate() {
+        for (pin, (c, rust)) in c.pins.iter().zip(&rust.pins).enumerate() {
+            if c != rust {
+                return Err(format!(
+                    "pin {pin} of IO-APIC {number} differs: {c:#x} and {rust:#x}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `drivers/passthrough/amd/iommu_intr.c`: interrupt remapping of AMD-Vi.
+
+mod bench;
+mod compare;
+mod fakes;
+mod generate;
+mod model;
+mod op;
+mod perform;
+mod plan;
+pub(crate) mod platform;
+mod spec;
+mod tables;
+mod world;
+
+use anyhow::Result;
+
+use crate::answer::Answer;
+use crate::bench::Meter;
+use crate::loader::{Image, Import};
+use crate::rng::Rng;
+use crate::side::{Script, Side};
+use crate::subject::{Case, Subject, Verdict};
+use crate::trace::Entry;
+
+/// The subject.
+pub(crate) struct Amd;
+
+impl Subject for Amd {
+    const NAME: &'static str = "amd";
+
+    type Api = perform::Api;
+    type Spec = spec::Spec;
+    type World = world::World;
+    type Op = op::Op;
+    type Model = model::Model;
+
+    fn import(name: &str) -> Option<Import> {
+        fakes::import(name)
+    }
+
+    fn api(image: &Image) -> Result<Self::Api> {
+        perform::Api::new(image)
+    }
+
+    fn generate(rng: &mut Rng) -> Case<Self> {
+        generate::case(rng)
+    }
+
+    fn build(side: &mut Side, spec: &Self::Spec) -> Self::World {
+        world::World::build(side, spec)
+    }
+
+    fn perform(
+        side: &mut Side,
+        api: &Self::Api,
+        world: &mut Self::World,
+        op: &Self::Op,
+        script: Script,
+    ) -> Option<Answer> {
+        perform::perform(side, api, world, op, script)
+    }
+
+    fn model(_spec: &Self::Spec) -> Self::Model {
+        model::Model::default()
+    }
+
+    fn judge(
+        model: &mut Self::Model,
+        world: &Self::World,
+        _op: &Self::Op,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<Verdict, String> {
+        model.judge(world, c, rust)
+    }
+
+    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+        model.same_effects(op, c, rust)
+    }
+
+    fn compare(
+        _model: Option<&Self::Model>,
+        c: (&mut Side, &Self::World),
+        rust: (&mut Side, &Self::World),
+    ) -> Result<(), String> {
+        compare::compare(c.0, rust.0)
+    }
+
+    fn end() -> Vec<Self::Op> {
+        vec![op::Op::FreeAll]
+    }
+
+    fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter) {
+        bench::rows(side, api, meter);
+    }
+}

@@ -1,0 +1,172 @@
+//! In what the sides may differ.
+//!
+//! 1. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
+//! 2. *Entries that were not set.* An IOMMU keeps none of those. C invalidates all that it did not take into use in the same
+//!    call; so it does for an HPET's entry and for those of a block after the first, Rust does not.
+//! 3. *When invalidation takes place.* In Rust while the lock of the table is held, in C after that.
+//! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
+//! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
+//! 6. *Locks.* Functions that share a table have the lock of the lowest of them in Rust, each its own in C. Rust also
+//!    takes it to read a pin's entry, and to give up a requester's table. Where all requesters are to share a table, none of
+//!    them uses its own lock in Rust, not even to see that there is no table yet.
+//!    The heading of the shared table's dump is printed after it was taken in Rust, before that in C.
+//! 7. *Reads of IO-APICs.* Rust leaves them out where the value is not used.
+//! 8. *What is allocated.* How much is allocated to know the entries in use, in what order, and what that holds is the
+//!    side's own business; see [`super::world::World`] and [`super::platform`].
+//!
+//! Which entries are taken into use does not differ: both take the lowest block.
+//!
+//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
+//! [`super::perform`], [`super::plan`] and [`super::tables`].
+
+use super::fakes::FLUSH;
+use super::op::Op;
+use super::plan::Plan;
+use super::world::World;
+use crate::answer::Answer;
+use crate::subject::Verdict;
+use crate::trace::{Entry, Event, Held};
+
+#[derive(Default)]
+pub(crate) struct Model {
+    plan: Plan,
+}
+
+impl Model {
+    /// Follows the step, and decides whether two answers agree.
+    pub(super) fn judge(
+        &mut self,
+        world: &World,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<Verdict, String> {
+        self.plan = world.plan.clone();
+        if c == rust {
+            Ok(Verdict::Continue)
+        } else {
+            Err("the answers differ".to_owned())
+        }
+    }
+
+    /// Decides whether the effects of a step agree.
+    pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        let mut c = c.to_vec();
+        let is_known = match op {
+            Op::Update { .. } | Op::WritePin { .. } | Op::Release { .. } => {
+                self.flush_as_in_rust(&mut c)
+            }
+            Op::ReadPin { upper, .. } => self.read_as_in_rust(*upper, &mut c),
+            Op::Free { .. } => self.lock_as_in_rust(&mut c, 0, nothing_held()),
+            Op::Dump => self.dump_as_in_rust(&mut c),
+            _ => true,
+        };
+        for entry in &mut c {
+            if let Event::Lock { lock, .. } | Event::Unlock { lock, .. } = &mut entry.event
+                && let Some(other) = self.plan.locks.get(lock)
+            {
+                *lock = *other;
+            }
+        }
+        is_known && c == rust
+    }
+
+    /// Rules 1 to 5. False where C itself does not what it is known for.
+    fn flush_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
+        let Some(at) = c.iter().position(is_flush) else {
+            // Nothing that the IOMMU may keep was changed.
+            return !(self.plan.changed && self.plan.was_set && self.plan.enabled) || c.is_empty();
+        };
+        let count = c[at..].iter().take_while(|entry| is_flush(entry)).count();
+        let flushed: Vec<_> = c.drain(at..at + count).collect();
+        let known = |entry: &Entry| match entry.event {
+            Event::Call(_, told) => self.plan.flushed.contains(&(told[1] as u16)),
+            _ => false,
+        };
+        if !flushed.iter().all(known) || c.iter().any(is_flush) {
+            return false;
+        }
+        if !(self.plan.changed && self.plan.was_set && self.plan.enabled) {
+            return true;
+        }
+        let place = at - usize::from(self.plan.per_device);
+        let held = Held {
+            irqs_on: false,
+            spin_locks: usize::from(self.plan.per_device),
+            ..flushed[0].held
+        };
+        let wanted = self.plan.flushed.iter().map(|id| {
+            let mut entry = flushed[0].clone();
+            if let Event::Call(_, told) = &mut entry.event {
+                told[1] = (*id).into();
+            }
+            entry.held = held;
+            entry
+        });
+        c.splice(place..place, wanted);
+        true
+    }
+
+    /// Rules 6 and 7.
+    fn read_as_in_rust(&self, upper: bool, c: &mut Vec<Entry>) -> bool {
+        let held = c.last().map_or(nothing_held(), |entry| entry.held);
+        if !self.plan.rust_reads {
+            c.clear();
+        }
+        // Of the lower half a part is the pin's own in any case.
+        let at = if upper { 0 } else { c.len() };
+        self.lock_as_in_rust(c, at, held)
+    }
+
+    /// Rule 6.
+    fn lock_as_in_rust(&self, c: &mut Vec<Entry>, at: usize, held: Held) -> bool {
+        let Some(lock) = self.plan.lock.filter(|_| self.plan.rust_locks) else {
+            return true;
+        };
+        let entries = [
+            (Event::Lock { lock, irq: true }, held.irqs_on),
+            (Event::Unlock { lock, irq: true }, false),
+        ];
+        let entries = entries.map(|(event, irqs_on)| Entry {
+            event,
+            held: Held { irqs_on, ..held },
+        });
+        c.splice(at..at, entries);
+        true
+    }
+
+    /// Rule 6.
+    fn dump_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
+        if !self.plan.per_device {
+            c.retain(|entry| !is_lock(entry));
+            // Tables of their own are followed by softirqs, the shared one is not.
+            let table_is_shared = !c.iter().any(is_softirqs);
+            if let [heading, ..] = &mut c[..]
+                && table_is_shared
+            {
+                heading.held.irqs_on = false;
+            }
+        }
+        true
+    }
+}
+
+fn is_flush(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Call(name, _) if name == FLUSH)
+}
+
+fn is_softirqs(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Call("process_pending_softirqs", _))
+}
+
+fn is_lock(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Lock { .. } | Event::Unlock { .. })
+}
+
+fn nothing_held() -> Held {
+    Held {
+        irqs_on: true,
+        spin_locks: 0,
+        rcu: 0,
+        rwlocks: [0; 2],
+    }
+}

@@ -1,0 +1,374 @@
+//! Carries out one step on one side.
+
+use anyhow::Result;
+use xen_sys as sys;
+
+use super::op::{Message, Op};
+use super::plan::{By, Plan, own_lock, rust_lock};
+use super::spec::SenderSpec;
+use super::tables;
+use super::world::{NO_ENTRY, World, own, set_own};
+use crate::answer::Answer;
+use crate::argument::{byte, word};
+use crate::loader::Image;
+use crate::side::{Script, Side};
+use crate::vtd::world::{byte_variable, set_variable, set_wide_exchange};
+use crate::xen::{get, set};
+
+/// Addresses of what iommu_intr.c exports.
+pub(crate) struct Api {
+    pub(super) supports_xt: usize,
+    pub(super) next_io_apic: usize,
+    pub(super) index_of_io_apic: usize,
+    pub(super) order: usize,
+    pub(super) allocate: usize,
+    pub(super) free: usize,
+    pub(super) dump: usize,
+    pub(super) write_pin: usize,
+    pub(super) read_pin: usize,
+    pub(super) update: usize,
+    pub(super) set_up_hpet: usize,
+    pub(super) is_rust: bool,
+}
+
+impl Api {
+    pub(super) fn new(image: &Image) -> Result<Self> {
+        Ok(Self {
+            supports_xt: image.symbol("iov_supports_xt")?,
+            next_io_apic: image.symbol("get_next_ioapic_sbdf_index")?,
+            index_of_io_apic: image.symbol("ioapic_id_to_index")?,
+            order: image.symbol("amd_iommu_intremap_table_order")?,
+            allocate: image.symbol("amd_iommu_alloc_intremap_table")?,
+            free: image.symbol("amd_iommu_free_intremap_table")?,
+            dump: image.symbol("amd_iommu_dump_intremap_tables")?,
+            write_pin: image.symbol("amd_iommu_ioapic_update_ire")?,
+            read_pin: image.symbol("amd_iommu_read_ioapic_from_ire")?,
+            update: image.symbol("amd_iommu_msi_msg_update_ire")?,
+            set_up_hpet: image.symbol("amd_setup_hpet_msi")?,
+            is_rust: image.symbol("xen_irq_amd_iommu_msi_msg_update_ire").is_ok(),
+        })
+    }
+}
+
+/// The script of a call that may come with interrupts off, which every other one does.
+fn anywhere(script: Script) -> Script {
+    Script {
+        irqs_off: script.salt.is_multiple_of(2),
+        ..script
+    }
+}
+
+pub(super) fn perform(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    op: &Op,
+    script: Script,
+) -> Option<Answer> {
+    // Not every step makes a call.
+    side.env().trace.clear();
+    world.plan = Plan::none(world);
+    world.set_message(0, 0, 0);
+    match *op {
+        Op::Supports {
+            enabled,
+            remapping,
+            wide_exchange,
+            prepared,
+        } => {
+            set_variable(side, "iommu_enable", enabled);
+            set_variable(side, "iommu_intremap", remapping);
+            set_wide_exchange(side, wide_exchange);
+            side.env().amd.prepared = prepared;
+            Some(Answer::bool(side.call(api.supports_xt, &[], script)))
+        }
+        Op::NextIoApic { after } => {
+            let known: u32 = own(side, "nr_ioapic_sbdf");
+            set_own(side, "nr_ioapic_sbdf", 0, after);
+            let outcome = side.call(api.next_io_apic, &[], script);
+            let output = own::<u32>(side, "nr_ioapic_sbdf").into();
+            // What it makes room for is not filled here.
+            set_own(side, "nr_ioapic_sbdf", 0, known);
+            Some(Answer {
+                output: Some(output),
+                ..Answer::int(outcome)
+            })
+        }
+        Op::IndexOfIoApic { id } => {
+            let outcome = side.call(api.index_of_io_apic, &[word(id)], script);
+            Some(Answer::int(outcome))
+        }
+        Op::Order { requester } => tables::order(side, api, world, requester, script),
+        Op::Allocate { requester, entries } => {
+            tables::allocate(side, api, world, (requester, entries), script)
+        }
+        Op::Free { requester } => tables::free(side, api, world, requester, script),
+        Op::FreeAll => tables::free_all(side, api, world),
+        Op::Dump => dump(side, api, world, script),
+        Op::Enable { iommu, enabled } => {
+            let iommu = World::choose(&world.iommus, iommu)?;
+            set!(world.iommus[iommu], enabled, enabled.into());
+            None
+        }
+        Op::WritePin {
+            io_apic,
+            pin,
+            entry,
+        } => write_pin(side, api, world, (io_apic, pin, entry), script),
+        Op::ReadPin {
+            io_apic,
+            pin,
+            upper,
+        } => read_pin(side, api, world, (io_apic, pin, upper), script),
+        Op::TouchPin { io_apic, pin, bits } => {
+            let (io_apic, pin) = choose_pin(world, io_apic, pin)?;
+            // Delivery status, polarity, remote IRR, trigger mode, mask, and what is reserved.
+            let entry = side.env().machine.io_apics.pin(io_apic, pin).ok()?;
+            *entry ^= u64::from(bits) & 0xffff_f000;
+            None
+        }
+        Op::Update {
+            sender,
+            number,
+            message,
+        } => update(side, api, world, (sender, number), message, script),
+        Op::Release { sender } => release(side, api, world, sender, script),
+        Op::SetUpHpet { sender } => set_up_hpet(side, api, world, sender, script),
+        Op::Fill {
+            sender,
+            count,
+            ref holes,
+        } => fill(side, api, world, sender, count, holes),
+    }
+}
+
+fn dump(side: &mut Side, api: &Api, world: &mut World, script: Script) -> Option<Answer> {
+    for (segment, mappings) in side.env().amd.segments.clone() {
+        for id in 0..world.spec.requester_count as u16 {
+            let mapping = mappings.wrapping_add(id.into());
+            if get!(mapping, dte_requestor_id) == id && !get!(mapping, iommu).is_null() {
+                let lock = (segment, id);
+                let locks = [own_lock(side, lock), rust_lock(side, world, lock)];
+                world.plan.locks.insert(locks[0], locks[1]);
+            }
+        }
+    }
+    let key = byte(u64::from(b'V'));
+    Some(Answer::void(side.call(api.dump, &[key], script)))
+}
+
+fn choose_pin(world: &World, io_apic: usize, pin: usize) -> Option<(usize, usize)> {
+    let io_apic = World::choose(&world.spec.io_apics, io_apic)?;
+    let pin = World::choose(&world.spec.io_apics[io_apic].pins, pin)?;
+    Some((io_apic, pin))
+}
+
+/// Plans a step about a pin. None where C would go on without a table.
+fn plan_pin(side: &mut Side, world: &mut World, io_apic: usize) -> Option<()> {
+    // Of IO-APICs with the same ID, the first that is listed stands for all.
+    let id = world.spec.io_apics[io_apic].apic_id;
+    let mut all = world.spec.io_apics.iter();
+    let listed = all.find_map(|other| other.place.filter(|_| other.apic_id == id));
+    if let Some(place) = listed
+        && world.iommu_of(side, place).is_some()
+    {
+        world.plan = Plan::of(side, world, place, By::Pins)?;
+    }
+    Some(())
+}
+
+fn write_pin(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (io_apic, pin, entry): (usize, usize, u64),
+    script: Script,
+) -> Option<Answer> {
+    let (io_apic, pin) = choose_pin(world, io_apic, pin)?;
+    plan_pin(side, world, io_apic)?;
+    let arguments = [word(io_apic as u32), word(pin as u32), entry];
+    let answer = changing(side, world, |side| {
+        Answer::void(side.call(api.write_pin, &arguments, anywhere(script)))
+    });
+    Some(answer)
+}
+
+fn read_pin(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (io_apic, pin, upper): (usize, usize, bool),
+    script: Script,
+) -> Option<Answer> {
+    let (io_apic, pin) = choose_pin(world, io_apic, pin)?;
+    plan_pin(side, world, io_apic)?;
+    let entry = world.entry_of_pin(io_apic, pin);
+    let plan = &mut world.plan;
+    let remapped = plan.table != 0 && entry != NO_ENTRY;
+    if upper && world.spec.x2apic && remapped && plan.size != 16 {
+        // C takes what comes after a short entry for a part of it.
+        return None;
+    }
+    plan.rust_locks = plan.table != 0 && (!upper || world.spec.x2apic);
+    plan.rust_reads = !(upper && world.spec.x2apic && remapped);
+    let register = 0x10 + 2 * pin as u32 + u32::from(upper);
+    let arguments = [word(io_apic as u32), word(register)];
+    let outcome = side.call(api.read_pin, &arguments, anywhere(script));
+    Some(Answer::int(outcome))
+}
+
+/// Makes a call that may change an entry, and notes what it changed.
+fn changing(side: &mut Side, world: &mut World, body: impl FnOnce(&mut Side) -> Answer) -> Answer {
+    if world.plan.table == 0 {
+        return body(side);
+    }
+    let before = world.plan.snapshot(side);
+    let answer = body(side);
+    let changes = world.plan.note_changes(side, &before);
+    let output = answer.output.unwrap_or_default();
+    Answer {
+        output: Some(output | changes << 32),
+        ..answer
+    }
+}
+
+/// Plans a step about a sender. None where C would go on without a table, or uses two.
+fn plan_messages(side: &mut Side, world: &mut World, number: usize) -> Option<()> {
+    let place = world.senders[number].place;
+    if !world.is_iommu(place) && world.iommu_of(side, place).is_some() {
+        world.plan = Plan::of(side, world, place, By::Messages)?;
+    }
+    Some(())
+}
+
+fn index_of(desc: *mut sys::msi_desc) -> u64 {
+    u64::from(get!(desc, remap_index) as u32)
+}
+
+fn update(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (sender, of_block): (usize, usize),
+    message: Message,
+    script: Script,
+) -> Option<Answer> {
+    let number = World::choose(&world.senders, sender)?;
+    let sender = world.senders[number];
+    let desc = sender.descs.wrapping_add(of_block % sender.count);
+    // Only the first message knows how many entries there are to be.
+    if !of_block.is_multiple_of(sender.count) && get!(desc, remap_index) < 0 {
+        return None;
+    }
+    plan_messages(side, world, number)?;
+    world.set_message(message.address, message.data, message.destination);
+    let arguments = [desc as u64, world.message as u64];
+    let answer = changing(side, world, |side| {
+        let outcome = side.call(api.update, &arguments, anywhere(script));
+        Answer {
+            output: Some(index_of(desc)),
+            ..Answer::int(outcome)
+        }
+    });
+    Some(answer)
+}
+
+fn release(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    sender: usize,
+    script: Script,
+) -> Option<Answer> {
+    let number = World::choose(&world.senders, sender)?;
+    plan_messages(side, world, number)?;
+    // With that it changes what the IOMMU may know, if the entries were ever set or not.
+    let desc = world.senders[number].descs;
+    let outcome = side.call(api.update, &[desc as u64, 0], anywhere(script));
+    world.plan.changed = true;
+    world.plan.was_set = true;
+    Some(Answer {
+        output: Some(index_of(desc)),
+        ..Answer::int(outcome)
+    })
+}
+
+fn set_up_hpet(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    sender: usize,
+    script: Script,
+) -> Option<Answer> {
+    let hpets: Vec<_> = (0..world.senders.len())
+        .filter(|number| matches!(world.spec.senders[*number], SenderSpec::Hpet { .. }))
+        .collect();
+    let number = hpets[World::choose(&hpets, sender)?];
+    let place = world.senders[number].place;
+    if world.iommu_of(side, place).is_some() {
+        world.plan = Plan::of(side, world, place, By::Messages)?;
+    }
+    let desc = world.senders[number].descs;
+    let outcome = side.call(api.set_up_hpet, &[desc as u64], script);
+    Some(Answer {
+        output: Some(index_of(desc)),
+        ..Answer::int(outcome)
+    })
+}
+
+/// Takes entries into use in blocks as large as can be, and gives some back.
+fn fill(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    sender: usize,
+    count: usize,
+    holes: &[usize],
+) -> Option<Answer> {
+    const BLOCK: usize = 32;
+    let number = World::choose(&world.senders, sender)?;
+    plan_messages(side, world, number)?;
+    if world.plan.table == 0 {
+        return None;
+    }
+    let device = get!(world.senders[number].descs, dev);
+    let desc = world.filler;
+    let describe = |size: usize, index: i32| {
+        set!(desc, msi_attrib.type_, sys::PCI_CAP_ID_MSI as u8);
+        set!(desc, dev, device);
+        set!(desc, __bindgen_anon_1.msi.nvec, size as u32);
+        set!(desc, remap_index, index);
+    };
+    let blocks = (0..count / BLOCK).map(|_| BLOCK);
+    let singles = (0..count % BLOCK).map(|_| 1);
+    let mut taken = Vec::new();
+    for size in blocks.chain(singles) {
+        describe(size, -1);
+        world.set_message(0xfee0_0000, 0x55, 7);
+        let arguments = [desc as u64, world.message as u64];
+        if side.call(api.update, &arguments, Script::plain(0)) == Ok(0) {
+            let first = get!(desc, remap_index);
+            taken.extend(first..first + size as i32);
+        }
+    }
+    for hole in holes {
+        if *hole < taken.len() {
+            describe(1, taken[*hole]);
+            side.call(api.update, &[desc as u64, 0], Script::plain(0))
+                .ok()?;
+        }
+    }
+    world.set_message(0, 0, 0);
+    // How that went on is nobody's business.
+    side.env().trace.clear();
+    world.plan = Plan::none(world);
+    Some(Answer {
+        output: Some(taken.len() as u64),
+        ..Answer::void(Ok(0))
+    })
+}
+
+/// The words of Xen that `supports_xt` may change.
+pub(super) fn options(side: &Side) -> [Option<u8>; 2] {
+    ["iommu_enable", "iommu_intremap"].map(|name| byte_variable(side, name))
+}

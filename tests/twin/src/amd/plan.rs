@@ -1,0 +1,137 @@
+//! What a step is about: the requester whose table is used, its lock, and who else uses it.
+
+use std::collections::HashMap;
+
+use xen_sys as sys;
+
+use super::spec::{FUNCTIONS, Place};
+use super::world::{World, table_of};
+use crate::side::Side;
+use crate::xen::{addr, get};
+
+/// What is known of a step on one side.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    /// The table.
+    pub(super) table: usize,
+    /// How long an entry is.
+    pub(super) size: usize,
+    /// The requesters that Rust has the IOMMU forget the table of.
+    pub(super) flushed: Vec<u16>,
+    /// Whether the IOMMU is switched on.
+    pub(super) enabled: bool,
+    /// Whether an entry was changed.
+    pub(super) changed: bool,
+    /// Whether that was set before.
+    pub(super) was_set: bool,
+    /// Whether each requester has a lock.
+    pub(super) per_device: bool,
+    /// The lock that Rust takes where C takes another; as offsets in the arena.
+    pub(super) locks: HashMap<u64, u64>,
+    /// The lock that Rust takes, if it is not the shared one, where C takes none.
+    pub(super) lock: Option<u64>,
+    /// Whether Rust takes it and C does not.
+    pub(super) rust_locks: bool,
+    /// Whether Rust asks the IO-APIC.
+    pub(super) rust_reads: bool,
+}
+
+/// How a device uses a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Pins,
+    Messages,
+}
+
+/// The functions of a requester's device that use its table, itself among them.
+pub(super) fn sharers(side: &mut Side, world: &World, (segment, id): Place) -> Vec<u16> {
+    let platform = &side.env().amd;
+    let table = |id| platform.requester((segment, id)).map_or(0, table_of);
+    let (own, first) = (table(id), id & !(FUNCTIONS - 1));
+    (first..first + FUNCTIONS)
+        .filter(|other| *other == id || world.spec.per_device && own != 0 && table(*other) == own)
+        .collect()
+}
+
+/// Where a requester's own lock is.
+pub(super) fn own_lock(side: &mut Side, place: Place) -> u64 {
+    let mapping = side.env().amd.requester(place);
+    let mapping = mapping.unwrap_or(std::ptr::null_mut::<sys::ivrs_mappings>());
+    let lock = addr!(mapping, intremap_lock);
+    side.env().offset(lock)
+}
+
+/// Where the lock is that Rust takes for a requester: that of the lowest function that uses the table.
+pub(super) fn rust_lock(side: &mut Side, world: &World, place: Place) -> u64 {
+    let lowest = sharers(side, world, place)[0];
+    own_lock(side, (place.0, lowest))
+}
+
+impl Plan {
+    /// That of a step about no table.
+    pub(super) fn none(world: &World) -> Self {
+        Self {
+            per_device: world.spec.per_device,
+            rust_reads: true,
+            ..Self::default()
+        }
+    }
+
+    /// That of a device's pins or messages. None where C does not look where the table is, or uses two of them.
+    pub(super) fn of(side: &mut Side, world: &World, place: Place, by: By) -> Option<Self> {
+        let iommu = world.iommu_of(side, place)?;
+        let platform = &side.env().amd;
+        let own = platform.requester(place)?;
+        let interrupts = get!(own, dte_requestor_id);
+        let accesses = match by {
+            By::Pins => interrupts,
+            By::Messages => platform.of_accesses(place)?,
+        };
+        let table = |id| platform.requester((place.0, id)).map_or(0, table_of);
+        let used = table(accesses);
+        let same = |table: usize| table == used;
+        let fits = match by {
+            By::Pins => true,
+            By::Messages => {
+                same(table_of(own)) && (table(interrupts) == 0 || same(table(interrupts)))
+            }
+        };
+        if used == 0 || !fits {
+            return None;
+        }
+        let requester = (place.0, accesses);
+        let mut flushed = sharers(side, world, requester);
+        if !flushed.contains(&interrupts) {
+            flushed.push(interrupts);
+        }
+        let lock = rust_lock(side, world, requester);
+        let locks = [own_lock(side, requester), own_lock(side, place)].map(|c| (c, lock));
+        Some(Self {
+            table: used,
+            size: if world.spec.iommus[iommu].wide { 16 } else { 4 },
+            flushed,
+            enabled: get!(world.iommus[iommu], enabled) != 0,
+            locks: locks.into(),
+            lock: world.spec.per_device.then_some(lock),
+            ..Self::none(world)
+        })
+    }
+
+    /// The table as it is.
+    pub(super) fn snapshot(&self, side: &mut Side) -> Vec<u8> {
+        let env = side.env();
+        env.amd.table(&env.arena, self.table).to_vec()
+    }
+
+    /// Notes which entry changed since a snapshot; says what of that is to be equal on both sides.
+    pub(super) fn note_changes(&mut self, side: &mut Side, before: &[u8]) -> u64 {
+        let after = self.snapshot(side);
+        let entries = before.chunks(self.size).zip(after.chunks(self.size));
+        let changed: Vec<_> = entries.filter(|(old, new)| old != new).collect();
+        self.changed = !changed.is_empty();
+        self.was_set = changed
+            .iter()
+            .any(|(old, _)| old.iter().any(|byte| *byte != 0));
+        changed.len() as u64
+    }
+}
