@@ -32,6 +32,17 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vtd", "write a pin: the first time", Some("0 in use")),
     Exception::new("vtd", "release", None),
     Exception::new("vtd", "release, of a block", None),
+    Exception::new("amd", "retarget an MSI", None),
+    Exception::new("amd", "repeat an MSI", None),
+    Exception::new("amd", "read a pin, lower half", None),
+    Exception::new("amd", "read a pin, upper half", Some("128-bit")),
+    Exception::new("amd", "write a pin: mask only", None),
+    Exception::new("amd", "write a pin: new vector", None),
+    Exception::new("amd", "write a pin: the first time", None),
+    Exception::new("amd", "allocate and set", None),
+    Exception::new("amd", "allocate and set, of a block", None),
+    Exception::new("amd", "release", None),
+    Exception::new("amd", "release, of a block", None),
 ];
 
 /// A row in which Rust may take more instructions than C. README.md says why, next to the figures.

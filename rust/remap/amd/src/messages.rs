@@ -33,19 +33,18 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         ..interrupt
     };
 
-    let table = iommu.table_of_messages(sender)?;
-    let mut table = table.lock().ok_or(Errno::NOSPC)?;
-    let used = desc.entry_in_use().filter(|&index| table.is_in_use(index));
-    let (index, rewrite) = match used {
+    let mut table = iommu.table_of_messages(sender)?.lock()?;
+    let used = desc.entry_in_use();
+    let (index, rewrite) = match used.filter(|&index| table.set(index, interrupt)) {
         Some(index) => (index, Rewrite::NotNeeded),
         None => {
             xen_assert!(desc.messages() != 0);
             let first = table.allocate(desc.messages()).ok_or(Errno::NOSPC)?;
             desc.use_entries(Some(first));
+            table.set(first, interrupt);
             (first, Rewrite::Needed)
         }
     };
-    table.set(index, interrupt);
     drop(table);
 
     // Callers compare messages: what the entry says is no part of one any more.
@@ -73,7 +72,7 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
     }
     let iommu = serving(sender)?;
     if let Some(first) = desc.entry_in_use() {
-        if let Some(mut table) = iommu.table_of_messages(sender)?.lock() {
+        if let Ok(mut table) = iommu.table_of_messages(sender)?.lock() {
             table.release(first, desc.messages());
         }
         desc.use_entries(None);
@@ -98,9 +97,10 @@ pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
         return Err(Errno::NODEV);
     }
     let iommu = Iommu::serving(hpet.device).ok_or(Errno::NXIO)?;
-    let table = iommu.table_of_messages(hpet.device).ok();
+    let table = iommu.table_of_messages(hpet.device);
     let first = table
         .and_then(|table| table.lock())
+        .ok()
         .and_then(|mut table| table.allocate(1));
     desc.use_entries(first);
     first.map(|_| ()).ok_or(Errno::NXIO)

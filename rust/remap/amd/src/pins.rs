@@ -47,7 +47,7 @@ fn remapped(io_apic: IoApic, pin: u32) -> Option<(usize, Interrupt)> {
     let index = pins.pin(pin)?.index();
     let device = pins.device();
     let iommu = Iommu::serving(device)?;
-    let interrupt = iommu.table_of_pins(device)?.lock()?.interrupt(index)?;
+    let interrupt = iommu.table_of_pins(device)?.lock().ok()?.interrupt(index)?;
     Some((index, interrupt))
 }
 
@@ -70,9 +70,9 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
         return;
     };
     let interrupt = Interrupt::of_pin(Pin::new([entry]), remap::apic());
-    let table = iommu.table_of_pins(device).and_then(|table| table.lock());
+    let table = iommu.table_of_pins(device).ok_or(Errno::NOSPC);
     match table
-        .ok_or(Errno::NOSPC)
+        .and_then(|table| table.lock())
         .and_then(|table| update(table, used, interrupt))
     {
         Ok(index) => io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64),
@@ -83,11 +83,10 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
 /// Sets the entry that a pin uses. The first time, one is taken into use.
 fn update(mut table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
     let index = used.index();
-    let index = if table.is_in_use(index) {
-        index
-    } else {
-        table.allocate(1).ok_or(Errno::NOSPC)?
-    };
+    if table.set(index, interrupt) {
+        return Ok(index);
+    }
+    let index = table.allocate(1).ok_or(Errno::NOSPC)?;
     used.set(index);
     table.set(index, interrupt);
     Ok(index)

@@ -42,7 +42,7 @@ impl Requester {
 
     /// The requester of a device that sends messages under its own ID alone.
     #[inline]
-    fn of(device: Device) -> Option<Self> {
+    pub(super) fn of(device: Device) -> Option<Self> {
         // SAFETY: Any segment may be asked for.
         let of_segment = unsafe { sys::get_ivrs_mappings(device.segment) };
         let requester = Self { of_segment, id: 0 };
@@ -51,19 +51,17 @@ impl Requester {
             .with_id(device.id)
     }
 
-    /// The requester that messages of a device come from, as firmware says.
+    /// The requester that messages of the device with this ID come from, as firmware says.
     #[inline]
-    pub(super) fn of_interrupts(device: Device) -> Option<Self> {
-        let own = Self::of(device)?;
-        own.with_id(field!(own, dte_requestor_id))
+    pub(super) fn of_interrupts(self) -> Option<Self> {
+        self.with_id(field!(self, dte_requestor_id))
     }
 
-    /// The requester that memory accesses of a device come from, which some use for messages, too.
+    /// The requester that memory accesses of the device with this ID come from, which some use for messages, too.
     #[inline]
-    pub(super) fn of_accesses(device: Device) -> Option<Self> {
-        let own = Self::of(device)?;
+    pub(super) fn of_accesses(self, segment: u16) -> Option<Self> {
         // SAFETY: There is a requester of that ID.
-        own.with_id(unsafe { sys::get_dma_requestor_id(device.segment, device.id) } as u16)
+        self.with_id(unsafe { sys::get_dma_requestor_id(segment, self.id) } as u16)
     }
 
     /// Another one of the segment.
@@ -102,36 +100,103 @@ impl Requester {
         set_field!(self, intremap_inuse)(ptr::null_mut());
     }
 
-    /// All functions of the device that use its table, itself among them, in ascending order. Where all requesters have the
-    /// same table this is about none but itself.
+    /// Returns whether other functions of the device may have its table.
     #[inline]
-    pub(super) fn sharers(self) -> impl Iterator<Item = Self> {
+    fn may_share(self) -> bool {
+        tables_per_requester() && !self.table().is_null()
+    }
+
+    /// Function 0 of the device.
+    #[inline]
+    fn of_device(self) -> Self {
+        Self {
+            id: self.id & !(FUNCTIONS - 1),
+            ..self
+        }
+    }
+
+    /// All functions of the device that use its table, itself among them. Where all requesters have the same table this is
+    /// about none but itself.
+    #[inline]
+    pub(super) fn sharers(self) -> Sharers {
         let table = self.table();
-        let shared = !table.is_null() && tables_per_requester();
-        let first = self.id & !(FUNCTIONS - 1);
-        (0..FUNCTIONS)
-            .filter_map(move |function| self.with_id(first | function))
-            .filter(move |other| other.id == self.id || shared && other.table() == table)
+        let of_device = self.of_device();
+        let uses = |number: u16| u8::from(of_device.function(number).table() == table) << number;
+        let mut functions = 1 << (self.id % FUNCTIONS);
+        if self.may_share() {
+            // The last device of a segment may have fewer.
+            let known = count().saturating_sub(of_device.id.into());
+            functions |= if known >= FUNCTIONS.into() {
+                (0..FUNCTIONS).fold(0, |functions, number| functions | uses(number))
+            } else {
+                (0..known as u16).fold(0, |functions, number| functions | uses(number))
+            };
+        }
+        Sharers {
+            of_device,
+            functions,
+        }
     }
 
-    /// Returns whether it is the lowest one of [`Self::sharers`].
+    /// The lowest function of the device that uses its table.
+    #[inline]
+    fn lowest_sharer(self) -> Self {
+        if !self.may_share() {
+            return self;
+        }
+        let (of_device, table) = (self.of_device(), self.table());
+        (0..self.id % FUNCTIONS)
+            .map(|number| of_device.function(number))
+            .find(|other| other.table() == table)
+            .unwrap_or(self)
+    }
+
+    /// Returns whether it is the lowest function of the device that uses its table.
     pub(super) fn is_lowest(self) -> bool {
-        self.sharers()
-            .next()
-            .is_none_or(|lowest| lowest.id == self.id)
+        self.lowest_sharer().id == self.id
     }
 
-    /// The lock of its table.
+    /// The lock of its table: that of the lowest function which uses it.
     ///
     /// C takes the requester's own lock, which keeps nobody away that shares the table.
     #[inline]
     pub(super) fn lock(self) -> *mut sys::spinlock_t {
         if tables_per_requester() {
-            let lowest = self.sharers().next().unwrap_or(self);
             // SAFETY: The lock is a part of what Xen keeps of the requester.
-            unsafe { &raw mut (*lowest.as_ptr()).intremap_lock }
+            unsafe { &raw mut (*self.lowest_sharer().as_ptr()).intremap_lock }
         } else {
             &raw mut sys::shim_shared_intremap_lock
         }
+    }
+
+    /// A function of the device of which this is function 0.
+    #[inline]
+    fn function(self, number: u16) -> Self {
+        Self {
+            id: self.id + number,
+            ..self
+        }
+    }
+}
+
+/// Functions of a device that use the same table.
+#[derive(Clone, Copy)]
+pub(super) struct Sharers {
+    /// Function 0 of the device.
+    of_device: Requester,
+    /// A bit for each.
+    functions: u8,
+}
+
+impl Sharers {
+    /// They, in ascending order.
+    #[inline]
+    pub(super) fn iter(self) -> impl Iterator<Item = Requester> {
+        let mut left = self.functions;
+        core::iter::from_fn(move || {
+            let number = left.trailing_zeros() as u16;
+            left &= left.wrapping_sub(1);
+            (number < FUNCTIONS).then(|| self.of_device.function(number))
+        })
     }
 }

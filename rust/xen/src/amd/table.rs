@@ -57,7 +57,7 @@ impl<'a> Iommu<'a> {
     /// The table that IO-APIC pins of a device go through.
     #[inline]
     pub fn table_of_pins(self, device: Device) -> Option<RequesterTable<'a>> {
-        let requester = Requester::of_interrupts(device)?;
+        let requester = Requester::of(device)?.of_interrupts()?;
         Some(RequesterTable {
             iommu: self,
             requester,
@@ -72,8 +72,9 @@ impl<'a> Iommu<'a> {
     /// [`Errno::INVAL`] where two tables would have to; [`Errno::NOSPC`] where there is none.
     #[inline]
     pub fn table_of_messages(self, device: Device) -> Result<RequesterTable<'a>, Errno> {
-        let accesses = Requester::of_accesses(device).ok_or(Errno::NOSPC)?;
-        let interrupts = Requester::of_interrupts(device).ok_or(Errno::NOSPC)?;
+        let own = Requester::of(device).ok_or(Errno::NOSPC)?;
+        let accesses = own.of_accesses(device.segment).ok_or(Errno::NOSPC)?;
+        let interrupts = own.of_interrupts().ok_or(Errno::NOSPC)?;
         let (requester, other) = if accesses.table().is_null() {
             (interrupts, accesses)
         } else {
@@ -102,19 +103,23 @@ pub struct RequesterTable<'a> {
 }
 
 impl<'a> RequesterTable<'a> {
-    /// Takes its lock; `None` where there is no table.
+    /// Takes its lock.
     ///
     /// What an IOMMU keeps of a changed entry is invalidated before the lock is dropped, which takes the IOMMU's lock
     /// within this one. C takes them one after the other. Nobody takes them the other way round: while an IOMMU's lock is
     /// held, `enable_iommu()` alone comes here, by way of the affinity of that IOMMU's own interrupt, and an IOMMU's
     /// messages are not remapped.
-    #[inline]
-    pub fn lock(self) -> Option<TableLock<'a>> {
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOSPC`] where there is no table.
+    #[inline(always)]
+    pub fn lock(self) -> Result<TableLock<'a>, Errno> {
         // SAFETY: The lock lives as long as the requester.
         let lock = unsafe { IrqLocked::take(self.requester.lock()) };
-        let table = NonNull::new(self.requester.table())?;
-        let slots = NonNull::new(self.requester.slots())?;
-        Some(TableLock {
+        let table = NonNull::new(self.requester.table()).ok_or(Errno::NOSPC)?;
+        let slots = NonNull::new(self.requester.slots()).ok_or(Errno::NOSPC)?;
+        Ok(TableLock {
             // SAFETY: The slots were allocated with the table and go with it, under the lock, which is held, and whoever uses
             // them holds it.
             slots: unsafe { &mut *slots.as_ptr() },
@@ -123,31 +128,12 @@ impl<'a> RequesterTable<'a> {
                     table,
                     format: self.iommu.format(),
                 },
-                of: self,
+                iommu: self.iommu,
+                requester: self.requester,
+                other: self.other,
             },
-            format: self.iommu.format(),
             _lock: lock,
         })
-    }
-}
-
-impl RequesterTable<'_> {
-    /// Makes the IOMMU forget what it keeps of the table, for all requesters that use it; returns when it has.
-    fn invalidate(self) {
-        if !self.iommu.is_enabled() {
-            return;
-        }
-        // SAFETY: The IOMMU is alive, and there are requesters of these IDs.
-        let flush = |id| unsafe { sys::amd_iommu_flush_intremap(self.iommu.as_ptr(), id) };
-        let other = self.other.id();
-        let mut is_other_flushed = false;
-        for sharer in self.requester.sharers() {
-            flush(sharer.id());
-            is_other_flushed |= sharer.id() == other;
-        }
-        if !is_other_flushed {
-            flush(other);
-        }
     }
 }
 
@@ -155,7 +141,6 @@ impl RequesterTable<'_> {
 pub struct TableLock<'a> {
     slots: &'a mut Slots<1>,
     memory: Memory<'a>,
-    format: Format,
     _lock: IrqLocked<'a>,
 }
 
@@ -169,7 +154,7 @@ impl TableLock<'_> {
 
     /// Returns whether there is an entry of that number, and it is in use.
     #[inline]
-    pub fn is_in_use(&self, index: usize) -> bool {
+    fn is_in_use(&self, index: usize) -> bool {
         self.slots.holds(Block::one(index))
     }
 
@@ -179,15 +164,18 @@ impl TableLock<'_> {
         if !self.is_in_use(index) {
             return None;
         }
-        Interrupt::of_amd(self.memory.entry(index), self.format)
+        Interrupt::of_amd(self.memory.entry(index), self.memory.entries.format)
     }
 
-    /// Has an entry that is in use deliver an interrupt. Nothing happens where it is not in use.
+    /// Has an entry that is in use deliver an interrupt. Returns whether it is in use; else nothing happens.
     #[inline]
-    pub fn set(&mut self, index: usize, interrupt: Interrupt) {
-        if self.is_in_use(index) {
-            update::set(&mut self.memory, index, interrupt.amd(self.format));
+    pub fn set(&mut self, index: usize, interrupt: Interrupt) -> bool {
+        let is_in_use = self.is_in_use(index);
+        if is_in_use {
+            let entry = interrupt.amd(self.memory.entries.format);
+            update::set(&mut self.memory, index, entry);
         }
+        is_in_use
     }
 
     /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
@@ -230,10 +218,13 @@ impl Raw {
     }
 }
 
-/// A table and the IOMMU that reads it. Indices are those of entries in use, so the table has them.
+/// A table, the IOMMU that reads it, and who has it read. Indices are those of entries in use, so the table has them.
 struct Memory<'a> {
     entries: Raw,
-    of: RequesterTable<'a>,
+    iommu: Iommu<'a>,
+    requester: Requester,
+    /// Another ID that messages may bear which go through the table, or the same.
+    other: Requester,
 }
 
 impl Table for Memory<'_> {
@@ -259,10 +250,12 @@ impl Table for Memory<'_> {
                 let old = self.entry(index);
                 // SAFETY: As above. IOMMUs are not used on processors without the instruction.
                 let seen = unsafe { wide::exchange(place.cast(), old, entry) };
-                if seen != old {
+                // Half by half: rustc compares arrays as one number of 128 bits, which would want an aligned stack.
+                let is_old = seen[0] == old[0] && seen[1] == old[1];
+                if !is_old {
                     log::entry_changed(seen, old);
                 }
-                xen_assert!(seen == old);
+                xen_assert!(is_old);
             }
         }
     }
@@ -271,9 +264,23 @@ impl Table for Memory<'_> {
     #[inline]
     fn write_back(&mut self, _index: usize) {}
 
-    #[inline(always)]
+    /// Makes the IOMMU forget what it keeps of the table, for all requesters that use it.
+    #[inline]
     fn invalidate(&mut self, _block: Block) {
-        self.of.invalidate();
+        if !self.iommu.is_enabled() {
+            return;
+        }
+        // SAFETY: The IOMMU is alive, and there are requesters of these IDs.
+        let flush = |id| unsafe { sys::amd_iommu_flush_intremap(self.iommu.as_ptr(), id) };
+        let other = self.other.id();
+        let mut is_other_flushed = false;
+        for sharer in self.requester.sharers().iter() {
+            flush(sharer.id());
+            is_other_flushed |= sharer.id() == other;
+        }
+        if !is_other_flushed {
+            flush(other);
+        }
     }
 }
 
@@ -289,7 +296,7 @@ impl Requester {
         if !self.is_lowest() {
             return self.forget_table();
         }
-        self.sharers().for_each(Self::forget_table);
+        self.sharers().iter().for_each(Self::forget_table);
         drop(lock);
         // SAFETY: Nobody knows of them any more.
         unsafe { free(table.cast(), slots.cast()) };
