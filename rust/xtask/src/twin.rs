@@ -4,6 +4,8 @@
 //! is built, given the objects of both sides, and shown able to fail.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -207,35 +209,38 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
         repository().join(format!("target/twin/faults-{}", std::process::id())),
     )?;
 
-    let mut table = ui::Table::new(&["planted fault", "found at"]);
-    let mut missed = Vec::new();
     let step = ui::step(format!("planting {} faults in {source}", faults.len()));
     // The unchanged text must agree with itself, or finding a fault would mean nothing.
-    let unchanged = [("none", "", "")];
-    for (number, (name, from, to)) in unchanged.iter().chain(faults).enumerate() {
+    let all: Vec<_> = [("none", "", "")].iter().chain(faults).copied().collect();
+    for (name, from, _) in &all {
         ensure!(
             from.is_empty() || text.matches(from).count() == 1,
             "{source} does not hold the text of the fault `{name}` exactly once"
         );
+    }
+    let plant = |number: usize| {
+        let (_, from, to) = all[number];
         let changed = scratch.path().join(format!("fault-{number}.c"));
         let changed_object = changed.with_extension("o");
-        std::fs::write(
-            &changed,
-            if from.is_empty() {
-                text.clone()
-            } else {
-                text.replacen(from, to, 1)
-            },
-        )?;
+        let text = if from.is_empty() {
+            text.clone()
+        } else {
+            text.replacen(from, to, 1)
+        };
+        std::fs::write(&changed, text)?;
         compile(twin, &object, &original, &changed, &changed_object)?;
-        let run = twin
-            .command_with(file, &twin.with_companions(file, changed_object))?
+        twin.command_with(file, &twin.with_companions(file, changed_object))?
             .args(["--same", "--cases", SELF_CHECK_CASES])
-            .output();
+            .output()
+            .map(drop)
+    };
+    let mut table = ui::Table::new(&["planted fault", "found at"]);
+    let mut missed = Vec::new();
+    for ((name, from, _), run) in all.iter().zip(on_all_cpus(all.len(), plant)) {
         match (run, from.is_empty()) {
-            (Ok(_), true) => {}
+            (Ok(()), true) => {}
             (Err(error), true) => bail!("the C original does not agree with itself: {error:#}"),
-            (Ok(_), false) => missed.push(*name),
+            (Ok(()), false) => missed.push(*name),
             (Err(error), false) => {
                 let seed = place(&format!("{error:#}"))
                     .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
@@ -248,6 +253,33 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
     ensure!(missed.is_empty(), "not found: {}", missed.join("; "));
     println!("{} planted faults, all found", faults.len());
     Ok(())
+}
+
+/// Does `count` things, as many at a time as there are CPUs; the results in order.
+fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(count));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let result = job(number);
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((number, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The words `seed N` of a report that the sides parted; other errors are none. The end of a report says how to have it
@@ -294,7 +326,14 @@ fn compile(
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{on_all_cpus, place};
+
+    #[test]
+    fn results_come_in_order() {
+        let squares: Vec<_> = (0..100).map(|number| number * number).collect();
+        assert_eq!(on_all_cpus(100, |number| number * number), squares);
+        assert!(on_all_cpus(0, |number| number).is_empty());
+    }
 
     #[test]
     fn only_a_report_of_the_sides_names_a_seed() {
