@@ -167,7 +167,7 @@ impl Machine {
             shift @ 0.. => passed << shift,
             shift => passed >> -shift,
         };
-        time.nanoseconds + (u128::from(passed) * u128::from(time.multiplier) >> 32) as u64
+        time.nanoseconds + ((u128::from(passed) * u128::from(time.multiplier)) >> 32) as u64
     }
 
     /// Masks a channel, as the kernel does while it handles an event.

@@ -97,7 +97,7 @@ impl Source {
 }
 
 /// Finds a device and makes Xen know it.
-fn device(report: &mut Report<Console>, id: u32) -> Function {
+pub fn device(report: &mut Report<Console>, id: u32) -> Function {
     let function = pci::find(id).expect("a device is missing");
     function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
     report.expect(
@@ -108,7 +108,8 @@ fn device(report: &mut Report<Console>, id: u32) -> Function {
     function
 }
 
-fn message(function: Function) -> MapPirq {
+/// A request for an MSI of a function of bus 0; with a table, for the first entry of its MSI-X table.
+pub fn message(function: Function) -> MapPirq {
     MapPirq {
         domid: abi::DOMID_SELF,
         kind: abi::MAP_MSI,

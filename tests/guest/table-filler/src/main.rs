@@ -9,10 +9,11 @@ use core::panic::PanicInfo;
 use kernel::abi::{self, MapPirq};
 use kernel::devices::{E1000e, Edu};
 use kernel::hypercall::{self, Console, TwoWordCommand};
-use kernel::pci::{self, Function, Msi, Msix};
+use kernel::pci::{Function, Msi, Msix};
 use kernel::pv::{Machine, StartInfo};
 use kernel::pv_entry;
 use kernel::report::Report;
+use kernel::source::{device, message};
 
 /// `nvme`: a table of 65 entries.
 const NVME: u32 = 0x0010_1b36;
@@ -46,7 +47,7 @@ fn check(report: &mut Report<Console>, machine: &mut Machine) {
     hypercall::debug_keys(report, "V", "before");
 
     // One interrupt that stays, and works throughout.
-    let mut message = request(edu);
+    let mut message = message(edu);
     report.expect(
         format_args!("edu: map_pirq"),
         hypercall::map_pirq(&mut message),
@@ -135,36 +136,11 @@ fn fill(function: Function, table: &Msix, pirqs: &mut [i32; MOST]) -> (usize, i6
     (MOST, 0)
 }
 
-/// Finds a device and makes Xen know it.
-fn device(report: &mut Report<Console>, id: u32) -> Function {
-    let function = pci::find(id).expect("a device is missing");
-    function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
-    report.expect(
-        format_args!("pci_device_add {id:#x}"),
-        hypercall::pci_device_add(function.devfn),
-        0,
-    );
-    function
-}
-
 fn entry(function: Function, table: &Msix, number: usize) -> MapPirq {
     MapPirq {
         entry_nr: number as i32,
         table_base: table.region,
-        ..request(function)
-    }
-}
-
-fn request(function: Function) -> MapPirq {
-    MapPirq {
-        domid: abi::DOMID_SELF,
-        kind: abi::MAP_MSI,
-        index: -1,
-        pirq: -1,
-        bus: 0,
-        devfn: function.devfn.into(),
-        entry_nr: 0,
-        table_base: 0,
+        ..message(function)
     }
 }
 
