@@ -83,6 +83,14 @@ impl Script {
         }
     }
 
+    /// The same for a call that may come with interrupts off, which every other one does.
+    pub(crate) fn anywhere(self) -> Self {
+        Self {
+            irqs_off: self.salt.is_multiple_of(2),
+            ..self
+        }
+    }
+
     /// Counts a call that can fail; answers the errno when it is the one that shall.
     pub(crate) fn outcome(&mut self) -> i32 {
         let number = self.fallible;

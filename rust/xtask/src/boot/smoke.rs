@@ -24,38 +24,54 @@ const VTD: Iommu = Iommu::Vtd {
 };
 const AMD: Iommu = Iommu::Amd { xt: true };
 
-const fn pv(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+/// What most of the kernels have on Xen's command line.
+const MEMORY: &str = "dom0_mem=128M,max:128M";
+
+/// One of our own kernels as dom0, with what Xen has on its command line for it.
+const fn own(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    (kernel, line): (Kernel, &'static str),
+    checks: &'static [&'static str],
+    rules: &'static [Rule],
+) -> Scenario {
     Scenario {
         name,
         about,
         machine: machine(iommu),
-        payload: Payload::Kernel {
-            kernel: Kernel::SmokePv,
-            line: "dom0_mem=128M,max:128M",
-        },
-        checks: &["smoke-pv"],
-        rules: PV_RULES,
+        payload: Payload::Kernel { kernel, line },
+        checks,
+        rules,
         zeros: &[],
         on_stock: true,
         tries: 1,
     }
 }
 
-const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
-    Scenario {
+const fn pv(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    own(
         name,
         about,
-        machine: machine(iommu),
-        payload: Payload::Kernel {
-            kernel: Kernel::SmokePvh,
-            line: "dom0=pvh dom0_max_vcpus=2 dom0_mem=128M,max:128M",
-        },
-        checks: &["smoke-pvh"],
-        rules: PVH_RULES,
-        zeros: &[],
-        on_stock: true,
-        tries: 1,
-    }
+        iommu,
+        (Kernel::SmokePv, MEMORY),
+        &["smoke-pv"],
+        PV_RULES,
+    )
+}
+
+const fn pvh(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    own(
+        name,
+        about,
+        iommu,
+        (
+            Kernel::SmokePvh,
+            "dom0=pvh dom0_max_vcpus=2 dom0_mem=128M,max:128M",
+        ),
+        &["smoke-pvh"],
+        PVH_RULES,
+    )
 }
 
 const fn mover(
@@ -64,20 +80,14 @@ const fn mover(
     iommu: Iommu,
     rules: &'static [Rule],
 ) -> Scenario {
-    Scenario {
+    own(
         name,
         about,
-        machine: machine(iommu),
-        payload: Payload::Kernel {
-            kernel: Kernel::IrqMover,
-            line: "dom0_mem=128M,max:128M",
-        },
-        checks: MOVER_CHECKS,
+        iommu,
+        (Kernel::IrqMover, MEMORY),
+        MOVER_CHECKS,
         rules,
-        zeros: &[],
-        on_stock: true,
-        tries: 1,
-    }
+    )
 }
 
 /// A minute of messages from six sources, whose interrupts move all the time.
@@ -97,18 +107,18 @@ pub(super) const MOVE_AMD: Scenario = mover(
 
 const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
     Scenario {
-        name,
-        about,
-        machine: machine(iommu),
-        payload: Payload::Kernel {
-            kernel: Kernel::TableFiller,
-            line: "dom0_mem=128M,max:128M intremap-entries=48",
-        },
-        checks: &["table-filler", "filled"],
-        rules: FILLER_RULES,
-        zeros: &[],
         on_stock: false,
-        tries: 1,
+        ..own(
+            name,
+            about,
+            iommu,
+            (
+                Kernel::TableFiller,
+                "dom0_mem=128M,max:128M intremap-entries=48",
+            ),
+            &["table-filler", "filled"],
+            FILLER_RULES,
+        )
     }
 }
 
@@ -134,20 +144,14 @@ const FILLER_RULES: &[Rule] = &[Rule::Same {
 }];
 
 const fn sleep(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
-    Scenario {
+    own(
         name,
         about,
-        machine: machine(iommu),
-        payload: Payload::Kernel {
-            kernel: Kernel::Sleeper,
-            line: "dom0_mem=128M,max:128M",
-        },
-        checks: &["sleeper"],
-        rules: &[],
-        zeros: &[],
-        on_stock: true,
-        tries: 1,
-    }
+        iommu,
+        (Kernel::Sleeper, MEMORY),
+        &["sleeper"],
+        &[],
+    )
 }
 
 /// Suspended to memory, and woken. Stock Xen does not come back with the emulated AMD-Vi, so there is none for that.

@@ -50,14 +50,6 @@ impl Api {
     }
 }
 
-/// The script of a call that may come with interrupts off, which every other one does.
-fn anywhere(script: Script) -> Script {
-    Script {
-        irqs_off: script.salt.is_multiple_of(2),
-        ..script
-    }
-}
-
 pub(super) fn perform(
     side: &mut Side,
     api: &Api,
@@ -188,7 +180,7 @@ fn write_pin(
     plan_pin(side, world, io_apic)?;
     let arguments = [word(io_apic as u32), word(pin as u32), entry];
     let answer = changing(side, world, |side| {
-        Answer::void(side.call(api.write_pin, &arguments, anywhere(script)))
+        Answer::void(side.call(api.write_pin, &arguments, script.anywhere()))
     });
     Some(answer)
 }
@@ -213,7 +205,7 @@ fn read_pin(
     plan.rust_reads = !(upper && world.spec.x2apic && remapped);
     let register = 0x10 + 2 * pin as u32 + u32::from(upper);
     let arguments = [word(io_apic as u32), word(register)];
-    let outcome = side.call(api.read_pin, &arguments, anywhere(script));
+    let outcome = side.call(api.read_pin, &arguments, script.anywhere());
     Some(Answer::int(outcome))
 }
 
@@ -264,7 +256,7 @@ fn update(
     world.set_message(message.address, message.data, message.destination);
     let arguments = [desc as u64, world.message as u64];
     let answer = changing(side, world, |side| {
-        let outcome = side.call(api.update, &arguments, anywhere(script));
+        let outcome = side.call(api.update, &arguments, script.anywhere());
         Answer {
             output: Some(index_of(desc)),
             ..Answer::int(outcome)
@@ -284,7 +276,7 @@ fn release(
     plan_messages(side, world, number)?;
     // With that it changes what the IOMMU may know, if the entries were ever set or not.
     let desc = world.senders[number].descs;
-    let outcome = side.call(api.update, &[desc as u64, 0], anywhere(script));
+    let outcome = side.call(api.update, &[desc as u64, 0], script.anywhere());
     world.plan.changed = true;
     world.plan.was_set = true;
     Some(Answer {

@@ -57,14 +57,6 @@ pub(super) fn call(side: &mut Side, function: usize, arguments: &[u64], script: 
     }
 }
 
-/// The script of a call that may come with interrupts off, which every other one does.
-fn anywhere(script: Script) -> Script {
-    Script {
-        irqs_off: script.salt.is_multiple_of(2),
-        ..script
-    }
-}
-
 pub(super) fn perform(
     side: &mut Side,
     api: &Api,
@@ -157,7 +149,7 @@ fn switching(
         }
         Op::DisableEim { switching } => {
             let outcome = switch(side, switching, |side| {
-                call(side, api.disable_eim, &[], anywhere(script))
+                call(side, api.disable_eim, &[], script.anywhere())
             });
             Some(Answer::void(outcome))
         }
@@ -167,7 +159,7 @@ fn switching(
         } => {
             let argument = world.iommus[iommu(number)?] as u64;
             let outcome = switch(side, switching, |side| {
-                call(side, api.disable, &[argument], anywhere(script))
+                call(side, api.disable, &[argument], script.anywhere())
             });
             Some(Answer::void(outcome))
         }
@@ -261,7 +253,7 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
                 return None;
             }
             let arguments = [word(io_apic as u32), word(pin as u32), entry];
-            let outcome = call(side, api.write_pin, &arguments, anywhere(script));
+            let outcome = call(side, api.write_pin, &arguments, script.anywhere());
             let hardware = pin_of(side, io_apic, pin);
             world.remapped[io_apic][pin] |= is_remappable(hardware);
             Some(Answer {
@@ -272,7 +264,7 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
         Op::ReadPin { upper, .. } => {
             let register = 0x10 + 2 * pin as u32 + u32::from(upper);
             let arguments = [word(io_apic as u32), word(register)];
-            let outcome = call(side, api.read_pin, &arguments, anywhere(script));
+            let outcome = call(side, api.read_pin, &arguments, script.anywhere());
             Some(Answer::int(outcome))
         }
         Op::TouchPin { bits, .. } => {
@@ -341,14 +333,14 @@ fn update(
     let arguments = [desc as u64, world.message as u64];
     if let (Some(_), Some(unit)) = (sender.refusal, sender.unit) {
         let before = undo::Snapshot::of(side, world, number, unit);
-        let outcome = call(side, api.update, &arguments, anywhere(script));
+        let outcome = call(side, api.update, &arguments, script.anywhere());
         let changed = before.restore(side, world);
         return Some(Answer {
             output: Some(changed.into()),
             ..Answer::int(outcome)
         });
     }
-    let outcome = call(side, api.update, &arguments, anywhere(script));
+    let outcome = call(side, api.update, &arguments, script.anywhere());
     Some(Answer {
         output: Some(u64::from(get!(desc, remap_index) as u32)),
         ..Answer::int(outcome)
@@ -369,7 +361,7 @@ fn release(
     if get!(desc, remap_index) < 0 && of_block == 0 && sender.count > 1 {
         return None;
     }
-    let outcome = call(side, api.update, &[desc as u64, 0], anywhere(script));
+    let outcome = call(side, api.update, &[desc as u64, 0], script.anywhere());
     // What calls it frees the descriptors next; Rust makes them forget their entries, C does not.
     if outcome.is_ok() && of_block == 0 && sender.unit.is_some() {
         for message in 0..sender.count {
