@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod host;
 pub mod msi;
 pub mod msix;
 pub mod remap;

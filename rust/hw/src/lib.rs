@@ -12,4 +12,5 @@ mod bits;
 pub mod ioapic;
 pub mod msi;
 pub mod msix;
+pub mod pci;
 pub mod vtd;

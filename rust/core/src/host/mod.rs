@@ -1,0 +1,5 @@
+//! MSI and MSI-X of the host's devices, as Xen sets them up and masks them.
+
+pub mod epoch;
+pub mod mask;
+pub mod place;
