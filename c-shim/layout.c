@@ -26,7 +26,12 @@ void shim_check_bit_fields(void)
           XEN_IRQ_IOREQ_DATA_IS_PTR);
     CHECK(ioreq_t, offsetof(ioreq_t, type) - 1, dir, 1, XEN_IRQ_IOREQ_DIR);
     CHECK(ioreq_t, offsetof(ioreq_t, type) - 1, df, 1, XEN_IRQ_IOREQ_DF);
+    CHECK(struct msi_attrib, 2, maskbit, true, XEN_IRQ_MSI_MASKBIT);
+    CHECK(struct msi_attrib, 2, is_64, true, XEN_IRQ_MSI_IS_64);
+    CHECK(struct msi_attrib, 2, host_masked, true, XEN_IRQ_MSI_HOST_MASKED);
     CHECK(struct msi_attrib, 2, guest_masked, true, XEN_IRQ_MSI_GUEST_MASKED);
+    CHECK(struct arch_msix, offsetof(struct arch_msix, warned_kind),
+          warned_kind.maskall, true, XEN_IRQ_WARNED_MASKALL);
     CHECK(struct arch_msix, offsetof(struct arch_msix, warned_kind),
           warned_kind.adjacent_not_initialized, true,
           XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED);

@@ -6,6 +6,7 @@
 #ifndef XEN_IRQ_SHIM_H
 #define XEN_IRQ_SHIM_H
 
+#include <xen/irq.h>
 #include <xen/rcupdate.h>
 #include <xen/rwlock.h>
 #include <xen/sched.h>
@@ -61,6 +62,41 @@ void xen_irq_io_apic_write_remap_rte(unsigned int apic, unsigned int pin,
                                      uint64_t rte);
 int xen_irq_msi_msg_write_remap_rte(struct msi_desc *msi_desc,
                                     struct msi_msg *msg);
+#endif
+
+#ifdef CONFIG_RUST_MSI
+extern int8_t shim_use_msi;
+extern bool shim_msi_recheck;
+extern spinlock_t shim_msi_mask_lock;
+extern hw_irq_controller shim_msi_maskable, shim_msi_nonmaskable;
+int shim_disable_msi_of_all(void);
+void shim_wait_for_config_writes(void);
+int shim_update_ire_from_msi(struct msi_desc *msi_desc, struct msi_msg *msg);
+bool shim_firmware_allows_msi(void);
+bool shim_msi_is_logical(void);
+bool shim_msi_is_lowest_priority(void);
+cpumask_t *shim_scratch_cpumask(void);
+unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
+void shim_map_device_page(unsigned int index, paddr_t addr);
+void shim_unmap_device_page(unsigned int index);
+void shim_pcidevs_lock(void);
+bool shim_domain_has_memory(const struct domain *d);
+int shim_resource_setup_pci(const struct pci_dev *pdev);
+void shim_warn(void);
+
+/* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */
+void xen_irq_ack_maskable_msi_irq(struct irq_desc *desc);
+void xen_irq_ack_nonmaskable_msi_irq(struct irq_desc *desc);
+void xen_irq_dump_msi(void);
+void xen_irq_mask_msi_irq(struct irq_desc *desc);
+void xen_irq_set_msi_affinity(struct irq_desc *desc, const cpumask_t *mask);
+void xen_irq_shutdown_msi_irq(struct irq_desc *desc);
+void xen_irq_startup_msi_irq(struct irq_desc *desc);
+void xen_irq_unmask_msi_irq(struct irq_desc *desc);
+/* What shim_disable_msi_of_all() calls for each function. */
+void xen_irq_disable_msi(struct pci_dev *pdev);
+/* What shim_wait_for_config_writes() leads to. */
+void xen_irq_config_writes_done(void);
 #endif
 
 #ifdef CONFIG_RUST_AMD_INTREMAP

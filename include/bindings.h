@@ -20,6 +20,7 @@
 #include <xen/lib.h>
 #include <xen/nospec.h>
 #include <xen/pci.h>
+#include <xen/rangeset.h>
 #include <xen/rcupdate.h>
 #include <xen/rwlock.h>
 #include <xen/sched.h>
@@ -29,6 +30,7 @@
 #include <public/domctl.h>
 #include <public/hvm/ioreq.h>
 #include <asm/cpufeatureset.h>
+#include <asm/apicdef.h>
 #include <asm/current.h>
 #include <asm/fixmap.h>
 #include <asm/hvm/emulate.h>
@@ -39,7 +41,9 @@
 #include <asm/hvm/vlapic.h>
 #include <asm/io_apic.h>
 #include <asm/irq.h>
+#include <asm/irq-vectors.h>
 #include <asm/msi.h>
+#include <asm/msr-index.h>
 
 #ifdef CONFIG_AMD_IOMMU
 #include <../drivers/passthrough/amd/iommu.h>
@@ -60,6 +64,12 @@ enum xen_irq_constants {
     XEN_IRQ_VPF_BLOCKED_IN_XEN = VPF_blocked_in_xen,
     XEN_IRQ_CDF_HVM = XEN_DOMCTL_CDF_hvm,
     XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
+    XEN_IRQ_GUEST = IRQ_GUEST,
+    XEN_IRQ_BAD_APICID = BAD_APICID,
+    XEN_IRQ_APIC_EOI = FIXADDR_TOP -
+                       ((unsigned long)FIX_APIC_BASE << PAGE_SHIFT) + APIC_EOI,
+    XEN_IRQ_MSR_X2APIC_EOI = MSR_X2APIC_FIRST + (APIC_EOI >> 4),
+    XEN_IRQ_FIRST_DYNAMIC_VECTOR = FIRST_DYNAMIC_VECTOR,
 #ifdef CONFIG_INTEL_IOMMU
     XEN_IRQ_IREMAP_PAGES = IREMAP_ARCH_PAGE_NR,
     XEN_IRQ_IREMAP_ENTRIES = IREMAP_ENTRY_NR,
@@ -80,7 +90,11 @@ enum xen_irq_bit_fields {
     XEN_IRQ_IOREQ_DATA_IS_PTR = 0x10,
     XEN_IRQ_IOREQ_DIR = 0x20,
     XEN_IRQ_IOREQ_DF = 0x40,
+    XEN_IRQ_MSI_MASKBIT = 0x01,
+    XEN_IRQ_MSI_IS_64 = 0x02,
+    XEN_IRQ_MSI_HOST_MASKED = 0x04,
     XEN_IRQ_MSI_GUEST_MASKED = 0x08,
+    XEN_IRQ_WARNED_MASKALL = 0x01,
     XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED = 0x02,
     XEN_IRQ_WARNED_ADJACENT_PBA = 0x04,
 #ifdef CONFIG_AMD_IOMMU

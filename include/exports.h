@@ -39,6 +39,34 @@ XEN_IRQ_EXPORT(void, vpci_msix_arch_mask_entry,
 XEN_IRQ_EXPORT(int, vpci_msix_arch_print, const struct vpci_msix *)
 #endif
 
+#ifdef CONFIG_RUST_MSI
+XEN_IRQ_EXPORT(void, __msi_set_enable,
+               uint16_t, uint8_t, uint8_t, uint8_t, int, int)
+XEN_IRQ_EXPORT(int, __setup_msi_irq,
+               struct irq_desc *, struct msi_desc *, hw_irq_controller *)
+XEN_IRQ_EXPORT(void, ack_nonmaskable_msi_irq, struct irq_desc *)
+XEN_IRQ_EXPORT(void, early_msi_init, void)
+XEN_IRQ_EXPORT(void, guest_mask_msi_irq, struct irq_desc *, bool)
+XEN_IRQ_EXPORT(void, mask_msi_irq, struct irq_desc *)
+XEN_IRQ_EXPORT(void, msi_compose_msg,
+               unsigned int, const cpumask_t *, struct msi_msg *)
+XEN_IRQ_EXPORT(int, msi_free_irq, struct msi_desc *)
+XEN_IRQ_EXPORT(int, msi_maskable_irq, const struct msi_desc *)
+XEN_IRQ_EXPORT(void, pci_cleanup_msi, struct pci_dev *)
+XEN_IRQ_EXPORT(void, pci_disable_msi, struct msi_desc *)
+XEN_IRQ_EXPORT(void, pci_disable_msi_all, void)
+XEN_IRQ_EXPORT(int, pci_enable_msi,
+               struct pci_dev *, struct msi_info *, struct msi_desc **)
+XEN_IRQ_EXPORT(int, pci_msi_conf_write_intercept,
+               struct pci_dev *, unsigned int, unsigned int, uint32_t *)
+XEN_IRQ_EXPORT(int, pci_prepare_msix, uint16_t, uint8_t, uint8_t, bool)
+XEN_IRQ_EXPORT(int, pci_reset_msix_state, struct pci_dev *)
+XEN_IRQ_EXPORT(int, pci_restore_msi_state, struct pci_dev *)
+XEN_IRQ_EXPORT(void, set_msi_affinity, struct irq_desc *, const cpumask_t *)
+XEN_IRQ_EXPORT(int, setup_msi_irq, struct irq_desc *, struct msi_desc *)
+XEN_IRQ_EXPORT(void, unmask_msi_irq, struct irq_desc *)
+#endif
+
 #ifdef CONFIG_RUST_VTD_INTREMAP
 XEN_IRQ_EXPORT(void, disable_intremap, struct vtd_iommu *)
 XEN_IRQ_EXPORT(int, enable_intremap, struct vtd_iommu *, int)

@@ -8,7 +8,7 @@ use xen::amd::{self, Iommu, Requester};
 use xen::errno::to_c;
 use xen::ioapic::IoApic;
 use xen::msi::MsiMsg;
-use xen::pci::MsiDesc;
+use xen::msi_desc::MsiDesc;
 use xen_sys as sys;
 
 /// See [`enable::supports_extended_mode`]; called by the shim.

@@ -14,6 +14,8 @@ macro_rules! view {
 
 #[cfg(feature = "amd")]
 mod amd;
+#[cfg(feature = "msi")]
+mod msi;
 #[cfg(feature = "vmsi")]
 mod vmsi;
 #[cfg(feature = "vtd")]

@@ -6,7 +6,7 @@ use remap_vtd::{enable, messages, pins};
 use xen::errno::to_c;
 use xen::ioapic::IoApic;
 use xen::msi::MsiMsg;
-use xen::pci::MsiDesc;
+use xen::msi_desc::MsiDesc;
 use xen::vtd::Iommu;
 use xen_sys as sys;
 

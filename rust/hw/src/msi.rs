@@ -35,6 +35,17 @@ impl Address {
         self.0 & 1 << 2 != 0
     }
 
+    /// The address of the local APIC with ID 0, or of all that a logical ID of 0 means; one of several processors may be chosen where the hint is set.
+    pub const fn interrupt(logical: bool, redirection_hint: bool) -> Self {
+        Self(0xfee0_0000 | (redirection_hint as u64) << 3 | (logical as u64) << 2)
+    }
+
+    /// Returns the address with another [`Self::destination`].
+    #[must_use]
+    pub const fn with_destination(self, destination: u8) -> Self {
+        Self(self.0 & !(0xff << 12) | (destination as u64) << 12)
+    }
+
     /// Returns the address with destination ID 0, physical: what it is where an entry of a remapping table says both.
     #[must_use]
     pub const fn without_destination(self) -> Self {
@@ -50,6 +61,17 @@ impl Data {
     /// Takes data as it stands in a capability or a table.
     pub const fn new(raw: u32) -> Self {
         Self(raw)
+    }
+
+    /// Those of an edge-triggered interrupt with vector 0, fixed or for the processor of lowest priority. They assert, as chipsets want.
+    pub const fn edge(lowest_priority: bool) -> Self {
+        Self(1 << 14 | (lowest_priority as u32) << 8)
+    }
+
+    /// Returns them with another [`Self::vector`].
+    #[must_use]
+    pub const fn with_vector(self, vector: u8) -> Self {
+        Self(self.0 & !0xff | vector as u32)
     }
 
     /// The data themselves.

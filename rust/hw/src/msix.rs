@@ -3,6 +3,15 @@
 /// Bytes of one table entry: address low, address high, data and vector control, a dword each.
 pub const ENTRY_SIZE: u64 = 16;
 
+/// Offset of the lower dword of an entry's address, in bytes.
+pub const ADDRESS: u64 = 0;
+
+/// Offset of the upper dword of an entry's address, in bytes.
+pub const UPPER_ADDRESS: u64 = 4;
+
+/// Offset of the data dword of an entry, in bytes.
+pub const DATA: u64 = 8;
+
 /// Offset of the vector control dword in an entry, in bytes.
 pub const VECTOR_CTRL: u64 = 12;
 

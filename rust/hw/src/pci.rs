@@ -106,6 +106,11 @@ impl MsiRegisters {
         }
     }
 
+    /// Where the capability is.
+    pub const fn position(self) -> u16 {
+        self.position
+    }
+
     /// Message control, 16 bits.
     pub const fn control(self) -> u16 {
         self.position + 2

@@ -6,7 +6,7 @@
 use xen::domain::Domain;
 use xen::fixmap::Page;
 use xen::log;
-use xen::pci::{Msix, SharedPage, Warning};
+use xen::msix::{Msix, SharedPage, Warning};
 use xen::tables::Table;
 
 /// Finds the page of a table that a guest-physical address outside the table lies in.

@@ -15,7 +15,7 @@ use irq_hw::msix::MASKED;
 use xen::cpu::current;
 use xen::domain::Domain;
 use xen::ioreq::Ioreq;
-use xen::pci::MsiDesc;
+use xen::msi_desc::MsiDesc;
 use xen::rcu;
 use xen::tables::{self, Bound, Place, Table};
 use xen::vcpu::{Snooped, Vcpu};

@@ -29,6 +29,14 @@ impl Errno {
     pub const SRCH: Self = Self::new(sys::ESRCH);
     /// Not supported.
     pub const OPNOTSUPP: Self = Self::new(sys::EOPNOTSUPP);
+    /// Not permitted.
+    pub const PERM: Self = Self::new(sys::EPERM);
+    /// Permission denied; here, a register that a domain may not write.
+    pub const ACCES: Self = Self::new(sys::EACCES);
+    /// It is there already.
+    pub const EXIST: Self = Self::new(sys::EEXIST);
+    /// No data; here, it is not known where a table is.
+    pub const NODATA: Self = Self::new(sys::ENODATA);
     /// Busy.
     pub const BUSY: Self = Self::new(sys::EBUSY);
     /// Try again.
@@ -37,6 +45,14 @@ impl Errno {
     /// Takes a number of Xen's header, which is positive. For constants: zero does not compile.
     const fn new(number: u32) -> Self {
         Self(NonZero::new(-(number as c_int)).expect("no error has the number zero"))
+    }
+
+    /// Takes what a C function returned that is below zero.
+    pub(crate) const fn of(result: c_int) -> Self {
+        match NonZero::new(result) {
+            Some(error) => Self(error),
+            None => Self::INVAL,
+        }
     }
 
     /// Returns the number as C returns it.

@@ -1,7 +1,44 @@
 //! Pages of device memory that are mapped at fixed addresses (`asm/fixmap.h`).
 
+use crate::mmio;
 use core::ptr::{read_volatile, write_volatile};
 use xen_sys as sys;
+
+/// Some registers of a device that Xen keeps mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register(usize);
+
+impl Register {
+    /// Takes their address, as it was stored.
+    pub(crate) const fn new(address: usize) -> Self {
+        Self(address)
+    }
+
+    /// Their address.
+    pub(crate) const fn address(self) -> usize {
+        self.0
+    }
+
+    /// Reads 32 bits, so many bytes from the first.
+    #[inline]
+    pub fn read32(self, offset: u64) -> u32 {
+        // SAFETY: They stay mapped while there is a descriptor that leads to them, and any may be read.
+        unsafe { mmio::read32((self.0 + offset as usize) as *const u32) }
+    }
+
+    /// Writes 32 bits, so many bytes from the first.
+    #[inline]
+    pub fn write32(self, offset: u64, value: u32) {
+        // SAFETY: As above; the rooms write entries of MSI-X tables alone.
+        unsafe { mmio::write32((self.0 + offset as usize) as *mut u32, value) };
+    }
+
+    /// The page that they lie in.
+    pub fn page(self) -> Page {
+        let distance = (sys::XEN_IRQ_FIXADDR_TOP as usize).wrapping_sub(self.0 & !0xfff);
+        Page((distance >> 12) as u32)
+    }
+}
 
 /// A device's page that msi.c keeps mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +48,16 @@ impl Page {
     /// Takes an index of the fixed mappings, as msi.c stores it.
     pub const fn new(index: u32) -> Self {
         Self(index)
+    }
+
+    /// Its index.
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+
+    /// The registers that lie at a physical address within it.
+    pub fn register(self, address: u64) -> Register {
+        Register(self.at::<u8>(address) as usize)
     }
 
     /// The address of the byte that lies at a guest's address within its page.

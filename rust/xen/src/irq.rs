@@ -1,8 +1,8 @@
 //! Interrupt descriptors and what a domain sees of them (`xen/irq.h`).
 
 use crate::domain::Domain;
+use crate::msi_desc::MsiDesc;
 use crate::nospec;
-use crate::pci::MsiDesc;
 use crate::view::{field, view};
 use core::marker::PhantomData;
 use core::ptr;
@@ -30,10 +30,35 @@ impl<'a> IrqDesc<'a> {
         unsafe { Self::from_raw(sys::irq_desc.add(irq as usize)).unwrap_unchecked() }
     }
 
+    /// All of them, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        // SAFETY: A number that is written while Xen boots.
+        let count = unsafe { (&raw const sys::nr_irqs).read_volatile() };
+        // SAFETY: There are as many.
+        (0..count).map(|irq| unsafe { Self::of(irq) })
+    }
+
     /// Its number.
     #[inline]
     pub fn irq(self) -> i32 {
         field!(self, irq)
+    }
+
+    /// The vector that was chosen for it.
+    #[inline]
+    pub fn vector(self) -> u8 {
+        field!(self, arch.vector) as u8
+    }
+
+    /// Returns whether guests handle it.
+    #[inline]
+    pub fn is_for_guests(self) -> bool {
+        field!(self, status) & sys::XEN_IRQ_GUEST as u32 != 0
+    }
+
+    /// Returns whether it is in use at all.
+    pub fn is_initialized(self) -> bool {
+        !field!(self, handler).is_null()
     }
 
     /// The MSI that it belongs to, if any. Without the lock this may be gone in the next moment; its memory is Xen's

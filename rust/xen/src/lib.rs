@@ -13,7 +13,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 // Some services are for parts alone that this build may leave out.
 #![cfg_attr(
-    not(all(feature = "amd", feature = "vtd")),
+    not(all(feature = "amd", feature = "msi", feature = "vtd")),
     allow(dead_code, unused_imports)
 )]
 
@@ -27,6 +27,8 @@ pub mod cpu;
 pub mod domain;
 pub mod errno;
 pub mod fixmap;
+#[cfg(feature = "msi")]
+pub mod host;
 pub mod ioapic;
 pub mod ioreq;
 pub mod irq;
@@ -35,6 +37,8 @@ pub mod log;
 mod memory;
 mod mmio;
 pub mod msi;
+pub mod msi_desc;
+pub mod msix;
 pub mod narrow;
 pub mod nospec;
 mod once;

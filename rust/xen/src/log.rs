@@ -7,7 +7,7 @@ use crate::cpu::current;
 use crate::domain::Domain;
 use crate::errno::Errno;
 use crate::pci::PciDev;
-use core::ffi::c_int;
+use core::ffi::{CStr, c_int};
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
@@ -117,6 +117,11 @@ pub fn map_failed(device: PciDev, errno: Errno) {
     }
 }
 
+/// One of two words, for C.
+pub(crate) fn word(condition: bool, yes: &'static CStr, no: &'static CStr) -> *const i8 {
+    if condition { yes.as_ptr() } else { no.as_ptr() }
+}
+
 /// The words of a message, as debug key `M` shows them.
 struct Words {
     vector: u32,
@@ -130,9 +135,6 @@ struct Words {
 
 impl Words {
     fn new(address: Address, data: Data) -> Self {
-        let word = |condition, yes: &'static core::ffi::CStr, no: &'static core::ffi::CStr| {
-            if condition { yes.as_ptr() } else { no.as_ptr() }
-        };
         Self {
             vector: data.vector().into(),
             delivery: word(data.delivery_mode() & 1 != 0, c"lowest", c"fixed"),

@@ -1,6 +1,6 @@
 //! An MSI and its message, where interrupt remapping comes in (`asm/msi.h`).
 
-use crate::pci::MsiDesc;
+use crate::msi_desc::MsiDesc;
 use crate::view::{field, set_field, view};
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::msi::{Address, Data};
@@ -116,11 +116,5 @@ impl MsiDesc<'_> {
             descriptor: unsafe { sys::shim_virt_to_maddr(descriptor.cast()) },
             vector: field!(self, gvec),
         })
-    }
-
-    /// One of the descriptors of an MSI's messages, which lie side by side.
-    fn nth(self, number: usize) -> Self {
-        // SAFETY: The numbers are below that of the messages.
-        unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
     }
 }

@@ -1,9 +1,10 @@
 //! PCI devices and their MSI (`xen/pci.h`, `asm/msi.h`).
 
 use crate::domain::Domain;
-use crate::irq::IrqDesc;
 use crate::list;
-use crate::view::{field, set_field, view};
+use crate::msi_desc::MsiDesc;
+use crate::msix::Msix;
+use crate::view::{field, view};
 use core::mem::offset_of;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
@@ -11,16 +12,6 @@ use xen_sys as sys;
 view! {
     /// A PCI function.
     PciDev, sys::pci_dev
-}
-
-view! {
-    /// What Xen keeps of a function's MSI-X capability.
-    Msix, sys::arch_msix
-}
-
-view! {
-    /// One MSI, or one entry of an MSI-X table, that is set up.
-    MsiDesc, sys::msi_desc
 }
 
 impl<'a> PciDev<'a> {
@@ -131,118 +122,5 @@ fn kind(of: sys::pci_dev_pdev_type) -> Kind {
         sys::DEV_TYPE_PCI_HOST_BRIDGE => Kind::HostBridge,
         sys::DEV_TYPE_PCI => Kind::Pci,
         _ => Kind::Unknown,
-    }
-}
-
-/// One of the two pages that a table may share with other registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SharedPage {
-    /// The page where the table begins.
-    First,
-    /// The page where it ends.
-    Last,
-}
-
-/// Something that is worth a line in the log once for each owner of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Warning {
-    /// Registers beside the table were accessed, and their page is not mapped.
-    AdjacentNotInitialized,
-    /// Registers beside the table were written, and the pending bits are among them.
-    AdjacentPba,
-}
-
-impl Msix<'_> {
-    /// How many entries the table has, 1 to 2048.
-    #[inline]
-    pub fn entries(self) -> u32 {
-        field!(self, nr_entries)
-    }
-
-    /// How many entries are set up, and one more while dom0 keeps the function prepared.
-    #[inline]
-    pub fn used(self) -> u32 {
-        field!(self, used_entries)
-    }
-
-    /// The mapping of one of the pages that the table shares with other registers; `None` where there is none.
-    #[inline]
-    pub fn shared_page(self, page: SharedPage) -> Option<u32> {
-        let index = match page {
-            SharedPage::First => field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize]),
-            SharedPage::Last => field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize]),
-        };
-        (index != 0).then_some(index)
-    }
-
-    /// Returns whether the pending bits lie in that page, too.
-    #[inline]
-    pub fn pending_bits_in(self, page: SharedPage) -> bool {
-        match page {
-            SharedPage::First => field!(self, table.first) == field!(self, pba.last),
-            SharedPage::Last => field!(self, table.last) == field!(self, pba.first),
-        }
-    }
-
-    /// Returns whether a warning is due: it was not given yet for the owner, which is noted.
-    pub fn should_warn(self, owner: Domain, warning: Warning) -> bool {
-        let bit = match warning {
-            Warning::AdjacentNotInitialized => sys::XEN_IRQ_WARNED_ADJACENT_NOT_INITIALIZED,
-            Warning::AdjacentPba => sys::XEN_IRQ_WARNED_ADJACENT_PBA,
-        } as u8;
-        if field!(self, warned_domid) != owner.id() {
-            set_field!(self, warned_domid)(owner.id());
-            set_field!(self, warned_kind.all)(0);
-        }
-        let given = field!(self, warned_kind.all);
-        set_field!(self, warned_kind.all)(given | bit);
-        given & bit == 0
-    }
-}
-
-impl<'a> MsiDesc<'a> {
-    /// The function that sends it.
-    #[inline]
-    pub fn device(self) -> Option<PciDev<'a>> {
-        // SAFETY: The function outlives its interrupts; the HPET's have none.
-        unsafe { PciDev::from_raw(field!(self, dev)) }
-    }
-
-    /// Returns whether a function sends it.
-    #[inline]
-    pub fn is_of(self, device: PciDev) -> bool {
-        field!(self, dev) == device.as_ptr()
-    }
-
-    /// Returns whether it is an entry of an MSI-X table.
-    #[inline]
-    pub fn is_msix(self) -> bool {
-        u32::from(field!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSIX
-    }
-
-    /// The number of its entry in the table.
-    #[inline]
-    pub fn entry(self) -> u16 {
-        field!(self, msi_attrib.entry_nr)
-    }
-
-    /// Returns whether the guest has it masked.
-    #[inline]
-    pub fn guest_masked(self) -> bool {
-        // SAFETY: The descriptor's memory is mapped; the byte of bit-fields is the one that layout.c checks.
-        let bits = unsafe {
-            (&raw const (*self.as_ptr()).msi_attrib._bitfield_1)
-                .cast::<u8>()
-                .read_volatile()
-        };
-        bits & sys::XEN_IRQ_MSI_GUEST_MASKED as u8 != 0
-    }
-
-    /// The descriptor of its IRQ; `None` before it has one.
-    #[inline]
-    pub fn irq_desc(self) -> Option<IrqDesc<'a>> {
-        let irq = u32::try_from(field!(self, irq)).ok()?;
-        // SAFETY: The IRQ of an MSI is the number of a descriptor.
-        Some(unsafe { IrqDesc::of(irq) })
     }
 }

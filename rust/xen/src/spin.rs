@@ -41,3 +41,36 @@ impl Drop for IrqLocked<'_> {
         unsafe { sys::_spin_unlock_irqrestore(self.lock, self.flags) };
     }
 }
+
+/// A spin lock that is held, with IRQs as they were.
+#[must_use = "the lock is dropped where this is dropped"]
+pub(crate) struct Locked<'a> {
+    lock: *mut sys::spinlock_t,
+    life: PhantomData<&'a sys::spinlock_t>,
+}
+
+assert_not_impl_any!(Locked: Send, Sync);
+
+impl Locked<'_> {
+    /// Takes a lock that is never taken by an interrupt.
+    ///
+    /// # Safety
+    ///
+    /// It is such a lock, and lives as long as the result.
+    pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
+        // SAFETY: The caller says so.
+        unsafe { sys::_spin_lock(lock) };
+        nospec::block_lock_speculation();
+        Self {
+            lock,
+            life: PhantomData,
+        }
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { sys::_spin_unlock(self.lock) };
+    }
+}

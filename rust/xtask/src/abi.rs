@@ -21,8 +21,9 @@ mod symbols;
 use manifest::Manifest;
 
 /// The C file that each switch replaces, as an object of Xen's build.
-pub(crate) const REPLACED: [(&str, &str); 3] = [
+pub(crate) const REPLACED: [(&str, &str); 4] = [
     ("RUST_VMSI", "arch/x86/hvm/vmsi.o"),
+    ("RUST_MSI", "arch/x86/msi.o"),
     ("RUST_VTD_INTREMAP", "drivers/passthrough/vtd/intremap.o"),
     ("RUST_AMD_INTREMAP", "drivers/passthrough/amd/iommu_intr.o"),
 ];

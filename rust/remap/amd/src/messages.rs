@@ -6,7 +6,7 @@ use irq_hw::amd::MSI_INDEX;
 use xen::amd::{self, Device, Iommu, log};
 use xen::errno::Errno;
 use xen::msi::MsiMsg;
-use xen::pci::MsiDesc;
+use xen::msi_desc::MsiDesc;
 use xen::{remap, xen_assert};
 
 /// Points the entry of an MSI to what its message says, and makes the message one that names the entry. The first time,

@@ -5,7 +5,7 @@ use irq_core::remap::{Rewrite, source};
 use irq_hw::vtd::{RemappableAddress, Source};
 use xen::errno::Errno;
 use xen::msi::MsiMsg;
-use xen::pci::MsiDesc;
+use xen::msi_desc::MsiDesc;
 use xen::remap;
 use xen::vtd::{Unit, log};
 

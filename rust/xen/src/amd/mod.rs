@@ -4,7 +4,7 @@
 //! requesters, their tables, and the IO-APICs and HPETs that firmware speaks of have files of their own.
 
 use crate::list;
-use crate::pci::MsiDesc;
+use crate::msi_desc::MsiDesc;
 use crate::view::{field, view};
 use core::mem::offset_of;
 use irq_core::remap::entry::Format;

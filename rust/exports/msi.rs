@@ -1,0 +1,320 @@
+//! What `arch/x86/msi.c` offers to the rest of Xen. Prototypes: `asm/msi.h`, `asm/pci.h`, and c-shim/shim.h for what Xen
+//! reaches through pointers.
+
+use core::ffi::{c_int, c_uint};
+use msi::enable::{self, Refused};
+use msi::intercept::{self, Write};
+use msi::{disable, dump, mask, message, restore};
+use xen::errno::{Errno, to_c};
+use xen::host::config::{self, Address};
+use xen::host::cpus::CpuMask;
+use xen::host::irq::Handler;
+use xen::host::request::{self, Request};
+use xen::irq::IrqDesc;
+use xen::msi::MsiMsg;
+use xen::msi_desc::MsiDesc;
+use xen::pci::PciDev;
+use xen_sys as sys;
+
+/// See [`request::decide`].
+#[unsafe(no_mangle)]
+extern "C" fn early_msi_init() {
+    request::decide();
+}
+
+/// See [`message::compose`].
+///
+/// # Safety
+///
+/// The message is one of C's; no set of CPUs stands for none.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msi_compose_msg(
+    vector: c_uint,
+    cpu_mask: *const sys::cpumask_t,
+    msg: *mut sys::msi_msg,
+) {
+    // SAFETY: The caller says so.
+    let cpus = unsafe { CpuMask::from_raw(cpu_mask.cast_mut()) };
+    view!(MsiMsg, msg.cast_const()).write(message::compose(vector, cpus));
+}
+
+/// See [`disable::enable_msi`].
+#[unsafe(no_mangle)]
+extern "C" fn __msi_set_enable(
+    seg: u32,
+    bus: u32,
+    slot: u32,
+    func: u32,
+    pos: c_int,
+    enable: c_int,
+) {
+    let id = (bus as u8 as u16) << 8 | (slot as u16 & 0x1f) << 3 | func as u16 & 7;
+    let function = Address::of(seg as u16, id);
+    disable::enable_msi(function, pos as u16, enable != 0);
+}
+
+/// See [`message::set_up`].
+///
+/// # Safety
+///
+/// Both descriptors are Xen's, and that of the IRQ is locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setup_msi_irq(
+    desc: *const sys::irq_desc,
+    msidesc: *const sys::msi_desc,
+) -> c_int {
+    to_c(message::set_up(
+        view!(IrqDesc, desc),
+        view!(MsiDesc, msidesc),
+    ))
+}
+
+/// See [`message::bind`].
+///
+/// # Safety
+///
+/// As for [`setup_msi_irq`]; the handler lives as long as Xen.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __setup_msi_irq(
+    desc: *const sys::irq_desc,
+    msidesc: *const sys::msi_desc,
+    handler: *const sys::hw_interrupt_type,
+) -> c_int {
+    // SAFETY: The caller says so.
+    let handler = unsafe { Handler::from_raw(handler) };
+    to_c(message::bind(
+        view!(IrqDesc, desc),
+        view!(MsiDesc, msidesc),
+        handler,
+    ))
+}
+
+/// See [`disable::free`].
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's, and nobody refers to it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msi_free_irq(entry: *const sys::msi_desc) -> c_int {
+    disable::free(view!(MsiDesc, entry));
+    0
+}
+
+/// See [`mask::is_maskable`].
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn msi_maskable_irq(entry: *const sys::msi_desc) -> c_int {
+    mask::is_maskable(view!(MsiDesc, entry)).into()
+}
+
+/// See [`mask::mask_for_guest`].
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's, and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn guest_mask_msi_irq(desc: *const sys::irq_desc, mask: u32) {
+    mask::mask_for_guest(view!(IrqDesc, desc), mask as u8 != 0);
+}
+
+/// See [`enable::enable`].
+///
+/// # Safety
+///
+/// The function is one of Xen's or none; the other arguments are C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_enable_msi(
+    pdev: *const sys::pci_dev,
+    msi: *const sys::msi_info,
+    desc: *mut *mut sys::msi_desc,
+) -> c_int {
+    // SAFETY: The caller says so.
+    let Some(device) = (unsafe { PciDev::from_raw(pdev.cast_mut()) }) else {
+        return Errno::NODEV.negative();
+    };
+    match enable::enable(device, view!(Request, msi)) {
+        Ok(msi) => {
+            // SAFETY: The caller says so.
+            unsafe { desc.write(msi.as_ptr()) };
+            0
+        }
+        Err(Refused::TooMany(messages)) => messages as c_int,
+        Err(Refused::Error(errno)) => errno.negative(),
+    }
+}
+
+/// See [`disable::disable`].
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_disable_msi(msi_desc: *const sys::msi_desc) {
+    disable::disable(view!(MsiDesc, msi_desc));
+}
+
+/// See [`enable::prepare`].
+#[unsafe(no_mangle)]
+extern "C" fn pci_prepare_msix(seg: u32, bus: u32, devfn: u32, off: u32) -> c_int {
+    let id = (bus as u8 as u16) << 8 | devfn as u8 as u16;
+    to_c(enable::prepare(seg as u16, id, off as u8 != 0))
+}
+
+/// See [`disable::clean_up`].
+///
+/// # Safety
+///
+/// The function is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_cleanup_msi(pdev: *const sys::pci_dev) {
+    disable::clean_up(view!(PciDev, pdev));
+}
+
+/// See [`disable::stop_all`].
+#[unsafe(no_mangle)]
+extern "C" fn pci_disable_msi_all() {
+    disable::stop_all();
+}
+
+/// See [`enable::reset`].
+///
+/// # Safety
+///
+/// The function is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_reset_msix_state(pdev: *const sys::pci_dev) -> c_int {
+    to_c(enable::reset(view!(PciDev, pdev)))
+}
+
+/// See [`restore::restore`].
+///
+/// # Safety
+///
+/// The function is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_restore_msi_state(pdev: *const sys::pci_dev) -> c_int {
+    to_c(restore::restore(view!(PciDev, pdev)))
+}
+
+/// See [`intercept::intercept`].
+///
+/// # Safety
+///
+/// The function is one of Xen's, and the value is C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pci_msi_conf_write_intercept(
+    pdev: *const sys::pci_dev,
+    reg: c_uint,
+    size: c_uint,
+    data: *mut u32,
+) -> c_int {
+    // SAFETY: The caller says so.
+    let value = unsafe { data.read() };
+    match intercept::intercept(view!(PciDev, pdev), reg, size, value) {
+        Ok(Write::Other) => 0,
+        Ok(Write::Value(value)) => {
+            // SAFETY: As above.
+            unsafe { data.write(value) };
+            1
+        }
+        Err(errno) => errno.negative(),
+    }
+}
+
+/// See [`mask::mask`]; called by the shim.
+///
+/// # Safety
+///
+/// The descriptor is one of Xen's, and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_mask_msi_irq(desc: *const sys::irq_desc) {
+    mask::mask(view!(IrqDesc, desc));
+}
+
+/// See [`mask::unmask`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_unmask_msi_irq(desc: *const sys::irq_desc) {
+    mask::unmask(view!(IrqDesc, desc));
+}
+
+/// See [`mask::start`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_startup_msi_irq(desc: *const sys::irq_desc) {
+    mask::start(view!(IrqDesc, desc));
+}
+
+/// See [`mask::stop`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_shutdown_msi_irq(desc: *const sys::irq_desc) {
+    mask::stop(view!(IrqDesc, desc));
+}
+
+/// See [`mask::acknowledge`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_ack_nonmaskable_msi_irq(desc: *const sys::irq_desc) {
+    mask::acknowledge(view!(IrqDesc, desc));
+}
+
+/// See [`mask::acknowledge_and_end`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_ack_maskable_msi_irq(desc: *const sys::irq_desc) {
+    mask::acknowledge_and_end(view!(IrqDesc, desc));
+}
+
+/// See [`message::retarget`]; called by the shim.
+///
+/// # Safety
+///
+/// As for [`xen_irq_mask_msi_irq`]; the set of CPUs is C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_set_msi_affinity(
+    desc: *const sys::irq_desc,
+    mask: *const sys::cpumask_t,
+) {
+    message::retarget(view!(IrqDesc, desc), view!(CpuMask, mask));
+}
+
+/// See [`dump::dump`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_dump_msi() {
+    dump::dump();
+}
+
+/// See [`disable::stop_sending`]; called by the shim.
+///
+/// # Safety
+///
+/// The function is one of Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_disable_msi(pdev: *const sys::pci_dev) {
+    disable::stop_sending(view!(PciDev, pdev));
+}
+
+/// See [`config::wait_is_over`]; called by the shim.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_config_writes_done() {
+    config::wait_is_over();
+}

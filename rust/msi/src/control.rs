@@ -1,0 +1,71 @@
+//! Message control of a function's capabilities, and whether its table can be reached.
+
+use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
+use xen::host::config::{self, Address};
+use xen::msi_desc::MsiDesc;
+use xen::pci::PciDev;
+
+/// Reads message control of an MSI capability.
+pub(crate) fn msi(function: Address, position: u16) -> MsiControl {
+    MsiControl::new(function.read16(pci::MsiRegisters::new(position, false).control()))
+}
+
+/// Writes it.
+pub(crate) fn set_msi(function: Address, position: u16, control: MsiControl) {
+    let register = pci::MsiRegisters::new(position, false).control();
+    function.write16(register, control.raw());
+}
+
+/// Enables or disables MSI; the other bits stay.
+pub fn enable_msi(function: Address, position: u16, enabled: bool) {
+    let control = msi(function, position);
+    set_msi(function, position, control.with_enabled(enabled));
+}
+
+/// Reads message control of an MSI-X capability.
+pub(crate) fn msix(function: Address, position: u16) -> MsixControl {
+    MsixControl::new(function.read16(MsixRegisters::new(position).control()))
+}
+
+/// Writes it.
+pub(crate) fn set_msix(function: Address, position: u16, control: MsixControl) {
+    function.write16(MsixRegisters::new(position).control(), control.raw());
+    // Somebody may have read meanwhile that it is enabled.
+    if !control.enabled() {
+        config::changed();
+    }
+}
+
+/// Returns message control as it is for as long as entries are to be reached that may not be wanted yet: enabled, with all
+/// messages masked.
+pub(crate) const fn opened(control: MsixControl) -> MsixControl {
+    control.with_enabled(true).with_mask_all(true)
+}
+
+/// Asks whether a function decodes memory; for a virtual function its physical function says so.
+#[inline]
+pub(crate) fn decodes_memory(device: PciDev) -> bool {
+    let function = device.physical().unwrap_or_else(|| device.config());
+    function.read16(pci::COMMAND) & pci::COMMAND_MEMORY != 0
+}
+
+/// Returns whether the entry of a table can be reached: its function is enabled and decodes memory.
+#[inline]
+pub(crate) fn is_ready(desc: MsiDesc, device: PciDev) -> bool {
+    let Some(msix) = device.msix() else {
+        return false;
+    };
+    if msix.is_known_ready() {
+        return true;
+    }
+    let epoch = config::epoch();
+    let ready = msix_is_enabled(desc, device) && decodes_memory(device);
+    if ready && let Some(epoch) = epoch {
+        msix.note_ready(epoch);
+    }
+    ready
+}
+
+fn msix_is_enabled(desc: MsiDesc, device: PciDev) -> bool {
+    msix(device.config(), desc.position()).enabled()
+}

@@ -1,0 +1,142 @@
+//! Interrupts of a device end.
+
+use crate::control;
+use irq_hw::msix::{MASKED, VECTOR_CTRL};
+use xen::host::device;
+use xen::host::log;
+use xen::host::ranges;
+use xen::msi_desc::{MsiDesc, Sender};
+use xen::msix::{Msix, SharedPage};
+use xen::pci::PciDev;
+use xen::{fixmap, xen_assert};
+
+/// Has a device send an interrupt no more.
+///
+/// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on. Replaces `pci_disable_msi()`.
+pub fn disable(msi: MsiDesc) {
+    let Some(device) = msi.device() else { return };
+    match msi.sender() {
+        Sender::Msi => quiet_messages(msi, device),
+        Sender::Msix => quiet_entry(msi, device),
+        _ => {}
+    }
+}
+
+/// Disables MSI. Where no guest had it, INTx comes back.
+pub(crate) fn quiet_messages(msi: MsiDesc, device: PciDev) {
+    if let Some(position) = device.msi_position() {
+        control::enable_msi(device.config(), position, false);
+    }
+    let irq = msi.irq_desc().filter(|_| msi.irq() > 0);
+    if irq.is_some_and(|irq| !irq.is_for_guests()) {
+        device.set_intx(true);
+    }
+    xen_assert!(!device.has_no_msi());
+}
+
+/// Masks an entry of an MSI-X table for good; with the last, the table is not protected any more.
+pub(crate) fn quiet_entry(msi: MsiDesc, device: PciDev) {
+    let (Some(position), Some(msix)) = (device.msix_position(), device.msix()) else {
+        xen_assert!(false);
+        return;
+    };
+    let function = device.config();
+    let control = control::msix(function, position);
+    let mut mask_all = msix.mask_all().host;
+    if !control.enabled() {
+        msix.set_host_mask_all(true);
+        control::set_msix(function, position, control::opened(control));
+    }
+    xen_assert!(!device.has_no_msi());
+    if control::decodes_memory(device) {
+        msi.table_entry().write32(VECTOR_CTRL, MASKED);
+    } else if !control.masks_all() {
+        log::not_disabled(msi, device);
+        mask_all = true;
+    }
+    msix.set_host_mask_all(mask_all);
+    let masked = control.masks_all() || mask_all || msix.mask_all().guest;
+    control::set_msix(function, position, control.with_mask_all(masked));
+    release_table(msix);
+}
+
+/// One entry less is set up, or the function is not prepared any more.
+pub(crate) fn release_table(msix: Msix) {
+    if !msix.remove_user() {
+        return;
+    }
+    let [table, pending] = msix.pages();
+    if ranges::remove(table).is_err() {
+        log::warn();
+    }
+    msix.set_table_pages(Default::default());
+    for which in [SharedPage::First, SharedPage::Last] {
+        if let Some(page) = msix.shared_page(which) {
+            msix.unmap(fixmap::Page::new(page));
+            msix.share(which, None);
+        }
+    }
+    if ranges::remove(pending).is_err() {
+        log::warn();
+    }
+    msix.set_pending_pages(Default::default());
+}
+
+/// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its descriptors.
+///
+/// Context: as for [`disable`], which was called before. Replaces `msi_free_irq()`.
+pub fn free(msi: MsiDesc) {
+    for desc in msi.block_from_last() {
+        if let Some(irq) = desc.irq_desc() {
+            irq.destroy();
+        }
+        desc.release_remapping();
+    }
+    let msix = msi.device().and_then(PciDev::msix);
+    if msi.sender() == Sender::Msix
+        && let Some(msix) = msix
+    {
+        msix.unmap(msi.table_entry().page());
+    }
+    msi.free();
+}
+
+/// A function goes, or Xen gives it up: none of its interrupts stays.
+///
+/// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_cleanup_msi()`.
+pub fn clean_up(device: PciDev) {
+    stop_sending(device);
+    // The first is taken out of the list each time round.
+    while let Some(msi) = device.msi_descs().next() {
+        disable(msi);
+        free(msi);
+    }
+}
+
+/// Disables MSI and MSI-X of a function.
+///
+/// Context: any; nothing is locked for it.
+pub fn stop_sending(device: PciDev) {
+    let function = device.config();
+    if let Some(position) = device.msi_position() {
+        control::enable_msi(function, position, false);
+    }
+    if let Some(position) = device.msix_position() {
+        let control = control::msix(function, position);
+        control::set_msix(function, position, control.with_enabled(false));
+    }
+}
+
+/// Disables MSI and MSI-X of all functions: Xen is about to end, or to start another kernel.
+///
+/// Context: any. Replaces `pci_disable_msi_all()`.
+pub fn stop_all() {
+    if let Err(errno) = device::disable_msi_of_all() {
+        log::not_all_disabled(errno);
+    }
+}
+
+/// Enables or disables MSI of a function for Xen's own use.
+///
+/// Context: any. Replaces `__msi_set_enable()`.
+pub use crate::control::enable_msi;

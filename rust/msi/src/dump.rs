@@ -1,0 +1,47 @@
+//! Debug key `M`.
+
+use crate::control;
+use irq_hw::msix::{MASKED, VECTOR_CTRL};
+use xen::host::log;
+use xen::irq::{self, IrqDesc};
+use xen::msi_desc::{MsiDesc, Sender};
+
+/// Prints every MSI of the host, and those of vPCI.
+///
+/// Context: IRQs on, no lock held. Replaces `dump_msi()`.
+pub fn dump() {
+    log::heading();
+    for (number, desc) in IrqDesc::all().enumerate() {
+        if number % 32 == 0 {
+            irq::process_pending_softirqs();
+        }
+        if !desc.is_initialized() {
+            continue;
+        }
+        let line = {
+            let locked = desc.lock();
+            locked
+                .desc()
+                .msi_desc()
+                .map(|msi| log::Line::new(msi, mask_bit(msi)))
+        };
+        if let Some(line) = line {
+            line.print(desc.irq());
+        }
+    }
+    log::vpci();
+}
+
+/// The mask bit, as the device has it; `None` where it has none or cannot be asked.
+fn mask_bit(msi: MsiDesc) -> Option<bool> {
+    let device = msi.device()?;
+    match msi.sender() {
+        Sender::Msi => msi.has_mask_bit().then(|| {
+            let bits = device.config().read32(msi.mask_register());
+            bits >> (msi.entry() % 32) & 1 != 0
+        }),
+        Sender::Msix => control::is_ready(msi, device)
+            .then(|| msi.table_entry().read32(VECTOR_CTRL) & MASKED != 0),
+        _ => None,
+    }
+}

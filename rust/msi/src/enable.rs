@@ -1,0 +1,135 @@
+//! An interrupt of a device comes into being: it has a descriptor, and is masked.
+
+use crate::control;
+use crate::disable;
+use crate::{msi, msix};
+use xen::errno::Errno;
+use xen::host;
+use xen::host::device;
+use xen::host::log;
+use xen::host::request::{self, Request};
+use xen::msi_desc::{MsiDesc, Sender};
+use xen::pci::PciDev;
+use xen::xen_assert;
+
+/// Why an interrupt was not set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// An error.
+    Error(Errno),
+    /// The device has only so many messages.
+    TooMany(u32),
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        Self::Error(errno)
+    }
+}
+
+/// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function and Xen's notes about it are
+/// as they were where this fails.
+///
+/// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on. Replaces `pci_enable_msi()`.
+///
+/// # Errors
+///
+/// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot option `msi` forbids it, [`Errno::EXIST`] where the
+/// IRQ is set up already, [`Errno::INVAL`] for an entry that the table does not have; else as for what is set up.
+pub fn enable<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+    xen_assert!(device.list_is_locked());
+    if !request::allowed() {
+        return Err(Errno::PERM.into());
+    }
+    if request.is_for_table() {
+        enable_entry(device, request).map_err(Refused::Error)
+    } else {
+        enable_messages(device, request)
+    }
+}
+
+fn enable_entry<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Errno> {
+    let msix = device.msix().ok_or(Errno::NODEV)?;
+    if request.entry() >= msix.entries() {
+        return Err(Errno::INVAL);
+    }
+    if find(device, Sender::Msix, Some(request.irq())).is_some() {
+        log::irq_in_use(request.irq(), Sender::Msix, device);
+        return Err(Errno::EXIST);
+    }
+    if let Some(other) = find(device, Sender::Msi, None) {
+        log::other_kind_in_use(Sender::Msi, device);
+        disable::quiet_messages(other, device);
+    }
+    msix::set_up_entry(device, msix, request)
+}
+
+fn enable_messages<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+    if find(device, Sender::Msi, Some(request.irq())).is_some() {
+        log::irq_in_use(request.irq(), Sender::Msi, device);
+        return Err(Errno::EXIST.into());
+    }
+    if let Some(other) = find(device, Sender::Msix, None) {
+        log::other_kind_in_use(Sender::Msix, device);
+        disable::quiet_entry(other, device);
+    }
+    msi::set_up(device, request)
+}
+
+/// Finds what is set up of a kind: that with an IRQ, or the first.
+pub(crate) fn find<'a>(device: PciDev<'a>, kind: Sender, irq: Option<i32>) -> Option<MsiDesc<'a>> {
+    device
+        .msi_descs()
+        .find(|desc| desc.sender() == kind && irq.is_none_or(|irq| desc.irq() == irq))
+}
+
+/// Protects a function's MSI-X table against dom0 before any entry is set up, or ends that: its owner is going to be another domain.
+///
+/// Context: IRQs on. Replaces `pci_prepare_msix()`.
+///
+/// # Errors
+///
+/// [`Errno::NODEV`] where there is no such function or it has no table, [`Errno::BUSY`] where entries are set up, or it is prepared already (or is not);
+/// else as for setting up an entry.
+pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
+    if !request::allowed() {
+        return Ok(());
+    }
+    device::with_devices_locked(|| {
+        let device = device::find(segment, id).ok_or(Errno::NODEV)?;
+        let msix = device.msix().ok_or(Errno::NODEV)?;
+        if msix.used() != u32::from(end) {
+            return Err(Errno::BUSY);
+        }
+        if end {
+            disable::release_table(msix);
+            return Ok(());
+        }
+        msix::protect(device, msix)
+    })
+}
+
+/// A function gets another owner: nothing that the last one had masked stays so.
+///
+/// Context: the function is assigned. Replaces `pci_reset_msix_state()`.
+///
+/// # Errors
+///
+/// [`Errno::BUSY`] where the function masks all its messages: it was not reset.
+pub fn reset(device: PciDev) -> Result<(), Errno> {
+    let (Some(position), Some(msix)) = (device.msix_position(), device.msix()) else {
+        xen_assert!(false);
+        return Ok(());
+    };
+    if control::msix(device.config(), position).masks_all() {
+        return Err(Errno::BUSY);
+    }
+    msix.set_host_mask_all(false);
+    msix.set_guest_mask_all(false);
+    Ok(())
+}
+
+/// Returns whether Xen itself is who asks: before there is dom0, nobody else would enable a device's MSI.
+pub(crate) fn is_for_xen() -> bool {
+    host::hardware().is_none()
+}

@@ -1,0 +1,217 @@
+//! Masking and unmasking, and what Xen calls for an interrupt.
+
+use crate::control;
+use core::cell::Cell;
+use irq_core::host::epoch::Seen;
+use irq_core::host::mask::{self, Masks, Outcome};
+use irq_hw::msix::VECTOR_CTRL;
+use irq_hw::pci::MsixControl;
+use xen::host::apic;
+use xen::host::config;
+use xen::host::desc::MaskRegister;
+use xen::host::log;
+use xen::irq::IrqDesc;
+use xen::msi_desc::{MsiDesc, Sender};
+use xen::msix::{Msix, Warning};
+use xen::pci::PciDev;
+use xen::xen_assert;
+
+/// Masks an interrupt for Xen.
+///
+/// Context: the descriptor's lock is held, IRQs off. Replaces `mask_msi_irq()`.
+#[inline]
+pub fn mask(desc: IrqDesc) {
+    let Some(msi) = desc.msi_desc() else { return };
+    let guest = msi.guest_masked();
+    let masked = set(desc, msi, Masks { host: true, guest });
+    xen_assert!(masked);
+}
+
+/// Unmasks it for Xen. Where the device cannot be reached, Xen says so.
+///
+/// Context: as for [`mask`]. Replaces `unmask_msi_irq()`.
+#[inline]
+pub fn unmask(desc: IrqDesc) {
+    let Some(msi) = desc.msi_desc() else { return };
+    let guest = msi.guest_masked();
+    if !set(desc, msi, Masks { host: false, guest }) {
+        log::warn();
+    }
+}
+
+/// Masks or unmasks it for its owner.
+///
+/// Context: as for [`mask`]. Replaces `guest_mask_msi_irq()`.
+#[inline]
+pub fn mask_for_guest(desc: IrqDesc, guest: bool) {
+    let Some(msi) = desc.msi_desc() else { return };
+    let host = msi.masks().host;
+    set(desc, msi, Masks { host, guest });
+}
+
+/// Lets it come for the first time; a guest has to unmask it by itself.
+///
+/// Context: as for [`mask`]. Replaces `startup_msi_irq()`.
+pub fn start(desc: IrqDesc) {
+    let Some(msi) = desc.msi_desc() else { return };
+    let guest = desc.is_for_guests();
+    if !set(desc, msi, Masks { host: false, guest }) {
+        log::warn();
+    }
+}
+
+/// Lets it come no more.
+///
+/// Context: as for [`mask`]. Replaces `shutdown_msi_irq()`.
+pub fn stop(desc: IrqDesc) {
+    let Some(msi) = desc.msi_desc() else { return };
+    let both = Masks {
+        host: true,
+        guest: true,
+    };
+    let masked = set(desc, msi, both);
+    xen_assert!(masked);
+}
+
+/// Acknowledges one that cannot be masked: whoever handles it ends it later.
+///
+/// Context: as for [`mask`]; the interrupt is in service. Replaces `ack_nonmaskable_msi_irq()`.
+#[inline]
+pub fn acknowledge(desc: IrqDesc) {
+    desc.move_along();
+}
+
+/// Acknowledges one that can be masked, and ends it: the next may come before this one is handled.
+///
+/// Context: as for [`acknowledge`]. Replaces `ack_maskable_msi_irq()`.
+#[inline]
+pub fn acknowledge_and_end(desc: IrqDesc) {
+    desc.move_along();
+    apic::end_of_interrupt();
+}
+
+/// Returns whether an MSI can be masked at its device.
+///
+/// Context: any. Replaces `msi_maskable_irq()`.
+#[inline]
+pub fn is_maskable(msi: MsiDesc) -> bool {
+    msi.sender() != Sender::Msi || msi.has_mask_bit()
+}
+
+/// Masks an MSI at its device if somebody wants that, and notes who. Returns whether the device does as wanted.
+#[inline]
+pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, masks: Masks) -> bool {
+    let Some(device) = msi.device() else {
+        return false;
+    };
+    match msi.sender() {
+        Sender::Msix => set_entry(desc, msi, device, masks),
+        Sender::Msi => {
+            set_message(msi, device, masks);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them; the device is not asked.
+#[inline]
+fn set_message(msi: MsiDesc, device: PciDev, masks: Masks) {
+    let _locked = MaskRegister::lock();
+    msi.set_masks(masks);
+    if msi.has_mask_bit() {
+        write_register(msi, device);
+    }
+}
+
+/// Writes the mask register that an MSI is in.
+#[inline]
+fn write_register(msi: MsiDesc, device: PciDev) {
+    let function = device.config();
+    let register = msi.mask_register();
+    let value = if config::rechecks() {
+        let bit = 1 << msi.entry();
+        let others = function.read32(register) & !bit;
+        others | if msi.masks().any() { bit } else { 0 }
+    } else {
+        mask::register(device.capable_messages(), msi.block().map(MsiDesc::masks))
+    };
+    function.write32(register, value);
+}
+
+/// An entry of an MSI-X table.
+#[inline]
+fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, masks: Masks) -> bool {
+    let Some(msix) = device.msix() else {
+        return false;
+    };
+    let entry = Entry {
+        msi,
+        device,
+        msix,
+        seen: Cell::new(None),
+    };
+    match mask::set(&entry, masks) {
+        Outcome::Done => {
+            msi.set_masks(masks);
+            true
+        }
+        Outcome::AllMasked { newly } => {
+            if newly && msix.should_warn(device.domain(), Warning::AllMasked) {
+                log::all_masked(desc, device);
+            }
+            true
+        }
+        Outcome::Unreachable => false,
+    }
+}
+
+/// An entry of a function's table, as the protocol sees it.
+struct Entry<'a> {
+    msi: MsiDesc<'a>,
+    device: PciDev<'a>,
+    msix: Msix<'a>,
+    /// The epoch that had begun before the function was found enabled.
+    seen: Cell<Option<Seen>>,
+}
+
+impl mask::Entry for Entry<'_> {
+    fn control(&self) -> MsixControl {
+        let epoch = config::epoch();
+        let control = control::msix(self.device.config(), self.msi.position());
+        self.seen.set(epoch.filter(|_| control.enabled()));
+        control
+    }
+
+    fn set_control(&self, control: MsixControl) {
+        control::set_msix(self.device.config(), self.msi.position(), control);
+    }
+
+    fn decodes_memory(&self) -> bool {
+        let decodes = control::decodes_memory(self.device);
+        if decodes && let Some(epoch) = self.seen.get() {
+            self.msix.note_ready(epoch);
+        }
+        decodes
+    }
+
+    #[inline]
+    fn set_vector_control(&self, value: u32) -> u32 {
+        let entry = self.msi.table_entry();
+        entry.write32(VECTOR_CTRL, value);
+        entry.read32(VECTOR_CTRL)
+    }
+
+    fn mask_all(&self) -> Masks {
+        self.msix.mask_all()
+    }
+
+    fn set_host_mask_all(&self, mask: bool) {
+        self.msix.set_host_mask_all(mask);
+    }
+
+    #[inline]
+    fn is_known_ready(&self) -> bool {
+        self.msix.is_known_ready()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a device sends.
+
+use crate::{control, mask};
+use irq_core::remap::Rewrite;
+use irq_hw::msix;
+use irq_hw::pci::MsiRegisters;
+use xen::errno::Errno;
+use xen::host::cpus::CpuMask;
+use xen::host::irq::Handler;
+use xen::host::message::{self as msi, Message};
+use xen::irq::IrqDesc;
+use xen::msi_desc::{MsiDesc, Sender};
+use xen::pci::PciDev;
+use xen::xen_assert;
+
+/// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all zeros where the vector is not one
+/// that Xen gives to interrupts, or none of the CPUs is online.
+///
+/// Context: this CPU's scratch set of CPUs is not in use. Replaces `msi_compose_msg()`.
+pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
+    if !msi::is_for_interrupts(vector) {
+        return Message::default();
+    }
+    match cpus.map(CpuMask::online_destination) {
+        None => msi::compose(vector as u8, 0),
+        Some(Some(destination)) => msi::compose(vector as u8, destination),
+        Some(None) => Message::default(),
+    }
+}
+
+/// Binds an IRQ to an MSI, and has the device send it.
+///
+/// Context: the descriptor's lock is held, IRQs off. Replaces `__setup_msi_irq()`.
+///
+/// # Errors
+///
+/// As for [`give`]; the IRQ is not bound then.
+pub fn bind(desc: IrqDesc, msi: MsiDesc, handler: Handler) -> Result<(), Errno> {
+    desc.bind_msi(msi, handler);
+    let message = compose(desc.vector().into(), Some(desc.cpus()));
+    give(msi, message).inspect_err(|_| desc.unbind_msi())
+}
+
+/// As [`bind`], with the handler that the MSI needs; the device need not be enabled yet.
+///
+/// Context: as for [`bind`]. Replaces `setup_msi_irq()`.
+///
+/// # Errors
+///
+/// As for [`bind`].
+pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
+    let handler = Handler::of_msi(mask::is_maskable(msi));
+    let before = match (msi.sender(), msi.device()) {
+        (Sender::Msix, Some(device))
+            if !device.msix().is_some_and(|msix| msix.is_known_ready()) =>
+        {
+            let function = device.config();
+            let control = control::msix(function, msi.position());
+            (!control.enabled()).then_some((function, control))
+        }
+        _ => None,
+    };
+    if let Some((function, control)) = before {
+        control::set_msix(function, msi.position(), control::opened(control));
+    }
+    let result = bind(desc, msi, handler);
+    if let Some((function, control)) = before {
+        control::set_msix(function, msi.position(), control);
+    }
+    result
+}
+
+/// Moves an interrupt to other CPUs.
+///
+/// Context: the descriptor's lock is held, IRQs off; the device has it masked, if it can. Replaces `set_msi_affinity()`.
+#[inline]
+pub fn retarget(desc: IrqDesc, cpus: CpuMask) {
+    let Some(destination) = desc.choose_destination(cpus) else {
+        return;
+    };
+    let Some(msi) = desc.msi_desc() else {
+        return;
+    };
+    let message = msi.message().to(desc.vector(), destination);
+    // A device that cannot be reached now gets the message when it is restored.
+    let _ = give(msi, message);
+}
+
+/// Has a device send a message, remapped where interrupts are.
+///
+/// Context: the descriptor's lock is held, IRQs off.
+///
+/// # Errors
+///
+/// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
+#[inline]
+pub(crate) fn give(msi: MsiDesc, message: Message) -> Result<(), Errno> {
+    let (sent, rewrite) = msi.remap(message)?;
+    if rewrite == Rewrite::NotNeeded {
+        return Ok(());
+    }
+    let Some(device) = msi.device() else {
+        return Ok(());
+    };
+    match msi.sender() {
+        Sender::Msix => write_entry(msi, device, sent),
+        _ => {
+            write_capability(msi, device, sent);
+            Ok(())
+        }
+    }
+}
+
+/// The message of an MSI-X entry.
+#[inline]
+fn write_entry(msi: MsiDesc, device: PciDev, message: Message) -> Result<(), Errno> {
+    if !control::is_ready(msi, device) {
+        return Err(Errno::NXIO);
+    }
+    let entry = msi.table_entry();
+    entry.write32(msix::ADDRESS, message.address as u32);
+    entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
+    entry.write32(msix::DATA, message.data);
+    Ok(())
+}
+
+/// The message of an MSI; the device makes the others of its block from the first.
+#[inline]
+fn write_capability(msi: MsiDesc, device: PciDev, message: Message) {
+    let number = msi.entry();
+    xen_assert!(message.data & msi.messages_of_block().wrapping_sub(1) == number.into());
+    if number != 0 {
+        return;
+    }
+    let function = device.config();
+    let registers = MsiRegisters::new(msi.position(), msi.is_64_bit());
+    function.write32(registers.address(), message.address as u32);
+    if let Some(register) = registers.upper_address() {
+        function.write32(register, (message.address >> 32) as u32);
+    }
+    function.write16(registers.data(), message.data as u16);
+}

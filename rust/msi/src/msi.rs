@@ -1,0 +1,43 @@
+//! The MSI capability.
+
+use crate::control;
+use crate::enable::{Refused, is_for_xen};
+use irq_hw::pci::MsiRegisters;
+use xen::errno::Errno;
+use xen::host::new::NewMsi;
+use xen::host::request::Request;
+use xen::msi_desc::MsiDesc;
+use xen::pci::PciDev;
+
+/// Sets up a block of messages; they are masked, where they can be.
+///
+/// # Errors
+///
+/// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], and the number of messages that the function has where more are asked for.
+pub(crate) fn set_up<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+    let position = device.msi_position().ok_or(Errno::NODEV)?;
+    let (function, count) = (device.config(), request.messages());
+    if count > device.capable_messages() {
+        return Err(Refused::TooMany(device.capable_messages()));
+    }
+    let new = NewMsi::allocate(device, count).ok_or(Errno::NOMEM)?;
+    let control = control::msi(function, position);
+    control::set_msi(function, position, control.with_enabled(false));
+
+    let registers = MsiRegisters::new(position, control.is_64_bit());
+    if control.is_maskable() {
+        // What the function does not have is reserved, and stays.
+        let all = u32::MAX >> (32 - device.capable_messages().clamp(1, 32));
+        let reserved = function.read32(registers.mask());
+        function.write32(registers.mask(), reserved | all);
+    }
+    let msi = new.become_msi(registers, control, request.irq());
+
+    let mut control = control.with_messages(count);
+    if is_for_xen() {
+        device.set_intx(false);
+        control = control.with_enabled(true);
+    }
+    control::set_msi(function, position, control);
+    Ok(msi)
+}

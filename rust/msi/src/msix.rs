@@ -1,0 +1,236 @@
+//! The MSI-X capability.
+
+use crate::control;
+use crate::enable::is_for_xen;
+use irq_core::host::place::{Pages, Table, pending_pages};
+use irq_hw::msix::{MASKED, VECTOR_CTRL};
+use irq_hw::pci::{Location, MsixControl, MsixRegisters};
+use xen::cpu::current;
+use xen::errno::Errno;
+use xen::host::config::Address;
+use xen::host::log;
+use xen::host::new::NewMsi;
+use xen::host::ranges;
+use xen::host::request::Request;
+use xen::msi_desc::MsiDesc;
+use xen::msix::{Msix, SharedPage};
+use xen::pci::PciDev;
+
+/// Sets up an entry of the table; it is masked.
+///
+/// # Errors
+///
+/// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found, [`Errno::NODATA`] where only dom0 may
+/// look for it and has not, [`Errno::NOMEM`] where there is no memory, no room to map the table, or it cannot be protected.
+pub(crate) fn set_up_entry<'a>(
+    device: PciDev<'a>,
+    msix: Msix<'a>,
+    request: Request,
+) -> Result<MsiDesc<'a>, Errno> {
+    let opened = Opened::new(device, msix)?;
+    let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
+    let first = msix.used() == 0;
+    let found = if first && may_locate(device) {
+        let base = request.table_base();
+        Found::Now(locate(device, msix, opened.position, Some(base))?)
+    } else {
+        Found::Before(msix.table().ok_or(Errno::NODATA)?)
+    };
+
+    let table = found.table();
+    let page = msix.map(table, request.entry())?;
+    let at = page.page().register(table.entry(request.entry()));
+    at.write32(VECTOR_CTRL, MASKED);
+    if first {
+        found.protect(msix)?;
+    }
+    page.keep();
+    let msi = new.become_msix(opened.position, request.entry() as u16, at, request.irq());
+    if first {
+        report_owner(device);
+    }
+    opened.close(first);
+    Ok(msi)
+}
+
+/// Finds the table, and protects it before any entry is set up. Registers that share its pages become accessible to the emulation for
+/// its owner.
+///
+/// # Errors
+///
+/// As for [`set_up_entry`].
+pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
+    let opened = Opened::new(device, msix)?;
+    let found = Found::Now(locate(device, msix, opened.position, None)?);
+    let table = found.table();
+    found.protect(msix)?;
+    let ends = [
+        (SharedPage::First, 0),
+        (SharedPage::Last, table.entries.wrapping_sub(1)),
+    ];
+    for ((which, entry), shares) in ends.into_iter().zip(table.shares_pages()) {
+        if !shares {
+            continue;
+        }
+        match msix.map(table, entry) {
+            Ok(page) => {
+                msix.share(which, Some(page.page()));
+                page.keep();
+            }
+            Err(errno) => log::shared_page_not_mapped(which, device, errno),
+        }
+    }
+    opened.close(true);
+    Ok(())
+}
+
+/// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen itself.
+fn may_locate(device: PciDev) -> bool {
+    let domain = current().domain();
+    domain.is_hardware()
+        && device
+            .owner()
+            .is_some_and(|owner| owner == domain || owner.is_io())
+}
+
+/// Where the table is.
+enum Found {
+    /// As it was found before.
+    Before(Table),
+    /// It has just been looked for; the pending bits are in these pages.
+    Now((Table, Pages)),
+}
+
+impl Found {
+    fn table(&self) -> Table {
+        match *self {
+            Self::Before(table) | Self::Now((table, _)) => table,
+        }
+    }
+
+    /// Notes where it is, and keeps domains from writing to it and to the pending bits.
+    fn protect(self, msix: Msix) -> Result<(), Errno> {
+        let [table, pending] = match self {
+            Self::Before(_) => msix.pages(),
+            Self::Now((table, pending)) => [table.pages(), pending],
+        };
+        ranges::add(table)?;
+        if let Err(errno) = ranges::add(pending) {
+            if ranges::remove(table).is_err() {
+                log::warn();
+            }
+            return Err(errno);
+        }
+        if let Self::Now((table, pending)) = self {
+            msix.set_places(table, pending);
+        }
+        Ok(())
+    }
+}
+
+/// Looks for the table and the pending bits. `base` is where dom0 believes the table's base address to be, if it is who asks.
+fn locate(
+    device: PciDev,
+    msix: Msix,
+    position: u16,
+    base: Option<u64>,
+) -> Result<(Table, Pages), Errno> {
+    let function = device.config();
+    let registers = MsixRegisters::new(position);
+    let at = |register| Location::new(function.read32(register));
+    let place = at(registers.table());
+    let found = crate::bar::address(device, place.base_address());
+    if base.is_some_and(|base| base != found.unwrap_or(0)) {
+        log::warn();
+    }
+    let found = found
+        .or(base.filter(|&base| base != 0))
+        .ok_or(Errno::NXIO)?;
+    let table = Table {
+        address: found.wrapping_add(place.offset().into()),
+        entries: msix.entries(),
+    };
+    if ranges::overlap(table.pages()) {
+        log::warn();
+    }
+    let place = at(registers.pending());
+    let found = crate::bar::address(device, place.base_address());
+    if found.is_none() {
+        log::warn();
+    }
+    let pending = found.unwrap_or(0).wrapping_add(place.offset().into());
+    let pending = pending_pages(pending, table.entries);
+    if ranges::overlap(pending) {
+        log::warn();
+    }
+    Ok((table, pending))
+}
+
+/// Says who uses MSI-X of a function that dom0 has not prepared; who could have mapped the table already is ended.
+fn report_owner(device: PciDev) {
+    let domain = current().domain();
+    let owner = device.owner().unwrap_or(domain);
+    let by_dom0 = domain.is_hardware();
+    if !by_dom0 || owner != domain {
+        log::insecure_use(device, owner, by_dom0);
+    }
+    if !owner.is_hardware() && (!by_dom0 || owner.has_memory()) {
+        owner.crash();
+    }
+}
+
+/// A function whose table can be reached, with all its messages masked. Dropped, it is as before.
+struct Opened<'a> {
+    function: Address,
+    device: PciDev<'a>,
+    msix: Msix<'a>,
+    position: u16,
+    control: MsixControl,
+    host_mask_all: bool,
+}
+
+impl<'a> Opened<'a> {
+    fn new(device: PciDev<'a>, msix: Msix<'a>) -> Result<Self, Errno> {
+        let position = device.msix_position().ok_or(Errno::NODEV)?;
+        let function = device.config();
+        let control = control::msix(function, position);
+        let host_mask_all = msix.mask_all().host;
+        msix.set_host_mask_all(true);
+        control::set_msix(function, position, control::opened(control));
+        let opened = Self {
+            function,
+            device,
+            msix,
+            position,
+            control,
+            host_mask_all,
+        };
+        if control::decodes_memory(device) {
+            Ok(opened)
+        } else {
+            Err(Errno::NXIO)
+        }
+    }
+
+    /// One more entry is set up, or the function prepared; `first` where nothing was before.
+    fn close(mut self, first: bool) {
+        if first {
+            self.host_mask_all = false;
+            let guest = self.msix.mask_all().guest;
+            self.control = self.control.with_mask_all(guest);
+        }
+        self.msix.add_user();
+        if is_for_xen() {
+            self.device.set_intx(false);
+            self.control = self.control.with_enabled(true).with_mask_all(false);
+            self.host_mask_all = false;
+        }
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.msix.set_host_mask_all(self.host_mask_all);
+        control::set_msix(self.function, self.position, self.control);
+    }
+}

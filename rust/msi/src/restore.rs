@@ -1,0 +1,128 @@
+//! A device that has lost its state gets it back.
+
+use crate::{control, mask, message};
+use irq_hw::pci::MsixControl;
+use xen::errno::Errno;
+use xen::host::config::Address;
+use xen::host::log;
+use xen::host::request;
+use xen::irq::{IrqDesc, LockedDesc};
+use xen::msi_desc::{MsiDesc, Sender};
+use xen::pci::PciDev;
+use xen::xen_assert;
+
+/// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0 has woken from sleep, or has
+/// reset the function.
+///
+/// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_restore_msi_state()`.
+///
+/// # Errors
+///
+/// [`Errno::OPNOTSUPP`] where the boot option `msi` forbids MSI, [`Errno::PERM`] and the like where the domain may not ask for it,
+/// [`Errno::NXIO`] where the function does not decode memory, [`Errno::INVAL`] where an interrupt is not set up as it seems.
+pub fn restore(device: PciDev) -> Result<(), Errno> {
+    xen_assert!(device.all_are_locked());
+    if !request::allowed() {
+        return Err(Errno::OPNOTSUPP);
+    }
+    device.check_set_up_permission()?;
+    let mut table = None;
+    for msi in device.msi_descs() {
+        match msi.sender() {
+            Sender::Msi => restore_messages(device, msi)?,
+            Sender::Msix => {
+                let opened = match table.take() {
+                    Some(opened) => opened,
+                    None => Opened::new(device, msi.position())?,
+                };
+                restore_entry(msi)?;
+                table = Some(opened);
+            }
+            _ => {}
+        }
+    }
+    if let Some(opened) = table {
+        opened.close();
+    }
+    Ok(())
+}
+
+/// Locks the descriptor of an IRQ that has to be an MSI's.
+fn lock<'a>(msi: MsiDesc<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
+    let locked = msi.irq_desc().map(IrqDesc::lock);
+    match locked.filter(|locked| locked.desc().msi_desc() == Some(msi)) {
+        Some(locked) => Ok(locked),
+        None => {
+            if let Some(device) = msi.device() {
+                log::not_set_up(device, number);
+            }
+            Err(Errno::INVAL)
+        }
+    }
+}
+
+/// The messages of an MSI: that of the first is written, which leads to the others.
+fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
+    let (function, position) = (device.config(), first.position());
+    for (number, msi) in first.block().enumerate() {
+        let locked = lock(msi, number as u32)?;
+        if number == 0 {
+            control::enable_msi(function, position, false);
+            // What the IOMMU knows of it is as before.
+            let _ = message::give(msi, msi.message());
+        }
+        mask::set(locked.desc(), msi, msi.masks());
+    }
+    let control = control::msi(function, position).with_messages(first.messages());
+    control::set_msi(function, position, control);
+    control::enable_msi(function, position, true);
+    Ok(())
+}
+
+/// An entry of an MSI-X table.
+fn restore_entry(msi: MsiDesc) -> Result<(), Errno> {
+    let locked = lock(msi, 0)?;
+    let _ = message::give(msi, msi.message());
+    if mask::set(locked.desc(), msi, msi.masks()) {
+        Ok(())
+    } else {
+        // The function does not decode memory any more.
+        Err(Errno::NXIO)
+    }
+}
+
+/// A function whose table can be reached, with all its messages masked. Dropped, MSI-X is disabled.
+struct Opened {
+    function: Address,
+    position: u16,
+    control: MsixControl,
+}
+
+impl Opened {
+    fn new(device: PciDev, position: u16) -> Result<Self, Errno> {
+        let function = device.config();
+        let control = control::msix(function, position);
+        control::set_msix(function, position, control::opened(control));
+        let opened = Self {
+            function,
+            position,
+            control: control.with_enabled(false),
+        };
+        if control::decodes_memory(device) {
+            Ok(opened)
+        } else {
+            Err(Errno::NXIO)
+        }
+    }
+
+    /// All of its entries are as they were.
+    fn close(mut self) {
+        self.control = self.control.with_enabled(true);
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        control::set_msix(self.function, self.position, self.control);
+    }
+}

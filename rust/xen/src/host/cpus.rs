@@ -1,0 +1,31 @@
+//! Sets of CPUs, and the APIC IDs that reach them (`xen/cpumask.h`, `asm/genapic.h`).
+
+use crate::view::view;
+use xen_sys as sys;
+
+view! {
+    /// A set of CPUs.
+    CpuMask, sys::cpumask_t
+}
+
+impl CpuMask<'_> {
+    /// Chooses the APIC ID that reaches those of the CPUs that are online; `None` where none is.
+    ///
+    /// Context: this CPU's scratch set is not in use.
+    pub fn online_destination(self) -> Option<u32> {
+        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits; the scratch set is this CPU's own.
+        unsafe {
+            let words = (&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize;
+            let online = (&raw const sys::cpu_online_map).cast::<u64>();
+            let wanted = self.as_ptr().cast::<u64>();
+            let scratch = sys::shim_scratch_cpumask();
+            let mut any = 0;
+            for word in 0..words {
+                let both = wanted.add(word).read_volatile() & online.add(word).read_volatile();
+                scratch.cast::<u64>().add(word).write_volatile(both);
+                any |= both;
+            }
+            (any != 0).then(|| sys::shim_cpu_mask_to_apicid(scratch))
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Descriptors of MSIs: who wants them masked, and where the device's registers are.
+
+use crate::fixmap::Register;
+use crate::msi_desc::MsiDesc;
+use crate::spin::IrqLocked;
+use crate::view::field;
+use irq_core::host::mask::Masks;
+use xen_sys as sys;
+
+impl MsiDesc<'_> {
+    /// Notes who wants it masked.
+    ///
+    /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI, [`MaskRegister`].
+    #[inline]
+    pub fn set_masks(self, masks: Masks) {
+        const OTHERS: u8 = !(sys::XEN_IRQ_MSI_HOST_MASKED | sys::XEN_IRQ_MSI_GUEST_MASKED) as u8;
+        let bit = |set, bit: sys::xen_irq_bit_fields| if set { bit as u8 } else { 0 };
+        let masks = bit(masks.host, sys::XEN_IRQ_MSI_HOST_MASKED)
+            | bit(masks.guest, sys::XEN_IRQ_MSI_GUEST_MASKED);
+        self.set_bits(self.bits() & OTHERS | masks);
+    }
+
+    #[inline]
+    fn set_bits(self, bits: u8) {
+        // SAFETY: As above.
+        unsafe {
+            (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1)
+                .cast::<u8>()
+                .write_volatile(bits);
+        }
+    }
+
+    /// Where its mask register is in the function's configuration space; for an MSI with mask bits.
+    #[inline]
+    pub fn mask_register(self) -> u16 {
+        field!(self, __bindgen_anon_1.msi.mpos) as u16
+    }
+
+    /// Its entry in the function's memory; for MSI-X.
+    #[inline]
+    pub fn table_entry(self) -> Register {
+        Register::new(field!(self, __bindgen_anon_1.mask_base) as usize)
+    }
+
+    /// The descriptors of an MSI's messages, from the first on, which this is one of.
+    #[inline]
+    pub fn block(self) -> impl Iterator<Item = Self> {
+        let first = self.first_of_block();
+        (0..first.messages() as usize).map(move |number| first.nth(number))
+    }
+
+    /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this alone.
+    pub fn block_from_last(self) -> impl Iterator<Item = Self> {
+        (0..self.messages() as usize)
+            .rev()
+            .map(move |number| self.nth(number))
+    }
+
+    /// How many messages the block has that this is one of; for an MSI.
+    pub fn messages_of_block(self) -> u32 {
+        self.first_of_block().messages()
+    }
+
+    /// The first of the descriptors of an MSI's messages, of which this is one.
+    #[inline]
+    fn first_of_block(self) -> Self {
+        let first = self.as_ptr().wrapping_sub(self.entry().into());
+        // SAFETY: The descriptors of a block lie side by side, and their entries are their numbers.
+        unsafe { Self::from_raw(first).unwrap_unchecked() }
+    }
+}
+
+/// The mask registers of all MSIs, and the masks of their messages: a register holds the bits of messages whose descriptors have
+/// different locks.
+#[must_use = "the lock is dropped where this is dropped"]
+pub struct MaskRegister(#[allow(dead_code)] IrqLocked<'static>);
+
+impl MaskRegister {
+    /// Takes the lock.
+    ///
+    /// Context: any.
+    #[inline]
+    pub fn lock() -> Self {
+        // SAFETY: It is a lock that lives as long as Xen.
+        Self(unsafe { IrqLocked::take(&raw mut sys::shim_msi_mask_lock) })
+    }
+}

@@ -1,0 +1,19 @@
+//! What MSI and MSI-X of the host's devices need of Xen, and nothing else does.
+
+pub mod apic;
+pub mod config;
+pub mod cpus;
+pub mod desc;
+pub mod device;
+mod fixmap;
+pub mod irq;
+pub mod log;
+pub mod message;
+pub mod new;
+mod owner;
+pub mod pages;
+pub mod ranges;
+pub mod request;
+mod table;
+
+pub use owner::hardware;

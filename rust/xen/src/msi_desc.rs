@@ -1,0 +1,141 @@
+//! Descriptors of MSIs (`asm/msi.h`).
+
+use crate::irq::IrqDesc;
+use crate::pci::PciDev;
+use crate::view::{field, view};
+use irq_core::host::mask::Masks;
+use xen_sys as sys;
+
+view! {
+    /// One MSI, or one entry of an MSI-X table, that is set up.
+    MsiDesc, sys::msi_desc
+}
+
+impl<'a> MsiDesc<'a> {
+    /// The function that sends it.
+    #[inline]
+    pub fn device(self) -> Option<PciDev<'a>> {
+        // SAFETY: The function outlives its interrupts; the HPET's have none.
+        unsafe { PciDev::from_raw(field!(self, dev)) }
+    }
+
+    /// Returns whether a function sends it.
+    #[inline]
+    pub fn is_of(self, device: PciDev) -> bool {
+        field!(self, dev) == device.as_ptr()
+    }
+
+    /// Returns whether it is an entry of an MSI-X table.
+    #[inline]
+    pub fn is_msix(self) -> bool {
+        u32::from(field!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSIX
+    }
+
+    /// The number of its entry in the table.
+    #[inline]
+    pub fn entry(self) -> u16 {
+        field!(self, msi_attrib.entry_nr)
+    }
+
+    /// What sends it.
+    #[inline]
+    pub fn sender(self) -> Sender {
+        match u32::from(field!(self, msi_attrib.type_)) {
+            sys::PCI_CAP_ID_MSI => Sender::Msi,
+            sys::PCI_CAP_ID_MSIX => Sender::Msix,
+            0 => match u32::from(field!(self, msi_attrib.pos)) {
+                sys::MSI_TYPE_HPET => Sender::Hpet,
+                sys::MSI_TYPE_IOMMU => Sender::Iommu,
+                _ => Sender::Unknown,
+            },
+            _ => Sender::Unknown,
+        }
+    }
+
+    /// Where its capability is in the function's configuration space.
+    #[inline]
+    pub fn position(self) -> u16 {
+        field!(self, msi_attrib.pos).into()
+    }
+
+    /// Returns whether its address has 64 bits.
+    #[inline]
+    pub fn is_64_bit(self) -> bool {
+        self.bits() & sys::XEN_IRQ_MSI_IS_64 as u8 != 0
+    }
+
+    /// Returns whether the device has a mask bit for it.
+    #[inline]
+    pub fn has_mask_bit(self) -> bool {
+        self.bits() & sys::XEN_IRQ_MSI_MASKBIT as u8 != 0
+    }
+
+    /// Returns whether the guest has it masked.
+    #[inline]
+    pub fn guest_masked(self) -> bool {
+        self.masks().guest
+    }
+
+    /// Who wants it masked.
+    #[inline]
+    pub fn masks(self) -> Masks {
+        let bits = self.bits();
+        Masks {
+            host: bits & sys::XEN_IRQ_MSI_HOST_MASKED as u8 != 0,
+            guest: bits & sys::XEN_IRQ_MSI_GUEST_MASKED as u8 != 0,
+        }
+    }
+
+    /// The byte of bit-fields, which layout.c checks.
+    #[inline]
+    pub(crate) fn bits(self) -> u8 {
+        // SAFETY: The descriptor's memory is mapped.
+        unsafe {
+            (&raw const (*self.as_ptr()).msi_attrib._bitfield_1)
+                .cast::<u8>()
+                .read_volatile()
+        }
+    }
+
+    /// The number of its IRQ; negative before it has one.
+    #[inline]
+    pub fn irq(self) -> i32 {
+        field!(self, irq)
+    }
+
+    /// The descriptor of its IRQ; `None` before it has one.
+    #[inline]
+    pub fn irq_desc(self) -> Option<IrqDesc<'a>> {
+        let irq = u32::try_from(field!(self, irq)).ok()?;
+        // SAFETY: The IRQ of an MSI is the number of a descriptor.
+        Some(unsafe { IrqDesc::of(irq) })
+    }
+
+    /// One of the descriptors of an MSI's messages, which lie side by side.
+    #[inline]
+    pub(crate) fn nth(self, number: usize) -> Self {
+        // SAFETY: The numbers are below that of the messages.
+        unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
+    }
+
+    /// The node by which it is in the function's list.
+    pub(crate) fn node(self) -> *mut sys::list_head {
+        // SAFETY: The field is a part of the descriptor.
+        unsafe { &raw mut (*self.as_ptr()).list }
+    }
+}
+
+/// What sends an MSI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A function with an MSI capability.
+    Msi,
+    /// A function with an MSI-X table.
+    Msix,
+    /// An HPET.
+    Hpet,
+    /// An IOMMU.
+    Iommu,
+    /// Something else.
+    Unknown,
+}
