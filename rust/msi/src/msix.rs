@@ -10,6 +10,7 @@ use xen::errno::Errno;
 use xen::host::config::Address;
 use xen::host::log;
 use xen::host::new::NewMsi;
+use xen::host::pages::Mapped;
 use xen::host::ranges;
 use xen::host::request::Request;
 use xen::msi_desc::MsiDesc;
@@ -62,26 +63,36 @@ pub(crate) fn set_up_entry<'a>(
 pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
     let opened = Opened::new(device, msix)?;
     let found = Found::Now(locate(device, msix, opened.position, None)?);
-    let table = found.table();
+    let shared = map_shared(device, msix, found.table());
     found.protect(msix)?;
-    let ends = [
-        (SharedPage::First, 0),
-        (SharedPage::Last, table.entries.wrapping_sub(1)),
-    ];
-    for ((which, entry), shares) in ends.into_iter().zip(table.shares_pages()) {
-        if !shares {
-            continue;
-        }
-        match msix.map(table, entry) {
-            Ok(page) => {
-                msix.share(which, Some(page.page()));
-                page.keep();
-            }
-            Err(errno) => log::shared_page_not_mapped(which, device, errno),
+    for (which, page) in ENDS.into_iter().zip(shared) {
+        if let Some(page) = page {
+            msix.share(which, Some(page.page()));
+            page.keep();
         }
     }
     opened.close(true);
     Ok(())
+}
+
+/// The pages that a table may share with other registers.
+const ENDS: [SharedPage; 2] = [SharedPage::First, SharedPage::Last];
+
+/// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that is all.
+fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<Mapped<'a>>; 2] {
+    let map = |which: SharedPage, shares: bool, entry| {
+        if !shares {
+            return None;
+        }
+        msix.map(table, entry)
+            .inspect_err(|&errno| log::shared_page_not_mapped(which, device, errno))
+            .ok()
+    };
+    let [first, last] = table.shares_pages();
+    [
+        map(SharedPage::First, first, 0),
+        map(SharedPage::Last, last, table.entries.wrapping_sub(1)),
+    ]
 }
 
 /// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen itself.

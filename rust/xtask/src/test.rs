@@ -251,6 +251,8 @@ fn xen_clippy() -> Result<()> {
             "--package",
             "xen-irq",
             "--package",
+            "msi",
+            "--package",
             "remap-amd",
             "--package",
             "remap-vtd",
