@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that has to hold, in the order from cheap to dear.
 
+mod lanes;
+
 use std::process::Command;
 use std::time::Instant;
 
@@ -9,6 +11,7 @@ use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
 use crate::{guest, setup, ui};
+use lanes::Outcome;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -50,7 +53,15 @@ enum Cost {
 struct Check {
     name: &'static str,
     cost: Cost,
-    run: fn() -> Result<()>,
+    run: Run,
+}
+
+/// How it is found out.
+enum Run {
+    /// By this program.
+    Here(fn() -> Result<()>),
+    /// By `cargo xtask boot` with these arguments, beside others of the kind.
+    Boot(&'static [&'static str]),
 }
 
 const CHECKS: &[Check] = &[
@@ -77,31 +88,40 @@ const CHECKS: &[Check] = &[
     quick("instructions of the hot paths", || {
         xtask(&["bench", "--no-times"])
     }),
-    slow("our own kernels as dom0, as on stock Xen", || {
-        scenarios("smoke")
-    }),
-    slow("interrupts that move while they come", || {
-        xtask(&["boot", "--scenario", "move"])
-    }),
-    slow("suspended to memory and woken, as on stock Xen", || {
-        scenarios("sleep")
-    }),
-    slow("remapping tables that are full", || {
-        xtask(&["boot", "--scenario", "fill"])
-    }),
-    slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
-    slow("MSI-X tables of an HVM guest, as on stock Xen", || {
-        scenarios("hvm-msix")
-    }),
-    slow("HVM guests with NIC and disk, as on stock Xen", || {
-        scenarios("hvm-vtd")
-    }),
-    slow("HVM guests with NIC and disk, 32-bit AMD-Vi", || {
-        xtask(&["boot", "--scenario", "hvm-amd"])
-    }),
-    slow("HVM guests with NIC and disk, 128-bit AMD-Vi", || {
-        xtask(&["boot", "--scenario", "hvm-amd-xt"])
-    }),
+    // The longest first: two run side by side.
+    slow(
+        "HVM guests with NIC and disk, 128-bit AMD-Vi",
+        &["--scenario", "hvm-amd-xt"],
+    ),
+    slow(
+        "HVM guests with NIC and disk, 32-bit AMD-Vi",
+        &["--scenario", "hvm-amd"],
+    ),
+    slow(
+        "HVM guests with NIC and disk, VT-d",
+        &["--scenario", "hvm-vtd"],
+    ),
+    slow(
+        "Debian as dom0, as on stock Xen",
+        &["--scenario", "dom0", "--compare"],
+    ),
+    slow(
+        "MSI-X tables of an HVM guest, as on stock Xen",
+        &["--scenario", "hvm-msix", "--compare"],
+    ),
+    slow(
+        "interrupts that move while they come",
+        &["--scenario", "move"],
+    ),
+    slow(
+        "our own kernels as dom0, as on stock Xen",
+        &["--scenario", "smoke", "--compare"],
+    ),
+    slow(
+        "suspended to memory and woken, as on stock Xen",
+        &["--scenario", "sleep", "--compare"],
+    ),
+    slow("remapping tables that are full", &["--scenario", "fill"]),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
@@ -123,22 +143,24 @@ const CHECKS: &[Check] = &[
             })
         })
     }),
-    full("all scenarios, as on stock Xen", || scenarios("all")),
+    full("all scenarios, as on stock Xen", || {
+        xtask(&["boot", "--scenario", "all", "--compare"])
+    }),
 ];
 
 const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
         cost: Cost::Quick,
-        run,
+        run: Run::Here(run),
     }
 }
 
-const fn slow(name: &'static str, run: fn() -> Result<()>) -> Check {
+const fn slow(name: &'static str, boot: &'static [&'static str]) -> Check {
     Check {
         name,
         cost: Cost::Slow,
-        run,
+        run: Run::Boot(boot),
     }
 }
 
@@ -146,45 +168,41 @@ const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
         cost: Cost::Full,
-        run,
+        run: Run::Here(run),
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
-    let mut table = ui::Table::new(&["check", "result", "seconds"]);
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     if let Some(text) = &args.only {
         ensure!(
             CHECKS.iter().any(|check| args.wants(check)),
             "no check's name contains `{text}`"
         );
     }
-    for check in CHECKS {
-        if !args.wants(check) {
-            skipped += 1;
-            table.row([check.name, "skipped", ""]);
-            continue;
-        }
-        println!("\n== {}", check.name);
-        let start = Instant::now();
-        let result = (check.run)();
-        let result = match result {
-            Ok(()) => {
-                passed += 1;
-                "ok"
-            }
+    let (wanted, left): (Vec<&Check>, Vec<_>) = CHECKS.iter().partition(|check| args.wants(check));
+    let outcomes = run_all(&wanted);
+
+    println!();
+    let mut table = ui::Table::new(&["check", "result", "seconds"]);
+    let mut failed = 0;
+    for (check, outcome) in wanted.iter().zip(outcomes) {
+        let result = match outcome.result {
+            Ok(()) => "ok",
             Err(error) => {
                 failed += 1;
                 eprintln!("error: {}: {error:#}", check.name);
                 "FAILED"
             }
         };
-        table.row([check.name, result, &start.elapsed().as_secs().to_string()]);
+        table.row([check.name, result, &outcome.took.as_secs().to_string()]);
     }
-    println!();
+    for check in &left {
+        table.row([check.name, "skipped", ""]);
+    }
     table.print();
+    let (passed, skipped) = (wanted.len() - failed, left.len());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     ensure!(
         failed == 0,
@@ -193,15 +211,43 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Runs checks: those of a row that boot machines side by side, all others one after the other.
+fn run_all(mut checks: &[&Check]) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    while let Some(check) = checks.first() {
+        let boots: Vec<_> = checks.iter().map_while(|check| check.boot()).collect();
+        checks = &checks[boots.len().max(1)..];
+        match check.run {
+            Run::Boot(_) => outcomes.extend(lanes::run(&boots)),
+            Run::Here(run) => {
+                println!("\n== {}", check.name);
+                let start = Instant::now();
+                let result = run();
+                let took = start.elapsed();
+                outcomes.push(Outcome { result, took });
+            }
+        }
+    }
+    outcomes
+}
+
+impl Check {
+    /// Its name and its arguments, where it boots.
+    fn boot(&self) -> Option<(&'static str, Vec<&'static str>)> {
+        match self.run {
+            Run::Boot(arguments) => {
+                let arguments = [&["boot"], arguments].concat();
+                Some((self.name, arguments))
+            }
+            Run::Here(_) => None,
+        }
+    }
+}
+
 /// Runs another command of ours, whose own output is to be seen.
 fn xtask(args: &[&str]) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
     show(Command::new(program).args(args))
-}
-
-/// Boots scenarios on stock Xen and with Rust, and compares.
-fn scenarios(name: &str) -> Result<()> {
-    xtask(&["boot", "--scenario", name, "--compare"])
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
