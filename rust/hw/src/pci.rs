@@ -250,3 +250,6 @@ pub mod sriov {
     /// How many base address registers they have.
     pub const BASE_ADDRESSES: u8 = 6;
 }
+
+#[cfg(test)]
+mod tests;

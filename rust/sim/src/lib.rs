@@ -6,6 +6,8 @@
 
 pub mod amd;
 pub mod device_model;
+pub mod dice;
 pub mod iommu;
+pub mod pci;
 pub mod vcpu;
 pub mod vtd;

@@ -7,6 +7,9 @@
 use irq_hw::msix::MASKED;
 use irq_hw::pci::MsixControl;
 
+#[cfg(test)]
+mod tests;
+
 /// Who wants a message masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Masks {
@@ -79,7 +82,7 @@ const fn has_taken(read: u32, written: u32) -> bool {
 /// Masks or unmasks an entry of a function of which nothing is known.
 #[cold]
 fn set_with_care<E: Entry>(entry: &E, value: u32) -> Outcome {
-    let before = entry.mask_all();
+    let host = entry.mask_all().host;
     let control = entry.control();
     if !control.enabled() {
         entry.set_host_mask_all(true);
@@ -90,15 +93,15 @@ fn set_with_care<E: Entry>(entry: &E, value: u32) -> Outcome {
         if control.enabled() {
             return Outcome::Done;
         }
-        (Outcome::Done, before.host)
+        (Outcome::Done, host)
     } else if value == 0 {
-        (Outcome::Unreachable, before.host)
+        (Outcome::Unreachable, host)
     } else {
         let newly = !control.masks_all();
-        (Outcome::AllMasked { newly }, before.host || newly)
+        (Outcome::AllMasked { newly }, host || newly)
     };
     entry.set_host_mask_all(mask_all);
-    let masked = control.masks_all() || mask_all || before.guest;
+    let masked = control.masks_all() || mask_all || entry.mask_all().guest;
     entry.set_control(control.with_mask_all(masked));
     outcome
 }

@@ -91,3 +91,109 @@ impl VirtualFunctions {
         (index < self.number.into()).then_some(index as u16)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// Pages that some bytes lie in, one byte after the other.
+    fn pages_of(bytes: impl Iterator<Item = u64>) -> Vec<u64> {
+        let mut pages: Vec<u64> = bytes.map(|byte| byte >> 12).collect();
+        pages.dedup();
+        pages
+    }
+
+    fn list(pages: Pages) -> Vec<u64> {
+        (pages.first..=pages.last).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_lies_in_the_pages_of_its_bytes(place in 0u64..0x2_0000, entries in 1u32..=2048) {
+            let table = Table { address: place * 8, entries };
+            let bytes = table.address..table.address + u64::from(entries) * 16;
+            prop_assert_eq!(list(table.pages()), pages_of(bytes.clone()));
+            // An entry has its 16 bytes for itself, and all together are the table.
+            let ends = (0..entries).map(|index| table.entry(index + 1));
+            prop_assert!((0..entries).zip(ends).all(|(index, end)| end - table.entry(index) == 16));
+            prop_assert_eq!(table.entry(0)..table.entry(entries), bytes.clone());
+            // The pages' other bytes are somebody else's.
+            let pages = table.pages();
+            let before = pages.first * 4096 < bytes.start;
+            let behind = bytes.end < (pages.last + 1) * 4096;
+            prop_assert_eq!(table.shares_pages(), [before, behind]);
+        }
+
+        #[test]
+        fn pending_bits_are_protected_as_upstream_does(place in 0u64..0x2_0000, entries in 1u32..=2048) {
+            let address = place * 8;
+            let words = u64::from(entries).div_ceil(64);
+            let pages = pending_pages(address, entries);
+            prop_assert_eq!(list(pages), pages_of(address..address + words));
+            // All of them but for what lies in the page that it reaches into.
+            let all = pages_of(address..address + words * 8);
+            prop_assert_eq!(pages.first, all[0]);
+            prop_assert!(pages.last <= all[all.len() - 1] && all.len() <= 2);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_virtual_function_has_the_index_that_counting_gives_it(functions in functions()) {
+            let mut expected = vec![None; 0x1_0000];
+            // The IDs end at 16 bits.
+            for (index, id) in (0..).zip(count(functions)).take_while(|&(_, id)| id <= 0xffff) {
+                expected[id as usize] = Some(index);
+            }
+            for id in 0..=u16::MAX {
+                prop_assert_eq!(functions.index(id), expected[usize::from(id)], "{:#x}", id);
+            }
+        }
+    }
+
+    /// The IDs of virtual functions in order, where they have any (PCIe 6.0, section 9.2.1.2).
+    fn count(functions: VirtualFunctions) -> impl Iterator<Item = u32> {
+        let [first, stride] = [functions.first_offset, functions.stride].map(u32::from);
+        let valid = first != 0 && (functions.number <= 1 || stride != 0);
+        let number = if valid { functions.number } else { 0 };
+        let physical = u32::from(functions.physical);
+        (0..u32::from(number)).map(move |index| physical + first + index * stride)
+    }
+
+    fn functions() -> impl Strategy<Value = VirtualFunctions> {
+        // Numbers that are likely, numbers at the ends, and all.
+        let word = || prop_oneof![0u16..3, 3u16..40, 0xfff0u16.., any::<u16>()];
+        (word(), word(), word(), word()).prop_map(|(physical, first_offset, stride, number)| {
+            VirtualFunctions {
+                physical,
+                first_offset,
+                stride,
+                number,
+            }
+        })
+    }
+
+    #[test]
+    fn a_table_at_the_end_of_memory_is_no_fault() {
+        let table = Table {
+            address: 0xffff_ffff_ffff_f000,
+            entries: 2048,
+        };
+        assert_eq!(table.pages().first, u64::MAX >> 12);
+        assert_eq!(table.pages().last, 6);
+    }
+
+    #[test]
+    fn a_byte_more_than_a_page_holds_is_in_the_next() {
+        for entries in 1..=2048 {
+            let end_of_page = 0x3000 - u64::from(entries) / 64;
+            let last = if entries % 64 == 0 { 2 } else { 3 };
+            assert_eq!(pending_pages(end_of_page, entries).last, last, "{entries}");
+        }
+    }
+}

@@ -1,7 +1,6 @@
 //! Both models under random use, with software as it is and with software that has a flaw.
 
 mod devices;
-mod dice;
 mod flaws;
 mod ledger;
 mod mutants;

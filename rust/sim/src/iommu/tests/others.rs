@@ -1,9 +1,9 @@
 //! The other parties: devices that send, the IOMMU's cache, its queue, the processors' caches.
 
 use super::devices::{REQUESTERS, STRANGER};
-use super::dice::Dice;
 use super::ledger::{Ledger, Place};
 use super::subject::{ENTRIES, Subject};
+use crate::dice::Dice;
 use crate::iommu::{Fault, Outcome};
 
 /// The other parties.

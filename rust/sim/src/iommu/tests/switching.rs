@@ -1,9 +1,9 @@
 //! An interrupt that is posted now, and now remapped: each message that is sent arrives.
 
-use super::dice::Dice;
 use super::scenario::Machine;
 use super::subject::{DESCRIPTORS, Subject};
 use super::{CROWDED, NOT_COHERENT, PLAIN, SLOW, Vtd, devices, ledger::Goal};
+use crate::dice::Dice;
 use crate::iommu::handle::Handle;
 use crate::iommu::{Iommu, Outcome};
 use irq_core::remap::entry::Interrupt;

@@ -1,0 +1,12 @@
+//! Xen and the owner mask and unmask messages of a function that does what it likes.
+
+mod flaws;
+mod ledger;
+mod limits;
+mod msi;
+mod mutants;
+mod owner;
+mod properties;
+mod scenario;
+mod steps;
+mod xen;

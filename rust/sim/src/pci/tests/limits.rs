@@ -1,0 +1,103 @@
+//! What can go wrong all the same, as it can with upstream's C: each of these is a gap that the properties leave out.
+
+use super::flaws::Flaw;
+use super::ledger::NOBODY;
+use super::ledger::Violation::{Escaped, Trampled};
+use super::owner::Write;
+use super::scenario::{Machine, World};
+use super::steps::{ENTRIES, Step};
+use crate::pci::msix::Traits;
+use irq_core::host::mask::{Masks, Outcome};
+use irq_hw::pci::MsixControl;
+
+const MACHINE: Machine = Machine {
+    traits: Traits {
+        hidden: None,
+        keeps_pending: true,
+        entries: ENTRIES,
+    },
+    crowded: false,
+    lies_from: None,
+};
+
+const BY_HOST: Masks = Masks {
+    host: true,
+    guest: false,
+};
+
+/// A function whose entry 0 nobody masks. What others do is in the test.
+fn world() -> World {
+    let world = World::new(MACHINE, Flaw::None, 0);
+    world.keep_others_quiet();
+    world.step(Step::Restore);
+    assert_eq!(world.set(0, NOBODY), Outcome::Done);
+    world
+}
+
+/// The owner's writes, one after the other, each waited for.
+fn write(world: &World, write: Write) {
+    world.step(Step::Announce(write));
+    world.step(Step::CarryOut);
+    world.step(Step::Settle);
+}
+
+/// Has the function send message 0, and returns how many come.
+fn raise(world: &World) -> usize {
+    let before = world.ledger().delivered;
+    world.step(Step::Raise(0));
+    world.ledger().delivered - before
+}
+
+/// Where the owner masks all already, the host does not note that it relies on that.
+#[test]
+fn the_owner_can_end_what_it_alone_masks() {
+    let world = world();
+    let control = |mask_all| Write::Control {
+        enabled: true,
+        mask_all,
+    };
+    write(&world, control(true));
+    write(&world, Write::Decode(false));
+    let outcome = world.set(0, BY_HOST);
+    assert_eq!(outcome, Outcome::AllMasked { newly: false });
+    assert_eq!(raise(&world), 0);
+    write(&world, control(false));
+    assert_eq!(world.ledger().delivered, 1);
+}
+
+/// What is written for the owner is told from what the host wanted when it was intercepted.
+#[test]
+fn a_write_of_message_control_can_come_too_late() {
+    let world = world();
+    let written = MsixControl::new(0).with_enabled(true);
+    write(&world, Write::Decode(false));
+    let intercepted = world.xen.intercept(written);
+    let outcome = world.set(0, BY_HOST);
+    assert_eq!(outcome, Outcome::AllMasked { newly: true });
+    assert_eq!(raise(&world), 0);
+    world.function().write_control(intercepted);
+    world.look();
+    assert_eq!(world.ledger().violations, [Escaped]);
+}
+
+/// The function ceases to decode memory after it has been asked, and before the entry is written.
+#[test]
+fn decoding_can_end_between_question_and_write() {
+    let world = world();
+    world.step(Step::Announce(Write::Other));
+    world.step(Step::Announce(Write::Decode(false)));
+    world.step(Step::CarryOut);
+    world.carry_out_before_next_entry();
+    assert_eq!(world.set(0, BY_HOST), Outcome::Done);
+    assert_eq!(raise(&world), 1);
+}
+
+/// A function that is gone reads as all ones: as one that is enabled and decodes memory.
+#[test]
+fn what_is_gone_seems_to_decode_memory() {
+    let world = world();
+    world.step(Step::Remove);
+    world.function().give_addresses_away();
+    assert_eq!(world.set(0, BY_HOST), Outcome::Done);
+    assert_eq!(world.ledger().violations, [Trampled]);
+}
