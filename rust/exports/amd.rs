@@ -56,7 +56,7 @@ unsafe extern "C" fn xen_irq_amd_iommu_free_intremap_table(
     0
 }
 
-/// See [`amd::order`].
+/// See [`amd::order_of_user`].
 ///
 /// # Safety
 ///
@@ -68,7 +68,7 @@ unsafe extern "C" fn amd_iommu_intremap_table_order(
 ) -> c_uint {
     // SAFETY: The caller says so.
     let table = unsafe { NonNull::new_unchecked(irt.cast_mut()) };
-    amd::order(table, view!(Iommu, iommu))
+    amd::order_of_user(table, view!(Iommu, iommu))
 }
 
 /// See [`amd::index_of_io_apic`].
@@ -86,13 +86,15 @@ extern "C" fn get_next_ioapic_sbdf_index() -> c_uint {
 /// See [`pins::read`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_amd_iommu_read_ioapic_from_ire(apic: c_uint, reg: c_uint) -> c_uint {
-    pins::read(IoApic::new(apic), reg)
+    // SAFETY: Xen calls with its own numbers.
+    pins::read(unsafe { IoApic::new(apic) }, reg)
 }
 
 /// See [`pins::write`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_amd_iommu_ioapic_update_ire(apic: c_uint, pin: c_uint, rte: u64) {
-    pins::write(IoApic::new(apic), pin, rte);
+    // SAFETY: Xen calls with its own numbers.
+    pins::write(unsafe { IoApic::new(apic) }, pin, rte);
 }
 
 /// See [`messages::update`] and, without a message, [`messages::release`]; called by the shim.

@@ -51,13 +51,15 @@ unsafe extern "C" fn disable_intremap(iommu: *const sys::vtd_iommu) {
 /// See [`pins::read`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_read_remap_rte(apic: c_uint, reg: c_uint) -> c_uint {
-    pins::read(IoApic::new(apic), reg)
+    // SAFETY: Xen calls with its own numbers.
+    pins::read(unsafe { IoApic::new(apic) }, reg)
 }
 
 /// See [`pins::write`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_write_remap_rte(apic: c_uint, pin: c_uint, rte: u64) {
-    pins::write(IoApic::new(apic), pin, rte);
+    // SAFETY: Xen calls with its own numbers.
+    pins::write(unsafe { IoApic::new(apic) }, pin, rte);
 }
 
 /// See [`messages::update`] and, without a message, [`messages::release`]; called by the shim.

@@ -1,6 +1,5 @@
 //! IO-APICs (`asm/io_apic.h`).
 
-use crate::view::element;
 use xen_sys as sys;
 
 /// Registers from here on are the pins' entries, two for each.
@@ -42,9 +41,13 @@ impl IoApic {
         (0..Self::count() as u32).map(Self)
     }
 
-    /// The one with a number that comes from Xen.
+    /// Makes one from its number.
+    ///
+    /// # Safety
+    ///
+    /// Xen has an IO-APIC of that number.
     #[inline]
-    pub const fn new(number: u32) -> Self {
+    pub const unsafe fn new(number: u32) -> Self {
         Self(number)
     }
 
@@ -55,21 +58,19 @@ impl IoApic {
     }
 
     /// Its APIC ID.
+    #[inline]
     pub fn id(self) -> u32 {
-        element(&raw const sys::mp_ioapics, self.number()).map_or(0, |entry| {
-            // SAFETY: The entry is in the array, which is written while Xen boots, before anybody asks.
-            unsafe { (&raw const (*entry).mpc_apicid).read_volatile() }.into()
-        })
+        let entries = (&raw const sys::mp_ioapics).cast::<sys::mpc_config_ioapic>();
+        // SAFETY: Xen has one of that number; the array is written while Xen boots, before anybody asks.
+        unsafe { (&raw const (*entries.add(self.number())).mpc_apicid).read_volatile() }.into()
     }
 
     /// How many pins it has.
     #[inline]
     pub fn pins(self) -> usize {
-        element(&raw const sys::nr_ioapic_entries, self.number()).map_or(0, |count| {
-            // SAFETY: The number is in the array, which is written while Xen boots, before anybody asks.
-            let count = unsafe { count.read_volatile() };
-            usize::try_from(count).unwrap_or(0)
-        })
+        let counts = (&raw const sys::nr_ioapic_entries).cast::<u32>();
+        // SAFETY: As above; the number is not negative.
+        unsafe { counts.add(self.number()).read_volatile() as usize }
     }
 
     /// Reads a register as hardware has it.
@@ -77,7 +78,7 @@ impl IoApic {
     /// Context: Xen's IO-APIC lock is held.
     #[inline]
     pub fn read(self, register: u32) -> u32 {
-        // SAFETY: The number is one of Xen's.
+        // SAFETY: Xen has one of that number.
         unsafe { sys::shim_io_apic_read(self.0, register) }
     }
 
@@ -89,7 +90,7 @@ impl IoApic {
         let entry = sys::IO_APIC_route_entry {
             __bindgen_anon_1: sys::IO_APIC_route_entry__bindgen_ty_1 { raw: entry },
         };
-        // SAFETY: The number is one of Xen's; the entry is plain bits.
+        // SAFETY: Xen has one of that number; the entry is plain bits.
         unsafe { sys::__ioapic_write_entry(self.0, pin, true, entry) };
     }
 }

@@ -1,6 +1,6 @@
 //! Xen's circular lists (`xen/list.h`).
 
-use core::iter::successors;
+use core::iter::from_fn;
 use xen_sys::list_head;
 
 /// The nodes of a list behind its head.
@@ -10,12 +10,12 @@ use xen_sys::list_head;
 /// Head and nodes are alive, and nobody changes the list while the result is used.
 #[inline]
 pub(crate) unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head> {
-    let next = move |node: *mut list_head| {
-        // SAFETY: The caller says so; the list is circular.
-        let next = unsafe { (&raw const (*node).next).read_volatile() };
-        (next != head && !next.is_null()).then_some(next)
-    };
-    successors(next(head), move |&node| next(node))
+    let mut node = head;
+    from_fn(move || {
+        // SAFETY: The caller says so; the list is circular, so that what follows the last node is the head.
+        node = unsafe { (&raw const (*node).next).read_volatile() };
+        (node != head).then_some(node)
+    })
 }
 
 /// The object that a node is a member of, at an offset.

@@ -136,20 +136,16 @@ impl Interrupt {
         })
     }
 
-    /// AMD's entry of 32 bits. It does not say how the interrupt is triggered; the message or the pin does. `None` for a
-    /// destination that does not fit.
-    pub const fn irte32(self) -> Option<Irte32> {
-        if self.destination > u8::MAX as u32 {
-            return None;
-        }
-        Some(
-            Irte32::new([0])
-                .with_enabled(true)
-                .with_delivery_mode(self.delivery_mode)
-                .with_logical(self.logical)
-                .with_destination(self.destination as u8)
-                .with_vector(self.vector),
-        )
+    /// AMD's entry of 32 bits. It does not say how the interrupt is triggered; the message or the pin does.
+    ///
+    /// It takes the lower 8 bits of the destination: where a machine has such entries, none of its APICs has a longer ID.
+    pub const fn irte32(self) -> Irte32 {
+        Irte32::new([0])
+            .with_enabled(true)
+            .with_delivery_mode(self.delivery_mode)
+            .with_logical(self.logical)
+            .with_destination(self.destination as u8)
+            .with_vector(self.vector)
     }
 
     /// AMD's entry of 128 bits.
@@ -162,59 +158,33 @@ impl Interrupt {
             .with_vector(self.vector)
     }
 
-    /// AMD's entry in a format; the narrow one in the lower half of the first word, the rest of it clear.
-    ///
-    /// A narrow entry takes the lower 8 bits of the destination: where a machine has such entries, none of its APICs has a
-    /// longer ID.
-    pub const fn amd(self, format: Format) -> [u64; 2] {
-        match format {
-            Format::Narrow => {
-                let destination = self.destination & 0xff;
-                match (Self {
-                    destination,
-                    ..self
-                })
-                .irte32()
-                {
-                    Some(entry) => [entry.raw()[0], 0],
-                    None => [0; 2],
-                }
-            }
-            Format::Wide => self.irte128().raw(),
+    /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does not say: the result says that
+    /// it is not level-triggered. `None` where the entry is not valid.
+    pub const fn of_irte32(entry: Irte32) -> Option<Self> {
+        if !entry.enabled() {
+            return None;
         }
+        Some(Self {
+            vector: entry.vector(),
+            delivery_mode: entry.delivery_mode(),
+            logical: entry.logical(),
+            level_triggered: false,
+            destination: entry.destination() as u32,
+        })
     }
 
-    /// The interrupt that an entry of AMD's delivers, by [`Self::amd`]. How it is triggered the entry does not say: it says
-    /// that it is not level-triggered. `None` where the entry is not valid.
-    pub const fn of_amd(entry: [u64; 2], format: Format) -> Option<Self> {
-        match format {
-            Format::Narrow => {
-                let entry = Irte32::new([entry[0]]);
-                if !entry.enabled() {
-                    return None;
-                }
-                Some(Self {
-                    vector: entry.vector(),
-                    delivery_mode: entry.delivery_mode(),
-                    logical: entry.logical(),
-                    level_triggered: false,
-                    destination: entry.destination() as u32,
-                })
-            }
-            Format::Wide => {
-                let entry = Irte128::new(entry);
-                if !entry.enabled() {
-                    return None;
-                }
-                Some(Self {
-                    vector: entry.vector(),
-                    delivery_mode: entry.delivery_mode(),
-                    logical: entry.logical(),
-                    level_triggered: false,
-                    destination: entry.destination(),
-                })
-            }
+    /// The interrupt that AMD's entry of 128 bits delivers, as with [`Self::of_irte32`].
+    pub const fn of_irte128(entry: Irte128) -> Option<Self> {
+        if !entry.enabled() {
+            return None;
         }
+        Some(Self {
+            vector: entry.vector(),
+            delivery_mode: entry.delivery_mode(),
+            logical: entry.logical(),
+            level_triggered: false,
+            destination: entry.destination(),
+        })
     }
 }
 
@@ -282,9 +252,8 @@ mod tests {
                 (wide.vector(), wide.delivery_mode(), wide.logical(), wide.destination()),
                 (interrupt.vector, interrupt.delivery_mode, interrupt.logical, interrupt.destination)
             );
-            prop_assert_eq!(interrupt.irte32().is_some(), interrupt.destination <= 0xff);
             let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
-            let entry = narrow.irte32().expect("the destination fits");
+            let entry = interrupt.irte32();
             prop_assert!(entry.enabled() && !entry.guest_mode());
             prop_assert_eq!(
                 (entry.vector(), entry.delivery_mode(), entry.logical(), u32::from(entry.destination())),
@@ -295,15 +264,12 @@ mod tests {
         #[test]
         fn an_interrupt_is_found_in_amds_entry(interrupt in interrupt(u32::MAX)) {
             let edge = Interrupt { level_triggered: false, ..interrupt };
-            prop_assert_eq!(Interrupt::of_amd(interrupt.amd(Format::Wide), Format::Wide), Some(edge));
-            prop_assert_eq!(interrupt.amd(Format::Wide), interrupt.irte128().raw());
+            prop_assert_eq!(Interrupt::of_irte128(interrupt.irte128()), Some(edge));
 
-            let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
-            let entry = interrupt.amd(Format::Narrow);
-            prop_assert_eq!(entry, [narrow.irte32().expect("the destination fits").raw()[0], 0]);
-            prop_assert!(entry[0] <= u32::MAX.into());
-            let edge = Interrupt { level_triggered: false, ..narrow };
-            prop_assert_eq!(Interrupt::of_amd(entry, Format::Narrow), Some(edge));
+            let edge = Interrupt { destination: interrupt.destination & 0xff, ..edge };
+            let entry = interrupt.irte32();
+            prop_assert_eq!(Interrupt::of_irte32(entry), Some(edge));
+            prop_assert!(entry.raw()[0] <= u32::MAX.into());
         }
 
         #[test]
@@ -319,8 +285,7 @@ mod tests {
     #[test]
     fn what_is_not_present_delivers_nothing() {
         assert_eq!(Interrupt::of_remapped(Remapped::new([0, 0]), Apic::X), None);
-        for format in [Format::Narrow, Format::Wide] {
-            assert_eq!(Interrupt::of_amd([!1, u64::MAX], format), None);
-        }
+        assert_eq!(Interrupt::of_irte32(Irte32::new([!1])), None);
+        assert_eq!(Interrupt::of_irte128(Irte128::new([!1, u64::MAX])), None);
     }
 }

@@ -29,12 +29,14 @@ const STARTS: [u32; SIZES] = [
 pub struct Slots<const WORDS: usize> {
     /// The entries in use.
     used: [[u32; 64]; WORDS],
+    /// For each group, of how many sizes it has no block: of the largest ones.
+    lost: [[u8; 64]; WORDS],
     /// For each size, the groups that have no block of it.
     full: [[u64; WORDS]; SIZES],
     /// For each size, the words of `full` in which every bit is set.
     none: [u64; SIZES],
-    /// How many entries at the end are never handed out.
-    withheld: usize,
+    /// The group of which some entries are never handed out, counted from 1, and these; of none if zero.
+    partial: (u32, u32),
 }
 
 /// A block of entries.
@@ -117,21 +119,28 @@ impl<const WORDS: usize> Slots<WORDS> {
         };
         Self {
             used: [[0; 64]; WORDS],
+            lost: [[0; 64]; WORDS],
             full: [[0; WORDS]; SIZES],
             none: [0; SIZES],
-            withheld: 0,
+            partial: (0, 0),
         }
     }
 
     /// Never hands out the entries from this number on, none of which is in use. For a table that is smaller.
     pub fn limit(&mut self, entries: usize) {
-        self.withheld = Self::ENTRIES.saturating_sub(entries);
-        for group in entries / GROUP..Self::ENTRIES / GROUP {
-            let kept = entries.saturating_sub(group * GROUP).min(GROUP);
-            let beyond = u32::MAX.checked_shl(kept as u32).unwrap_or(0);
-            let (word, group) = (group / 64, group % 64);
-            let used = self.used.get(word).and_then(|groups| groups.get(group));
-            self.set(word, group, used.copied().unwrap_or(0) | beyond);
+        let entries = entries.min(Self::ENTRIES);
+        let (whole, kept) = (entries / GROUP, entries % GROUP);
+        if kept != 0 {
+            self.partial = (whole as u32 + 1, u32::MAX << kept);
+        }
+        for number in whole..Self::ENTRIES / GROUP {
+            let place = (number / 64, number % 64);
+            let left = if number == whole {
+                sizes(u32::MAX << kept)
+            } else {
+                0
+            };
+            self.note(place, left);
         }
     }
 
@@ -143,21 +152,20 @@ impl<const WORDS: usize> Slots<WORDS> {
         let groups = *self.full.get(log2)?.get(word)?;
         let group = (!groups).trailing_zeros() as usize;
         let used = *self.used.get(word)?.get(group)?;
-        let place = blocks(used, log2).trailing_zeros() as usize;
+        let taken = used | self.withheld((word, group));
+        let place = blocks(taken, log2).trailing_zeros() as usize;
         let block = Block {
             first: (word * 64 + group) * GROUP + place,
             log2,
         };
-        self.set(word, group, used | block.mask());
+        self.toggle(block, taken | block.mask());
         Some(block)
     }
 
     /// Returns whether all entries of a block are in use.
     pub fn holds(&self, block: Block) -> bool {
-        block.entries().end <= Self::ENTRIES - self.withheld
-            && self
-                .group(block)
-                .is_some_and(|used| used & block.mask() == block.mask())
+        self.group(block)
+            .is_some_and(|used| used & block.mask() == block.mask())
     }
 
     /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
@@ -165,8 +173,8 @@ impl<const WORDS: usize> Slots<WORDS> {
         let Some(used) = self.group(block).filter(|_| self.holds(block)) else {
             return false;
         };
-        let (word, group) = block.place();
-        self.set(word, group, used & !block.mask());
+        let taken = used | self.withheld(block.place());
+        self.toggle(block, taken & !block.mask());
         true
     }
 
@@ -176,17 +184,34 @@ impl<const WORDS: usize> Slots<WORDS> {
         self.used.get(word)?.get(group).copied()
     }
 
-    /// Sets what is in use of a group, and what follows from it.
-    fn set(&mut self, word: usize, group: usize, used: u32) {
-        let Some(entry) = self
-            .used
-            .get_mut(word)
-            .and_then(|groups| groups.get_mut(group))
-        else {
+    /// The entries of a group that are never handed out, while others of it are.
+    fn withheld(&self, (word, group): (usize, usize)) -> u32 {
+        let (number, entries) = self.partial;
+        if number as usize == word * 64 + group + 1 {
+            entries
+        } else {
+            0
+        }
+    }
+
+    /// Takes a block into use, or gives it back; says what of its group cannot be had after that.
+    fn toggle(&mut self, block: Block, taken: u32) {
+        let (word, group) = block.place();
+        let groups = self.used.get_mut(word);
+        if let Some(used) = groups.and_then(|groups| groups.get_mut(group)) {
+            *used ^= block.mask();
+        }
+        self.note((word, group), sizes(taken));
+    }
+
+    /// Notes how many sizes of block a group has left.
+    fn note(&mut self, (word, group): (usize, usize), after: usize) {
+        let lost = self.lost.get_mut(word);
+        let Some(lost) = lost.and_then(|groups| groups.get_mut(group)) else {
             return;
         };
-        let (before, after) = (sizes(*entry), sizes(used));
-        *entry = used;
+        let before = SIZES - usize::from(*lost);
+        *lost = (SIZES - after) as u8;
         // Of most sizes there still is a block, or none.
         for log2 in before.min(after)..before.max(after) {
             let (Some(full), Some(none)) = (self.full.get_mut(log2), self.none.get_mut(log2))

@@ -21,8 +21,8 @@ pub trait Table {
     /// Reads an entry.
     fn entry(&mut self, index: usize) -> Self::Entry;
 
-    /// Replaces an entry, in one piece.
-    fn replace(&mut self, index: usize, entry: Self::Entry);
+    /// Replaces an entry that was read before, in one piece.
+    fn replace(&mut self, index: usize, old: Self::Entry, new: Self::Entry);
 
     /// Makes an entry's memory visible to an IOMMU that does not snoop the processors' caches.
     fn write_back(&mut self, index: usize);
@@ -35,12 +35,12 @@ pub trait Table {
 // Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of their callers.
 #[inline(always)]
 pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) {
-    let entry = entry.into();
+    let new = entry.into();
     let old = table.entry(index);
-    if old == entry {
+    if old == new {
         return;
     }
-    table.replace(index, entry);
+    table.replace(index, old, new);
     table.write_back(index);
     if T::CACHES_ABSENT || old != T::Entry::default() {
         table.invalidate(Block::one(index));
@@ -58,7 +58,8 @@ pub fn release<const WORDS: usize, T: Table>(
         return false;
     }
     for index in block.entries() {
-        table.replace(index, T::Entry::default());
+        let old = table.entry(index);
+        table.replace(index, old, T::Entry::default());
         table.write_back(index);
     }
     table.invalidate(block);

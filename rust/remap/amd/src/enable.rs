@@ -1,6 +1,6 @@
 //! Extended interrupt mode.
 
-use xen::amd::{self, Iommu, Pins, log};
+use xen::amd::{self, Pins, Served, log};
 use xen::ioapic::IoApic;
 use xen::remap;
 
@@ -22,7 +22,7 @@ pub fn supports_extended_mode() -> bool {
         let Some(pins) = Pins::of(io_apic) else {
             return false;
         };
-        if Iommu::serving(pins.device()).is_none() {
+        if Served::by_iommu(pins.device()).is_none() {
             log::io_apic_without_iommu(io_apic);
             return false;
         }

@@ -3,7 +3,7 @@
 use irq_core::remap::Rewrite;
 use irq_core::remap::entry::Interrupt;
 use irq_hw::amd::MSI_INDEX;
-use xen::amd::{self, Device, Iommu, log};
+use xen::amd::{self, Device, Served, log};
 use xen::errno::Errno;
 use xen::msi::MsiMsg;
 use xen::msi_desc::MsiDesc;
@@ -25,7 +25,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     if sender.is_iommu() {
         return Ok(Rewrite::NotNeeded);
     }
-    let iommu = serving(sender)?;
+    let served = served(sender)?;
     let interrupt = message.interrupt(remap::apic());
     let interrupt = Interrupt {
         // Fixed or lowest priority: Xen composes no others, and none shall get into an entry.
@@ -33,19 +33,25 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         ..interrupt
     };
 
-    let mut table = iommu.table_of_messages(sender)?.lock()?;
-    let used = desc.entry_in_use();
-    let (index, rewrite) = match used.filter(|&index| table.set(index, interrupt)) {
-        Some(index) => (index, Rewrite::NotNeeded),
-        None => {
+    let table = served.table_of_messages()?.lock()?;
+    let mut rewrite = Rewrite::NotNeeded;
+    let used = match desc.entry_in_use() {
+        Some(index) => table.entry(index),
+        None => Err(table),
+    };
+    let mut entry = match used {
+        Ok(entry) => entry,
+        Err(table) => {
             xen_assert!(desc.messages() != 0);
             let first = table.allocate(desc.messages()).ok_or(Errno::NOSPC)?;
-            desc.use_entries(Some(first));
-            table.set(first, interrupt);
-            (first, Rewrite::Needed)
+            desc.use_entries(Some(first.index()));
+            rewrite = Rewrite::Needed;
+            first
         }
     };
-    drop(table);
+    entry.set(interrupt);
+    let index = entry.index();
+    drop(entry);
 
     // Callers compare messages: what the entry says is no part of one any more.
     message.set(
@@ -70,9 +76,9 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
     if sender.is_iommu() {
         return Ok(());
     }
-    let iommu = serving(sender)?;
+    let served = served(sender)?;
     if let Some(first) = desc.entry_in_use() {
-        if let Ok(mut table) = iommu.table_of_messages(sender)?.lock() {
+        if let Ok(table) = served.table_of_messages()?.lock() {
             table.release(first, desc.messages());
         }
         desc.use_entries(None);
@@ -96,20 +102,17 @@ pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
         log::hpet_other();
         return Err(Errno::NODEV);
     }
-    let iommu = Iommu::serving(hpet.device).ok_or(Errno::NXIO)?;
-    let table = iommu.table_of_messages(hpet.device);
-    let first = table
-        .and_then(|table| table.lock())
-        .ok()
-        .and_then(|mut table| table.allocate(1));
-    desc.use_entries(first);
-    first.map(|_| ()).ok_or(Errno::NXIO)
+    let served = Served::by_iommu(hpet.device).ok_or(Errno::NXIO)?;
+    let table = served.table_of_messages().and_then(|table| table.lock());
+    let entry = table.ok().and_then(|table| table.allocate(1));
+    desc.use_entries(entry.as_ref().map(|entry| entry.index()));
+    entry.map(|_| ()).ok_or(Errno::NXIO)
 }
 
-/// The IOMMU that serves the sender.
+/// The sender and the IOMMU that serves it.
 #[inline]
-fn serving(sender: Device) -> Result<Iommu<'static>, Errno> {
-    Iommu::serving(sender).ok_or_else(|| {
+fn served(sender: Device) -> Result<Served<'static>, Errno> {
+    Served::by_iommu(sender).ok_or_else(|| {
         log::message_without_iommu(sender);
         Errno::INVAL
     })

@@ -4,7 +4,7 @@
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::amd::MSI_INDEX;
 use irq_hw::ioapic::Pin;
-use xen::amd::{Iommu, PinEntry, Pins, TableLock, log};
+use xen::amd::{PinEntry, Pins, Requester, Served, TableLock, log};
 use xen::errno::Errno;
 use xen::ioapic::{Half, IoApic};
 use xen::{remap, xen_assert};
@@ -42,13 +42,15 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 }
 
 /// The entry of the table that a pin uses, and what it stands for.
+#[inline(always)]
 fn remapped(io_apic: IoApic, pin: u32) -> Option<(usize, Interrupt)> {
     let pins = Pins::of(io_apic)?;
     let index = pins.pin(pin)?.index();
-    let device = pins.device();
-    let iommu = Iommu::serving(device)?;
-    let interrupt = iommu.table_of_pins(device)?.lock().ok()?.interrupt(index)?;
-    Some((index, interrupt))
+    if index > MSI_INDEX as usize {
+        return None;
+    }
+    let requester = Requester::of(pins.device())?.of_interrupts();
+    Some((index, requester.lock_table()?.interrupt(index)?))
 }
 
 /// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which names it.
@@ -61,33 +63,34 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let Some(pins) = Pins::of(io_apic) else {
         return;
     };
+    let used = pins.pin(pin);
     let device = pins.device();
-    let Some(iommu) = Iommu::serving(device) else {
+    let Some(served) = Served::by_iommu(device) else {
         log::pins_without_iommu(device);
         return io_apic.write_entry(pin, entry);
     };
-    let Some(used) = pins.pin(pin) else {
+    let Some(used) = used else {
         return;
     };
     let interrupt = Interrupt::of_pin(Pin::new([entry]), remap::apic());
-    let table = iommu.table_of_pins(device).ok_or(Errno::NOSPC);
-    match table
-        .and_then(|table| table.lock())
-        .and_then(|table| update(table, used, interrupt))
-    {
+    let table = served.table_of_pins().lock();
+    match table.and_then(|table| update(table, used, interrupt)) {
         Ok(index) => io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64),
         Err(errno) => log::pin_not_remapped(io_apic, pin, errno),
     }
 }
 
 /// Sets the entry that a pin uses. The first time, one is taken into use.
-fn update(mut table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
-    let index = used.index();
-    if table.set(index, interrupt) {
-        return Ok(index);
-    }
-    let index = table.allocate(1).ok_or(Errno::NOSPC)?;
-    used.set(index);
-    table.set(index, interrupt);
-    Ok(index)
+#[inline(always)]
+fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
+    let mut entry = match table.entry(used.index()) {
+        Ok(entry) => entry,
+        Err(table) => {
+            let entry = table.allocate(1).ok_or(Errno::NOSPC)?;
+            used.set(entry.index());
+            entry
+        }
+    };
+    entry.set(interrupt);
+    Ok(entry.index())
 }

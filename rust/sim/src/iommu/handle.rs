@@ -99,8 +99,8 @@ impl<I: Iommu<Scope: Copy>, F: FnMut(&mut I)> Table for Handle<'_, I, F> {
         self.amid(|this| this.unit.table(this.table).memory.read(index))
     }
 
-    fn replace(&mut self, index: usize, entry: Self::Entry) {
-        self.amid(|this| this.unit.table(this.table).memory.write(index, entry));
+    fn replace(&mut self, index: usize, _old: Self::Entry, new: Self::Entry) {
+        self.amid(|this| this.unit.table(this.table).memory.write(index, new));
     }
 
     fn write_back(&mut self, index: usize) {

@@ -1,11 +1,9 @@
 //! Tables as debug key `V` shows them.
 
-use super::table::{Raw, order};
+use super::table::{Kept, Raw, order};
 use super::{Iommu, Requester, iommus};
 use crate::spin::IrqLocked;
-use core::ffi::c_void;
 use core::ptr::NonNull;
-use irq_core::remap::entry::Format;
 use xen_sys as sys;
 
 /// The entries of a table whose lock is held, with IRQs off.
@@ -16,13 +14,17 @@ pub struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    fn new<'a>(table: NonNull<c_void>, iommu: Iommu, lock: IrqLocked<'a>) -> Entries<'a> {
+    /// Those of a table.
+    ///
+    /// # Safety
+    ///
+    /// The lock is that of the table.
+    unsafe fn new<'a>(kept: NonNull<Kept>, iommu: Iommu, lock: IrqLocked<'a>) -> Entries<'a> {
+        // SAFETY: The caller says so.
+        let raw = unsafe { kept.as_ref() }.entries;
         Entries {
-            raw: Raw {
-                table: table.cast(),
-                format: iommu.format(),
-            },
-            count: 1 << order(table, iommu),
+            raw,
+            count: 1 << order(raw.start(), iommu),
             _lock: lock,
         }
     }
@@ -37,7 +39,7 @@ impl Entries<'_> {
 
     /// Returns whether they have 128 bits.
     pub fn are_wide(&self) -> bool {
-        self.raw.format == Format::Wide
+        matches!(self.raw, Raw::Wide(_))
     }
 }
 
@@ -46,11 +48,8 @@ impl Requester {
     pub fn entries<'a>(self, iommu: Iommu<'a>) -> Option<Entries<'a>> {
         // SAFETY: The lock lives as long as the requester.
         let lock = unsafe { IrqLocked::take(self.lock()) };
-        Some(Entries::new(
-            NonNull::new(self.table())?.cast(),
-            iommu,
-            lock,
-        ))
+        // SAFETY: The lock is that of its table.
+        Some(unsafe { Entries::new(NonNull::new(self.kept())?, iommu, lock) })
     }
 }
 
@@ -58,11 +57,13 @@ impl Requester {
 pub fn shared_entries() -> Option<Entries<'static>> {
     let iommu = iommus().next()?;
     // SAFETY: The variable is written while Xen boots.
-    let table = unsafe { (&raw const sys::shared_intremap_table).read_volatile() };
-    let table = NonNull::new(table)?;
-    // SAFETY: The lock is a variable.
-    let lock = unsafe { IrqLocked::take(&raw mut sys::shim_shared_intremap_lock) };
-    Some(Entries::new(table, iommu, lock))
+    let kept = unsafe { (&raw const sys::shared_intremap_inuse).read_volatile() };
+    let kept = NonNull::new(kept)?.cast();
+    // SAFETY: The lock is a variable, and that of the table.
+    Some(unsafe {
+        let lock = IrqLocked::take(&raw mut sys::shim_shared_intremap_lock);
+        Entries::new(kept, iommu, lock)
+    })
 }
 
 /// Has `xen_irq_amd_iommu_dump_intremap_table()` called for each requester that firmware lists.

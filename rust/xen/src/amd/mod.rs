@@ -11,15 +11,18 @@ use irq_core::remap::entry::Format;
 use xen_sys as sys;
 
 mod dump;
+mod lock;
 pub mod log;
 mod platform;
 mod requester;
 mod table;
+mod users;
 
 pub use dump::{Entries, for_each_requester, shared_entries};
+pub use lock::{EntryLock, Locked, RequesterTable, TableLock};
 pub use platform::{Hpet, PinEntry, Pins, allocate_io_apic, hpet, index_of_io_apic};
-pub use requester::Requester;
-pub use table::{RequesterTable, TableLock, free_shared_table, order};
+pub use requester::{Requester, Served};
+pub use table::{free_shared_table, order_of_user};
 
 view! {
     /// An IOMMU.
@@ -82,23 +85,10 @@ fn tables_per_requester() -> bool {
 /// All IOMMUs.
 pub fn iommus() -> impl Iterator<Item = Iommu<'static>> {
     // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of IOMMUs.
-    unsafe { list::nodes(&raw mut sys::amd_iommu_head) }.filter_map(|node| unsafe {
-        Iommu::from_raw(list::container(node, offset_of!(sys::amd_iommu, list)))
+    unsafe { list::nodes(&raw mut sys::amd_iommu_head) }.map(|node| unsafe {
+        let iommu = list::container(node, offset_of!(sys::amd_iommu, list));
+        Iommu::from_raw(iommu).unwrap_unchecked()
     })
-}
-
-impl Iommu<'static> {
-    /// The one that serves a device.
-    #[inline]
-    pub fn serving(device: Device) -> Option<Self> {
-        // SAFETY: Any device may be asked for.
-        unsafe {
-            Self::from_raw(sys::find_iommu_for_device(
-                device.segment.into(),
-                device.id.into(),
-            ))
-        }
-    }
 }
 
 impl Iommu<'_> {
@@ -115,7 +105,7 @@ impl Iommu<'_> {
         }
     }
 
-    /// How long the entries of its tables are. That is settled before there are any.
+    /// How long the entries of its tables are. That is settled before there are any, for all IOMMUs alike.
     #[inline]
     fn format(self) -> Format {
         if field!(self, ctrl.raw) & u64::from(sys::XEN_IRQ_AMD_CONTROL_GA_EN) != 0 {

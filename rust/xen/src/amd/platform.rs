@@ -2,7 +2,8 @@
 
 use super::Device;
 use crate::ioapic::IoApic;
-use crate::view::{element, field};
+use crate::view::field;
+use core::hint::cold_path;
 use core::sync::atomic::{AtomicU16, Ordering};
 use xen_sys as sys;
 
@@ -10,20 +11,29 @@ const MAX_IO_APICS: usize = sys::MAX_IO_APICS as usize;
 
 /// How many IO-APICs are spoken of.
 fn count() -> usize {
-    // SAFETY: A number that is written while Xen boots, on its first CPU.
+    // SAFETY: A number that is written here alone, while Xen boots, on its first CPU.
     let count = unsafe { (&raw const sys::nr_ioapic_sbdf).read_volatile() };
-    (count as usize).min(MAX_IO_APICS)
+    count as usize
+}
+
+/// What is kept of the IO-APIC with an APIC ID, and the number under which that is spoken of; `None` where it is not.
+#[inline]
+fn find(id: u32) -> Option<(usize, *mut sys::ioapic_sbdf)> {
+    let first = (&raw mut sys::ioapic_sbdf).cast::<sys::ioapic_sbdf>();
+    for index in 0..count() {
+        let entry = first.wrapping_add(index);
+        // SAFETY: The element is in the array, which is written while Xen boots.
+        let listed = unsafe { (&raw const (*entry).id).read_volatile() };
+        if u32::from(listed) == id {
+            return Some((index, entry));
+        }
+    }
+    None
 }
 
 /// The number under which an IO-APIC is spoken of; `None` where it is not.
 pub fn index_of_io_apic(id: u32) -> Option<usize> {
-    (0..count()).find(|&index| {
-        element(&raw const sys::ioapic_sbdf, index).is_some_and(|entry| {
-            // SAFETY: The element is in the array, which is written while Xen boots.
-            let listed = unsafe { (&raw const (*entry).id).read_volatile() };
-            u32::from(listed) == id
-        })
-    })
+    find(id).map(|(index, _)| index)
 }
 
 /// The number under which another IO-APIC can be spoken of; `None` where there is none left.
@@ -42,20 +52,16 @@ pub fn allocate_io_apic() -> Option<usize> {
 /// What is kept of an IO-APIC that is spoken of.
 #[derive(Clone, Copy)]
 pub struct Pins {
+    io_apic: IoApic,
     entry: *mut sys::ioapic_sbdf,
-    /// How many pins it has.
-    count: usize,
 }
 
 impl Pins {
     /// Those of an IO-APIC; `None` where it is not spoken of.
     #[inline]
     pub fn of(io_apic: IoApic) -> Option<Self> {
-        let entry = element(&raw const sys::ioapic_sbdf, index_of_io_apic(io_apic.id())?)?;
-        Some(Self {
-            entry: entry.cast_mut(),
-            count: io_apic.pins(),
-        })
+        let (_, entry) = find(io_apic.id())?;
+        Some(Self { io_apic, entry })
     }
 
     fn as_ptr(self) -> *mut sys::ioapic_sbdf {
@@ -74,13 +80,18 @@ impl Pins {
     /// What is kept of a pin; `None` where the IO-APIC has no such pin.
     #[inline]
     pub fn pin(self, pin: u32) -> Option<PinEntry> {
-        let entries: *mut u16 = field!(self, pin_2_idx);
-        let pin = pin as usize;
-        if entries.is_null() || pin >= self.count {
+        let first: *mut u16 = field!(self, pin_2_idx);
+        if first.is_null() {
+            cold_path();
             return None;
         }
-        // SAFETY: There are as many as pins, they stay, and nobody else writes them after they are made.
-        Some(PinEntry(unsafe { AtomicU16::from_ptr(entries.add(pin)) }))
+        let pin = pin as usize;
+        if pin >= self.io_apic.pins() {
+            cold_path();
+            return None;
+        }
+        // SAFETY: There are as many, they stay, and nobody else writes them after they are made.
+        Some(PinEntry(unsafe { AtomicU16::from_ptr(first.add(pin)) }))
     }
 }
 

@@ -1,18 +1,19 @@
 //! Requesters, and what Xen keeps of each (`struct ivrs_mappings`).
 
-use super::{Device, tables_per_requester};
+use super::table::Kept;
+use super::{Device, Iommu, tables_per_requester};
 use crate::view::{field, set_field};
+use core::hint::cold_path;
 use core::ptr;
-use irq_core::remap::slots::Slots;
 use xen_sys as sys;
 
 /// Functions of a PCI device.
-const FUNCTIONS: u16 = 8;
+pub(super) const FUNCTIONS: u32 = 8;
 
 /// A requester: an ID of a segment.
 ///
 /// Functions of a device may share a table: phantom functions are parts of another function, and a function that firmware
-/// does not list is taken for a copy of function 0. The table is that of the lowest of them.
+/// does not list is taken for a copy of function 0. The table is freed with the lowest of them.
 #[derive(Clone, Copy)]
 pub struct Requester {
     /// What is kept of the segment's requester 0.
@@ -20,10 +21,49 @@ pub struct Requester {
     id: u16,
 }
 
-/// How many requesters a segment has.
-fn count() -> u32 {
+/// How many requesters a segment has: a multiple of [`FUNCTIONS`], so that with a function there are all of its device.
+pub(super) fn count() -> u32 {
     // SAFETY: A number that is written while Xen boots, before there are requesters.
     unsafe { (&raw const sys::ivrs_bdf_entries).read_volatile() }
+}
+
+/// A device, and the IOMMU that serves it.
+#[derive(Clone, Copy)]
+pub struct Served<'a> {
+    pub(super) iommu: Iommu<'a>,
+    segment: u16,
+    /// The requester of messages that bear the device's own ID.
+    pub(super) own: Requester,
+}
+
+impl Served<'_> {
+    /// Finds the IOMMU that serves a device.
+    #[inline]
+    pub fn by_iommu(device: Device) -> Option<Self> {
+        let (segment, id) = (device.segment, device.id);
+        // SAFETY: Any device may be asked for.
+        let iommu =
+            unsafe { Iommu::from_raw(sys::find_iommu_for_device(segment.into(), id.into())) }?;
+        // SAFETY: Any segment may be asked for. IOMMUs serve requesters alone, so there are some, and one of this ID.
+        let of_segment = unsafe { sys::get_ivrs_mappings(segment) };
+        Some(Self {
+            iommu,
+            segment,
+            own: Requester { of_segment, id },
+        })
+    }
+
+    /// The requester that memory accesses come from, which some devices use for messages, too.
+    #[inline]
+    pub(super) fn of_accesses(self) -> Requester {
+        // SAFETY: There is a requester of that ID.
+        let id = unsafe { sys::get_dma_requestor_id(self.segment, self.own.id) };
+        // It is its own ID, or that of messages.
+        Requester {
+            id: id as u16,
+            ..self.own
+        }
+    }
 }
 
 impl Requester {
@@ -42,38 +82,31 @@ impl Requester {
 
     /// The requester of a device that sends messages under its own ID alone.
     #[inline]
-    pub(super) fn of(device: Device) -> Option<Self> {
+    pub fn of(device: Device) -> Option<Self> {
         // SAFETY: Any segment may be asked for.
         let of_segment = unsafe { sys::get_ivrs_mappings(device.segment) };
-        let requester = Self { of_segment, id: 0 };
-        (!of_segment.is_null())
-            .then_some(requester)?
-            .with_id(device.id)
+        let is_there = !of_segment.is_null() && u32::from(device.id) < count();
+        is_there.then_some(Self {
+            of_segment,
+            id: device.id,
+        })
     }
 
-    /// The requester that messages of the device with this ID come from, as firmware says.
+    /// The requester that messages of the device with this ID come from, as firmware says. What firmware says of requesters
+    /// that there are not is not taken up.
     #[inline]
-    pub(super) fn of_interrupts(self) -> Option<Self> {
-        self.with_id(field!(self, dte_requestor_id))
-    }
-
-    /// The requester that memory accesses of the device with this ID come from, which some use for messages, too.
-    #[inline]
-    pub(super) fn of_accesses(self, segment: u16) -> Option<Self> {
-        // SAFETY: There is a requester of that ID.
-        self.with_id(unsafe { sys::get_dma_requestor_id(segment, self.id) } as u16)
-    }
-
-    /// Another one of the segment.
-    #[inline]
-    fn with_id(self, id: u16) -> Option<Self> {
-        (u32::from(id) < count()).then_some(Self { id, ..self })
+    pub fn of_interrupts(self) -> Self {
+        Self {
+            id: field!(self, dte_requestor_id),
+            ..self
+        }
     }
 
     /// What Xen keeps of it.
     #[inline]
     pub(super) fn as_ptr(self) -> *mut sys::ivrs_mappings {
-        self.of_segment.wrapping_add(self.id.into())
+        // SAFETY: There is a requester of this ID.
+        unsafe { self.of_segment.add(self.id.into()) }
     }
 
     /// Its ID: bus in bits 15:8, device in bits 7:3, function in bits 2:0.
@@ -82,15 +115,9 @@ impl Requester {
         self.id
     }
 
-    /// Its table, or null.
+    /// What is kept of its table; null where it has none. C files hand the pointer on, and no more.
     #[inline]
-    pub(super) fn table(self) -> *mut u8 {
-        field!(self, intremap_table).cast()
-    }
-
-    /// Which entries of its table are in use; null where it has no table. C files hand the pointer on, and no more.
-    #[inline]
-    pub(super) fn slots(self) -> *mut Slots<1> {
+    pub(super) fn kept(self) -> *mut Kept {
         field!(self, intremap_inuse).cast()
     }
 
@@ -100,103 +127,34 @@ impl Requester {
         set_field!(self, intremap_inuse)(ptr::null_mut());
     }
 
-    /// Returns whether other functions of the device may have its table.
-    #[inline]
-    fn may_share(self) -> bool {
-        tables_per_requester() && !self.table().is_null()
-    }
-
     /// Function 0 of the device.
     #[inline]
     fn of_device(self) -> Self {
         Self {
-            id: self.id & !(FUNCTIONS - 1),
+            id: self.id & !(FUNCTIONS as u16 - 1),
             ..self
         }
     }
 
-    /// All functions of the device that use its table, itself among them. Where all requesters have the same table this is
-    /// about none but itself.
-    #[inline]
-    pub(super) fn sharers(self) -> Sharers {
-        let table = self.table();
-        let of_device = self.of_device();
-        let uses = |number: u16| u8::from(of_device.function(number).table() == table) << number;
-        let mut functions = 1 << (self.id % FUNCTIONS);
-        if self.may_share() {
-            // The last device of a segment may have fewer.
-            let known = count().saturating_sub(of_device.id.into());
-            functions |= if known >= FUNCTIONS.into() {
-                (0..FUNCTIONS).fold(0, |functions, number| functions | uses(number))
-            } else {
-                (0..known as u16).fold(0, |functions, number| functions | uses(number))
-            };
-        }
-        Sharers {
-            of_device,
-            functions,
-        }
+    /// Has something done for each function of the device that uses a table, in ascending order.
+    pub(super) fn for_each_user(self, kept: *mut Kept, act: impl FnMut(Self)) {
+        let of_device = self.of_device().id;
+        (of_device..=of_device | (FUNCTIONS as u16 - 1))
+            .map(|id| Self { id, ..self })
+            .filter(|function| function.kept() == kept)
+            .for_each(act);
     }
 
-    /// The lowest function of the device that uses its table.
-    #[inline]
-    fn lowest_sharer(self) -> Self {
-        if !self.may_share() {
-            return self;
-        }
-        let (of_device, table) = (self.of_device(), self.table());
-        (0..self.id % FUNCTIONS)
-            .map(|number| of_device.function(number))
-            .find(|other| other.table() == table)
-            .unwrap_or(self)
-    }
-
-    /// Returns whether it is the lowest function of the device that uses its table.
-    pub(super) fn is_lowest(self) -> bool {
-        self.lowest_sharer().id == self.id
-    }
-
-    /// The lock of its table: that of the lowest function which uses it.
+    /// The lock of its table: that of function 0 of the device, with which it may share the table.
     ///
     /// C takes the requester's own lock, which keeps nobody away that shares the table.
     #[inline]
     pub(super) fn lock(self) -> *mut sys::spinlock_t {
-        if tables_per_requester() {
-            // SAFETY: The lock is a part of what Xen keeps of the requester.
-            unsafe { &raw mut (*self.lowest_sharer().as_ptr()).intremap_lock }
-        } else {
-            &raw mut sys::shim_shared_intremap_lock
+        if !tables_per_requester() {
+            cold_path();
+            return &raw mut sys::shim_shared_intremap_lock;
         }
-    }
-
-    /// A function of the device of which this is function 0.
-    #[inline]
-    fn function(self, number: u16) -> Self {
-        Self {
-            id: self.id + number,
-            ..self
-        }
-    }
-}
-
-/// Functions of a device that use the same table.
-#[derive(Clone, Copy)]
-pub(super) struct Sharers {
-    /// Function 0 of the device.
-    of_device: Requester,
-    /// A bit for each.
-    functions: u8,
-}
-
-impl Sharers {
-    /// They, in ascending order.
-    #[inline]
-    pub(super) fn iter(self) -> impl Iterator<Item = Requester> {
-        let mut left = self.functions;
-        core::iter::from_fn(move || {
-            let number = left.trailing_zeros() as u16;
-            left &= left.wrapping_sub(1);
-            (number < FUNCTIONS).then(|| self.of_device.function(number))
-        })
+        // SAFETY: The lock is a part of what Xen keeps of the requester.
+        unsafe { &raw mut (*self.of_device().as_ptr()).intremap_lock }
     }
 }

@@ -178,10 +178,10 @@ impl Table for Page<'_> {
     }
 
     #[inline]
-    fn replace(&mut self, index: usize, entry: [u64; 2]) {
+    fn replace(&mut self, index: usize, _old: [u64; 2], new: [u64; 2]) {
         // SAFETY: The page is mapped, entries are aligned, the lock keeps others away, and remapping is not enabled on
         // processors without the instruction.
-        unsafe { wide::replace(self.place(index), entry) };
+        unsafe { wide::replace(self.place(index), new) };
     }
 
     #[inline]

@@ -5,8 +5,9 @@
 //!    call; so it does for an HPET's entry and for those of a block after the first, Rust does not.
 //! 3. *When invalidation takes place.* In Rust while the lock of the table is held, in C after that.
 //! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
+//!    Rust looks who they are when an entry of a device table was pointed to any table since it looked last.
 //! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
-//! 6. *Locks.* Functions that share a table have the lock of the lowest of them in Rust, each its own in C. Rust also
+//! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C. Rust also
 //!    takes it to read a pin's entry, and to give up a requester's table. Where all requesters are to share a table, none of
 //!    them uses its own lock in Rust, not even to see that there is no table yet.
 //!    The heading of the shared table's dump is printed after it was taken in Rust, before that in C.

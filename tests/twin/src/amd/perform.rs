@@ -60,6 +60,7 @@ pub(super) fn perform(
     // Not every step makes a call.
     side.env().trace.clear();
     world.plan = Plan::none(world);
+    world.order = api.order;
     world.set_message(0, 0, 0);
     match *op {
         Op::Supports {
@@ -140,7 +141,7 @@ fn dump(side: &mut Side, api: &Api, world: &mut World, script: Script) -> Option
             let mapping = mappings.wrapping_add(id.into());
             if get!(mapping, dte_requestor_id) == id && !get!(mapping, iommu).is_null() {
                 let lock = (segment, id);
-                let locks = [own_lock(side, lock), rust_lock(side, world, lock)];
+                let locks = [own_lock(side, lock), rust_lock(side, lock)];
                 world.plan.locks.insert(locks[0], locks[1]);
             }
         }
@@ -201,7 +202,7 @@ fn read_pin(
         // C takes what comes after a short entry for a part of it.
         return None;
     }
-    plan.rust_locks = plan.table != 0 && (!upper || world.spec.x2apic);
+    plan.rust_locks = remapped && (!upper || world.spec.x2apic);
     plan.rust_reads = !(upper && world.spec.x2apic && remapped);
     let register = 0x10 + 2 * pin as u32 + u32::from(upper);
     let arguments = [word(io_apic as u32), word(register)];

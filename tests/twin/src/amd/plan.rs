@@ -61,10 +61,9 @@ pub(super) fn own_lock(side: &mut Side, place: Place) -> u64 {
     side.env().offset(lock)
 }
 
-/// Where the lock is that Rust takes for a requester: that of the lowest function that uses the table.
-pub(super) fn rust_lock(side: &mut Side, world: &World, place: Place) -> u64 {
-    let lowest = sharers(side, world, place)[0];
-    own_lock(side, (place.0, lowest))
+/// Where the lock is that Rust takes for a requester: that of the device's function 0.
+pub(super) fn rust_lock(side: &mut Side, (segment, id): Place) -> u64 {
+    own_lock(side, (segment, id & !(FUNCTIONS - 1)))
 }
 
 impl Plan {
@@ -100,11 +99,16 @@ impl Plan {
             return None;
         }
         let requester = (place.0, accesses);
-        let mut flushed = sharers(side, world, requester);
-        if !flushed.contains(&interrupts) {
-            flushed.push(interrupts);
+        let mut flushed = vec![accesses];
+        for user in sharers(side, world, requester)
+            .into_iter()
+            .chain([interrupts])
+        {
+            if !flushed.contains(&user) {
+                flushed.push(user);
+            }
         }
-        let lock = rust_lock(side, world, requester);
+        let lock = rust_lock(side, requester);
         let locks = [own_lock(side, requester), own_lock(side, place)].map(|c| (c, lock));
         Some(Self {
             table: used,

@@ -38,6 +38,9 @@ pub(crate) struct Platform {
     pub(super) prepared: i32,
     /// Xen's words about the pages of the arena.
     pub(super) page_infos: *mut sys::page_info,
+    /// The table that a function got which was taken for a copy of function 0, and its IOMMU: Xen is to point its entry of
+    /// the device table there.
+    pub(super) copied: Option<[u64; 2]>,
     blocks: Vec<Block>,
     call: u64,
 }
@@ -50,6 +53,7 @@ impl Default for Platform {
             iommus: Vec::new(),
             prepared: 0,
             page_infos: std::ptr::null_mut(),
+            copied: None,
             blocks: Vec::new(),
             call: 0,
         }
@@ -71,7 +75,7 @@ impl Platform {
     }
 
     /// The IOMMU that serves a device. A function that firmware does not list is taken for a copy of function 0.
-    pub(super) fn serving(&self, place: Place) -> *mut sys::amd_iommu {
+    pub(super) fn serving(&mut self, place: Place) -> *mut sys::amd_iommu {
         let Some(own) = self.requester(place) else {
             return std::ptr::null_mut();
         };
@@ -87,6 +91,10 @@ impl Platform {
                 unsafe { own.copy_from(zero, 1) };
                 if alias == first.1 {
                     set!(own, dte_requestor_id, id);
+                }
+                let table: *mut core::ffi::c_void = get!(own, intremap_table);
+                if !table.is_null() {
+                    self.copied = Some([table as u64, iommu as u64]);
                 }
             }
         }

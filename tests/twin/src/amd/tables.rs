@@ -87,6 +87,9 @@ pub(super) fn allocate(
         // SAFETY: The place is a variable or a word of the arena.
         let in_use = unsafe { in_use.read() };
         share(side, world, place, (table, in_use));
+        let trace = side.env().trace.clone();
+        world.point(side, [table, world.iommus[iommu] as u64]);
+        side.env().trace = trace;
     }
     Some(Answer {
         outcome: Ok(u64::from(table != 0)),
@@ -165,7 +168,7 @@ fn free_of(
             other.0 == place.0 && other.1 & !(FUNCTIONS - 1) == place.1 & !(FUNCTIONS - 1)
         });
     }
-    world.plan.lock = Some(rust_lock(side, world, place));
+    world.plan.lock = Some(rust_lock(side, place));
     world.plan.rust_locks = true;
     if !is_lowest && !api.is_rust {
         // C frees what other functions use.

@@ -63,11 +63,12 @@ impl<S: Subject, F: FnMut(&mut S), const ABSENT: bool> Table for Flawed<'_, S, F
         self.table.entry(index)
     }
 
-    fn replace(&mut self, index: usize, entry: S::Entry) {
-        let old = self.table.entry(index);
+    fn replace(&mut self, index: usize, mut old: S::Entry, new: S::Entry) {
+        // However long ago it was read: nobody else writes it.
+        assert_eq!(self.table.entry(index), old);
         let first = match self.flaw {
-            Flaw::LowHalfFirst => Some(Halves::join(entry, old)),
-            Flaw::HighHalfFirst => Some(Halves::join(old, entry)),
+            Flaw::LowHalfFirst => Some(Halves::join(new, old)),
+            Flaw::HighHalfFirst => Some(Halves::join(old, new)),
             Flaw::ClearFirst => Some(S::Entry::default()),
             Flaw::InvalidateFirst => {
                 self.table.invalidate(Block::one(index));
@@ -76,9 +77,10 @@ impl<S: Subject, F: FnMut(&mut S), const ABSENT: bool> Table for Flawed<'_, S, F
             _ => None,
         };
         if let Some(first) = first {
-            self.table.replace(index, first);
+            self.table.replace(index, old, first);
+            old = first;
         }
-        self.table.replace(index, entry);
+        self.table.replace(index, old, new);
     }
 
     fn write_back(&mut self, index: usize) {

@@ -211,7 +211,8 @@ impl<S: Subject> Run<S> {
         let table = Self::table(device);
         self.with::<true, _>(table, Job::Release, |slots, mut table| {
             for index in block.entries() {
-                table.replace(index, S::Entry::default());
+                let old = table.entry(index);
+                table.replace(index, old, S::Entry::default());
                 table.write_back(index);
             }
             assert!(slots.release(block));

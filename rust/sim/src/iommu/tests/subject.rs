@@ -121,8 +121,8 @@ impl Encode for u32 {
     const WIDEST: u32 = 0xff;
 
     fn encode(interrupt: Interrupt) -> Self {
-        let entry = interrupt.irte32().expect("the destination fits");
-        entry.raw()[0].try_into().expect("the entry fits")
+        let [entry] = interrupt.irte32().raw();
+        entry.try_into().expect("the entry fits")
     }
 }
 

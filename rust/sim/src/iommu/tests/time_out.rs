@@ -43,7 +43,8 @@ fn a_time_out_is_seen_and_the_old_entry_is_used_until_the_queue_moves<S: Subject
     let mut results = Vec::new();
     for goal in [old, new] {
         let mut table = Handle::new(&mut unit, S::name(0), |_| {});
-        table.replace(9, S::entry(goal));
+        let before = table.entry(9);
+        table.replace(9, before, S::entry(goal));
         table.write_back(9);
         if goal == new {
             results.push(table.flush(Block::one(9)));
