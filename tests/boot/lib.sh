@@ -60,8 +60,11 @@ pci_of() {
 	return 1
 }
 
+# The driver of the NIC that is used.
+nic_driver=e1000e
+
 nic_name() {
-	ls /sys/bus/pci/drivers/e1000e/0*/net 2>/dev/null
+	ls /sys/bus/pci/drivers/$nic_driver/0*/net 2>/dev/null
 }
 
 nic_there() {
@@ -72,10 +75,10 @@ nic_carrier() {
 	[ "$(cat "/sys/class/net/$(nic_name)/carrier")" = 1 ]
 }
 
-# nic_up: the driver is there, the link is up, and the machine emulator's gateway answers.
+# nic_up [ADDRESS]: the driver is there, the link is up, and the machine emulator's gateway answers.
 nic_up() {
 	until_true 300 nic_there || { echo "no network device"; return 1; }
-	ip address add 10.0.2.15/24 dev "$(nic_name)"
+	ip address add "${1:-10.0.2.15}"/24 dev "$(nic_name)"
 	ip link set "$(nic_name)" up
 	until_true 300 nic_carrier || { echo "no carrier"; return 1; }
 	ping -c 3 -i 0.2 -W 10 10.0.2.2 >/tmp/ping || { tail -n 3 /tmp/ping; return 1; }

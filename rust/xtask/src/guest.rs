@@ -19,6 +19,8 @@ pub(crate) enum Kernel {
     SmokePvh,
     /// A PV dom0 that moves interrupts between processors while they come.
     IrqMover,
+    /// A PV dom0 that takes each message of a device on a processor of its own.
+    MultiMsi,
     /// A PV dom0 that suspends the machine to memory.
     Sleeper,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
@@ -36,6 +38,7 @@ impl Kernel {
             Self::SmokePv => "smoke-pv",
             Self::SmokePvh => "smoke-pvh",
             Self::IrqMover => "irq-mover",
+            Self::MultiMsi => "multi-msi",
             Self::Sleeper => "sleeper",
             Self::TableFiller => "table-filler",
             Self::MsixWalker => "msix-walker",

@@ -114,6 +114,15 @@ const CHECKS: &[Check] = &[
         &["--scenario", "move"],
     ),
     slow(
+        "devices that are reset and change their owners",
+        &["--scenario", "reassign"],
+    ),
+    slow("virtual functions of a NIC", &["--scenario", "sriov"]),
+    slow(
+        "each message of an MSI on its own processor, as on stock Xen",
+        &["--scenario", "multi", "--compare"],
+    ),
+    slow(
         "our own kernels as dom0, as on stock Xen",
         &["--scenario", "smoke", "--compare"],
     ),

@@ -59,6 +59,8 @@ pub(super) struct Machine {
     pub(super) devices: bool,
     /// One device of each other kind: MSI (edu), a root port, MSI with many vectors (xhci); at 00:06.0 to 00:08.0.
     pub(super) test_devices: bool,
+    /// Further devices, as the emulator's options name them.
+    pub(super) more: &'static [&'static str],
     /// Memory in MiB.
     pub(super) memory: u32,
     /// Processors.
@@ -162,6 +164,7 @@ impl Emulator {
                 .args(["-device", "ioh3420,addr=7,id=rp,chassis=1"])
                 .args(["-device", "nec-usb-xhci,addr=8"]);
         }
+        cmd = cmd.args(machine.more);
         let mut modules = format!("{} {}", escape(payload.kernel), payload.kernel_line);
         if let Some(initrd) = payload.initrd {
             modules += &format!(",{}", escape(initrd));

@@ -59,10 +59,12 @@ const DOM0_MODULES: &[&str] = &[
     "xen-pciback",
     "e1000e",
     "nvme",
+    "igb",
+    "xhci-pci",
 ];
 
 /// Kernel modules of the HVM guests.
-const GUEST_MODULES: &[&str] = &["e1000e", "nvme"];
+const GUEST_MODULES: &[&str] = &["e1000e", "nvme", "igbvf"];
 
 /// What Xen boots.
 pub(super) struct Dom0 {
@@ -311,6 +313,7 @@ impl Overlay {
         let mut archive = Archive::new(Vec::new());
         archive.file("init", 0o755, &read(&scripts.join("init.sh"))?)?;
         archive.file("lib.sh", 0o644, &read(&scripts.join("lib.sh"))?)?;
+        archive.file("guests.sh", 0o644, &read(&scripts.join("guests.sh"))?)?;
         archive.file("guest/overlay.cpio", 0o644, &guest.finish()?)?;
         Ok(Self {
             archive,

@@ -104,12 +104,13 @@ pub(super) const fn shows(
     }
 }
 
+/// A rule that a key shows the same at two moments.
+pub(super) const fn same_from(name: &'static str, key: char, labels: [&'static str; 2]) -> Rule {
+    Rule::Same { name, key, labels }
+}
+
 const fn same(name: &'static str, key: char) -> Rule {
-    Rule::Same {
-        name,
-        key,
-        labels: ["before", "after"],
-    }
+    same_from(name, key, ["before", "after"])
 }
 
 // The devices have three vectors each. The machine's own interrupts are there in every case.

@@ -1,9 +1,9 @@
 //! `cargo xtask boot`: real Xen in an emulated machine.
 //!
-//! - [`scenarios`], [`smoke`]: the table of what is run.
+//! - [`scenarios`], [`smoke`], [`multi`], [`owners`]: the table of what is run.
 //! - [`image`], [`cpio`]: what runs in the machine; the scripts are in tests/boot.
 //! - [`emulator`], [`rig`]: the machine, and all that is needed to boot it.
-//! - [`protocol`], [`runner`]: following what it says.
+//! - [`protocol`], [`runner`], [`reads`]: following what it says.
 //! - [`keys`], [`verdict`]: what has to be seen.
 //! - [`transcript`]: stock and Rust compared.
 //! - [`xtf`]: dom0 with the tests of XTF.
@@ -12,7 +12,10 @@ mod cpio;
 mod emulator;
 mod image;
 mod keys;
+mod multi;
+mod owners;
 mod protocol;
+mod reads;
 mod rig;
 mod runner;
 mod scenarios;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::Flavour;
 use super::emulator::{self, Emulator, Machine};
 use super::image::{self, Dom0, Overlay};
+use super::reads;
 use super::runner::{self, Record};
 use crate::{cache, patch, ui, xen};
 
@@ -160,7 +161,9 @@ impl Rig {
             &disk,
         );
         let messages = scratch.path().join("messages");
-        let record = runner::run(command, &log, &messages, &mut step)?;
+        let mut record = runner::run(command, &log, &messages, &mut step)?;
+        let said = fs::read_to_string(&messages).unwrap_or_default();
+        record.events.extend(reads::between_marks(&said));
         step.done();
         Ok((record, log))
     }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
 use super::rig::{self, Rig};
-use super::{image, smoke};
+use super::{image, multi, owners, smoke};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -78,6 +78,7 @@ pub(super) const fn machine(iommu: Iommu) -> Machine {
         iommu: Some(iommu),
         devices: true,
         test_devices: false,
+        more: &[],
         memory: 4096,
         cpus: 2,
     }
@@ -96,7 +97,7 @@ const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
     eim: false,
 };
 const AMD: Iommu = Iommu::Amd { xt: false };
-const AMD_XT: Iommu = Iommu::Amd { xt: true };
+pub(super) const AMD_XT: Iommu = Iommu::Amd { xt: true };
 
 const DOM0_CHECKS: &[&str] = &[
     "dom0-modules",
@@ -201,6 +202,8 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::FILL_VTD,
     smoke::FILL_AMD,
     smoke::SLEEP_VTD,
+    multi::VTD,
+    multi::AMD,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",
@@ -263,4 +266,8 @@ pub(super) const ALL: &[Scenario] = &[
         on_stock: true,
         tries: 3,
     },
+    owners::SRIOV_VTD,
+    owners::SRIOV_AMD,
+    owners::REASSIGN_VTD,
+    owners::REASSIGN_AMD,
 ];

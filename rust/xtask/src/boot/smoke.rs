@@ -4,31 +4,33 @@
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
+use super::reads;
 use super::scenarios::{Payload, Scenario};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
-const fn machine(iommu: Iommu) -> Machine {
+pub(super) const fn machine(iommu: Iommu) -> Machine {
     Machine {
         iommu: Some(iommu),
         devices: true,
         test_devices: true,
+        more: &[],
         memory: 1024,
         cpus: 2,
     }
 }
 
-const VTD: Iommu = Iommu::Vtd {
+pub(super) const VTD: Iommu = Iommu::Vtd {
     intremap: true,
     eim: true,
 };
-const AMD: Iommu = Iommu::Amd { xt: true };
+pub(super) const AMD: Iommu = Iommu::Amd { xt: true };
 
 /// What most of the kernels have on Xen's command line.
 const MEMORY: &str = "dom0_mem=128M,max:128M";
 
 /// One of our own kernels as dom0, with what Xen has on its command line for it.
-const fn own(
+pub(super) const fn own(
     name: &'static str,
     about: &'static str,
     iommu: Iommu,
@@ -80,14 +82,21 @@ const fn mover(
     iommu: Iommu,
     rules: &'static [Rule],
 ) -> Scenario {
-    own(
-        name,
-        about,
-        iommu,
-        (Kernel::IrqMover, MEMORY),
-        MOVER_CHECKS,
-        rules,
-    )
+    Scenario {
+        machine: Machine {
+            more: reads::OPTIONS,
+            ..machine(iommu)
+        },
+        zeros: &[reads::NAME],
+        ..own(
+            name,
+            about,
+            iommu,
+            (Kernel::IrqMover, MEMORY),
+            MOVER_CHECKS,
+            rules,
+        )
+    }
 }
 
 /// A minute of messages from six sources, whose interrupts move all the time.

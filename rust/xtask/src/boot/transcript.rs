@@ -228,6 +228,8 @@ fn remapping_line(line: &str) -> String {
             delivery,
             _vector,
         ] if pin.ends_with(':') => {
+            // See `CONSOLE_PIN`.
+            let mask = if *pin == "04:" { "" } else { mask };
             format!("{pin} {format} {mask} {trigger} {polarity} {status} {delivery}")
         }
         // AMD-Vi, 32 bits: destination and vector are in the upper three bytes.
@@ -242,18 +244,27 @@ fn remapping_line(line: &str) -> String {
     }
 }
 
-/// A line of the list of devices: how many interrupts, but not which.
+/// A line of the list of devices: how many interrupts, but not which; a guest, but not which; and that a device is nobody's, but
+/// not by which number the IOMMU knows that.
 fn device_line(line: &str) -> String {
-    match line.split_once("MSIs <") {
-        Some((device, list)) => {
-            let count = list
-                .split(' ')
-                .filter(|word| word.parse::<u32>().is_ok())
-                .count();
-            format!("{device}MSIs {count}")
+    let (device, list) = line.split_once(" MSIs <").unwrap_or((line, ""));
+    let owner = |word| match word {
+        "d0" => word,
+        _ if word.starts_with("DomIO:") => "DomIO",
+        _ if word
+            .strip_prefix('d')
+            .is_some_and(|number| number.parse::<u32>().is_ok()) =>
+        {
+            "guest"
         }
-        None => line.to_owned(),
+        _ => word,
+    };
+    let device = device.split(' ').map(owner).collect::<Vec<_>>().join(" ");
+    if list.is_empty() {
+        return device;
     }
+    let numbers = list.split(' ').filter(|word| word.parse::<u32>().is_ok());
+    format!("{device} MSIs {}", numbers.count())
 }
 
 /// A word of an interrupt's line: of "d0:412(---)" only the domain, of "d0: 9(---)" the same in two words.
@@ -332,6 +343,12 @@ mod tests {
         assert_eq!(pin(4, 0), pin(4, 1));
         assert_ne!(pin(2, 0), pin(2, 1));
         assert_ne!(pin(14, 0), pin(14, 1));
+        let remapped = |pin, mask| {
+            let line = format!("   {pin:02}:  0004   1    {mask}   0   0   0    0    0     f1");
+            one('V', &line)
+        };
+        assert_eq!(remapped(4, 0), remapped(4, 1));
+        assert_ne!(remapped(5, 0), remapped(5, 1));
     }
 
     #[test]
@@ -341,6 +358,25 @@ mod tests {
         let other = "R:  001d:  1   0  0020 51    0   0 00000000   0  0  0  0 1";
         assert_eq!(one('V', a), one('V', b));
         assert_ne!(one('V', a), one('V', other));
+    }
+
+    #[test]
+    fn a_device_keeps_its_kind_of_owner() {
+        let nobody = "0000:00:19.0 - DomIO:8004 - node -1 ";
+        let dom0 = "0000:00:19.0 - d0 - node -1  - MSIs < 28 29 30 >";
+        let guest = "0000:00:19.0 - d1 - node -1  - MSIs < 28 29 30 >";
+        let fewer = "0000:00:19.0 - d1 - node -1  - MSIs < 28 29 >";
+        assert_eq!(one('Q', nobody), one('Q', &nobody.replace("8004", "8005")));
+        assert_eq!(one('Q', guest), one('Q', &guest.replace("d1", "d22")));
+        for others in [
+            [nobody, dom0],
+            [nobody, guest],
+            [dom0, guest],
+            [guest, fewer],
+        ] {
+            assert_ne!(one('Q', others[0]), one('Q', others[1]));
+        }
+        assert_eq!(one('Q', dom0), "0000:00:19.0 - d0 - node -1 - MSIs 3");
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub const UPDATE_VA_MAPPING: u64 = 14;
 /// Hypercall number.
 pub const CONSOLE_IO: u64 = 18;
 /// Hypercall number.
+pub const UPDATE_VA_MAPPING_OTHER_DOMAIN: u64 = 22;
+/// Hypercall number.
 pub const VCPU_OP: u64 = 24;
 /// Hypercall number.
 pub const SCHED_OP: u64 = 29;
@@ -19,6 +21,8 @@ pub const SYSCTL: u64 = 35;
 
 /// The calling domain.
 pub const DOMID_SELF: u16 = 0x7ff0;
+/// Xen, as the owner of pages.
+pub const DOMID_XEN: u16 = 0x7ff2;
 
 /// `PHYSDEVOP_*` numbers.
 pub mod physdev {
@@ -188,25 +192,24 @@ pub struct AcpiSleep {
     pub rest: [u8; 128 - 12],
 }
 
+/// `XEN_SYSCTL_tbuf_op`.
+pub const TRACE_BUFFERS: u32 = 2;
 /// `XEN_SYSCTL_debug_keys`.
 pub const DEBUG_KEYS: u32 = 7;
-/// `struct xen_sysctl` has a payload of this size.
-pub const SYSCTL_PAYLOAD: usize = 128;
 
-/// `struct xen_sysctl` for [`DEBUG_KEYS`].
+/// `struct xen_sysctl`.
 #[repr(C)]
 pub struct Sysctl {
     /// The command.
     pub cmd: u32,
     /// Differs between versions of Xen.
     pub interface_version: u32,
-    /// Address of the keys.
-    pub keys: u64,
-    /// Number of keys.
-    pub count: u32,
-    /// The rest of the union.
-    pub rest: [u8; SYSCTL_PAYLOAD - 12],
+    /// The command's structure.
+    pub payload: SysctlPayload,
 }
+
+/// The union in `struct xen_sysctl`.
+pub type SysctlPayload = [u64; 16];
 
 /// `VCPUOP_initialise`.
 pub const VCPU_INITIALISE: u64 = 0;

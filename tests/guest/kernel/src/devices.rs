@@ -99,3 +99,95 @@ impl E1000e {
         self.0.write32(Self::CAUSE, !0);
     }
 }
+
+/// NEC's USB controller (`nec-usb-xhci`): sixteen interrupters, each with a message of its own. It is never started, so
+/// it neither looks at its ports nor writes to memory.
+#[derive(Clone, Copy)]
+pub struct Xhci {
+    interrupters: Window,
+    ring: u64,
+}
+
+/// What an interrupter reads: its segment table, here with one entry, and the ring that this names. Never in two pages.
+#[repr(C, align(512))]
+pub struct EventRing {
+    /// The machine address of the events.
+    address: u64,
+    /// How many there are, at least 16.
+    length: u64,
+    gap: [u64; 6],
+    events: [[u64; 2]; 16],
+}
+
+impl EventRing {
+    /// A ring that is not known to a device yet.
+    pub const fn new() -> Self {
+        Self {
+            address: 0,
+            length: 16,
+            gap: [0; 6],
+            events: [[0; 2]; 16],
+        }
+    }
+
+    /// How far the events are from the ring's start.
+    const EVENTS: u64 = core::mem::offset_of!(Self, events) as u64;
+}
+
+impl Default for EventRing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Xhci {
+    /// Vendor (low half) and device.
+    pub const ID: u32 = 0x0194_1033;
+    /// How many interrupters it has.
+    pub const INTERRUPTERS: usize = 16;
+
+    /// Where the interrupters' registers are in its memory region.
+    pub const RUNTIME: u64 = 0x1000;
+
+    const COMMAND: usize = 0x40;
+    const COMMAND_INTERRUPTS: u32 = 1 << 2;
+
+    const MANAGEMENT: usize = 0;
+    const SEGMENTS: usize = 0x08;
+    const TABLE: usize = 0x10;
+    const DEQUEUE: usize = 0x18;
+    /// In the dequeue pointer: the last interrupt is being handled, until 1 is written.
+    const BUSY: u32 = 1 << 3;
+
+    /// Takes the device whose first page of registers and whose page at [`Self::RUNTIME`] are mapped at the windows, and gives
+    /// all interrupters one ring, at a machine address.
+    pub fn new(registers: Window, runtime: Window, ring: &mut EventRing, address: u64) -> Self {
+        ring.address = address + EventRing::EVENTS;
+        let xhci = Self {
+            interrupters: runtime.at(0x20),
+            ring: ring.address,
+        };
+        registers.write32(Self::COMMAND, Self::COMMAND_INTERRUPTS);
+        for number in 0..Self::INTERRUPTERS {
+            let interrupter = xhci.interrupter(number);
+            interrupter.write32(Self::SEGMENTS, 1);
+            interrupter.write32(Self::TABLE, address as u32);
+            interrupter.write32(Self::TABLE + 4, (address >> 32) as u32);
+            interrupter.write32(Self::DEQUEUE + 4, (ring.address >> 32) as u32);
+            interrupter.write32(Self::MANAGEMENT, 1 << 1);
+        }
+        xhci
+    }
+
+    fn interrupter(self, number: usize) -> Window {
+        self.interrupters.at(number * 0x20)
+    }
+
+    /// Sends the message of an interrupter: a dequeue pointer that is not where the controller will write next says that
+    /// events wait, of which the controller then tells (xHCI, 4.17.2).
+    pub fn raise(self, number: usize) {
+        let second = self.ring as u32 + 16;
+        self.interrupter(number)
+            .write32(Self::DEQUEUE, second | Self::BUSY);
+    }
+}

@@ -136,20 +136,40 @@ pub fn debug_keys(report: &mut Report<Console>, keys: &str, label: &str) {
 }
 
 fn debug_key(key: u8) -> i64 {
+    // Address and number of the keys.
+    let mut payload = [0; _];
+    payload[..2].copy_from_slice(&[&raw const key as u64, 1]);
+    // SAFETY: the command's structure; Xen reads one byte.
+    unsafe { sysctl(abi::DEBUG_KEYS, &mut payload) }
+}
+
+/// The frame that says where Xen's trace buffers are; 0 when it has none.
+pub fn trace_buffers() -> (i64, u64) {
+    // Command 0 asks for information, which comes back in the same structure.
+    let mut payload = [0; _];
+    // SAFETY: the command's structure, without pointers.
+    let result = unsafe { sysctl(abi::TRACE_BUFFERS, &mut payload) };
+    (result, payload[4])
+}
+
+/// Calls for the control of the whole machine.
+///
+/// # Safety
+/// The payload is what the command takes; pointers in it stay valid for the call.
+unsafe fn sysctl(cmd: u32, payload: &mut abi::SysctlPayload) -> i64 {
     // The versions of Xen 4.20 up to what is in development; Xen refuses all but its own with -EACCES.
     const REFUSED: i64 = -13;
     let mut result = REFUSED;
     for interface_version in 0x15..0x20 {
         let mut argument = abi::Sysctl {
-            cmd: abi::DEBUG_KEYS,
+            cmd,
             interface_version,
-            keys: &raw const key as u64,
-            count: 1,
-            rest: [0; abi::SYSCTL_PAYLOAD - 12],
+            payload: *payload,
         };
-        // SAFETY: the structure that the call takes, of the full size.
+        // SAFETY: the structure that the call takes, of the full size; its content is the caller's promise.
         result = unsafe { call(abi::SYSCTL, [&raw mut argument as u64, 0, 0, 0]) };
         if result != REFUSED {
+            *payload = argument.payload;
             break;
         }
     }
@@ -286,35 +306,40 @@ pub fn bind_vcpu(port: u32, vcpu: u32) -> i64 {
     unsafe { call_with(abi::EVENT_CHANNEL_OP, abi::BIND_VCPU, &mut argument) }
 }
 
-/// What a frame holds, which decides how it may be cached.
+/// What a frame holds, which decides how it may be mapped.
 #[derive(Clone, Copy)]
 pub enum Frame {
     /// Memory: write-back, or Xen refuses.
     Memory,
     /// Registers: uncached.
     Registers,
+    /// Memory of Xen's that dom0 may read.
+    XenReadOnly,
+    /// Memory of Xen's that dom0 may write.
+    Xen,
 }
 
-/// Maps a machine frame over the page at a virtual address (PV), writable.
+/// Maps a machine frame over the page at a virtual address (PV).
 ///
 /// # Safety
 /// The page holds nothing: what was there is lost.
 pub unsafe fn map_frame(address: usize, frame: u64, what: Frame) -> i64 {
-    // Present, writable, user.
-    let flags = match what {
-        Frame::Memory => 0x07,
-        // Write-through, cache disabled.
-        Frame::Registers => 0x1f,
+    const PRESENT_USER: u64 = 0x05;
+    const WRITABLE: u64 = 0x02;
+    const UNCACHED: u64 = 0x18;
+    let (call_number, flags) = match what {
+        Frame::Memory => (abi::UPDATE_VA_MAPPING, WRITABLE),
+        Frame::Registers => (abi::UPDATE_VA_MAPPING, WRITABLE | UNCACHED),
+        Frame::XenReadOnly => (abi::UPDATE_VA_MAPPING_OTHER_DOMAIN, 0),
+        Frame::Xen => (abi::UPDATE_VA_MAPPING_OTHER_DOMAIN, WRITABLE),
     };
     // Flush the one entry, on this processor.
     const INVALIDATE: u64 = 2;
+    let entry = frame << 12 | PRESENT_USER | flags;
+    // The last argument says whose the frame is, where it may be another's.
+    let arguments = [address as u64, entry, INVALIDATE, abi::DOMID_XEN.into()];
     // SAFETY: the caller gives up the page.
-    unsafe {
-        call(
-            abi::UPDATE_VA_MAPPING,
-            [address as u64, frame << 12 | flags, INVALIDATE, 0],
-        )
-    }
+    unsafe { call(call_number, arguments) }
 }
 
 /// Starts another processor of a PVH domain in 64-bit mode.

@@ -19,3 +19,4 @@ pub mod port;
 pub mod pv;
 pub mod report;
 pub mod source;
+pub mod trace;

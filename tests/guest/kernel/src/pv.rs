@@ -48,6 +48,9 @@ pub struct StartInfo {
     pages: u64,
     /// Machine address of the shared page.
     shared: u64,
+    unused: [u64; 7],
+    /// Virtual address of the list of the kernel's frames, in the order of its pages.
+    frames: u64,
 }
 
 /// Offset of the pending bits in `struct shared_info`: after 32 vCPUs of 64 bytes.
@@ -73,7 +76,7 @@ struct Time {
 }
 
 /// Pages given up so that device registers and the shared page can be mapped over them.
-const PAGES: usize = 8;
+const PAGES: usize = 24;
 
 #[repr(C, align(4096))]
 struct Pages(UnsafeCell<[[u8; 4096]; PAGES]>);
@@ -87,12 +90,17 @@ static WINDOWS: Pages = Pages(UnsafeCell::new([[0; 4096]; PAGES]));
 pub struct Machine {
     shared: usize,
     used: usize,
+    frames: u64,
 }
 
 impl Machine {
     /// Maps the shared page.
     pub fn new(start_info: &StartInfo) -> Self {
-        let mut machine = Self { shared: 0, used: 0 };
+        let mut machine = Self {
+            shared: 0,
+            used: 0,
+            frames: start_info.frames,
+        };
         machine.shared = machine
             .map_frame(start_info.shared, Frame::Memory)
             .address();
@@ -104,7 +112,16 @@ impl Machine {
         self.map_frame(address, Frame::Registers)
     }
 
-    fn map_frame(&mut self, address: u64, what: Frame) -> Window {
+    /// The machine address of something in a page of the kernel's, for devices.
+    pub fn machine_address<T>(&self, object: *const T) -> u64 {
+        let address = object as usize;
+        // SAFETY: Xen puts the list of all pages there, and the kernel begins with page 0.
+        let frame = unsafe { (self.frames as *const u64).add(address / 4096).read() };
+        frame * 4096 + (address % 4096) as u64
+    }
+
+    /// Maps the page at a machine address.
+    pub fn map_frame(&mut self, address: u64, what: Frame) -> Window {
         assert!(self.used < PAGES, "no window left");
         let page = WINDOWS.0.get() as usize + self.used * 4096;
         self.used += 1;

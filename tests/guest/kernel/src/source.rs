@@ -59,6 +59,25 @@ impl Source {
 /// The functions that the sources are.
 pub const FUNCTIONS: [u32; 2] = [Edu::ID, E1000e::ID];
 
+/// What marks a moment for whoever watches configuration space from outside.
+#[derive(Clone, Copy)]
+pub struct Marker(Function);
+
+impl Marker {
+    /// The last register of a function, which nobody else reads.
+    const REGISTER: u8 = 0xfc;
+
+    /// Finds the function.
+    pub fn find() -> Self {
+        Self(pci::find(Edu::ID).expect("a device is missing"))
+    }
+
+    /// Marks this moment.
+    pub fn mark(self) {
+        self.0.read32(Self::REGISTER);
+    }
+}
+
 const NAMES: [&str; 5] = ["queue-0", "queue-1", "queue-2", "queue-3", "others"];
 
 /// Sets all of them up.
