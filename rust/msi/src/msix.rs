@@ -22,7 +22,8 @@ use xen::pci::PciDev;
 /// # Errors
 ///
 /// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found, [`Errno::NODATA`] where only dom0 may
-/// look for it and has not, [`Errno::NOMEM`] where there is no memory, no room to map the table, or it cannot be protected.
+/// look for it and has not, [`Errno::INVAL`] for an entry that lies in two pages, [`Errno::NOMEM`] where there is no memory, no
+/// room to map the table, or it cannot be protected.
 pub(crate) fn set_up_entry<'a>(
     device: PciDev<'a>,
     msix: Msix<'a>,
@@ -39,6 +40,10 @@ pub(crate) fn set_up_entry<'a>(
     };
 
     let table = found.table();
+    if table.crosses_page(request.entry()) {
+        // One page is mapped for an entry; what is mapped behind it is another's.
+        return Err(Errno::INVAL);
+    }
     let page = msix.map(table, request.entry())?;
     let at = page.page().register(table.entry(request.entry()));
     at.write32(VECTOR_CTRL, MASKED);

@@ -31,12 +31,14 @@ pub fn restore(device: PciDev) -> Result<(), Errno> {
         match msi.sender() {
             Sender::Msi => restore_messages(device, msi)?,
             Sender::Msix => {
-                let opened = match table.take() {
-                    Some(opened) => opened,
-                    None => Opened::new(device, msi.position())?,
-                };
-                restore_entry(msi)?;
-                table = Some(opened);
+                let locked = lock(msi, 0)?;
+                let opened = table.get_or_insert_with(|| Opened::new(device, msi.position()));
+                if !opened.decodes_memory {
+                    // The lock is not for configuration space.
+                    drop(locked);
+                    return Err(Errno::NXIO);
+                }
+                restore_entry(&locked, msi)?;
             }
             _ => {}
         }
@@ -80,8 +82,7 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
 }
 
 /// An entry of an MSI-X table.
-fn restore_entry(msi: MsiDesc) -> Result<(), Errno> {
-    let locked = lock(msi, 0)?;
+fn restore_entry(locked: &LockedDesc, msi: MsiDesc) -> Result<(), Errno> {
     let _ = message::give(msi, msi.message());
     if mask::set(locked.desc(), msi, msi.masks()) {
         Ok(())
@@ -91,27 +92,24 @@ fn restore_entry(msi: MsiDesc) -> Result<(), Errno> {
     }
 }
 
-/// A function whose table can be reached, with all its messages masked. Dropped, MSI-X is disabled.
+/// A function whose table can be reached if it decodes memory, with all its messages masked. Dropped, MSI-X is disabled.
 struct Opened {
     function: Address,
     position: u16,
     control: MsixControl,
+    decodes_memory: bool,
 }
 
 impl Opened {
-    fn new(device: PciDev, position: u16) -> Result<Self, Errno> {
+    fn new(device: PciDev, position: u16) -> Self {
         let function = device.config();
         let control = control::msix(function, position);
         control::set_msix(function, position, control::opened(control));
-        let opened = Self {
+        Self {
             function,
             position,
             control: control.with_enabled(false),
-        };
-        if control::decodes_memory(device) {
-            Ok(opened)
-        } else {
-            Err(Errno::NXIO)
+            decodes_memory: control::decodes_memory(device),
         }
     }
 

@@ -36,6 +36,16 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("amd", "read a pin, upper half", Some("128-bit")),
     Exception::new("amd", "release", None),
     Exception::new("amd", "release, of a block", None),
+    Exception::new("msi", "compose a message", None),
+    Exception::new("msi", "mask, MSI", None),
+    Exception::new("msi", "unmask, MSI", None),
+    Exception::new("msi", "retarget, MSI", Some("remapped")),
+    Exception::new("msi", "acknowledge, maskable", None),
+    Exception::new("msi", "acknowledge, not maskable", None),
+    Exception::new("msi", "write of the control register", None),
+    Exception::new("msi", "map an entry", None),
+    Exception::new("msi", "unmap an entry", None),
+    Exception::new("msi", "restore", None),
 ];
 
 /// A row in which Rust may take more instructions than C. README.md says why, next to the figures.
@@ -83,6 +93,7 @@ struct Call {
     size: String,
     flat: bool,
     answer: String,
+    reads: u64,
 }
 
 /// One row of the result.
@@ -96,6 +107,8 @@ struct Row {
     c: u64,
     /// Instructions.
     rust: u64,
+    /// How often C and Rust read configuration space.
+    reads: [u64; 2],
 }
 
 /// The result for one file.
@@ -229,6 +242,7 @@ impl Report {
                     flat: call.flat,
                     c: count,
                     rust: 0,
+                    reads: [call.reads, 0],
                 });
             } else {
                 ensure!(
@@ -240,7 +254,9 @@ impl Report {
                 let row = rows
                     .iter_mut()
                     .find(|row| (row.name.as_str(), row.size.as_str()) == key);
-                row.context("a row of Rust without one of C")?.rust = count;
+                let row = row.context("a row of Rust without one of C")?;
+                row.rust = count;
+                row.reads[1] = call.reads;
             }
         }
         let [c, rust] = output.sizes.map(|(text, data)| Bytes { text, data });
@@ -253,15 +269,25 @@ impl Report {
     }
 
     fn print(&self) {
-        let mut table = ui::Table::new(&[self.file, "size", "C", "Rust", "Rust / C"]);
+        let mut head = vec![self.file, "size", "C", "Rust", "Rust / C"];
+        // For files that read any.
+        let reads = self.rows.iter().any(|row| row.reads[0] > 0);
+        if reads {
+            head.extend(["config reads, C", "Rust"]);
+        }
+        let mut table = ui::Table::new(&head);
         for row in &self.rows {
-            table.row([
+            let mut cells = vec![
                 row.name.clone(),
                 row.size.clone(),
                 row.c.to_string(),
                 row.rust.to_string(),
                 format!("{:.2}", row.rust as f64 / row.c as f64),
-            ]);
+            ];
+            if reads {
+                cells.extend(row.reads.map(|count| count.to_string()));
+            }
+            table.row(cells);
         }
         table.print();
         println!(
@@ -358,6 +384,7 @@ mod tests {
             flat: true,
             c,
             rust,
+            reads: [0; 2],
         }
     }
 

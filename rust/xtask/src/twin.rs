@@ -22,6 +22,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("vmsi", "arch/x86/hvm/vmsi.o"),
     ("vtd", "drivers/passthrough/vtd/intremap.o"),
     ("amd", "drivers/passthrough/amd/iommu_intr.o"),
+    ("msi", "arch/x86/msi.o"),
 ];
 
 /// What some C originals leave to other files, and Rust does itself: the search for bits.

@@ -4,11 +4,16 @@
 //! That makes the whole state comparable without a list of fields: two words agree when they are equal, or when they
 //! are the same offset from their bases.
 
+use std::collections::HashSet;
+use std::iter::StepBy;
 use std::ops::Range;
 
 use anyhow::Result;
 
 use crate::memory::Mapping;
+
+/// Words that are compared at once.
+const CHUNK: usize = 64;
 
 /// Bump-allocated zeroed objects.
 pub(crate) struct Arena {
@@ -16,7 +21,8 @@ pub(crate) struct Arena {
     used: usize,
     len: usize,
     names: Vec<(usize, &'static str, usize)>,
-    private: Vec<Range<usize>>,
+    /// Offsets of words that are not compared.
+    private: HashSet<usize>,
 }
 
 impl Arena {
@@ -27,7 +33,7 @@ impl Arena {
             used: 0,
             len,
             names: Vec::new(),
-            private: Vec::new(),
+            private: HashSet::new(),
         })
     }
 
@@ -77,14 +83,20 @@ impl Arena {
 
     /// Excludes memory from the comparison from now on: what it holds is the side's own business.
     pub(crate) fn keep_private<T>(&mut self, object: *const T) {
-        let start = object as usize - self.map.base();
-        self.private.push(start..start + size_of::<T>());
+        self.private.extend(self.words_of(object));
     }
 
     /// Includes memory again that was kept private.
     pub(crate) fn publish<T>(&mut self, object: *const T) {
+        for word in self.words_of(object) {
+            self.private.remove(&word);
+        }
+    }
+
+    /// The offsets of the words that begin in an object.
+    fn words_of<T>(&self, object: *const T) -> StepBy<Range<usize>> {
         let start = object as usize - self.map.base();
-        self.private.retain(|range| range.start != start);
+        (start.next_multiple_of(8)..start + size_of::<T>()).step_by(8)
     }
 
     /// Fills freed memory, so that whoever still reads it sees something that no other side sees.
@@ -134,7 +146,7 @@ impl Arena {
     /// Finds the first word in which two worlds differ.
     pub(crate) fn difference(ours: &mut Self, theirs: &mut Self) -> Option<String> {
         let (base_a, base_b) = (ours.map.base() as u64, theirs.map.base() as u64);
-        let private = ours.private.clone();
+        let private = std::mem::take(&mut ours.private);
         let len = ours.len as u64;
         if ours.used != theirs.used {
             return Some("the worlds were built differently".to_owned());
@@ -144,10 +156,17 @@ impl Arena {
             let same = a == b
                 || (a.wrapping_sub(base_a) == b.wrapping_sub(base_b)
                     && a.wrapping_sub(base_a) < len)
-                || private.iter().any(|range| range.contains(&(place * 8)));
+                || private.contains(&(place * 8));
             (!same).then_some((place * 8, *a, *b))
         };
-        let (place, a, b) = a.iter().zip(b).enumerate().find_map(differs)?;
+        // Most of a world is zero: whole chunks are equal.
+        let chunks = a.chunks(CHUNK).zip(b.chunks(CHUNK)).enumerate();
+        let found = chunks
+            .filter(|(_, (a, b))| a != b)
+            .flat_map(|(number, (a, b))| (number * CHUNK..).zip(a.iter().zip(b)))
+            .find_map(differs);
+        ours.private = private;
+        let (place, a, b) = found?;
         Some(format!(
             "{}: {a:#018x} and {b:#018x}",
             ours.describe(place as u64)

@@ -12,6 +12,7 @@ use crate::answer::Answer;
 use crate::loader::{self, Import};
 use crate::side::Side;
 use crate::subject::Subject;
+use crate::trace::Event;
 use crate::{Arguments, cpu, valgrind};
 
 /// Room for a world of 64 devices with 2,048 vectors each.
@@ -30,6 +31,8 @@ struct Row {
     flat: bool,
     /// What the call answered.
     answer: String,
+    /// How often configuration space was read.
+    reads: usize,
 }
 
 /// What the program prints.
@@ -61,12 +64,17 @@ impl Meter {
         side.cpu.counted = false;
         let label = CString::new(format!("{} {name} {size}", self.side)).unwrap_or_default();
         valgrind::request(valgrind::DUMP_STATS_AT, label.as_ptr() as u64);
+        let reads = side.env().trace.iter().filter(|entry| {
+            matches!(entry.event, Event::Call(name, _) if name.starts_with("pci_conf_read"))
+        });
+        let reads = reads.count();
         self.rows.push(Row {
             side: self.side,
             name: name.to_owned(),
             size: size.to_owned(),
             flat,
             answer: format!("{answer:x?}"),
+            reads,
         });
     }
 }

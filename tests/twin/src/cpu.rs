@@ -6,21 +6,27 @@
 //! [`crate::mmio`].
 
 use std::arch::naked_asm;
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, ensure};
 
 use crate::loader::{self, Image};
 use crate::memory::Mapping;
 use crate::mmio;
+use crate::side;
+use crate::trace::Event;
 use crate::valgrind;
 
 /// Xen's STACK_SIZE.
 const STACK: usize = 0x8000;
 /// What callee-saved registers hold on entry, to see that they come back.
 const CANARY: u64 = 0x5ca1_ab1e_0b5e_55ed;
+const WRMSR: [u8; 2] = [0x0f, 0x30];
+const UD2: [u8; 2] = [0x0f, 0x0b];
 /// Seconds after which a call counts as endless.
 const PATIENCE: libc::time_t = 5;
 
@@ -71,6 +77,18 @@ impl Exit {
             Exit::Text(reason) => Trap::Fault(reason),
         }
     }
+}
+
+/// Where invalid opcodes mean WARN().
+static WARNINGS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+/// Lets an invalid opcode stand for WARN() from now on.
+pub(crate) fn expect_warning(at: usize) {
+    warnings().insert(at);
+}
+
+fn warnings() -> MutexGuard<'static, BTreeSet<usize>> {
+    WARNINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The stack that calls run on.
@@ -317,7 +335,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let frame = RUNNING.load(Ordering::Relaxed);
     let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
-    let in_object = crate::side::running_text().contains(&at);
+    let in_object = side::running_text().contains(&at);
     if signal == libc::SIGALRM {
         let calls = CALLS.load(Ordering::Relaxed);
         if LAST.swap(calls, Ordering::Relaxed) != calls || frame.is_null() || !in_object {
@@ -333,6 +351,9 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
             "at seed {case} a function of the driver took signal {signal}, address {address:#x}: a wild argument"
         );
         std::process::abort();
+    }
+    if signal != libc::SIGALRM && step_over(context, at) {
+        return;
     }
     let trap = match signal {
         libc::SIGALRM => Exit::Loop { at },
@@ -350,4 +371,24 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
     context.uc_mcontext.gregs[libc::REG_RBX as usize] = frame as i64;
     context.uc_mcontext.gregs[libc::REG_RIP as usize] = finish as *const () as i64;
+}
+
+/// Does what the CPU or Xen does where a process gets a signal instead: a write of an MSR, and WARN(), which goes on after
+/// its line on the console.
+fn step_over(context: &mut libc::ucontext_t, at: usize) -> bool {
+    let registers = &mut context.uc_mcontext.gregs;
+    // SAFETY: the CPU has just tried to execute what is here; the loader leaves a page after the code.
+    let opcode = unsafe { (at as *const [u8; 2]).read() };
+    match opcode {
+        WRMSR => {
+            let [msr, high, low] = [libc::REG_RCX, libc::REG_RDX, libc::REG_RAX]
+                .map(|register| u64::from(registers[register as usize] as u32));
+            let told = [msr, high << 32 | low, 0, 0, 0, 0];
+            side::record(Event::Call("wrmsr", told));
+        }
+        UD2 if warnings().contains(&at) => side::record(Event::Call("WARN", [0; 6])),
+        _ => return false,
+    }
+    registers[libc::REG_RIP as usize] += opcode.len() as i64;
+    true
 }

@@ -124,6 +124,15 @@ impl Heap {
         Ok((self.map.base() + start) as u64)
     }
 
+    /// Whether a block that is alive begins here.
+    pub(crate) fn holds(&self, address: u64) -> bool {
+        let start = (address as usize).wrapping_sub(self.map.base());
+        let found = self
+            .blocks
+            .binary_search_by_key(&start, |block| block.start);
+        found.is_ok_and(|number| self.blocks[number].live)
+    }
+
     /// Which blocks are alive, and begin where one of the words points, or a word of such a block.
     fn reachable(&mut self, words: impl Iterator<Item = u64>) -> Vec<bool> {
         let mut kept = vec![false; self.blocks.len()];

@@ -6,6 +6,7 @@
 //! get the same set, so neither can reach anything that the other cannot.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +16,7 @@ use object::{
     Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
 };
 
+use crate::cpu;
 use crate::glue;
 use crate::heap::words_of;
 use crate::memory::Mapping;
@@ -26,6 +28,12 @@ const PAGE: usize = 0x1000;
 /// Bytes kept for glue, for Xen's variables, for the templates of its per-CPU variables, and for those themselves.
 const GLUE: usize = 0x8000;
 const VARIABLES: usize = PAGE;
+/// The section with the places of WARN(), and the size of an element.
+const WARNINGS: &str = ".bug_frames.1";
+const WARNING: usize = 8;
+/// The section with the boot options, and the size of an element.
+const OPTIONS: &str = ".init.setup";
+const OPTION: usize = 24;
 const SECTIONS: usize = GLUE + 2 * VARIABLES + PER_CPU_OFFSET;
 
 /// What a symbol that no object defines stands for.
@@ -44,12 +52,14 @@ pub(crate) enum Import {
 /// Objects of one side in memory.
 pub(crate) struct Image {
     map: Mapping,
-    text: std::ops::Range<usize>,
+    text: Range<usize>,
     symbols: HashMap<String, usize>,
     variables: HashMap<String, usize>,
     functions: Vec<(usize, String)>,
     /// The objects' own variables: where they are, and what they hold to begin with.
     own: Vec<(usize, Vec<u8>)>,
+    /// The sections that list boot options.
+    options: Vec<Range<usize>>,
 }
 
 impl Image {
@@ -98,6 +108,7 @@ impl Image {
             variables: HashMap::new(),
             functions: Vec::new(),
             own: Vec::new(),
+            options: Vec::new(),
         };
 
         for (number, object) in objects.iter().enumerate() {
@@ -158,6 +169,19 @@ impl Image {
             .map(|(name, address)| (name, variable(address)))
             .collect();
         image.map.seal(GLUE + VARIABLES, VARIABLES)?;
+        for (number, object) in objects.iter().enumerate() {
+            for section in object.sections() {
+                let Some(&place) = places.get(&(number, section.index())) else {
+                    continue;
+                };
+                let range = place..place + section.size() as usize;
+                match section.name()? {
+                    WARNINGS => image.expect_warnings(range),
+                    OPTIONS => image.options.push(range),
+                    _ => {}
+                }
+            }
+        }
         for (number, object) in objects.iter().enumerate() {
             for section in object.sections() {
                 let written = section_flags(&section) & u64::from(elf::SHF_WRITE) != 0;
@@ -239,6 +263,35 @@ impl Image {
             .with_context(|| format!("no object defines {name}"))
     }
 
+    /// Tells the handler of traps which invalid opcodes are those of WARN().
+    fn expect_warnings(&mut self, section: Range<usize>) {
+        let base = self.map.base();
+        for frame in section.step_by(WARNING) {
+            let bytes = self.map.bytes(frame, 4);
+            // Three bytes of distance; the fourth is a part of the number of the line.
+            let distance = i32::from_le_bytes([0, bytes[0], bytes[1], bytes[2]]) >> 8;
+            cpu::expect_warning((base + frame).wrapping_add_signed(distance as isize));
+        }
+    }
+
+    /// The address of the variable behind a boot option; none when the objects have no such option.
+    pub(crate) fn option(&mut self, name: &str) -> Option<usize> {
+        let mut sections = self.options.clone().into_iter().flatten();
+        // A name, a type and a length, and the address.
+        sections.by_ref().step_by(OPTION).find_map(|entry| {
+            let words: Vec<_> = words_of(self.map.bytes(entry, OPTION)).collect();
+            let start = (words[0] as usize).checked_sub(self.map.base())?;
+            let text = self.map.bytes(start, name.len() + 1);
+            (text.split_last() == Some((&0, name.as_bytes()))).then_some(words[2] as usize)
+        })
+    }
+
+    /// The address of a function, which need not be exported.
+    pub(crate) fn function(&self, name: &str) -> Option<usize> {
+        let mut all = self.functions.iter();
+        all.find_map(|(address, known)| (known == name).then_some(*address))
+    }
+
     /// The address of a variable that stands for one of Xen's; none when the objects do not refer to it.
     pub(crate) fn variable(&self, name: &str) -> Option<usize> {
         self.variables.get(name).copied()
@@ -265,7 +318,7 @@ impl Image {
     }
 
     /// The range of the objects' own code.
-    pub(crate) fn text(&self) -> std::ops::Range<usize> {
+    pub(crate) fn text(&self) -> Range<usize> {
         self.text.clone()
     }
 

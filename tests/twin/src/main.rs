@@ -19,6 +19,7 @@ mod loader;
 mod machine;
 mod memory;
 mod mmio;
+mod msi;
 mod rng;
 mod run;
 mod services;
@@ -92,6 +93,7 @@ fn run() -> Result<()> {
     match arguments.file.as_str() {
         vmsi::Vmsi::NAME => drive::<vmsi::Vmsi>(&arguments),
         amd::Amd::NAME => drive::<amd::Amd>(&arguments),
+        msi::Msi::NAME => drive::<msi::Msi>(&arguments),
         vtd::Vtd::NAME => drive::<vtd::Vtd>(&arguments),
         other => bail!("no replaced file is called {other}"),
     }

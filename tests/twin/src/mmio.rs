@@ -69,13 +69,19 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
         }
     };
     let value = value & mask(width);
-    if let Some(written) = side::with(|env| env.machine.write(address, width, value)) {
-        written?;
-    }
-    side::record(Event::MmioWrite {
-        address,
-        width,
-        value,
+    let taken = side::with(|env| env.machine.write(address, width, value));
+    side::record(if taken.unwrap_or(Ok(true))? {
+        Event::MmioWrite {
+            address,
+            width,
+            value,
+        }
+    } else {
+        Event::MmioLost {
+            address,
+            width,
+            value,
+        }
     });
     step(registers, &instruction)
 }

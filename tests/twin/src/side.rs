@@ -13,6 +13,7 @@ use crate::cpu::{self, Cpu, Trap};
 use crate::heap::{Failure, Heap};
 use crate::loader::{Image, Import};
 use crate::machine::Machine;
+use crate::msi;
 use crate::trace::{Entry, Event, Held};
 use crate::vtd::firmware::Firmware;
 
@@ -46,6 +47,8 @@ pub(crate) struct Env {
     pub(crate) firmware: Firmware,
     /// What Xen knows of AMD's IOMMUs.
     pub(crate) amd: Platform,
+    /// What the rest of Xen keeps of MSIs.
+    pub(crate) msi: msi::platform::Platform,
     /// Fills memory that must not be read; differs between the sides.
     pub(crate) poison: u8,
 }
@@ -219,6 +222,7 @@ impl Side {
             machine: Machine::new()?,
             firmware: Firmware::default(),
             amd: Platform::default(),
+            msi: msi::platform::Platform::default(),
             poison,
         };
         Ok(Self {
@@ -248,6 +252,7 @@ impl Side {
         env.machine.clear();
         env.firmware = Firmware::default();
         env.amd = Platform::default();
+        env.msi = msi::platform::Platform::default();
     }
 
     /// Calls a function of the image. The trace afterwards is of this call alone.

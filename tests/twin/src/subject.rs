@@ -55,6 +55,11 @@ pub(crate) trait Subject: Sized {
     ) -> Result<Verdict, String>;
     /// Decides whether the effects of a step agree.
     fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
+    /// Whether the sides may go apart from here on, because what they read does not hold together. Then Rust goes on alone,
+    /// and has to survive.
+    fn may_part(_model: &Self::Model) -> bool {
+        false
+    }
     /// Compares what lies outside the arenas, or is kept private there because it need not be equal word by word. Without a
     /// model nothing may differ.
     fn compare(
@@ -77,6 +82,8 @@ pub(crate) enum Verdict {
     Continue,
     /// The sides may part here, and nothing that comes after would compare.
     End,
+    /// As before, but Rust goes on alone, and has to survive.
+    Alone,
 }
 
 /// A world and what is done to it.

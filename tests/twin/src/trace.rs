@@ -17,6 +17,12 @@ pub(crate) enum Event {
         width: usize,
         value: u64,
     },
+    /// A device was written through the fixmap, and did not take it.
+    MmioLost {
+        address: usize,
+        width: usize,
+        value: u64,
+    },
     /// Another function of Xen was called: its name, and what it was told.
     Call(&'static str, [u64; 6]),
 }

@@ -1,17 +1,22 @@
 //! The hardware behind the fixmap and Xen's other mappings, as far as a subject has any.
 
+pub(crate) mod function;
 pub(crate) mod io_apic;
+pub(crate) mod pci;
+pub(crate) mod ranges;
 pub(crate) mod table;
 pub(crate) mod vtd;
 
 use anyhow::Result;
 
 use self::io_apic::IoApics;
+use self::pci::Pci;
 use self::vtd::Vtd;
 
 /// The devices of one side.
 pub(crate) struct Machine {
     pub(crate) io_apics: IoApics,
+    pub(crate) pci: Pci,
     pub(crate) vtd: Vtd,
 }
 
@@ -20,6 +25,7 @@ impl Machine {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             io_apics: IoApics::new(),
+            pci: Pci::default(),
             vtd: Vtd::new()?,
         })
     }
@@ -27,6 +33,7 @@ impl Machine {
     /// Takes all devices away.
     pub(crate) fn clear(&mut self) {
         self.io_apics = IoApics::new();
+        self.pci = Pci::default();
         self.vtd.clear();
     }
 
@@ -35,21 +42,28 @@ impl Machine {
         if let Some(place) = self.vtd.locate(address) {
             return Some(self.vtd.read(place, width));
         }
+        if let Some(place) = self.pci.locate(address) {
+            return Some(place.and_then(|place| self.pci.read_memory(place, width)));
+        }
         let place = self.io_apics.locate(address)?;
         Some(place.and_then(|place| self.io_apics.read(place, width)))
     }
 
-    /// Writes a register, likewise.
+    /// Writes a register, likewise; whether the device took it.
     pub(crate) fn write(
         &mut self,
         address: usize,
         width: usize,
         value: u64,
-    ) -> Option<Result<(), String>> {
+    ) -> Option<Result<bool, String>> {
         if let Some(place) = self.vtd.locate(address) {
-            return Some(self.vtd.write(place, width, value));
+            return Some(self.vtd.write(place, width, value).map(|()| true));
+        }
+        if let Some(place) = self.pci.locate(address) {
+            return Some(place.and_then(|place| self.pci.write_memory(place, width, value)));
         }
         let place = self.io_apics.locate(address)?;
-        Some(place.and_then(|place| self.io_apics.write(place, width, value)))
+        let written = place.and_then(|place| self.io_apics.write(place, width, value));
+        Some(written.map(|()| true))
     }
 }

@@ -1,0 +1,133 @@
+//! Functions of Xen that lead to functions of PCI and their configuration space.
+
+use xen_sys as sys;
+
+use super::fakes::call;
+use crate::machine::function::{NO_INTX, NOBODY};
+use crate::side::{attempt, record, with};
+use crate::trace::Event;
+use crate::xen::get;
+
+/// The extended capability of single root I/O virtualisation.
+const SRIOV: u32 = 0x10;
+const READ: [&str; 3] = ["pci_conf_read8", "pci_conf_read16", "pci_conf_read32"];
+const WRITE: [&str; 3] = ["pci_conf_write8", "pci_conf_write16", "pci_conf_write32"];
+/// A write to a function that was pulled.
+pub(super) const LOST: &str = "a write that is lost";
+
+fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
+    attempt(|env| {
+        call(env, READ[width / 2], &[sbdf.into(), register.into()]);
+        let pci = &mut env.machine.pci;
+        let register = register as usize;
+        if !register.is_multiple_of(width) || register > 4092 {
+            return Err(format!("a register at {register:#x}, {width} bytes wide"));
+        }
+        let function = pci.function(sbdf);
+        let truth = function.map_or(NOBODY, |function| function.read(register, width));
+        let key = u64::from(sbdf) << 16 | register as u64;
+        Ok(pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width))
+    })
+}
+
+fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
+    attempt(|env| {
+        let value = value & NOBODY >> (32 - 8 * width);
+        let told = [sbdf.into(), register.into(), value.into()];
+        let function = env.machine.pci.function(sbdf);
+        let gone = function.is_some_and(|function| function.gone);
+        call(env, if gone { LOST } else { WRITE[width / 2] }, &told);
+        let register = register as usize;
+        if !register.is_multiple_of(width) || register > 4092 {
+            return Err(format!("a register at {register:#x}, {width} bytes wide"));
+        }
+        if let Some(function) = env.machine.pci.function(sbdf) {
+            function.write(register, width, value);
+        }
+        Ok(())
+    });
+}
+
+pub(super) extern "C" fn read8(sbdf: u32, register: u32) -> u64 {
+    0x77aa_0000 | u64::from(config_read(sbdf, register, 1))
+}
+
+pub(super) extern "C" fn read16(sbdf: u32, register: u32) -> u64 {
+    0x77aa_0000 | u64::from(config_read(sbdf, register, 2))
+}
+
+pub(super) extern "C" fn read32(sbdf: u32, register: u32) -> u32 {
+    config_read(sbdf, register, 4)
+}
+
+pub(super) extern "C" fn write8(sbdf: u32, register: u32, value: u32) {
+    config_write(sbdf, register, 1, value);
+}
+
+pub(super) extern "C" fn write16(sbdf: u32, register: u32, value: u32) {
+    config_write(sbdf, register, 2, value);
+}
+
+pub(super) extern "C" fn write32(sbdf: u32, register: u32, value: u32) {
+    config_write(sbdf, register, 4, value);
+}
+
+pub(super) extern "C" fn pci_find_ext_capability(sbdf: u32, capability: u32) -> u32 {
+    with(|env| {
+        let told = [sbdf.into(), capability.into()];
+        call(env, "pci_find_ext_capability", &told);
+        let function = env.machine.pci.function(sbdf);
+        let place = function.map_or(0, |function| function.extended);
+        if capability == SRIOV { place } else { 0 }
+    })
+}
+
+pub(super) extern "C" fn pci_get_pdev(domain: u64, sbdf: u32) -> u64 {
+    attempt(|env| {
+        if domain != 0 {
+            return Err("pci_get_pdev() of a domain".to_owned());
+        }
+        let mut all = env.machine.pci.functions.iter();
+        let number = all.position(|function| function.sbdf == sbdf);
+        Ok(number.map_or(0, |number| env.msi.devices[number]))
+    })
+}
+
+type OnDevice = extern "C" fn(u64, u64) -> i32;
+
+pub(super) extern "C" fn pci_iterate_devices(handler: usize, argument: u64) -> i32 {
+    let devices = with(|env| {
+        call(env, "pci_iterate_devices", &[]);
+        env.msi.devices.clone()
+    });
+    // SAFETY: what is under test passes one of its functions, which has this prototype.
+    let handler: OnDevice = unsafe { std::mem::transmute(handler) };
+    for device in devices {
+        let result = handler(device, argument);
+        if result != 0 {
+            return result;
+        }
+    }
+    with(|env| env.script.outcome())
+}
+
+pub(super) extern "C" fn pci_intx(pdev: *const sys::pci_dev, on: u64) {
+    let sbdf = get!(pdev, __bindgen_anon_1.sbdf.sbdf);
+    let on = on as u8 != 0;
+    with(|env| {
+        call(env, "pci_intx", &[sbdf.into(), on.into()]);
+        if let Some(function) = env.machine.pci.function(sbdf) {
+            let old = function.peek(4, 2) as u16;
+            let new = if on { old & !NO_INTX } else { old | NO_INTX };
+            function.write(4, 2, new.into());
+        }
+    });
+}
+
+pub(super) extern "C" fn pcidevs_lock() {
+    record(Event::Call("pcidevs_lock", [0; 6]));
+}
+
+pub(super) extern "C" fn pcidevs_unlock() {
+    record(Event::Call("pcidevs_unlock", [0; 6]));
+}

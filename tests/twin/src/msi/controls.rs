@@ -1,0 +1,207 @@
+//! Functions of Xen that interrupts, local APICs and IOMMUs are controlled by.
+
+use xen_sys as sys;
+
+use super::fakes::call;
+use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING};
+use crate::rng::mix;
+use crate::services::{lock, unlock};
+use crate::side::{Env, attempt, with};
+use crate::xen::{addr, get, set};
+
+/// What `set_desc_affinity()` answers where it fails.
+const BAD_APICID: u32 = !0;
+
+/// Calls a function of an interrupt's controller, if it has one.
+fn control(
+    desc: *mut sys::irq_desc,
+    function: impl Fn(&sys::hw_interrupt_type) -> Option<unsafe extern "C" fn(*mut sys::irq_desc)>,
+) {
+    let handler = get!(desc, handler);
+    // SAFETY: the handler of an interrupt is a structure of the image or of the arena, or null. Its functions are those of what is
+    // under test, and of this prototype.
+    unsafe {
+        if let Some(function) = handler.as_ref().and_then(function) {
+            function(desc);
+        }
+    }
+}
+
+fn number_of(env: &Env, desc: *mut sys::irq_desc) -> u64 {
+    let distance = (desc as u64).wrapping_sub(env.irq_desc as u64);
+    distance / size_of::<sys::irq_desc>() as u64
+}
+
+pub(super) extern "C" fn destroy_irq(irq: u32) {
+    let desc = attempt(|env| {
+        call(env, "destroy_irq", &[irq.into()]);
+        if irq as usize >= env.msi.irqs {
+            return Err(format!("interrupt {irq} destroyed, which is none"));
+        }
+        if !env.irqs_on {
+            return Err("an interrupt destroyed with interrupts off".to_owned());
+        }
+        let desc = env.irq_desc.wrapping_add(irq as usize);
+        lock(env, addr!(desc, lock) as u64, true)?;
+        Ok(desc)
+    });
+    set!(desc, status, get!(desc, status) & !IRQ_GUEST);
+    control(desc, |handler| handler.shutdown);
+    attempt(|env| {
+        set!(desc, status, get!(desc, status) | IRQ_DISABLED);
+        set!(desc, msi_desc, std::ptr::null_mut());
+        set!(desc, handler, env.msi.no_irq_type as *const _);
+        unlock(env, addr!(desc, lock) as u64, true)?;
+        env.irqs_on = true;
+        Ok(())
+    });
+}
+
+/// The first CPUs of a mask.
+fn cpus(mask: *const sys::cpumask) -> u64 {
+    get!(mask, bits)[0]
+}
+
+pub(super) extern "C" fn set_desc_affinity(
+    desc: *mut sys::irq_desc,
+    mask: *const sys::cpumask,
+) -> u32 {
+    with(|env| {
+        let number = number_of(env, desc);
+        let cpus = cpus(mask);
+        call(env, "set_desc_affinity", &[number, cpus]);
+        let online = env.msi.online;
+        if env.script.outcome() != 0 || cpus & online == 0 {
+            return BAD_APICID;
+        }
+        let hash = mix(env.script.salt ^ cpus ^ number << 8);
+        set!(desc, arch.vector, 0x20 + (hash % 0xc0) as i16);
+        set_cpus(get!(desc, arch.cpu_mask), cpus & online);
+        set_cpus(get!(desc, affinity), cpus);
+        apic_id(env, cpus & online)
+    })
+}
+
+/// Fills a mask.
+pub(super) fn set_cpus(mask: *mut sys::cpumask, cpus: u64) {
+    set!(mask, bits, [cpus, 0, 0, 0]);
+}
+
+/// The APIC ID that stands for some CPUs.
+fn apic_id(env: &Env, cpus: u64) -> u32 {
+    let hash = mix(cpus ^ env.script.salt) as u32;
+    if env.msi.x2apic {
+        hash & 0x7fff_ffff
+    } else {
+        hash & 0xff
+    }
+}
+
+/// `genapic.cpu_mask_to_apicid`.
+pub(super) extern "C" fn cpu_mask_to_apicid(mask: *const sys::cpumask) -> u32 {
+    attempt(|env| {
+        let cpus = cpus(mask);
+        if cpus == 0 {
+            return Err("the APIC ID of no CPU".to_owned());
+        }
+        Ok(apic_id(env, cpus))
+    })
+}
+
+/// `iommu_ops.update_ire_from_msi`.
+pub(super) extern "C" fn update_ire_from_msi(
+    desc: *mut sys::msi_desc,
+    message: *mut sys::msi_msg,
+) -> i32 {
+    with(|env| {
+        let dev = get!(desc, dev);
+        let sbdf = if dev.is_null() {
+            0
+        } else {
+            get!(dev, __bindgen_anon_1.sbdf.sbdf)
+        };
+        let which = u64::from(sbdf) << 32 | u64::from(get!(desc, msi_attrib.entry_nr));
+        let entry = get!(desc, remap_index);
+        if message.is_null() {
+            call(env, "update_ire_from_msi", &[which, entry as u64]);
+            set!(desc, remap_index, -1);
+            return env.script.outcome();
+        }
+        let told = [
+            which,
+            entry as u64,
+            get!(message, __bindgen_anon_1.address),
+            get!(message, data).into(),
+            get!(message, dest32).into(),
+            1,
+        ];
+        call(env, "update_ire_from_msi", &told);
+        let result = env.script.outcome();
+        if result != 0 {
+            return result;
+        }
+        if entry < 0 {
+            set!(desc, remap_index, env.msi.remapped);
+            env.msi.remapped += 1;
+        }
+        let index = get!(desc, remap_index) as u32;
+        let address = 0xfee0_0010 | u64::from(index & 0x7fff) << 5 | u64::from(index >> 15) << 2;
+        set!(message, __bindgen_anon_1.address, address);
+        let is_msi = get!(desc, msi_attrib.type_) == sys::PCI_CAP_ID_MSI as u8;
+        let number = get!(desc, msi_attrib.entry_nr);
+        set!(message, data, if is_msi { number.into() } else { 0 });
+        0
+    })
+}
+
+pub(super) extern "C" fn irq_complete_move(desc: *mut sys::irq_desc) {
+    with(|env| {
+        let number = number_of(env, desc);
+        call(env, "irq_complete_move", &[number]);
+    });
+}
+
+pub(super) extern "C" fn move_native_irq(desc: *mut sys::irq_desc) {
+    let online = with(|env| {
+        let number = number_of(env, desc);
+        call(env, "move_native_irq", &[number]);
+        env.msi.online
+    });
+    let status = get!(desc, status);
+    if status & IRQ_MOVE_PENDING == 0 || status & IRQ_DISABLED != 0 {
+        return;
+    }
+    control(desc, |handler| handler.disable);
+    set!(desc, status, status & !IRQ_MOVE_PENDING);
+    let pending = get!(desc, arch.pending_mask);
+    if cpus(pending) & online != 0 {
+        let handler = get!(desc, handler);
+        // SAFETY: as in `control()`.
+        unsafe {
+            if let Some(function) = handler.as_ref().and_then(|all| all.set_affinity) {
+                function(desc, pending);
+            }
+        }
+    }
+    set_cpus(pending, 0);
+    control(desc, |handler| handler.enable);
+}
+
+pub(super) extern "C" fn end_nonmaskable_irq(desc: *mut sys::irq_desc, vector: u64) {
+    with(|env| {
+        let number = number_of(env, desc);
+        call(env, "end_nonmaskable_irq", &[number, vector & 0xff]);
+    });
+}
+
+pub(super) extern "C" fn irq_startup_none(desc: *mut sys::irq_desc) -> u32 {
+    irq_actor_none(desc);
+    0
+}
+
+pub(super) extern "C" fn irq_actor_none(desc: *mut sys::irq_desc) {
+    with(|env| {
+        let number = number_of(env, desc);
+        call(env, "irq_actor_none", &[number]);
+    });
+}

@@ -1,0 +1,152 @@
+//! Steps about one function.
+
+use super::api::Api;
+use super::op::{Op, Register};
+use super::perform::{call, choose};
+use super::world::World;
+use super::{descs, registers, undo};
+use crate::answer::Answer;
+use crate::argument::{byte, word};
+use crate::side::{Script, Side};
+use crate::xen::get;
+
+/// Calls about one function.
+pub(super) fn of_function(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    op: &Op,
+    script: Script,
+) -> Option<Answer> {
+    let split = |sbdf: u32| [sbdf >> 16, sbdf >> 8 & 0xff, sbdf & 0xff];
+    match *op {
+        Op::Cleanup { device } => {
+            let pdev = *world.devices.get(device)?;
+            Some(Answer::void(call(
+                side,
+                api.cleanup,
+                &[pdev as u64],
+                script,
+            )))
+        }
+        Op::Prepare { device, off } => {
+            let device = choose(world, device);
+            // C follows a null pointer where a function has no MSI-X.
+            world.spec.devices[device].msix?;
+            let [segment, bus, devfn] = split(world.spec.devices[device].sbdf);
+            let arguments = [
+                word(segment),
+                byte(bus.into()),
+                byte(devfn.into()),
+                byte(off.into()),
+            ];
+            let place = (device, true);
+            Some(undo::set_up(
+                side,
+                world,
+                place,
+                (api.prepare, &arguments),
+                script,
+            ))
+        }
+        Op::PrepareMissing { off } => {
+            let arguments = [word(0x77), byte(0x77), byte(0x77), byte(off.into())];
+            Some(Answer::int(call(side, api.prepare, &arguments, script)))
+        }
+        Op::ResetState { device } => {
+            let device = choose(world, device);
+            world.spec.devices[device].msix?;
+            let arguments = [world.devices[device] as u64];
+            Some(Answer::int(call(side, api.reset_state, &arguments, script)))
+        }
+        Op::Restore { device } => {
+            let device = choose(world, device);
+            let all = descs::of_device(side, world, device).ok()?;
+            // C takes the number of a missing interrupt for an index, and relies on it that all are of one kind.
+            let mut irqs = all.iter().flat_map(|found| found.messages());
+            let missing = irqs.any(|desc| get!(desc, irq) < 0);
+            if missing || all.iter().any(|found| found.is_msix() != all[0].is_msix()) {
+                return None;
+            }
+            let arguments = [world.devices[device] as u64];
+            Some(Answer::int(call(side, api.restore, &arguments, script)))
+        }
+        Op::DisableAll => Some(Answer::void(call(side, api.disable_all, &[], script))),
+        Op::SetEnable { device, on } => {
+            let device = choose(world, device);
+            let msi = world.spec.devices[device].msi?;
+            let [segment, bus, devfn] = split(world.spec.devices[device].sbdf);
+            let arguments = [
+                word(segment),
+                byte(bus.into()),
+                byte(u64::from(devfn >> 3)),
+                byte(u64::from(devfn & 7)),
+                word(msi.pos.into()),
+                word(on.into()),
+            ];
+            Some(Answer::void(call(side, api.set_enable, &arguments, script)))
+        }
+        Op::ConfigWrite {
+            device,
+            place,
+            size,
+            data,
+        } => {
+            let device = choose(world, device);
+            // dom0 does not see IOMMUs.
+            if world.is_iommu(device) {
+                return None;
+            }
+            config_write(side, api, world, (device, place, size, data), script)
+        }
+        _ => None,
+    }
+}
+
+/// A write of dom0's: Xen is asked where the kernel of one would ask it, and what it allows is carried out.
+fn config_write(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (device, place, size, data): (usize, Register, u32, u32),
+    script: Script,
+) -> Option<Answer> {
+    let spec = &world.spec.devices[device];
+    let register = match place {
+        Register::Msi(offset) => u32::from(spec.msi?.pos) + offset,
+        Register::Msix(offset) => u32::from(spec.msix?.pos) + offset,
+        Register::MsiMask => spec.msi?.mask_register(),
+        Register::Any(register) => register,
+    };
+    let register = register & 0xff & !(size - 1);
+    let value = data & u32::MAX >> (32 - 8 * size);
+    // SAFETY: the place lies in the arena.
+    unsafe { world.data.write(value) };
+    let mut answer = Answer::void(Ok(0));
+    // With Rust, Xen shows it all writes.
+    if register >= 64 || api.sees_all_writes {
+        let arguments = [
+            world.devices[device] as u64,
+            word(register),
+            word(size),
+            world.data as u64,
+        ];
+        answer = Answer::int(call(side, api.intercept, &arguments, script));
+    }
+    // SAFETY: as above.
+    let data = unsafe { world.data.read() };
+    answer.output = Some(data.into());
+    if answer.outcome == Ok(1) {
+        let asked = (register, value);
+        answer.output = Some(u64::from(data) | registers::guest_masks(side, world, device, asked));
+    }
+    if answer
+        .outcome
+        .as_ref()
+        .is_ok_and(|result| (*result as i32) >= 0)
+    {
+        let function = &mut side.env().machine.pci.functions[device];
+        function.write(register as usize, size as usize, data);
+    }
+    Some(answer)
+}

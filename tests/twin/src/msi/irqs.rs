@@ -1,0 +1,150 @@
+//! Steps about interrupts.
+
+use xen_sys as sys;
+
+use super::api::Api;
+use super::controls::set_cpus;
+use super::descs;
+use super::op::Call;
+use super::perform::call;
+use super::platform::IRQ_DISABLED;
+use super::world::World;
+use crate::answer::Answer;
+use crate::argument::byte;
+use crate::services::{force_lock, force_unlock};
+use crate::side::{Outcome, Script, Side};
+use crate::xen::{addr, get, set};
+
+/// Calls a function with the interrupt's lock held, and interrupts off.
+pub(super) fn under_lock(
+    side: &mut Side,
+    function: usize,
+    arguments: &[u64],
+    desc: *mut sys::irq_desc,
+    script: Script,
+) -> Outcome {
+    let lock = addr!(desc, lock) as u64;
+    force_lock(lock);
+    let script = Script {
+        irqs_off: true,
+        ..script
+    };
+    let outcome = call(side, function, arguments, script);
+    force_unlock(lock);
+    outcome
+}
+
+/// Whether an interrupt is nobody's.
+pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
+    get!(desc, handler) as u64 == side.env().msi.no_irq_type && get!(desc, msi_desc).is_null()
+}
+
+pub(super) fn set_up(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (desc, message): (usize, usize),
+    script: Script,
+) -> Option<Answer> {
+    let all = descs::all(side, world).ok()?;
+    let found = all[desc.checked_rem(all.len())?];
+    let desc = found.message(message % found.count());
+    if get!(desc, irq) < 0 {
+        let irq = descs::free_irq(side, world, message)?;
+        set!(desc, irq, irq as i32);
+    }
+    let interrupt = world.irq(get!(desc, irq) as usize);
+    if !is_free(side, interrupt) {
+        return None;
+    }
+    let arguments = [interrupt as u64, desc as u64];
+    let outcome = under_lock(side, api.set_up, &arguments, interrupt, script);
+    Some(Answer::int(outcome))
+}
+
+pub(super) fn set_up_iommu(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    device: usize,
+    script: Script,
+) -> Option<Answer> {
+    let device = device % world.devices.len();
+    let msi = world.spec.devices[device].msi?;
+    let busy = !descs::of_device(side, world, device).ok()?.is_empty();
+    if busy || std::mem::replace(&mut world.iommu_set_up, true) {
+        return None;
+    }
+    let desc = *world.foreign.last()?;
+    // Nobody has masked the messages that are not set up.
+    world.stale[device] = true;
+    let attributes = addr!(desc, msi_attrib);
+    // SAFETY: the descriptor lies in the arena, and the reference ends with the block.
+    unsafe {
+        (*attributes).set_maskbit(msi.maskable);
+        (*attributes).set_is_64(msi.is_64);
+    }
+    set!(desc, msi_attrib.type_, sys::PCI_CAP_ID_MSI as u8);
+    set!(desc, msi_attrib.pos, msi.pos);
+    set!(desc, __bindgen_anon_1.msi.nvec, 1);
+    set!(desc, __bindgen_anon_1.msi.mpos, msi.mask_register());
+    set!(desc, dev, world.devices[device]);
+    let interrupt = world.irq(get!(desc, irq) as usize);
+    let arguments = [interrupt as u64, desc as u64, world.controller as u64];
+    let outcome = under_lock(side, api.set_up_with, &arguments, interrupt, script);
+    Some(Answer::int(outcome))
+}
+
+pub(super) fn act(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (irq, what): (usize, Call),
+    script: Script,
+) -> Option<Answer> {
+    // Interrupts of functions, or else any for what takes any.
+    let of_functions = (0..world.spec.irqs).filter(|irq| {
+        let msi = get!(world.irq(*irq), msi_desc);
+        !msi.is_null() && !get!(msi, dev).is_null()
+    });
+    let of_functions: Vec<_> = of_functions.collect();
+    let irq = of_functions[irq.checked_rem(of_functions.len())?];
+    let desc = world.irq(irq);
+    let handler: *const sys::hw_interrupt_type = get!(desc, handler);
+    let function = match what {
+        Call::Startup => get!(handler, startup).map(|function| function as usize),
+        Call::Shutdown => get!(handler, shutdown).map(|function| function as usize),
+        Call::Enable => get!(handler, enable).map(|function| function as usize),
+        Call::Disable => get!(handler, disable).map(|function| function as usize),
+        Call::Ack => get!(handler, ack).map(|function| function as usize),
+        Call::End { .. } => get!(handler, end).map(|function| function as usize),
+        Call::SetAffinity { .. } => get!(handler, set_affinity).map(|function| function as usize),
+        Call::GuestMask { .. } => Some(api.guest_mask),
+        Call::Mask => Some(api.mask),
+        Call::Unmask => Some(api.unmask),
+        Call::AckUnmaskable => Some(api.ack_nonmaskable),
+        Call::Retarget { .. } => Some(api.set_affinity),
+    }?;
+    let mut arguments = vec![desc as u64];
+    match what {
+        Call::End { vector } => arguments.push(byte(vector.into())),
+        Call::GuestMask { mask } => arguments.push(byte(mask.into())),
+        Call::SetAffinity { cpus } | Call::Retarget { cpus } => {
+            set_cpus(world.mask, cpus);
+            arguments.push(world.mask as u64);
+        }
+        // What is shut down or disabled is marked so by most callers.
+        Call::Shutdown | Call::Disable if !script.salt.is_multiple_of(3) => {
+            set!(desc, status, get!(desc, status) | IRQ_DISABLED);
+        }
+        Call::Startup | Call::Enable if !script.salt.is_multiple_of(3) => {
+            set!(desc, status, get!(desc, status) & !IRQ_DISABLED);
+        }
+        _ => {}
+    }
+    let outcome = under_lock(side, function, &arguments, desc, script);
+    Some(match what {
+        Call::Startup => Answer::int(outcome),
+        _ => Answer::void(outcome),
+    })
+}

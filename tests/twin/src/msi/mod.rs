@@ -1,0 +1,114 @@
+//! `arch/x86/msi.c`: MSI and MSI-X of devices.
+
+mod api;
+mod bench;
+mod change;
+mod choices;
+mod compare;
+mod config;
+mod controls;
+mod descs;
+mod devices;
+mod fakes;
+mod functions;
+mod generate;
+mod irqs;
+mod map;
+mod model;
+mod op;
+mod perform;
+pub(crate) mod platform;
+mod registers;
+mod sequence;
+mod spec;
+mod undo;
+mod world;
+
+use anyhow::Result;
+
+use crate::answer::Answer;
+use crate::bench::Meter;
+use crate::loader::{Image, Import};
+use crate::rng::Rng;
+use crate::side::{Script, Side};
+use crate::subject::{Case, Subject, Verdict};
+use crate::trace::Entry;
+
+/// The subject.
+pub(crate) struct Msi;
+
+impl Subject for Msi {
+    const NAME: &'static str = "msi";
+
+    type Api = api::Api;
+    type Spec = spec::Spec;
+    type World = world::World;
+    type Op = op::Op;
+    type Model = model::Model;
+
+    fn import(name: &str) -> Option<Import> {
+        fakes::import(name)
+    }
+
+    fn api(image: &Image) -> Result<Self::Api> {
+        api::Api::new(image)
+    }
+
+    fn generate(rng: &mut Rng) -> Case<Self> {
+        generate::case(rng)
+    }
+
+    fn build(side: &mut Side, spec: &Self::Spec) -> Self::World {
+        world::World::build(side, spec)
+    }
+
+    fn perform(
+        side: &mut Side,
+        api: &Self::Api,
+        world: &mut Self::World,
+        op: &Self::Op,
+        script: Script,
+    ) -> Option<Answer> {
+        perform::perform(side, api, world, op, script)
+    }
+
+    fn model(spec: &Self::Spec) -> Self::Model {
+        model::Model::new(spec)
+    }
+
+    fn judge(
+        model: &mut Self::Model,
+        world: &Self::World,
+        op: &Self::Op,
+        c: &Answer,
+        rust: &Answer,
+    ) -> Result<Verdict, String> {
+        model.judge(world, op, c, rust)
+    }
+
+    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+        model.same_effects(op, c, rust)
+    }
+
+    fn may_part(model: &Self::Model) -> bool {
+        model.may_part()
+    }
+
+    fn compare(
+        model: Option<&Self::Model>,
+        c: (&mut Side, &Self::World),
+        rust: (&mut Side, &Self::World),
+    ) -> Result<(), String> {
+        compare::compare(model, c, rust)
+    }
+
+    fn end() -> Vec<Self::Op> {
+        (0..generate::MOST_DEVICES)
+            .map(|device| op::Op::Cleanup { device })
+            .collect()
+    }
+
+    fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter) {
+        bench::rows(side, api, meter);
+    }
+}

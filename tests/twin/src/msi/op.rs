@@ -1,0 +1,200 @@
+//! The steps of a case.
+
+use super::spec::{Owner, Runner};
+
+/// A call of msi.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
+/// be left out of a case.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    /// The boot option as it stands, and whether firmware says that there are no MSIs.
+    EarlyInit {
+        option: i8,
+        forbidden: bool,
+    },
+    /// Sets interrupts up as mapping them for a domain does, and undoes all where one of them fails.
+    Map(Wish),
+    /// The first part of that alone.
+    Enable(Wish),
+    /// The second, for one message.
+    SetUp {
+        desc: usize,
+        message: usize,
+    },
+    /// Frees interrupts as unmapping them does.
+    Unmap {
+        desc: usize,
+    },
+    /// Sets up the first entry of each page of each table, as far as there is room.
+    Crowd {
+        device: usize,
+    },
+    /// Entries from the first on, as many as this.
+    Fill {
+        device: usize,
+        count: usize,
+    },
+    /// Sets up the interrupt of an IOMMU, which is a function with MSI.
+    SetUpIommu {
+        device: usize,
+    },
+    Cleanup {
+        device: usize,
+    },
+    Prepare {
+        device: usize,
+        off: bool,
+    },
+    /// Prepares a function that does not exist.
+    PrepareMissing {
+        off: bool,
+    },
+    ResetState {
+        device: usize,
+    },
+    /// dom0 writes a register.
+    ConfigWrite {
+        device: usize,
+        place: Register,
+        size: u32,
+        data: u32,
+    },
+    Restore {
+        device: usize,
+    },
+    DisableAll,
+    Compose {
+        vector: u32,
+        cpus: Option<u64>,
+    },
+    SetEnable {
+        device: usize,
+        on: bool,
+    },
+    Maskable {
+        desc: usize,
+    },
+    /// Calls a function for an interrupt.
+    Irq {
+        irq: usize,
+        call: Call,
+    },
+    /// Debug key M.
+    Key,
+    World(Change),
+}
+
+/// Interrupts that somebody wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) device: usize,
+    pub(crate) msix: bool,
+    /// The entry of MSI-X.
+    pub(crate) entry: usize,
+    /// The messages of MSI.
+    pub(crate) count: usize,
+    pub(crate) base: Base,
+    /// The interrupt from which on a free one is looked for.
+    pub(crate) irq: usize,
+    /// Takes one that the function has already for the same kind, or else that one, free or not.
+    pub(crate) taken: bool,
+}
+
+/// What somebody believes of the BAR that has the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Base {
+    /// Where it is, or a page if it is nowhere.
+    Right,
+    /// This many pages after that.
+    Off(u64),
+}
+
+/// A register of a function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Register {
+    /// An offset from the capability of MSI.
+    Msi(u32),
+    /// An offset from the capability of MSI-X.
+    Msix(u32),
+    /// The mask bits of MSI.
+    MsiMask,
+    Any(u32),
+}
+
+/// What is called for an interrupt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    Startup,
+    Shutdown,
+    Enable,
+    Disable,
+    Ack,
+    End {
+        vector: u8,
+    },
+    SetAffinity {
+        cpus: u64,
+    },
+    GuestMask {
+        mask: bool,
+    },
+    /// The exported functions, whatever the interrupt's own are.
+    Mask,
+    Unmask,
+    AckUnmaskable,
+    Retarget {
+        cpus: u64,
+    },
+}
+
+/// A change of the world.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    Boot {
+        done: bool,
+    },
+    Run(Runner),
+    Online {
+        cpus: u64,
+    },
+    Status {
+        irq: usize,
+        bits: u32,
+    },
+    Vector {
+        irq: usize,
+        vector: u8,
+        cpus: u64,
+    },
+    Pending {
+        irq: usize,
+        cpus: u64,
+    },
+    Own {
+        device: usize,
+        owner: Owner,
+    },
+    Pages {
+        guest: bool,
+        pages: u32,
+    },
+    /// The device resets itself, or is reset.
+    Reset {
+        device: usize,
+    },
+    /// It is pulled, or there again.
+    Pull {
+        device: usize,
+        gone: bool,
+    },
+    /// The word of commands changes, and Xen is not asked.
+    Command {
+        device: usize,
+        command: u16,
+    },
+    /// Every CPU has done something else: once, or as often as somebody waits for it.
+    Grace {
+        once: bool,
+    },
+    /// All functions lose what they were told, as while the machine sleeps.
+    Sleep,
+}

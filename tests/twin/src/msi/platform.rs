@@ -1,0 +1,52 @@
+//! What the rest of Xen keeps of interrupts while msi.c is driven alone.
+
+use std::sync::OnceLock;
+
+use crate::glue::Writer;
+use crate::memory::Mapping;
+
+/// Bits of the status of an interrupt.
+pub(super) const IRQ_DISABLED: u32 = 1 << 1;
+pub(super) const IRQ_GUEST: u32 = 1 << 4;
+pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
+
+/// State of the fakes.
+#[derive(Default)]
+pub(crate) struct Platform {
+    /// All functions, in the order of the machine's.
+    pub(super) devices: Vec<u64>,
+    /// How many interrupts there are.
+    pub(super) irqs: usize,
+    /// The CPUs that are online.
+    pub(super) online: u64,
+    /// The set of pages that dom0 may not write.
+    pub(super) read_only: u64,
+    /// `no_irq_type`.
+    pub(super) no_irq_type: u64,
+    /// Whether APIC IDs have 32 bits.
+    pub(super) x2apic: bool,
+    /// Whether a range could not be added to it in this step.
+    pub(super) not_protected: bool,
+    /// Whether an entry was set up in it that lies in two pages.
+    pub(super) crossed: bool,
+    /// Entries of the remapping table that were handed out.
+    pub(super) remapped: i32,
+    /// The handler of debug key M.
+    pub(super) key_handler: u64,
+}
+
+/// The address of a function of the driver for code that calls it through a pointer.
+pub(super) fn pointer_to(targets: [usize; 2]) -> [u64; 2] {
+    static POINTERS: OnceLock<[u64; 2]> = OnceLock::new();
+    *POINTERS.get_or_init(|| {
+        const ROOM: usize = 0x1000;
+        let mut map = Mapping::new(ROOM).expect("a page is to be had");
+        let mut writer = Writer::new(map.base()..map.base() + ROOM);
+        let pointers = targets.map(|target| writer.call(target) as u64);
+        let code = writer.code();
+        map.bytes(0, code.len()).copy_from_slice(code);
+        // For the rest of the process.
+        std::mem::forget(map);
+        pointers
+    })
+}

@@ -1,0 +1,181 @@
+//! Registers that Rust writes from what Xen knows, and C from what the device says.
+
+use xen_sys as sys;
+
+use super::descs::{self, Found};
+use super::op::{Call, Op};
+use super::world::World;
+use crate::answer::Answer;
+use crate::side::Side;
+use crate::trace::Event;
+use crate::xen::{addr, get};
+
+/// Says in an answer that a mask register of MSI is not what Xen's own state asks for, where it had been lost.
+pub(super) const WRONG: u64 = 1 << 40;
+/// Says that such a register was written, and put right if it was wrong.
+pub(super) const SETTLED: u64 = 1 << 41;
+/// The bit of MSI-X's message control that enables it.
+const ENABLE: u32 = sys::PCI_MSIX_FLAGS_ENABLE;
+/// The one that masks all.
+const MASK_ALL: u32 = sys::PCI_MSIX_FLAGS_MASKALL;
+
+/// Whether Xen has written 32 bits of a register.
+pub(super) fn is_write(event: &Event, sbdf: u32, register: u32) -> bool {
+    let Event::Call("pci_conf_write32", [function, place, ..]) = *event else {
+        return false;
+    };
+    (function, place) == (sbdf.into(), register.into())
+}
+
+/// What is set up of a function's MSI: in its list, or for an IOMMU.
+fn messages(side: &mut Side, world: &World, device: usize) -> Option<Found> {
+    let all = descs::of_device(side, world, device).ok()?;
+    let foreign = world.foreign.iter().map(|desc| Found { desc: *desc });
+    let of_iommu = foreign.filter(|found| get!(found.desc, dev) == world.devices[device]);
+    let mut all = all.into_iter().chain(of_iommu);
+    all.find(|found| !found.is_msix() && get!(found.desc, msi_attrib).maskbit())
+}
+
+/// Where a mask register was lost, puts it right on both sides as soon as one was written.
+pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answer {
+    let mut settled = 0;
+    for device in 0..world.devices.len() {
+        settle_control(side, world, device);
+        let spec = &world.spec.devices[device];
+        let (true, Some(msi)) = (world.stale[device], spec.msi) else {
+            continue;
+        };
+        let (sbdf, register) = (spec.sbdf, msi.mask_register());
+        let mut trace = side.env().trace.iter();
+        if !trace.any(|entry| is_write(&entry.event, sbdf, register)) {
+            continue;
+        }
+        // What is not set up is masked.
+        let mut expected = u32::MAX >> (32 - (1 << msi.most));
+        let found = messages(side, world, device);
+        for (number, desc) in found.iter().flat_map(|found| found.messages()).enumerate() {
+            let attributes = get!(desc, msi_attrib);
+            if !attributes.host_masked() && !attributes.guest_masked() {
+                expected &= !(1 << number);
+            }
+        }
+        let function = &mut side.env().machine.pci.functions[device];
+        if function.peek(register as usize, 4) != expected {
+            settled |= WRONG;
+            function.write(register as usize, 4, expected);
+        }
+        settled |= SETTLED;
+        world.stale[device] = false;
+    }
+    Answer {
+        output: (answer.output.is_some() || settled != 0)
+            .then(|| answer.output.unwrap_or_default() | settled),
+        ..answer
+    }
+}
+
+/// Where MSI-X was switched off behind Xen, C masks all messages as Xen knows they were when it comes by.
+fn settle_control(side: &mut Side, world: &World, device: usize) {
+    let msix = get!(world.devices[device], msix);
+    let function = &mut side.env().machine.pci.functions[device];
+    let register = function.msix + 2;
+    if !world.behind[device] || msix.is_null() || function.peek(register, 2) & ENABLE != 0 {
+        return;
+    }
+    let masked = get!(msix, host_maskall) || get!(msix, guest_maskall);
+    let control = function.peek(register, 2) & !MASK_ALL;
+    function.write(
+        register,
+        2,
+        if masked { control | MASK_ALL } else { control },
+    );
+}
+
+/// The masks of the guest after dom0 wrote a mask register: C takes any bit of a message or of those after it for that of
+/// the message. Puts them right; which were wrong is in the upper half of the answer.
+pub(super) fn guest_masks(
+    side: &mut Side,
+    world: &World,
+    device: usize,
+    (register, value): (u32, u32),
+) -> u64 {
+    let all = descs::of_device(side, world, device).unwrap_or_default();
+    let found = all.into_iter().find(|found| !found.is_msix());
+    let Some(found) = found.filter(|found| get!(found.desc, msi_attrib).maskbit()) else {
+        return 0;
+    };
+    if get!(found.desc, __bindgen_anon_1.msi.mpos) != register {
+        return 0;
+    }
+    let mut wrong = 0;
+    for (number, desc) in found.messages().enumerate() {
+        let wanted = value >> number & 1 != 0;
+        let attributes = addr!(desc, msi_attrib);
+        // SAFETY: The descriptor is one of Xen's, and no call runs.
+        unsafe {
+            if (*attributes).guest_masked() != wanted {
+                (*attributes).set_guest_masked(wanted);
+                wrong |= 1 << number;
+            }
+        }
+    }
+    wrong << 32
+}
+
+/// Whether a step would look for another entry of a table whose BAR does not begin with a page, or that was pulled: C
+/// forgets the one, and asks again where in its page the table begins.
+fn is_lost(side: &mut Side, world: &World, op: &Op) -> bool {
+    let device = match *op {
+        Op::Map(wish) | Op::Enable(wish) if wish.msix => wish.device,
+        Op::Fill { device, .. } | Op::Crowd { device } => device,
+        _ => return false,
+    };
+    let device = device % world.devices.len();
+    let msix = get!(world.devices[device], msix);
+    let Some(spec) = world.spec.devices[device].msix else {
+        return false;
+    };
+    let several = matches!(op, Op::Fill { .. } | Op::Crowd { .. }) || get!(msix, used_entries) > 0;
+    let crooked = world
+        .spec
+        .bar(device, spec.table.0)
+        .is_some_and(|base| base & 0xfff != 0);
+    let gone = side.env().machine.pci.functions[device].gone;
+    several && (crooked || gone)
+}
+
+/// Whether a step would set up MSIs of a function that has some with other interrupts already: C lets several blocks
+/// share the one register of masks, and that of the message.
+fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
+    let (Op::Map(wish) | Op::Enable(wish)) = *op else {
+        return false;
+    };
+    let device = wish.device % world.devices.len();
+    let all = descs::of_device(side, world, device).unwrap_or_default();
+    let has_some = all.iter().any(|found| !found.is_msix());
+    !wish.msix && (world.is_iommu(device) || has_some && !wish.taken)
+}
+
+/// Whether a step would write a message to an entry of a function that has switched MSI-X off behind Xen: C asks and does
+/// not write it, or switches MSI-X on for it; Rust has no reason to ask.
+///
+/// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI.
+pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
+    let moves = match op {
+        Op::SetUp { .. } => true,
+        Op::Irq { call, .. } => matches!(
+            call,
+            Call::Ack | Call::AckUnmaskable | Call::SetAffinity { .. } | Call::Retarget { .. }
+        ),
+        _ => false,
+    };
+    if is_lost(side, world, op) || is_second_block(side, world, op) {
+        return true;
+    }
+    moves
+        && (0..world.devices.len()).any(|device| {
+            let function = &side.env().machine.pci.functions[device];
+            let is_off = function.peek(function.msix + 2, 2) & ENABLE == 0;
+            world.behind[device] && function.msix != 0 && is_off
+        })
+}

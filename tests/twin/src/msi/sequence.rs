@@ -1,0 +1,197 @@
+//! Makes up what is done in a world.
+//!
+//! Mostly what a driver does: interrupts are set up, started, masked and moved for a while, and freed. In between comes
+//! what others do meanwhile.
+
+use super::Msi;
+use super::choices::{any_call, irq, op, set_up, wish};
+use super::op::{Base, Call, Change, Op, Register, Wish};
+use super::spec::{Owner, Runner, Spec};
+use crate::heap::Failure;
+use crate::rng::Rng;
+use crate::side::Script;
+use crate::subject::Subject;
+
+type Step = (<Msi as Subject>::Op, Script);
+
+pub(super) fn steps(rng: &mut Rng, spec: &Spec, crowded: bool) -> Vec<Step> {
+    let mut ops = Vec::new();
+    if crowded {
+        let devices = spec.devices.len();
+        ops.extend((0..devices).map(|device| Op::Crowd { device }));
+        if rng.one_in(2) {
+            // Once more, where nothing is left.
+            ops.insert(
+                0,
+                Op::Prepare {
+                    device: devices - 1,
+                    off: false,
+                },
+            );
+            ops.push(Op::Prepare {
+                device: devices - 2,
+                off: false,
+            });
+        }
+    }
+    for _ in 0..3 + rng.below(8) {
+        match rng.below(16) {
+            0..7 => drive(rng, &mut ops),
+            7..9 => assign(rng, &mut ops),
+            _ => ops.push(op(rng)),
+        }
+    }
+    let steps = ops.into_iter().map(|op| {
+        let script = script(rng, &op);
+        (op, script)
+    });
+    steps.collect()
+}
+
+fn script(rng: &mut Rng, op: &Op) -> Script {
+    let mut script = Script::plain(rng.next());
+    if matches!(op, Op::Crowd { .. }) {
+        return script;
+    }
+    if matches!(op, Op::Map(_) | Op::Enable(_)) && rng.one_in(20) {
+        script.memory = Failure::Always;
+    }
+    if rng.one_in(12) {
+        let errno = rng.pick(&[-libc::ENOMEM, -libc::EIO, -libc::ENODEV, -libc::ENXIO]);
+        script.error = Some((rng.below(6) as u32, errno));
+    }
+    script
+}
+
+/// A driver's life with a function, and what happens meanwhile.
+fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let device = rng.below(8);
+    let msix = !rng.one_in(3);
+    let vectors = if msix { 1 + rng.below(6) } else { 1 };
+    if rng.one_in(10) && msix {
+        ops.push(Op::Fill {
+            device,
+            count: rng.pick(&[3, 20, 40]),
+        });
+    }
+    for _ in 0..vectors {
+        let wish = Wish {
+            device,
+            msix,
+            base: Base::Right,
+            taken: false,
+            ..wish(rng)
+        };
+        if rng.one_in(6) {
+            ops.push(Op::Enable(wish));
+            ops.extend((0..3).map(|_| set_up(rng)));
+        } else {
+            ops.push(Op::Map(wish));
+        }
+        if rng.one_in(2) {
+            ops.push(irq(rng, Call::Startup));
+        }
+    }
+    if !rng.one_in(4) {
+        ops.push(enable_by_dom0(rng, device, msix));
+        if !rng.one_in(8) {
+            ops.push(Op::World(Change::Grace {
+                once: rng.one_in(6),
+            }));
+        }
+    }
+    for _ in 0..rng.below(10) {
+        let call = any_call(rng);
+        ops.push(irq(rng, call));
+        if !msix && rng.one_in(4) {
+            ops.push(Op::ConfigWrite {
+                device,
+                place: if rng.one_in(3) {
+                    Register::Msi(2)
+                } else {
+                    Register::MsiMask
+                },
+                size: rng.pick(&[4, 4, 4, 2, 1]),
+                data: rng.next() as u32 & rng.next() as u32,
+            });
+        }
+    }
+    if rng.one_in(4) {
+        ops.push(op(rng));
+    }
+    if rng.one_in(3) {
+        ops.push(Op::World(Change::Sleep));
+        let mut wake = |device| {
+            let command = rng.pick(&[2, 2, 6, 7, 6, 2, 2, 0]);
+            Op::World(Change::Command { device, command })
+        };
+        ops.extend((0..8).map(&mut wake));
+        ops.push(Op::Restore { device });
+    }
+    for _ in 0..rng.below(vectors + 1) {
+        ops.push(Op::Unmap {
+            desc: rng.below(64),
+        });
+    }
+}
+
+/// A function is prepared for a guest, used by it, and taken back.
+fn assign(rng: &mut Rng, ops: &mut Vec<Op>) {
+    let device = rng.below(8);
+    ops.push(Op::Prepare { device, off: false });
+    ops.push(Op::World(Change::Own {
+        device,
+        owner: Owner::Guest,
+    }));
+    ops.push(Op::ResetState { device });
+    if rng.one_in(2) {
+        ops.push(Op::World(Change::Run(
+            rng.pick(&[Runner::Dom0, Runner::Guest]),
+        )));
+    }
+    for _ in 0..rng.below(4) {
+        let wish = Wish {
+            device,
+            msix: true,
+            taken: false,
+            ..wish(rng)
+        };
+        ops.push(Op::Map(wish));
+        let call = any_call(rng);
+        ops.push(irq(rng, call));
+    }
+    if rng.one_in(2) {
+        ops.push(enable_by_dom0(rng, device, true));
+        let call = any_call(rng);
+        ops.push(irq(rng, call));
+    }
+    if rng.one_in(2) {
+        ops.push(Op::World(Change::Run(Runner::Dom0)));
+    }
+    for _ in 0..rng.below(5) {
+        ops.push(Op::Unmap {
+            desc: rng.below(64),
+        });
+    }
+    if !rng.one_in(3) {
+        ops.push(Op::Prepare { device, off: true });
+    }
+}
+
+/// Where dom0 switches MSI or MSI-X on, seldom with all masked.
+fn enable_by_dom0(rng: &mut Rng, device: usize, msix: bool) -> Op {
+    let (place, data) = if msix {
+        (
+            Register::Msix(2),
+            rng.pick(&[0x8000, 0x8000, 0x8000, 0xc000, 0x4000, 0]),
+        )
+    } else {
+        (Register::Msi(2), rng.next() as u32 & 0x70 | 1)
+    };
+    Op::ConfigWrite {
+        device,
+        place,
+        size: 2,
+        data,
+    }
+}

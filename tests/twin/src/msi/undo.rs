@@ -1,0 +1,98 @@
+//! Undoes what is left of a set-up that failed.
+//!
+//! C leaves MSI-X disabled then and all its messages masked, or MSI disabled; Rust leaves everything as it was. So that the
+//! case can go on, both sides are put back to where they were, and the answer says whether there was anything to undo.
+
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+
+use xen_sys as sys;
+
+use super::descs;
+use super::perform::call;
+use super::world::World;
+use crate::answer::Answer;
+use crate::machine::ranges::Ranges;
+use crate::side::{Script, Side};
+use crate::xen::{get, set};
+
+/// Says in an answer that a set-up failed before anything was set up.
+pub(super) const FAILED: u64 = 1 << 32;
+/// Says that something was left, and that nobody looked: MSI and MSI-X of the function took turns.
+pub(super) const LEFT: u64 = 1 << 33;
+pub(super) const UNKNOWN: u64 = 1 << 34;
+
+/// Words of `struct arch_msix` before the flags at its end.
+const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;
+type Words = [u32; WORDS];
+
+/// What a set-up may change of a function.
+struct Snapshot {
+    config: Vec<u8>,
+    msix: Option<(Words, bool, bool)>,
+    read_only: Ranges,
+    fixmap: BTreeMap<usize, u64>,
+}
+
+impl Snapshot {
+    fn of(side: &mut Side, world: &World, device: usize) -> Self {
+        let msix = get!(world.devices[device], msix);
+        Self {
+            read_only: side.env().machine.pci.read_only.clone(),
+            fixmap: side.env().machine.pci.fixmap.clone(),
+            config: side.env().machine.pci.functions[device].config().to_vec(),
+            msix: (!msix.is_null()).then(|| {
+                // SAFETY: The structure lies in the arena, and any bytes are words.
+                let words = unsafe { msix.cast::<Words>().read() };
+                (words, get!(msix, host_maskall), get!(msix, guest_maskall))
+            }),
+        }
+    }
+
+    /// Whether something is left after a failure. Pages that another function's table has, too, lose their protection as they
+    /// do when this one is given up.
+    fn is_left(&self, after: &Self) -> bool {
+        (&self.config, &self.msix, &self.fixmap) != (&after.config, &after.msix, &after.fixmap)
+            || !after.read_only.is_within(&self.read_only)
+    }
+
+    fn restore(&self, side: &mut Side, world: &World, device: usize) {
+        side.env().machine.pci.functions[device].set_config(&self.config);
+        if let Some((words, host, guest)) = self.msix {
+            let msix = get!(world.devices[device], msix);
+            // SAFETY: The structure lies in the arena, and no call runs.
+            unsafe { msix.cast::<Words>().write(words) };
+            set!(msix, host_maskall, host);
+            set!(msix, guest_maskall, guest);
+        }
+    }
+}
+
+/// Calls a function that sets something up for a device; what a failure leaves is undone.
+pub(super) fn set_up(
+    side: &mut Side,
+    world: &World,
+    (device, msix): (usize, bool),
+    (function, arguments): (usize, &[u64]),
+    script: Script,
+) -> Answer {
+    let all = descs::of_device(side, world, device).unwrap_or_default();
+    let both = all.iter().any(|found| found.is_msix() != msix);
+    let before = Snapshot::of(side, world, device);
+    let answer = Answer::int(call(side, function, arguments, script));
+    if answer.outcome.is_err() || answer.outcome == Ok(0) {
+        return answer;
+    }
+    let output = if both {
+        UNKNOWN
+    } else if before.is_left(&Snapshot::of(side, world, device)) {
+        before.restore(side, world, device);
+        LEFT
+    } else {
+        0
+    };
+    Answer {
+        output: Some(FAILED | output),
+        ..answer
+    }
+}

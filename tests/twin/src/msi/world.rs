@@ -1,0 +1,298 @@
+//! Functions, interrupts and domains.
+
+use xen_sys as sys;
+
+use super::controls::{cpu_mask_to_apicid, set_cpus, update_ire_from_msi};
+use super::op::{Change, Op};
+use super::platform::{IRQ_DISABLED, Platform, pointer_to};
+use super::spec::{Owner, Runner, Spec};
+use crate::answer::Answer;
+use crate::side::Side;
+use crate::vtd::world::{set_element, set_variable};
+use crate::xen::{addr, get, set};
+
+/// How many CPUs may come online.
+pub(super) const CPUS: u32 = 16;
+/// Descriptors of what is no device of a domain.
+pub(super) const FOREIGN: usize = 4;
+/// The word of `boot_cpu_data` with the features of leaf 0x8000_0001, EDX, and the bit of non-executable pages there.
+const NO_EXECUTE: (usize, u32) = (5, 1 << 20);
+/// Where `struct genapic` has its two modes, and what makes an APIC ID.
+const MODES: usize = 4;
+const TO_APICID: usize = 5;
+/// `DOMID_IO`, and that of the idle domain.
+const DOM_IO: u16 = 0x7ff1;
+const IDLE: u16 = 0x7fff;
+
+/// Domains, by what they are.
+#[derive(Clone, Copy)]
+pub(super) struct Domain {
+    pub(super) domain: *mut sys::domain,
+    pub(super) vcpu: *mut sys::vcpu,
+}
+
+/// A built world.
+pub(crate) struct World {
+    pub(super) spec: Spec,
+    pub(super) dom0: Domain,
+    pub(super) guest: Domain,
+    pub(super) idle: Domain,
+    pub(super) dom_io: Domain,
+    pub(super) devices: Vec<*mut sys::pci_dev>,
+    pub(super) irqs: *mut sys::irq_desc,
+    /// What callers pass, and where answers go.
+    pub(super) info: *mut sys::msi_info,
+    pub(super) out: *mut *mut sys::msi_desc,
+    pub(super) data: *mut u32,
+    pub(super) message: *mut sys::msi_msg,
+    pub(super) mask: *mut sys::cpumask,
+    /// A controller that is not of msi.c, and the descriptors of those that use it: IOMMUs and HPETs.
+    pub(super) controller: *mut sys::hw_interrupt_type,
+    pub(super) foreign: Vec<*mut sys::msi_desc>,
+    /// Which functions changed behind Xen, and was not looked at since.
+    pub(super) behind: Vec<bool>,
+    /// Whose mask register of MSI may have been lost.
+    pub(super) stale: Vec<bool>,
+    /// Whether pages could not be protected in the last step.
+    pub(super) not_protected: bool,
+    /// Whether an entry was set up that lies in two pages, or Xen stopped on the way.
+    pub(super) crossed: bool,
+    /// Whether the interrupt of an IOMMU is set up; it is so once.
+    pub(super) iommu_set_up: bool,
+}
+
+impl World {
+    pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        let [dom0, guest, idle, dom_io] = [(0, 0), (1, 5), (2, IDLE), (3, DOM_IO)]
+            .map(|(number, id)| build_domain(side, number, id));
+        set!(dom0.domain, is_privileged, true);
+        if spec.pvh {
+            set!(dom0.domain, options, sys::XEN_IRQ_CDF_HVM as u32);
+        }
+        let irqs = interrupts(side, spec.irqs);
+        let arena = &mut side.env().arena;
+        let mut world = Self {
+            spec: spec.clone(),
+            dom0,
+            guest,
+            idle,
+            dom_io,
+            devices: Vec::new(),
+            irqs,
+            info: arena.object("msi_info", 0),
+            out: arena.object("descriptor", 0),
+            data: arena.object("data", 0),
+            message: arena.object("msi_msg", 0),
+            mask: arena.object("cpumask", 0),
+            controller: arena.object("controller", 0),
+            foreign: Vec::new(),
+            behind: vec![false; spec.devices.len()],
+            stale: vec![false; spec.devices.len()],
+            not_protected: false,
+            crossed: false,
+            iommu_set_up: false,
+        };
+        arena.keep_private(world.out);
+        let name: *mut [u8; 16] = arena.object("name", 0);
+        // SAFETY: the object was made for these bytes.
+        unsafe { name.write(*b"IOMMU-MSI\0\0\0\0\0\0\0") };
+        set!(world.controller, typename, name.cast());
+        for (number, device) in spec.devices.iter().enumerate() {
+            world.add_device(side, number, device);
+        }
+        world.set_variables(side);
+        world.add_foreign(side);
+        world.run(
+            side,
+            if spec.booted {
+                Runner::Dom0
+            } else {
+                Runner::Idle
+            },
+        );
+        world
+    }
+
+    /// Interrupts that are of no function: of HPETs, of IOMMUs, and one of which nothing is known.
+    fn add_foreign(&mut self, side: &mut Side) {
+        for number in 0..FOREIGN {
+            let desc: *mut sys::msi_desc = side.env().arena.object("foreign msi_desc", number);
+            set!(desc, remap_index, -1);
+            self.foreign.push(desc);
+            let irq = self.irq(self.spec.irqs - 1 - number);
+            set!(desc, irq, get!(irq, irq));
+            // The last is for an IOMMU that is a function.
+            if number + 1 < FOREIGN {
+                set!(desc, msi_attrib.pos, [1, 2, 7][number]);
+                set!(desc, msg.data, 0x41 << number);
+                set!(desc, msg.__bindgen_anon_1.address, 0xfee0_1008 << number);
+                set!(irq, msi_desc, desc);
+                set!(irq, handler, self.controller);
+            }
+        }
+    }
+
+    fn set_variables(&mut self, side: &mut Side) {
+        let spec = &self.spec;
+        let no_irq_type = side.image.variable("no_irq_type").unwrap_or_default() as u64;
+        let scratch: *mut sys::cpumask = side.env().arena.object("scratch", 0);
+        side.env().arena.keep_private(scratch);
+        let pages: *mut u64 = side.env().arena.object("mmio_ro_ranges", 0);
+        for irq in 0..spec.irqs {
+            set!(self.irq(irq), handler, no_irq_type as *const _);
+        }
+        side.env().irq_desc = self.irqs;
+        side.env().msi = Platform {
+            devices: self.devices.iter().map(|pdev| *pdev as u64).collect(),
+            irqs: spec.irqs,
+            online: spec.online,
+            read_only: pages as u64,
+            no_irq_type,
+            x2apic: spec.x2apic,
+            not_protected: false,
+            crossed: false,
+            remapped: 0,
+            key_handler: 0,
+        };
+        let targets = [
+            cpu_mask_to_apicid as *const () as usize,
+            update_ire_from_msi as *const () as usize,
+        ];
+        let [to_apicid, update] = pointer_to(targets);
+        set_variable(side, "irq_desc", self.irqs);
+        set_variable(side, "nr_irqs", spec.irqs as u32);
+        set_variable(side, "nr_cpu_ids", CPUS);
+        set_variable(side, "cpu_online_map", spec.online);
+        set_variable(side, "per_cpu__scratch_cpumask", scratch);
+        set_variable(side, "mmio_ro_ranges", pages);
+        set_variable(side, "dom_io", self.dom_io.domain);
+        set_variable(side, "x2apic_enabled", spec.x2apic);
+        set_variable(side, "iommu_intremap", spec.remapping);
+        let (word, bit) = NO_EXECUTE;
+        set_element(
+            side,
+            "boot_cpu_data",
+            word,
+            if spec.no_execute { bit } else { !bit },
+        );
+        set_element(side, "genapic", MODES, spec.modes[0]);
+        set_element(side, "genapic", MODES + 1, spec.modes[1]);
+        set_element(side, "genapic", TO_APICID, to_apicid);
+        let place = std::mem::offset_of!(sys::iommu_ops, update_ire_from_msi) / 8;
+        set_element(side, "iommu_ops", place, update);
+        set_option(side, "msi", spec.use_msi as u8);
+        set_option(side, "msi-recheck", spec.recheck.into());
+        self.boot(side, spec.booted);
+    }
+
+    /// Follows a change of which Xen is not told.
+    pub(super) fn note(&mut self, change: &Change) {
+        let count = self.devices.len();
+        match *change {
+            Change::Reset { device } | Change::Pull { device, .. } => {
+                self.behind[device % count] = true;
+                self.stale[device % count] = true;
+            }
+            Change::Command { device, .. } => self.behind[device % count] = true,
+            Change::Sleep => {
+                self.behind.fill(true);
+                self.stale.fill(true);
+            }
+            _ => {}
+        }
+    }
+
+    /// Follows what Xen is told or finds out.
+    pub(super) fn look(&mut self, op: &Op, answer: &Answer) {
+        let count = self.devices.len();
+        match *op {
+            Op::ConfigWrite { .. } => self.behind.fill(false),
+            Op::Restore { device } if answer.outcome == Ok(0) => {
+                self.behind[device % count] = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// An interrupt.
+    pub(super) fn irq(&self, number: usize) -> *mut sys::irq_desc {
+        self.irqs.wrapping_add(number)
+    }
+
+    /// Whether a function is an IOMMU whose interrupt is set up.
+    pub(super) fn is_iommu(&self, device: usize) -> bool {
+        let mut foreign = self.foreign.iter();
+        foreign.any(|desc| get!(*desc, dev) == self.devices[device])
+    }
+
+    /// Lets somebody be current.
+    pub(super) fn run(&self, side: &mut Side, runner: Runner) {
+        let domain = match runner {
+            Runner::Dom0 => self.dom0,
+            Runner::Guest => self.guest,
+            Runner::Idle => self.idle,
+        };
+        side.cpu.set_current(domain.vcpu, 0);
+    }
+
+    /// Whether there is a dom0.
+    pub(super) fn boot(&self, side: &Side, done: bool) {
+        let dom0 = if done {
+            self.dom0.domain
+        } else {
+            std::ptr::null_mut()
+        };
+        set_variable(side, "hardware_domain", dom0);
+    }
+
+    /// Lets somebody have a function.
+    pub(super) fn own(&self, device: usize, owner: Owner) {
+        let domain = match owner {
+            Owner::Dom0 => self.dom0,
+            Owner::Guest => self.guest,
+            Owner::Quarantine => self.dom_io,
+        };
+        set!(self.devices[device], domain, domain.domain);
+    }
+}
+
+/// Sets a boot option of a byte, if the objects have it.
+pub(super) fn set_option(side: &mut Side, name: &str, value: u8) {
+    if let Some(address) = side.image.option(name) {
+        // SAFETY: the option's entry holds the address of a variable of the image, and no call runs.
+        unsafe { (address as *mut u8).write(value) };
+    }
+}
+
+fn build_domain(side: &mut Side, number: usize, id: u16) -> Domain {
+    let arena = &mut side.env().arena;
+    let domain: *mut sys::domain = arena.object("domain", number);
+    let vcpu: *mut sys::vcpu = arena.object("vcpu", number);
+    set!(domain, domain_id, id);
+    set!(vcpu, domain, domain);
+    Domain { domain, vcpu }
+}
+
+fn interrupts(side: &mut Side, count: usize) -> *mut sys::irq_desc {
+    let arena = &mut side.env().arena;
+    // The descriptors are aligned to a cache line: their addresses are told apart by a shift.
+    arena.align(align_of::<sys::irq_desc>());
+    let irqs: *mut sys::irq_desc = arena.objects("irq_desc", 0, count);
+    let masks: *mut sys::cpumask = arena.objects("cpumask of an irq_desc", 0, count * 4);
+    for number in 0..count {
+        let desc = irqs.wrapping_add(number);
+        let mask = |place: usize| masks.wrapping_add(number * 4 + place);
+        set!(desc, irq, number as i32);
+        set!(desc, status, IRQ_DISABLED);
+        set!(desc, arch.vector, 0x20 + number as i16 % 0xc0);
+        set!(desc, arch.cpu_mask, mask(0));
+        set!(desc, arch.old_cpu_mask, mask(1));
+        set!(desc, arch.pending_mask, mask(2));
+        set!(desc, affinity, mask(3));
+        set_cpus(mask(0), 1 << (number % 4));
+        // Where these lie differs; `compare` sees that they stand for the same.
+        arena.keep_private(addr!(desc, handler));
+        arena.keep_private(addr!(desc, msi_desc));
+    }
+    irqs
+}
