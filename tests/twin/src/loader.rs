@@ -142,6 +142,13 @@ impl Image {
             next: base + GLUE,
             known: HashMap::new(),
         };
+        // What the file that is looked at imports is a fake, although another part of Rust may define it.
+        let mut fakes = HashMap::new();
+        for (name, &address) in &image.symbols {
+            if import(name).is_some() {
+                fakes.insert(address, imports.resolve(name, &import)?);
+            }
+        }
         for (number, object) in objects.iter().enumerate() {
             image
                 .relocate(
@@ -149,6 +156,7 @@ impl Image {
                     &|index| places.get(&(number, index)).copied(),
                     &mut imports,
                     &import,
+                    &fakes,
                 )
                 .with_context(|| format!("loading {}", paths[number].display()))?;
         }
@@ -203,6 +211,7 @@ impl Image {
         place_of: &dyn Fn(SectionIndex) -> Option<usize>,
         imports: &mut Imports,
         import: &impl Fn(&str) -> Option<Import>,
+        fakes: &HashMap<usize, usize>,
     ) -> Result<()> {
         for section in object.sections() {
             let Some(start) = place_of(section.index()) else {
@@ -240,6 +249,9 @@ impl Image {
                             .copy_from_slice(&(value - pc).to_le_bytes());
                     }
                     elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => {
+                        // The CPU counts from the end of the field.
+                        let target = value.wrapping_add(4) as usize;
+                        let value = fakes.get(&target).map_or(value, |&fake| fake as i64 - 4);
                         let distance =
                             i32::try_from(value - pc).context("a target is out of reach")?;
                         self.map
