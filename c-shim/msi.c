@@ -11,6 +11,7 @@
 #include <xen/sched.h>
 #include <xsm/xsm.h>
 
+#include <asm/apic.h>
 #include <asm/fixmap.h>
 #include <asm/genapic.h>
 #include <asm/io_apic.h>
@@ -47,7 +48,8 @@ void cf_check set_msi_affinity(struct irq_desc *desc, const cpumask_t *mask)
 
 void cf_check ack_nonmaskable_msi_irq(struct irq_desc *desc)
 {
-    xen_irq_ack_nonmaskable_msi_irq(desc);
+    irq_complete_move(desc);
+    move_native_irq(desc);
 }
 
 static unsigned int cf_check startup_msi_irq(struct irq_desc *desc)
@@ -64,7 +66,8 @@ static void cf_check shutdown_msi_irq(struct irq_desc *desc)
 
 static void cf_check ack_maskable_msi_irq(struct irq_desc *desc)
 {
-    xen_irq_ack_maskable_msi_irq(desc);
+    ack_nonmaskable_msi_irq(desc);
+    ack_APIC_irq();
 }
 
 hw_irq_controller shim_msi_maskable = {

@@ -85,8 +85,6 @@ int shim_resource_setup_pci(const struct pci_dev *pdev);
 void shim_warn(void);
 
 /* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */
-void xen_irq_ack_maskable_msi_irq(struct irq_desc *desc);
-void xen_irq_ack_nonmaskable_msi_irq(struct irq_desc *desc);
 void xen_irq_dump_msi(void);
 void xen_irq_mask_msi_irq(struct irq_desc *desc);
 void xen_irq_set_msi_affinity(struct irq_desc *desc, const cpumask_t *mask);

@@ -30,7 +30,6 @@
 #include <public/domctl.h>
 #include <public/hvm/ioreq.h>
 #include <asm/cpufeatureset.h>
-#include <asm/apicdef.h>
 #include <asm/current.h>
 #include <asm/fixmap.h>
 #include <asm/hvm/emulate.h>
@@ -43,7 +42,6 @@
 #include <asm/irq.h>
 #include <asm/irq-vectors.h>
 #include <asm/msi.h>
-#include <asm/msr-index.h>
 
 #ifdef CONFIG_AMD_IOMMU
 #include <../drivers/passthrough/amd/iommu.h>
@@ -66,9 +64,6 @@ enum xen_irq_constants {
     XEN_IRQ_EMU_LAPIC = X86_EMU_LAPIC,
     XEN_IRQ_GUEST = IRQ_GUEST,
     XEN_IRQ_BAD_APICID = BAD_APICID,
-    XEN_IRQ_APIC_EOI = FIXADDR_TOP -
-                       ((unsigned long)FIX_APIC_BASE << PAGE_SHIFT) + APIC_EOI,
-    XEN_IRQ_MSR_X2APIC_EOI = MSR_X2APIC_FIRST + (APIC_EOI >> 4),
     XEN_IRQ_FIRST_DYNAMIC_VECTOR = FIRST_DYNAMIC_VECTOR,
 #ifdef CONFIG_INTEL_IOMMU
     XEN_IRQ_IREMAP_PAGES = IREMAP_ARCH_PAGE_NR,

@@ -264,26 +264,6 @@ unsafe extern "C" fn xen_irq_shutdown_msi_irq(desc: *const sys::irq_desc) {
     mask::stop(view!(IrqDesc, desc));
 }
 
-/// See [`mask::acknowledge`]; called by the shim.
-///
-/// # Safety
-///
-/// As for [`xen_irq_mask_msi_irq`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn xen_irq_ack_nonmaskable_msi_irq(desc: *const sys::irq_desc) {
-    mask::acknowledge(view!(IrqDesc, desc));
-}
-
-/// See [`mask::acknowledge_and_end`]; called by the shim.
-///
-/// # Safety
-///
-/// As for [`xen_irq_mask_msi_irq`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn xen_irq_ack_maskable_msi_irq(desc: *const sys::irq_desc) {
-    mask::acknowledge_and_end(view!(IrqDesc, desc));
-}
-
 /// See [`message::retarget`]; called by the shim.
 ///
 /// # Safety

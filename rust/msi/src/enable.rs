@@ -80,7 +80,7 @@ fn enable_messages<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'
 pub(crate) fn find<'a>(device: PciDev<'a>, kind: Sender, irq: Option<i32>) -> Option<MsiDesc<'a>> {
     device
         .msi_descs()
-        .find(|desc| desc.sender() == kind && irq.is_none_or(|irq| desc.irq() == irq))
+        .find(|desc| desc.is_of_kind(kind) && irq.is_none_or(|irq| desc.irq() == irq))
 }
 
 /// Protects a function's MSI-X table against dom0 before any entry is set up, or ends that: its owner is going to be another domain.

@@ -6,7 +6,6 @@ use irq_core::host::epoch::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
-use xen::host::apic;
 use xen::host::config;
 use xen::host::desc::MaskRegister;
 use xen::host::log;
@@ -71,23 +70,6 @@ pub fn stop(desc: IrqDesc) {
     };
     let masked = set(desc, msi, both);
     xen_assert!(masked);
-}
-
-/// Acknowledges one that cannot be masked: whoever handles it ends it later.
-///
-/// Context: as for [`mask`]; the interrupt is in service. Replaces `ack_nonmaskable_msi_irq()`.
-#[inline]
-pub fn acknowledge(desc: IrqDesc) {
-    desc.move_along();
-}
-
-/// Acknowledges one that can be masked, and ends it: the next may come before this one is handled.
-///
-/// Context: as for [`acknowledge`]. Replaces `ack_maskable_msi_irq()`.
-#[inline]
-pub fn acknowledge_and_end(desc: IrqDesc) {
-    desc.move_along();
-    apic::end_of_interrupt();
 }
 
 /// Returns whether an MSI can be masked at its device.

@@ -52,6 +52,17 @@ impl<'a> MsiDesc<'a> {
         }
     }
 
+    /// Returns whether a capability of a kind, MSI or MSI-X, sends it.
+    #[inline]
+    pub fn is_of_kind(self, kind: Sender) -> bool {
+        let capability = match kind {
+            Sender::Msi => sys::PCI_CAP_ID_MSI,
+            Sender::Msix => sys::PCI_CAP_ID_MSIX,
+            Sender::Hpet | Sender::Iommu | Sender::Unknown => return false,
+        };
+        u32::from(field!(self, msi_attrib.type_)) == capability
+    }
+
     /// Where its capability is in the function's configuration space.
     #[inline]
     pub fn position(self) -> u16 {

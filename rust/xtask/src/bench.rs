@@ -40,12 +40,9 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("msi", "mask, MSI", None),
     Exception::new("msi", "unmask, MSI", None),
     Exception::new("msi", "retarget, MSI", Some("remapped")),
-    Exception::new("msi", "acknowledge, maskable", None),
-    Exception::new("msi", "acknowledge, not maskable", None),
     Exception::new("msi", "write of the control register", None),
     Exception::new("msi", "map an entry", None),
     Exception::new("msi", "unmap an entry", None),
-    Exception::new("msi", "restore", None),
 ];
 
 /// A row in which Rust may take more instructions than C. README.md says why, next to the figures.

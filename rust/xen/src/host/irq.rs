@@ -62,18 +62,6 @@ impl<'a> IrqDesc<'a> {
         (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
     }
 
-    /// Finishes a move to another CPU, if one is under way and this is an interrupt from there, and begins one that is wanted.
-    ///
-    /// Context: the IRQ is being acknowledged; its lock is held, IRQs off.
-    #[inline]
-    pub fn move_along(self) {
-        // SAFETY: The lock is held.
-        unsafe {
-            sys::irq_complete_move(self.as_ptr());
-            sys::move_native_irq(self.as_ptr());
-        }
-    }
-
     /// Destroys an IRQ that was created for an MSI.
     ///
     /// Context: IRQs on.

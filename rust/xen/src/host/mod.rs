@@ -1,6 +1,5 @@
 //! What MSI and MSI-X of the host's devices need of Xen, and nothing else does.
 
-pub mod apic;
 pub mod config;
 pub mod cpus;
 pub mod desc;
