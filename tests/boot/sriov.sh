@@ -38,6 +38,12 @@ functions_gone() {
 	check sriov-nic-tcp-after-$1 nic_echo 64
 }
 
+# leave: the function leaves the guest; if the device model is not in time for that, with the guest itself.
+leave() {
+	xl pci-detach "$guest" "$devices"
+	destroy
+}
+
 phase 300 "dom0: the NIC itself"
 check sriov-nic nic_up
 check sriov-nic-tcp nic_echo 64
@@ -54,7 +60,7 @@ check sriov-nic-tcp-beside nic_echo 64
 check sriov-done guest_comes_to 120 done
 all_keys running
 phase 300 "the guest goes, and the functions"
-check sriov-destroy release
+check sriov-destroy leave
 all_keys after
 functions_gone 0
 phase 300 "the functions come back and go again"

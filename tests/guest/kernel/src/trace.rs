@@ -6,7 +6,7 @@ use crate::hypercall::{self, Frame};
 use crate::mmio::Window;
 use crate::pv::Machine;
 
-/// More processors than a machine of ours has.
+/// No machine of ours has more processors.
 const MOST: usize = 16;
 
 /// A buffer begins with how far it was read and how far it is written. Both run to twice its length, so that a full one and
