@@ -28,7 +28,7 @@ use super::config::LOST;
 use super::op::Op;
 use super::registers::{SETTLED, WRONG, is_write};
 use super::spec::Spec;
-use super::undo::{FAILED, LEFT, UNKNOWN};
+use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
 use crate::answer::Answer;
 use crate::subject::Verdict;
@@ -90,7 +90,7 @@ impl Model {
         }
         let ignored = match op {
             Op::ConfigWrite { .. } => !0 << 32,
-            _ => LEFT | WRONG,
+            _ => LEFT | WRONG | DIGEST,
         };
         let kept = |answer: &Answer| {
             let output = answer.output.map(|output| output & !ignored);

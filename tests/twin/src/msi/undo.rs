@@ -13,6 +13,7 @@ use super::perform::call;
 use super::world::World;
 use crate::answer::Answer;
 use crate::machine::ranges::Ranges;
+use crate::rng::mix;
 use crate::side::{Script, Side};
 use crate::xen::{get, set};
 
@@ -21,6 +22,9 @@ pub(super) const FAILED: u64 = 1 << 32;
 /// Says that something was left, and that nobody looked: MSI and MSI-X of the function took turns.
 pub(super) const LEFT: u64 = 1 << 33;
 pub(super) const UNKNOWN: u64 = 1 << 34;
+
+/// Where an answer has a digest of what was left: two sides that are built from C leave the same.
+pub(super) const DIGEST: u64 = !0 << 44;
 
 /// Words of `struct arch_msix` before the flags at its end.
 const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;
@@ -56,6 +60,15 @@ impl Snapshot {
             || !after.read_only.is_within(&self.read_only)
     }
 
+    fn digest(&self) -> u64 {
+        let bytes = self.config.iter().map(|byte| u64::from(*byte));
+        let (words, host, guest) = self.msix.unwrap_or(([0; WORDS], false, false));
+        let words = words.into_iter().map(u64::from);
+        let flags = [host, guest].map(u64::from);
+        let all = bytes.chain(words).chain(flags);
+        all.fold(0, |digest, word| mix(digest ^ word)) & DIGEST
+    }
+
     fn restore(&self, side: &mut Side, world: &World, device: usize) {
         side.env().machine.pci.functions[device].set_config(&self.config);
         if let Some((words, host, guest)) = self.msix {
@@ -83,11 +96,12 @@ pub(super) fn set_up(
     if answer.outcome.is_err() || answer.outcome == Ok(0) {
         return answer;
     }
+    let after = Snapshot::of(side, world, device);
     let output = if both {
         UNKNOWN
-    } else if before.is_left(&Snapshot::of(side, world, device)) {
+    } else if before.is_left(&after) {
         before.restore(side, world, device);
-        LEFT
+        LEFT | after.digest()
     } else {
         0
     };
