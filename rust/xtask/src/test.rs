@@ -62,6 +62,8 @@ enum Run {
     Here(fn() -> Result<()>),
     /// By `cargo xtask boot` with these arguments, beside others of the kind.
     Boot(&'static [&'static str]),
+    /// By the same, with nothing beside it: our own kernels look at what happens within moments.
+    BootAlone(&'static [&'static str]),
 }
 
 const CHECKS: &[Check] = &[
@@ -88,6 +90,23 @@ const CHECKS: &[Check] = &[
     quick("instructions of the hot paths", || {
         xtask(&["bench", "--no-times"])
     }),
+    alone(
+        "our own kernels as dom0, as on stock Xen",
+        &["--scenario", "smoke", "--compare"],
+    ),
+    alone(
+        "interrupts that move while they come",
+        &["--scenario", "move"],
+    ),
+    alone(
+        "each message of an MSI on its own processor, as on stock Xen",
+        &["--scenario", "multi", "--compare"],
+    ),
+    alone(
+        "suspended to memory and woken, as on stock Xen",
+        &["--scenario", "sleep", "--compare"],
+    ),
+    alone("remapping tables that are full", &["--scenario", "fill"]),
     // The longest first: two run side by side.
     slow(
         "HVM guests with NIC and disk, 128-bit AMD-Vi",
@@ -110,27 +129,10 @@ const CHECKS: &[Check] = &[
         &["--scenario", "hvm-msix", "--compare"],
     ),
     slow(
-        "interrupts that move while they come",
-        &["--scenario", "move"],
-    ),
-    slow(
         "devices that are reset and change their owners",
         &["--scenario", "reassign"],
     ),
     slow("virtual functions of a NIC", &["--scenario", "sriov"]),
-    slow(
-        "each message of an MSI on its own processor, as on stock Xen",
-        &["--scenario", "multi", "--compare"],
-    ),
-    slow(
-        "our own kernels as dom0, as on stock Xen",
-        &["--scenario", "smoke", "--compare"],
-    ),
-    slow(
-        "suspended to memory and woken, as on stock Xen",
-        &["--scenario", "sleep", "--compare"],
-    ),
-    slow("remapping tables that are full", &["--scenario", "fill"]),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
@@ -170,6 +172,14 @@ const fn slow(name: &'static str, boot: &'static [&'static str]) -> Check {
         name,
         cost: Cost::Slow,
         run: Run::Boot(boot),
+    }
+}
+
+const fn alone(name: &'static str, boot: &'static [&'static str]) -> Check {
+    Check {
+        name,
+        cost: Cost::Slow,
+        run: Run::BootAlone(boot),
     }
 }
 
@@ -228,27 +238,35 @@ fn run_all(mut checks: &[&Check]) -> Vec<Outcome> {
         checks = &checks[boots.len().max(1)..];
         match check.run {
             Run::Boot(_) => outcomes.extend(lanes::run(&boots)),
-            Run::Here(run) => {
-                println!("\n== {}", check.name);
-                let start = Instant::now();
-                let result = run();
-                let took = start.elapsed();
-                outcomes.push(Outcome { result, took });
+            Run::BootAlone(arguments) => {
+                outcomes.push(here(check.name, || xtask(&[&["boot"], arguments].concat())));
             }
+            Run::Here(run) => outcomes.push(here(check.name, run)),
         }
     }
     outcomes
 }
 
+/// Runs one check with its output shown.
+fn here(name: &str, run: impl FnOnce() -> Result<()>) -> Outcome {
+    println!("\n== {name}");
+    let start = Instant::now();
+    let result = run();
+    Outcome {
+        result,
+        took: start.elapsed(),
+    }
+}
+
 impl Check {
-    /// Its name and its arguments, where it boots.
+    /// Its name and its arguments, where it boots beside others.
     fn boot(&self) -> Option<(&'static str, Vec<&'static str>)> {
         match self.run {
             Run::Boot(arguments) => {
                 let arguments = [&["boot"], arguments].concat();
                 Some((self.name, arguments))
             }
-            Run::Here(_) => None,
+            Run::Here(_) | Run::BootAlone(_) => None,
         }
     }
 }
