@@ -1,7 +1,5 @@
 //! `cargo xtask test`: everything that has to hold, in the order from cheap to dear.
 
-mod lanes;
-
 use std::process::Command;
 use std::time::Instant;
 
@@ -11,7 +9,6 @@ use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
 use crate::{guest, setup, ui};
-use lanes::Outcome;
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -60,10 +57,17 @@ struct Check {
 enum Run {
     /// By this program.
     Here(fn() -> Result<()>),
-    /// By `cargo xtask boot` with these arguments, beside others of the kind.
+    /// By `cargo xtask boot` with these arguments.
     Boot(&'static [&'static str]),
-    /// By the same, with nothing beside it: our own kernels look at what happens within moments.
-    BootAlone(&'static [&'static str]),
+}
+
+impl Check {
+    fn run(&self) -> Result<()> {
+        match self.run {
+            Run::Here(run) => run(),
+            Run::Boot(arguments) => xtask(&[&["boot"], arguments].concat()),
+        }
+    }
 }
 
 const CHECKS: &[Check] = &[
@@ -90,24 +94,23 @@ const CHECKS: &[Check] = &[
     quick("instructions of the hot paths", || {
         xtask(&["bench", "--no-times"])
     }),
-    alone(
+    slow(
         "our own kernels as dom0, as on stock Xen",
         &["--scenario", "smoke", "--compare"],
     ),
-    alone(
+    slow(
         "interrupts that move while they come",
         &["--scenario", "move"],
     ),
-    alone(
+    slow(
         "each message of an MSI on its own processor, as on stock Xen",
         &["--scenario", "multi", "--compare"],
     ),
-    alone(
+    slow(
         "suspended to memory and woken, as on stock Xen",
         &["--scenario", "sleep", "--compare"],
     ),
-    alone("remapping tables that are full", &["--scenario", "fill"]),
-    // The longest first: two run side by side.
+    slow("remapping tables that are full", &["--scenario", "fill"]),
     slow(
         "HVM guests with NIC and disk, 128-bit AMD-Vi",
         &["--scenario", "hvm-amd-xt"],
@@ -175,14 +178,6 @@ const fn slow(name: &'static str, boot: &'static [&'static str]) -> Check {
     }
 }
 
-const fn alone(name: &'static str, boot: &'static [&'static str]) -> Check {
-    Check {
-        name,
-        cost: Cost::Slow,
-        run: Run::BootAlone(boot),
-    }
-}
-
 const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
@@ -201,13 +196,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
         );
     }
     let (wanted, left): (Vec<&Check>, Vec<_>) = CHECKS.iter().partition(|check| args.wants(check));
-    let outcomes = run_all(&wanted);
-
-    println!();
     let mut table = ui::Table::new(&["check", "result", "seconds"]);
     let mut failed = 0;
-    for (check, outcome) in wanted.iter().zip(outcomes) {
-        let result = match outcome.result {
+    for check in &wanted {
+        println!("\n== {}", check.name);
+        let start = Instant::now();
+        let result = match check.run() {
             Ok(()) => "ok",
             Err(error) => {
                 failed += 1;
@@ -215,11 +209,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
                 "FAILED"
             }
         };
-        table.row([check.name, result, &outcome.took.as_secs().to_string()]);
+        table.row([check.name, result, &start.elapsed().as_secs().to_string()]);
     }
     for check in &left {
         table.row([check.name, "skipped", ""]);
     }
+    println!();
     table.print();
     let (passed, skipped) = (wanted.len() - failed, left.len());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
@@ -228,47 +223,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
         "{failed} of the checks failed; the first message of each says why"
     );
     Ok(())
-}
-
-/// Runs checks: those of a row that boot machines side by side, all others one after the other.
-fn run_all(mut checks: &[&Check]) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    while let Some(check) = checks.first() {
-        let boots: Vec<_> = checks.iter().map_while(|check| check.boot()).collect();
-        checks = &checks[boots.len().max(1)..];
-        match check.run {
-            Run::Boot(_) => outcomes.extend(lanes::run(&boots)),
-            Run::BootAlone(arguments) => {
-                outcomes.push(here(check.name, || xtask(&[&["boot"], arguments].concat())));
-            }
-            Run::Here(run) => outcomes.push(here(check.name, run)),
-        }
-    }
-    outcomes
-}
-
-/// Runs one check with its output shown.
-fn here(name: &str, run: impl FnOnce() -> Result<()>) -> Outcome {
-    println!("\n== {name}");
-    let start = Instant::now();
-    let result = run();
-    Outcome {
-        result,
-        took: start.elapsed(),
-    }
-}
-
-impl Check {
-    /// Its name and its arguments, where it boots beside others.
-    fn boot(&self) -> Option<(&'static str, Vec<&'static str>)> {
-        match self.run {
-            Run::Boot(arguments) => {
-                let arguments = [&["boot"], arguments].concat();
-                Some((self.name, arguments))
-            }
-            Run::Here(_) | Run::BootAlone(_) => None,
-        }
-    }
 }
 
 /// Runs another command of ours, whose own output is to be seen.
