@@ -1,6 +1,7 @@
 //! What dom0 writes to configuration space.
 
 use crate::enable::find;
+use irq_core::host::mask;
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::errno::Errno;
 use xen::host::config;
@@ -79,7 +80,7 @@ fn messages(
 /// The mask register: what the host wants masked stays so, and so do messages that are not set up.
 fn mask_messages(device: PciDev, msi: MsiDesc, value: u32) -> u32 {
     let _locked = MaskRegister::lock();
-    let mut unused = u32::MAX >> (32 - device.capable_messages().clamp(1, 32));
+    let mut unused = mask::all(device.capable_messages());
     let mut written = value;
     for (number, desc) in msi.block().enumerate().take(32) {
         let bit = 1 << number;

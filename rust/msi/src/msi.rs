@@ -2,6 +2,7 @@
 
 use crate::control;
 use crate::enable::{Refused, is_for_xen};
+use irq_core::host::mask;
 use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
 use xen::host::new::NewMsi;
@@ -27,8 +28,8 @@ pub(crate) fn set_up<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc
     let registers = MsiRegisters::new(position, control.is_64_bit());
     if control.is_maskable() {
         // What the function does not have is reserved, and stays.
-        let all = u32::MAX >> (32 - device.capable_messages().clamp(1, 32));
         let reserved = function.read32(registers.mask());
+        let all = mask::all(device.capable_messages());
         function.write32(registers.mask(), reserved | all);
     }
     let msi = new.become_msi(registers, control, request.irq());

@@ -106,14 +106,26 @@ fn set_with_care<E: Entry>(entry: &E, value: u32) -> Outcome {
     outcome
 }
 
+/// The mask bits that an MSI with `capable` messages (1 to 32) has.
+#[inline]
+pub const fn all(capable: u32) -> u32 {
+    let capable = match capable {
+        0 => 1,
+        33.. => 32,
+        number => number,
+    };
+    u32::MAX >> (32 - capable)
+}
+
 /// The mask register of an MSI with `capable` messages (32 at most) of which the first few are enabled, by who wants those
 /// masked. Messages that are not enabled are masked.
 #[inline]
 pub fn register(capable: u32, enabled: impl Iterator<Item = Masks>) -> u32 {
-    let all = u32::MAX >> (32 - capable.clamp(1, 32));
     enabled
         .take(32)
         .enumerate()
         .filter(|(_, masks)| !masks.any())
-        .fold(all, |register, (number, _)| register & !(1 << number))
+        .fold(all(capable), |register, (number, _)| {
+            register & !(1 << number)
+        })
 }
