@@ -28,7 +28,7 @@ impl<'a> MsiDesc<'a> {
     /// Returns whether it is an entry of an MSI-X table.
     #[inline]
     pub fn is_msix(self) -> bool {
-        u32::from(field!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSIX
+        self.is_of_kind(Sender::Msix)
     }
 
     /// The number of its entry in the table.

@@ -22,7 +22,7 @@ impl MsiDesc<'_> {
 
     #[inline]
     fn set_bits(self, bits: u8) {
-        // SAFETY: As above.
+        // SAFETY: The descriptor's memory is mapped, and the caller holds what guards the masks.
         unsafe {
             (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1)
                 .cast::<u8>()
