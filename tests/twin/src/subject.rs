@@ -75,6 +75,43 @@ pub(crate) trait Subject: Sized {
     fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter);
 }
 
+/// The part of a [`Subject`] that stands in files which each subject has.
+macro_rules! files {
+    () => {
+        type World = world::World;
+        type Op = op::Op;
+        type Model = model::Model;
+
+        fn import(name: &str) -> Option<$crate::loader::Import> {
+            fakes::import(name)
+        }
+
+        fn generate(rng: &mut $crate::rng::Rng) -> $crate::subject::Case<Self> {
+            generate::case(rng)
+        }
+
+        fn build(side: &mut $crate::side::Side, spec: &Self::Spec) -> Self::World {
+            world::World::build(side, spec)
+        }
+
+        fn perform(
+            side: &mut $crate::side::Side,
+            api: &Self::Api,
+            world: &mut Self::World,
+            op: &Self::Op,
+            script: $crate::side::Script,
+        ) -> Option<$crate::answer::Answer> {
+            perform::perform(side, api, world, op, script)
+        }
+
+        fn bench(side: &mut $crate::side::Side, api: &Self::Api, meter: &mut $crate::bench::Meter) {
+            bench::rows(side, api, meter);
+        }
+    };
+}
+
+pub(crate) use files;
+
 /// What follows from answers that agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -27,11 +27,9 @@ mod world;
 use anyhow::Result;
 
 use crate::answer::Answer;
-use crate::bench::Meter;
-use crate::loader::{Image, Import};
-use crate::rng::Rng;
-use crate::side::{Script, Side};
-use crate::subject::{Case, Subject, Verdict};
+use crate::loader::Image;
+use crate::side::Side;
+use crate::subject::{Subject, Verdict};
 use crate::trace::Entry;
 
 /// The subject.
@@ -42,34 +40,11 @@ impl Subject for Msi {
 
     type Api = api::Api;
     type Spec = spec::Spec;
-    type World = world::World;
-    type Op = op::Op;
-    type Model = model::Model;
 
-    fn import(name: &str) -> Option<Import> {
-        fakes::import(name)
-    }
+    crate::subject::files!();
 
     fn api(image: &Image) -> Result<Self::Api> {
         api::Api::new(image)
-    }
-
-    fn generate(rng: &mut Rng) -> Case<Self> {
-        generate::case(rng)
-    }
-
-    fn build(side: &mut Side, spec: &Self::Spec) -> Self::World {
-        world::World::build(side, spec)
-    }
-
-    fn perform(
-        side: &mut Side,
-        api: &Self::Api,
-        world: &mut Self::World,
-        op: &Self::Op,
-        script: Script,
-    ) -> Option<Answer> {
-        perform::perform(side, api, world, op, script)
     }
 
     fn model(spec: &Self::Spec) -> Self::Model {
@@ -106,9 +81,5 @@ impl Subject for Msi {
         (0..generate::MOST_DEVICES)
             .map(|device| op::Op::Cleanup { device })
             .collect()
-    }
-
-    fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter) {
-        bench::rows(side, api, meter);
     }
 }
