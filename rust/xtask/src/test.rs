@@ -50,24 +50,7 @@ enum Cost {
 struct Check {
     name: &'static str,
     cost: Cost,
-    run: Run,
-}
-
-/// How it is found out.
-enum Run {
-    /// By this program.
-    Here(fn() -> Result<()>),
-    /// By `cargo xtask boot` with these arguments.
-    Boot(&'static [&'static str]),
-}
-
-impl Check {
-    fn run(&self) -> Result<()> {
-        match self.run {
-            Run::Here(run) => run(),
-            Run::Boot(arguments) => xtask(&[&["boot"], arguments].concat()),
-        }
-    }
+    run: fn() -> Result<()>,
 }
 
 const CHECKS: &[Check] = &[
@@ -94,48 +77,41 @@ const CHECKS: &[Check] = &[
     quick("instructions of the hot paths", || {
         xtask(&["bench", "--no-times"])
     }),
-    slow(
-        "our own kernels as dom0, as on stock Xen",
-        &["--scenario", "smoke", "--compare"],
-    ),
-    slow(
-        "interrupts that move while they come",
-        &["--scenario", "move"],
-    ),
+    slow("our own kernels as dom0, as on stock Xen", || {
+        scenarios("smoke")
+    }),
+    slow("interrupts that move while they come", || {
+        xtask(&["boot", "--scenario", "move"])
+    }),
     slow(
         "each message of an MSI on its own processor, as on stock Xen",
-        &["--scenario", "multi", "--compare"],
+        || scenarios("multi"),
     ),
-    slow(
-        "suspended to memory and woken, as on stock Xen",
-        &["--scenario", "sleep", "--compare"],
-    ),
-    slow("remapping tables that are full", &["--scenario", "fill"]),
-    slow(
-        "HVM guests with NIC and disk, 128-bit AMD-Vi",
-        &["--scenario", "hvm-amd-xt"],
-    ),
-    slow(
-        "HVM guests with NIC and disk, 32-bit AMD-Vi",
-        &["--scenario", "hvm-amd"],
-    ),
-    slow(
-        "HVM guests with NIC and disk, VT-d",
-        &["--scenario", "hvm-vtd"],
-    ),
-    slow(
-        "Debian as dom0, as on stock Xen",
-        &["--scenario", "dom0", "--compare"],
-    ),
-    slow(
-        "MSI-X tables of an HVM guest, as on stock Xen",
-        &["--scenario", "hvm-msix", "--compare"],
-    ),
-    slow(
-        "devices that are reset and change their owners",
-        &["--scenario", "reassign"],
-    ),
-    slow("virtual functions of a NIC", &["--scenario", "sriov"]),
+    slow("suspended to memory and woken, as on stock Xen", || {
+        scenarios("sleep")
+    }),
+    slow("remapping tables that are full", || {
+        xtask(&["boot", "--scenario", "fill"])
+    }),
+    slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
+    slow("MSI-X tables of an HVM guest, as on stock Xen", || {
+        scenarios("hvm-msix")
+    }),
+    slow("HVM guests with NIC and disk, VT-d", || {
+        xtask(&["boot", "--scenario", "hvm-vtd"])
+    }),
+    slow("HVM guests with NIC and disk, 32-bit AMD-Vi", || {
+        xtask(&["boot", "--scenario", "hvm-amd"])
+    }),
+    slow("HVM guests with NIC and disk, 128-bit AMD-Vi", || {
+        xtask(&["boot", "--scenario", "hvm-amd-xt"])
+    }),
+    slow("devices that are reset and change their owners", || {
+        xtask(&["boot", "--scenario", "reassign"])
+    }),
+    slow("virtual functions of a NIC", || {
+        xtask(&["boot", "--scenario", "sriov"])
+    }),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
@@ -157,24 +133,22 @@ const CHECKS: &[Check] = &[
             })
         })
     }),
-    full("all scenarios, as on stock Xen", || {
-        xtask(&["boot", "--scenario", "all", "--compare"])
-    }),
+    full("all scenarios, as on stock Xen", || scenarios("all")),
 ];
 
 const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
         cost: Cost::Quick,
-        run: Run::Here(run),
+        run,
     }
 }
 
-const fn slow(name: &'static str, boot: &'static [&'static str]) -> Check {
+const fn slow(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
         cost: Cost::Slow,
-        run: Run::Boot(boot),
+        run,
     }
 }
 
@@ -182,27 +156,35 @@ const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
         cost: Cost::Full,
-        run: Run::Here(run),
+        run,
     }
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
+    let mut table = ui::Table::new(&["check", "result", "seconds"]);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     if let Some(text) = &args.only {
         ensure!(
             CHECKS.iter().any(|check| args.wants(check)),
             "no check's name contains `{text}`"
         );
     }
-    let (wanted, left): (Vec<&Check>, Vec<_>) = CHECKS.iter().partition(|check| args.wants(check));
-    let mut table = ui::Table::new(&["check", "result", "seconds"]);
-    let mut failed = 0;
-    for check in &wanted {
+    for check in CHECKS {
+        if !args.wants(check) {
+            skipped += 1;
+            table.row([check.name, "skipped", ""]);
+            continue;
+        }
         println!("\n== {}", check.name);
         let start = Instant::now();
-        let result = match check.run() {
-            Ok(()) => "ok",
+        let result = (check.run)();
+        let result = match result {
+            Ok(()) => {
+                passed += 1;
+                "ok"
+            }
             Err(error) => {
                 failed += 1;
                 eprintln!("error: {}: {error:#}", check.name);
@@ -211,12 +193,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         };
         table.row([check.name, result, &start.elapsed().as_secs().to_string()]);
     }
-    for check in &left {
-        table.row([check.name, "skipped", ""]);
-    }
     println!();
     table.print();
-    let (passed, skipped) = (wanted.len() - failed, left.len());
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     ensure!(
         failed == 0,
@@ -229,6 +207,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
 fn xtask(args: &[&str]) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
     show(Command::new(program).args(args))
+}
+
+/// Boots scenarios on stock Xen and with Rust, and compares.
+fn scenarios(name: &str) -> Result<()> {
+    xtask(&["boot", "--scenario", name, "--compare"])
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
