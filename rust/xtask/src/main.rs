@@ -56,8 +56,9 @@ enum Command {
     Clean(clean::Args),
 }
 
-fn main() -> std::process::ExitCode {
-    let result = match Cli::parse().command {
+/// Runs a command.
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Xen(args) => xen::run(args),
         Command::Patch(args) => patch::run(args),
         Command::Boot(args) => boot::run(args),
@@ -69,8 +70,17 @@ fn main() -> std::process::ExitCode {
         Command::Setup(args) => setup::run(args),
         Command::Xtf(args) => xtf::run(args),
         Command::Clean(args) => clean::run(args),
-    };
-    match result {
+    }
+}
+
+/// Runs a command that is given as on the command line.
+fn run_line(arguments: &[&str]) -> anyhow::Result<()> {
+    let line = std::iter::once(&"cargo xtask").chain(arguments);
+    run(Cli::try_parse_from(line)?.command)
+}
+
+fn main() -> std::process::ExitCode {
+    match run(Cli::parse().command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

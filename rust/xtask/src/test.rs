@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
-use crate::{guest, setup, ui};
+use crate::{guest, run_line, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -58,30 +58,30 @@ const CHECKS: &[Check] = &[
     quick("clippy of the host's crates", host_clippy),
     quick("lints of the test kernels", guest::lint),
     quick("tests of the host's crates", || cargo(&["test", "--quiet"])),
-    quick("stock Xen builds", || xtask(&["xen", "--stock"])),
-    quick("Xen with Rust builds", || xtask(&["xen"])),
+    quick("stock Xen builds", || run_line(&["xen", "--stock"])),
+    quick("Xen with Rust builds", || run_line(&["xen"])),
     quick("clippy of the hypervisor's crates", xen_clippy),
-    quick("gates", || xtask(&["gates"])),
+    quick("gates", || run_line(&["gates"])),
     quick("gates fail on planted faults", || {
-        xtask(&["gates", "--self-check"])
+        run_line(&["gates", "--self-check"])
     }),
-    quick("symbols and prototypes", || xtask(&["abi"])),
+    quick("symbols and prototypes", || run_line(&["abi"])),
     quick("symbols and prototypes fail on planted faults", || {
-        xtask(&["abi", "--self-check"])
+        run_line(&["abi", "--self-check"])
     }),
     // Half of what the command does by itself: CI has random seeds as often as it runs.
-    quick("twin", || xtask(&["twin", "--cases", "50000"])),
+    quick("twin", || run_line(&["twin", "--cases", "50000"])),
     quick("twin fails on planted faults", || {
-        xtask(&["twin", "--self-check"])
+        run_line(&["twin", "--self-check"])
     }),
     quick("instructions of the hot paths", || {
-        xtask(&["bench", "--no-times"])
+        run_line(&["bench", "--no-times"])
     }),
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),
     slow("interrupts that move while they come", || {
-        xtask(&["boot", "--scenario", "move"])
+        run_line(&["boot", "--scenario", "move"])
     }),
     slow(
         "each message of an MSI on its own processor, as on stock Xen",
@@ -91,26 +91,26 @@ const CHECKS: &[Check] = &[
         scenarios("sleep")
     }),
     slow("remapping tables that are full", || {
-        xtask(&["boot", "--scenario", "fill"])
+        run_line(&["boot", "--scenario", "fill"])
     }),
     slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")
     }),
     slow("HVM guests with NIC and disk, VT-d", || {
-        xtask(&["boot", "--scenario", "hvm-vtd"])
+        run_line(&["boot", "--scenario", "hvm-vtd"])
     }),
     slow("HVM guests with NIC and disk, 32-bit AMD-Vi", || {
-        xtask(&["boot", "--scenario", "hvm-amd"])
+        run_line(&["boot", "--scenario", "hvm-amd"])
     }),
     slow("HVM guests with NIC and disk, 128-bit AMD-Vi", || {
-        xtask(&["boot", "--scenario", "hvm-amd-xt"])
+        run_line(&["boot", "--scenario", "hvm-amd-xt"])
     }),
     slow("devices that are reset and change their owners", || {
-        xtask(&["boot", "--scenario", "reassign"])
+        run_line(&["boot", "--scenario", "reassign"])
     }),
     slow("virtual functions of a NIC", || {
-        xtask(&["boot", "--scenario", "sriov"])
+        run_line(&["boot", "--scenario", "sriov"])
     }),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
@@ -122,7 +122,7 @@ const CHECKS: &[Check] = &[
     full("each part alone in Rust, as on stock Xen", || {
         REPLACED.iter().try_for_each(|(switch, _)| {
             ["smoke", "dom0"].iter().try_for_each(|scenario| {
-                xtask(&[
+                run_line(&[
                     "boot",
                     "--scenario",
                     scenario,
@@ -203,15 +203,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs another command of ours, whose own output is to be seen.
-fn xtask(args: &[&str]) -> Result<()> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    show(Command::new(program).args(args))
-}
-
 /// Boots scenarios on stock Xen and with Rust, and compares.
 fn scenarios(name: &str) -> Result<()> {
-    xtask(&["boot", "--scenario", name, "--compare"])
+    run_line(&["boot", "--scenario", name, "--compare"])
 }
 
 fn cargo(args: &[&str]) -> Result<()> {

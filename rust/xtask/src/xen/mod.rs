@@ -1,6 +1,7 @@
 //! `cargo xtask xen`: builds Xen, with the Rust files in it or as upstream has it.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
@@ -89,7 +90,7 @@ pub(crate) enum Compiler {
 }
 
 /// What to build.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     /// A tree of the user's, or Debian's source.
     pub(crate) tree: Option<PathBuf>,
@@ -146,12 +147,25 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds what changed since the last time.
+/// What this process has built: many of its checks ask for the same, and make takes seconds to find nothing changed.
+static BUILT: Mutex<Vec<(Options, Build)>> = Mutex::new(Vec::new());
+
+/// Builds what changed since the last time; in one process once.
 ///
 /// # Errors
 ///
 /// When the tree is not of a supported release, a tool or the pinned rustc is missing, or make fails.
 pub(crate) fn build(options: &Options) -> Result<Build> {
+    let mut all = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, built)) = all.iter().find(|(known, _)| known == options) {
+        return Ok(built.clone());
+    }
+    let built = build_now(options)?;
+    all.push((options.clone(), built.clone()));
+    Ok(built)
+}
+
+fn build_now(options: &Options) -> Result<Build> {
     setup::ensure()?;
     for tool in ["make", "gcc", "flex", "bison", "python3"] {
         ensure!(
