@@ -90,7 +90,7 @@ destroy() {
 	! xl list "$guest" 2>/dev/null
 }
 
-# release: takes the devices from the guest and destroys it. In one step xl now and then hangs or dies of a corrupt heap.
+# release: takes the devices from the guest and destroys it.
 release() {
 	detach && destroy
 }

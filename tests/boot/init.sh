@@ -22,13 +22,12 @@ key() {
 }
 
 # create_guest NAME MEMORY KERNEL ARGUMENT...: makes an HVM guest; what else its configuration says comes in on standard
-# input. What is left of a failed try is removed, and why the first one failed is said.
+# input.
 create_guest() {
-	domain=$1
 	{
 		# Without native time stamps Xen has to emulate an instruction that the emulated processor cannot decode for it.
 		cat <<-CONFIG
-			name = "$domain"
+			name = "$1"
 			type = "hvm"
 			memory = $2
 			vcpus = 2
@@ -38,14 +37,27 @@ create_guest() {
 			vnc = 0
 		CONFIG
 		cat
-	} >/tmp/"$domain".cfg
+	} >/tmp/"$1".cfg
+	domain=$1
 	shift 3
-	for attempt in 1 2 3; do
-		xl create "$@" /tmp/"$domain".cfg >/tmp/create-$attempt 2>&1 && return
-		xl destroy "$domain" 2>/dev/null
-	done
-	cat /tmp/create-1
-	return 1
+	xl create "$@" /tmp/"$domain".cfg >/tmp/create 2>&1 || { cat /tmp/create; return 1; }
+}
+
+# phase SECONDS TEXT: as in lib.sh; shortly before the time is up the log is told what every process waits for.
+phase() {
+	echo "@@ phase $*"
+	kill "$watch" 2>/dev/null
+	{ sleep $(($1 - 20)) && show_processes >/dev/console; } &
+	watch=$!
+}
+
+# show_processes: where each process is, and what the kernel does for it.
+show_processes() {
+	for process in /proc/[0-9]*; do
+		[ -n "$(head -c 1 "$process/cmdline")" ] || continue
+		echo "| ${process#/proc/} $(tr '\0' ' ' <"$process/cmdline"): $(cat "$process/syscall")"
+		sed 's/^/|   /' "$process/stack"
+	done 2>/dev/null
 }
 
 # show_state: also what Xen knows.

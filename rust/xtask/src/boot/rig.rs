@@ -12,8 +12,13 @@ use super::reads;
 use super::runner::{self, Record};
 use crate::{cache, patch, ui, xen};
 
-/// What Xen has on its command line in every scenario. Deep idle states fault in the emulator.
-const XEN_LINE: &str = "console=com1 loglvl=all guest_loglvl=all iommu=verbose,debug cpuidle=0";
+/// What Xen has on its command line in every scenario.
+///
+/// Deep idle states fault in the emulator. And it carries out XSAVE and XRSTOR where CR0.TS is set, in place of #NM, by
+/// which Xen switches the FPU on demand: registers of one domain or process then end up in another, and programs of dom0
+/// die of memory that they believe to have cleared. So Xen switches the FPU with the rest.
+const XEN_LINE: &str =
+    "console=com1 loglvl=all guest_loglvl=all iommu=verbose,debug cpuidle=0 spec-ctrl=eager-fpu";
 
 /// dom0's command line. Its messages below warnings only cost time: each byte is a hypercall.
 const DOM0_LINE: &str = "console=hvc0 loglevel=4";
