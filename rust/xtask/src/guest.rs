@@ -87,8 +87,15 @@ fn target() -> PathBuf {
 
 /// A cargo command on the kernels, with core rebuilt for a machine without an operating system.
 fn cargo(command: &str) -> Result<Cmd> {
+    // The kernels are the same wherever the repository lies, as transcripts in the cache want it. Cargo adds these flags to
+    // those of the file.
+    let flags = format!(
+        "target.x86_64-unknown-none.rustflags=['--remap-path-prefix={}=.']",
+        patch::repository().display()
+    );
     let cmd = Cmd::new("cargo")
         .dir(sources())
+        .args(["--config", &flags])
         .arg(command)
         .args(["--locked", "--release", "-Zbuild-std=core"])
         .env("CARGO_TARGET_DIR", target())

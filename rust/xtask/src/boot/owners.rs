@@ -22,7 +22,6 @@ const fn owners(
         zeros: &[],
         on_stock: true,
         // As in the scenarios hvm-*.
-        tries: 3,
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Rig {
     tree: Option<PathBuf>,
     debug: bool,
     parts: xen::Parts,
+    /// Stands for stock Xen.
+    stock: String,
     /// Xen's images built so far, stock and Rust.
     images: [Option<PathBuf>; 2],
 }
@@ -55,6 +57,10 @@ impl Rig {
         let results = root.join("target/boot");
         fs::create_dir_all(&results)
             .with_context(|| format!("cannot create {}", results.display()))?;
+        let stock = match &tree {
+            None => xen::stock_name(debug)?,
+            Some(tree) => format!("{tree:?} {debug}"),
+        };
         Ok(Self {
             emulator: Emulator::get()?,
             dom0: image::dom0()?,
@@ -63,6 +69,7 @@ impl Rig {
             tree,
             debug,
             parts,
+            stock,
             images: [None, None],
         })
     }
@@ -78,6 +85,17 @@ impl Rig {
     /// Where a result of this name is kept.
     pub(super) fn result(&self, name: &str) -> PathBuf {
         self.results.join(name)
+    }
+
+    /// Where the transcript of stock Xen is kept. What the cache has is the same wherever the repository lies; a tree of
+    /// the user's may change, and what it said stays here.
+    pub(super) fn stock_transcript(&self, scenario: &str, inputs: &str) -> Result<PathBuf> {
+        if self.tree.is_some() {
+            return Ok(self.result(&format!("{scenario}-stock.transcript")));
+        }
+        let kept = cache::dir()?.join("transcripts");
+        fs::create_dir_all(&kept).with_context(|| format!("cannot create {}", kept.display()))?;
+        Ok(kept.join(format!("{scenario}-{inputs}")))
     }
 
     /// A machine that boots dom0 with a script of tests/boot and these files; `line` is added to Xen's command line.
@@ -114,15 +132,14 @@ impl Rig {
         overlay: Option<Vec<u8>>,
     ) -> Result<Payload> {
         let line = format!("{XEN_LINE} {line}");
-        // dom0 and the emulator are named by their keys in the cache.
+        // Xen's source, dom0 and the emulator are named by their keys in the cache.
         let parts = format!(
-            "{machine:?} {line} {} {} {} {} {:?} {}",
+            "{machine:?} {line} {} {} {} {} {}",
             cache::short_hash(overlay.as_deref().unwrap_or_default()),
             cache::sha256(&kernel)?,
             self.dom0.initrd.display(),
             self.emulator.root().display(),
-            self.tree,
-            self.debug,
+            self.stock,
         );
         Ok(Payload {
             machine,

@@ -26,9 +26,6 @@ pub(super) struct Scenario {
     pub(super) zeros: &'static [&'static str],
     /// Whether stock Xen can run it.
     pub(super) on_stock: bool,
-    /// How often it is tried. More than once only with HVM guests: where they run, a program in dom0 or in a guest, or a
-    /// guest, dies or hangs now and then, on stock Xen too. Each failure is shown.
-    pub(super) tries: u32,
 }
 
 /// What Xen starts as dom0.
@@ -165,7 +162,6 @@ const fn dom0(
         rules,
         zeros: &[],
         on_stock: true,
-        tries: 1,
     }
 }
 
@@ -187,7 +183,6 @@ const fn hvm(
         rules,
         zeros: &[],
         on_stock: true,
-        tries: 3,
     }
 }
 
@@ -264,7 +259,6 @@ pub(super) const ALL: &[Scenario] = &[
         rules: &[],
         zeros: &["reads-of-phase-0x13", "reads-of-phase-0x14"],
         on_stock: true,
-        tries: 3,
     },
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,

@@ -201,6 +201,25 @@ fn build_now(options: &Options) -> Result<Build> {
     Build::of(&make)
 }
 
+/// Names what stock Xen is built from where that never changes: Debian's source, and its configuration.
+///
+/// # Errors
+///
+/// When the source cannot be fetched.
+pub(crate) fn stock_name(debug: bool) -> Result<String> {
+    let options = Options {
+        flavour: Flavour::Stock,
+        debug,
+        ..Options::default()
+    };
+    let source = source::from_debian()?;
+    Ok(format!(
+        "{} {}",
+        source.display(),
+        options.fragment(&source)?
+    ))
+}
+
 /// Waits until nobody else builds beside `objects`: several builds share a copy of the source.
 fn lock(objects: &Path) -> Result<cache::Lock> {
     let place = objects
