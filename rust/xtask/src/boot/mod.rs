@@ -146,12 +146,13 @@ fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour)
         Flavour::Rust => stock_transcript(rig, scenario, payload)?,
     };
     if rows.iter().all(|row| row.ok) {
-        let zeros = match flavour {
-            Flavour::Stock => &[],
-            Flavour::Rust => scenario.zeros,
-        };
+        let zeros = scenario
+            .zeros
+            .iter()
+            .filter(|zero| flavour == Flavour::Rust && rig.is_in_rust(zero.part));
+        let zeros: Vec<_> = zeros.map(|zero| zero.name).collect();
         let stock = stock.as_ref().map(Transcript::counts);
-        rows.extend(verdict::count(zeros, transcript.counts(), stock));
+        rows.extend(verdict::count(&zeros, transcript.counts(), stock));
     }
     if let Some(stock) = stock {
         let agreement = match stock.difference(&transcript) {

@@ -82,6 +82,11 @@ impl Rig {
         }
     }
 
+    /// Whether the part of this switch is in Rust in the flavour that has any.
+    pub(super) fn is_in_rust(&self, switch: &str) -> bool {
+        self.parts.include(switch)
+    }
+
     /// Where a result of this name is kept.
     pub(super) fn result(&self, name: &str) -> PathBuf {
         self.results.join(name)

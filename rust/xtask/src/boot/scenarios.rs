@@ -22,10 +22,18 @@ pub(super) struct Scenario {
     pub(super) checks: &'static [&'static str],
     /// What the debug keys have to show.
     pub(super) rules: &'static [Rule],
-    /// The counts that are 0 with Rust.
-    pub(super) zeros: &'static [&'static str],
+    /// The numbers that are 0 where a part is in Rust.
+    pub(super) zeros: &'static [Zero],
     /// Whether stock Xen can run it.
     pub(super) on_stock: bool,
+}
+
+/// A number that is 0 where a part is in Rust.
+pub(super) struct Zero {
+    /// The part's switch.
+    pub(super) part: &'static str,
+    /// The name of the number.
+    pub(super) name: &'static str,
 }
 
 /// What Xen starts as dom0.
@@ -257,7 +265,16 @@ pub(super) const ALL: &[Scenario] = &[
         },
         checks: &["assign", "create", "walker", "walker-ends", "trace"],
         rules: &[],
-        zeros: &["reads-of-phase-0x13", "reads-of-phase-0x14"],
+        zeros: &[
+            Zero {
+                part: "RUST_VMSI",
+                name: "reads-of-phase-0x13",
+            },
+            Zero {
+                part: "RUST_VMSI",
+                name: "reads-of-phase-0x14",
+            },
+        ],
         on_stock: true,
     },
     owners::SRIOV_VTD,

@@ -5,7 +5,7 @@
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
 use super::reads;
-use super::scenarios::{Payload, Scenario};
+use super::scenarios::{Payload, Scenario, Zero};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
@@ -86,7 +86,10 @@ const fn mover(
             more: reads::OPTIONS,
             ..machine(iommu)
         },
-        zeros: &[reads::NAME],
+        zeros: &[Zero {
+            part: "RUST_MSI",
+            name: reads::NAME,
+        }],
         ..own(
             name,
             about,

@@ -48,6 +48,11 @@ impl Parts {
             .collect()
     }
 
+    /// Whether the file of this switch is taken from Rust.
+    pub(crate) fn include(&self, switch: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|on| on == switch)
+    }
+
     /// The lines that switch the other parts off.
     fn fragment(&self) -> Result<String> {
         let known = REPLACED.map(|(switch, _)| switch);
@@ -58,9 +63,7 @@ impl Parts {
                 known.join(", ")
             );
         }
-        let off = known
-            .iter()
-            .filter(|switch| !self.only.is_empty() && !self.only.iter().any(|on| on == *switch));
+        let off = known.iter().filter(|switch| !self.include(switch));
         Ok(off
             .map(|switch| format!("# CONFIG_{switch} is not set\n"))
             .collect())
