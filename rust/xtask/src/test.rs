@@ -71,8 +71,9 @@ const CHECKS: &[Check] = &[
     }),
     // Half of what the command does by itself: CI has random seeds as often as it runs.
     quick("twin", || run_line(&["twin", "--cases", "50000"])),
+    // Other ones each time.
     quick("twin fails on planted faults", || {
-        run_line(&["twin", "--self-check"])
+        run_line(&["twin", "--self-check", "--faults", "24"])
     }),
     quick("instructions of the hot paths", || {
         run_line(&["bench", "--no-times"])
@@ -111,6 +112,9 @@ const CHECKS: &[Check] = &[
     }),
     slow("virtual functions of a NIC", || {
         run_line(&["boot", "--scenario", "sriov"])
+    }),
+    full("twin fails on every planted fault", || {
+        run_line(&["twin", "--self-check"])
     }),
     full("menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);

@@ -46,6 +46,9 @@ pub(crate) struct Args {
     /// Plant faults in copies of the C originals and see that each is found.
     #[arg(long)]
     self_check: bool,
+    /// Plant only so many for each file, from a random one on.
+    #[arg(long, requires = "self_check", value_name = "N")]
+    faults: Option<usize>,
 }
 
 /// Runs the command.
@@ -63,13 +66,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
         None => FILES.iter().map(|(name, _)| *name).collect(),
     };
     let twin = Twin::build()?;
-    if args.self_check {
-        return files.iter().try_for_each(|file| self_check(&twin, file));
-    }
     let seed = match args.seed {
         Some(seed) => seed,
         None => random_seed()?,
     };
+    if args.self_check {
+        let count = args.faults.unwrap_or(usize::MAX);
+        return files
+            .iter()
+            .try_for_each(|file| self_check(&twin, file, count, seed));
+    }
     for file in files {
         let step = ui::step(format!(
             "comparing {file}, {} cases from seed {seed}",
@@ -199,8 +205,16 @@ fn bindings_environment(build: &xen::Build) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Plants each fault in a copy of the C original, and sees that the changed C and the original part.
-fn self_check(twin: &Twin, file: &str) -> Result<()> {
+/// At most `count` of them, one after the other from the one that `seed` says.
+fn some_of<T: Copy>(all: &[T], count: usize, seed: u64) -> Vec<T> {
+    // The lowest bits of a random seed are clear.
+    let first = (seed >> 20) as usize % all.len().max(1);
+    let turned = all.iter().cycle().skip(first);
+    turned.take(count.min(all.len())).copied().collect()
+}
+
+/// Plants `count` faults, each in a copy of the C original, and sees that the changed C and the original part.
+fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
     let (source, faults) = mutants::of(file)?;
     let object = twin.c_object(file)?;
     let original = twin.stock.tree.join("xen").join(source);
@@ -210,15 +224,16 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
         repository().join(format!("target/twin/faults-{}", std::process::id())),
     )?;
 
-    let step = ui::step(format!("planting {} faults in {source}", faults.len()));
-    // The unchanged text must agree with itself, or finding a fault would mean nothing.
-    let all: Vec<_> = [("none", "", "")].iter().chain(faults).copied().collect();
-    for (name, from, _) in &all {
+    for (name, from, _) in faults {
         ensure!(
-            from.is_empty() || text.matches(from).count() == 1,
+            text.matches(from).count() == 1,
             "{source} does not hold the text of the fault `{name}` exactly once"
         );
     }
+    let chosen = some_of(faults, count, seed);
+    let step = ui::step(format!("planting {} faults in {source}", chosen.len()));
+    // The unchanged text must agree with itself, or finding a fault would mean nothing.
+    let all: Vec<_> = [("none", "", "")].into_iter().chain(chosen).collect();
     let plant = |number: usize| {
         let (_, from, to) = all[number];
         let changed = scratch.path().join(format!("fault-{number}.c"));
@@ -252,7 +267,7 @@ fn self_check(twin: &Twin, file: &str) -> Result<()> {
     step.done();
     table.print();
     ensure!(missed.is_empty(), "not found: {}", missed.join("; "));
-    println!("{} planted faults, all found", faults.len());
+    println!("{} planted faults, all found", all.len() - 1);
     Ok(())
 }
 
@@ -327,7 +342,16 @@ fn compile(
 
 #[cfg(test)]
 mod tests {
-    use super::{on_all_cpus, place};
+    use super::{on_all_cpus, place, some_of};
+
+    #[test]
+    fn some_are_consecutive_and_none_twice() {
+        let all = [1, 2, 3];
+        assert_eq!(some_of(&all, 2, 0), [1, 2]);
+        assert_eq!(some_of(&all, 2, 2 << 20), [3, 1]);
+        assert_eq!(some_of(&all, usize::MAX, 4 << 20), [2, 3, 1]);
+        assert!(some_of(&[0; 0], 2, 1 << 20).is_empty());
+    }
 
     #[test]
     fn results_come_in_order() {
