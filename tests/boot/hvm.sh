@@ -37,7 +37,7 @@ check hvm-destroy-0 release
 # Nine guests of our own, which start fast and hold more interrupts than Linux; then Linux again. They are destroyed with
 # their devices and interrupts, the last of them while it stands still.
 for cycle in 1 2 3 4 5 6 7 8 9; do
-	phase 300 "guest $cycle of 10: create, hold, destroy"
+	phase 150 "guest $cycle of 10: create, hold, destroy"
 	guest=guest$cycle
 	check hvm-hold-$cycle hold
 	[ $cycle = 9 ] && key M holding && xl pause "$guest"

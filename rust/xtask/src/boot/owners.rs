@@ -22,6 +22,7 @@ const fn owners(
         zeros: &[],
         on_stock: true,
         // As in the scenarios hvm-*.
+        tries: 3,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) const fn own(
         rules,
         zeros: &[],
         on_stock: true,
+        tries: 1,
     }
 }
 
