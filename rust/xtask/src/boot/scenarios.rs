@@ -151,7 +151,6 @@ const HVM_CHECKS: &[&str] = &[
     "hvm-destroy-7",
     "hvm-destroy-8",
     "hvm-destroy-9",
-    "hvm-done-10",
     "hvm-destroy-10",
 ];
 
