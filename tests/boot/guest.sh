@@ -40,10 +40,6 @@ vf)
 	# Beside dom0's own traffic, so no check of its own: dom0 sees whether it comes to an end.
 	nic_echo 64 || exec sleep 1000
 	;;
-short)
-	check guest-nic nic_up
-	check guest-disk disk_verify 64 1
-	;;
 esac
 echo "@@guest done"
 # Alive until dom0 destroys it: xl waits ten seconds for each device that it takes from a guest that has stopped.

@@ -43,7 +43,8 @@ create_guest() {
 	xl create "$@" /tmp/"$domain".cfg >/tmp/create 2>&1 || { cat /tmp/create; return 1; }
 }
 
-# phase SECONDS TEXT: as in lib.sh; shortly before the time is up the log is told what every process waits for.
+# phase SECONDS TEXT: what comes now, and how long it may take. Shortly before the time is up the log is told what every
+# process waits for.
 phase() {
 	echo "@@ phase $*"
 	kill "$watch" 2>/dev/null

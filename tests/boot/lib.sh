@@ -2,11 +2,6 @@
 #
 # Lines for the test begin with "@@"; rust/xtask/src/boot/protocol.rs reads them. Everything else is for people.
 
-# phase SECONDS TEXT: what comes now, and how long it may take.
-phase() {
-	echo "@@ phase $*"
-}
-
 # check NAME COMMAND...: one row of the table. What the command prints is the detail.
 check() {
 	check_name=$1

@@ -45,7 +45,10 @@ impl Iommu {
                     onoff(eim)
                 )
             }
-            Self::Amd { xt } => format!("amd-iommu,intremap=on,xtsup={}", onoff(xt)),
+            // Unless told to, it translates no addresses for devices of guests.
+            Self::Amd { xt } => {
+                format!("amd-iommu,intremap=on,dma-remap=on,xtsup={}", onoff(xt))
+            }
         }
     }
 }
@@ -90,14 +93,18 @@ impl Emulator {
     /// The emulator, from the cache or fetched.
     pub(super) fn get() -> Result<Self> {
         let package = "qemu-system-x86";
-        let root = cache::entry("emulator", &format!("{package} of trixie"), |dir| {
-            let debs = apt::closure(apt::Suite::Trixie, &[package])?;
-            let step = ui::step("unpacking the machine emulator");
-            image::prepare_root(dir)?;
-            apt::unpack(&debs, dir)?;
-            step.done();
-            Ok(())
-        })?;
+        let root = cache::entry(
+            "emulator",
+            &format!("{package} of trixie-backports"),
+            |dir| {
+                let debs = apt::closure(apt::Suite::TrixieBackports, &[package])?;
+                let step = ui::step("unpacking the machine emulator");
+                image::prepare_root(dir)?;
+                apt::unpack(&debs, dir)?;
+                step.done();
+                Ok(())
+            },
+        )?;
         Ok(Self { root })
     }
 
