@@ -152,6 +152,11 @@ impl Twin {
         Ok(self.stock.objects.join(object))
     }
 
+    /// The object of Xen's allocator.
+    pub(crate) fn allocator(&self) -> PathBuf {
+        self.stock.objects.join("common/xmalloc_tlsf.o")
+    }
+
     /// A C original, changed or not, with what goes with it.
     fn with_companions(&self, file: &str, object: PathBuf) -> Vec<PathBuf> {
         let companions = COMPANIONS.iter().filter(|(name, _)| *name == file);

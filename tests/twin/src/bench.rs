@@ -4,10 +4,12 @@
 //! reader counts the instructions of the objects alone and not those of the driver.
 
 use std::ffi::CString;
+use std::slice;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::allocator::{self, Frames};
 use crate::answer::Answer;
 use crate::loader::{self, Import};
 use crate::side::Side;
@@ -52,7 +54,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Counts the one call that `body` makes. `flat` says that the size must not matter to Rust.
+    /// Counts the calls that `body` makes, usually one. `flat` says that the size must not matter to Rust.
     pub(crate) fn count(
         &mut self,
         side: &mut Side,
@@ -97,13 +99,27 @@ pub(crate) fn run<S: Subject>(
         .into_iter()
         .enumerate()
     {
-        let mut side = Side::new(name, objects, 0, WORLD, import)?;
-        let api = S::api(&side.image)?;
         let mut meter = Meter {
             side: name,
             rows: Vec::new(),
         };
-        S::bench(&mut side, &api, &mut meter);
+        let side = match &arguments.allocator {
+            None => {
+                let mut side = Side::new(name, objects, 0, WORLD, import)?;
+                let api = S::api(&side.image)?;
+                S::bench(&mut side, &api, &mut meter);
+                side
+            }
+            Some(allocator) => {
+                let objects = [objects.as_slice(), slice::from_ref(allocator)].concat();
+                let import = |name: &str| allocator::import(name, import);
+                let mut side = Side::new(name, &objects, 0, WORLD, import)?;
+                let api = S::api(&side.image)?;
+                let frames = Frames::new(&mut side)?;
+                S::bench_allocating(&mut side, &api, &mut meter, &frames)?;
+                side
+            }
+        };
         output.text[number] = (side.image.text().start, side.image.text().end);
         output.rows.extend(meter.rows);
     }

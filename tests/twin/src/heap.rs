@@ -3,6 +3,8 @@
 //! Memory is never handed out twice within a case. What was freed is filled with a byte that differs between the
 //! sides and must still be there at the end, so a use after free changes an answer or is seen as a write.
 
+use std::ops::Range;
+
 use anyhow::Result;
 
 use crate::memory::Mapping;
@@ -61,6 +63,11 @@ impl Heap {
             asked: 0,
             failed: false,
         })
+    }
+
+    /// The addresses that it may hand out.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.map.base()..self.map.base() + ROOM
     }
 
     /// Forgets everything.

@@ -7,6 +7,7 @@
 // Running Xen's machine code in a process is nothing but raw memory; each block says what makes it sound.
 #![allow(unsafe_code)]
 
+mod allocator;
 mod amd;
 mod answer;
 mod arena;
@@ -69,6 +70,9 @@ struct Arguments {
     /// Count instructions instead; callgrind runs this program.
     #[arg(long)]
     bench: bool,
+    /// Count what allocates instead, together with Xen's allocator, which this object is.
+    #[arg(long, requires = "bench")]
+    allocator: Option<PathBuf>,
     /// Both sides are built from C: nothing at all may differ.
     #[arg(long)]
     same: bool,

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use anyhow::Result;
 
+use crate::allocator::Frames;
 use crate::answer::Answer;
 use crate::bench::Meter;
 use crate::loader::{Image, Import};
@@ -73,6 +74,15 @@ pub(crate) trait Subject: Sized {
     fn end() -> Vec<Self::Op>;
     /// Carries out the rows of the benchmark on one side.
     fn bench(side: &mut Side, api: &Self::Api, meter: &mut Meter);
+    /// Carries out the rows that count Xen's allocator as well.
+    fn bench_allocating(
+        _side: &mut Side,
+        _api: &Self::Api,
+        _meter: &mut Meter,
+        _frames: &Frames,
+    ) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The part of a [`Subject`] that stands in files which each subject has.

@@ -3,9 +3,12 @@
 //! Accesses go to the table that was registered first, and to its last entry where C looks at one: there C's searches are
 //! longest. The rows with one device of one entry are where they are shortest.
 
+use anyhow::Result;
+
 use super::op::{Op, Request};
 use super::perform::{Api, perform};
 use super::world::{DescSpec, DeviceSpec, Kind, Spec, World};
+use crate::allocator::Frames;
 use crate::answer::Answer;
 use crate::bench::Meter;
 use crate::side::{Script, Side};
@@ -13,6 +16,8 @@ use crate::side::{Script, Side};
 const TABLE: u64 = 0xf000_0000;
 /// Distance of two tables: each has eight pages, and none shares a page.
 const STRIDE: u64 = 0x1_0000;
+/// Devices of a domain, and entries of each.
+const SIZES: [(usize, u32); 4] = [(1, 1), (1, 2048), (8, 2048), (64, 2048)];
 /// The last entry whose words C keeps.
 const KEPT: u64 = 2;
 
@@ -25,11 +30,73 @@ struct Row {
 }
 
 pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
-    for (devices, entries) in [(1, 1), (1, 2048), (8, 2048), (64, 2048)] {
+    for (devices, entries) in SIZES {
         table_rows(side, api, meter, devices, entries);
     }
     for vcpus in [1, 8, 64] {
         delivery_rows(side, api, meter, vcpus);
+    }
+}
+
+/// Rows of what allocates and frees: a domain that has so many devices gets one more, and loses it. What was freed after a
+/// grace period is counted with what had it freed.
+pub(super) fn allocating_rows(
+    side: &mut Side,
+    api: &Api,
+    meter: &mut Meter,
+    frames: &Frames,
+) -> Result<()> {
+    for (devices, entries) in SIZES {
+        side.clear();
+        frames.begin(side)?;
+        let mut world = World::build(side, &table_spec(devices + 1, entries));
+        let mut steps = |side: &mut Side, ops: &[Op]| {
+            let step = |op| perform(side, api, &mut world, op, Script::plain(1));
+            let last = ops.iter().map(step).last().flatten();
+            last.unwrap_or_else(|| Answer::void(Ok(0)))
+        };
+        let new = devices * entries as usize;
+        let all = new..new + entries as usize;
+        steps(side, &[Op::Init { domain: 0 }]);
+        steps(side, &(0..new).map(register).collect::<Vec<_>>());
+        let registrations: Vec<_> = all.clone().map(register).collect();
+        let mut removals: Vec<_> = all.map(unregister).collect();
+        removals.push(Op::GracePeriod);
+        let rows: [(&str, &[Op]); 6] = [
+            ("register a device", &[register(new)]),
+            ("unregister a device", &[unregister(new), Op::GracePeriod]),
+            ("register another vector", &[register(0)]),
+            ("unregister a vector", &[unregister(0)]),
+            ("register all vectors of a device", &registrations),
+            ("unregister all vectors of a device", &removals),
+        ];
+        let size = format!("{devices} x {entries}");
+        for (name, ops) in rows {
+            meter.count(side, (name, &size, entries > 1), |side| steps(side, ops));
+        }
+    }
+    Ok(())
+}
+
+fn register(pirq: usize) -> Op {
+    Op::Register {
+        pirq,
+        domain: 0,
+        gtable: None,
+    }
+}
+
+fn unregister(pirq: usize) -> Op {
+    Op::Unregister { pirq, domain: 0 }
+}
+
+/// A domain with so many devices with so many entries each.
+fn table_spec(devices: usize, entries: u32) -> Spec {
+    Spec {
+        irqs: devices * entries as usize + 2,
+        vcpus: [1, 1],
+        disabled: 0,
+        devices: (0..devices).map(|number| device(number, entries)).collect(),
     }
 }
 
@@ -52,32 +119,15 @@ fn device(number: usize, entries: u32) -> DeviceSpec {
 }
 
 fn table_rows(side: &mut Side, api: &Api, meter: &mut Meter, devices: usize, entries: u32) {
-    // One more device than registered, for the row that registers it.
-    let spec = Spec {
-        irqs: (devices + 1) * entries as usize + 2,
-        vcpus: [1, 1],
-        disabled: 0,
-        devices: (0..=devices)
-            .map(|number| device(number, entries))
-            .collect(),
-    };
     side.clear();
-    let mut world = World::build(side, &spec);
+    let mut world = World::build(side, &table_spec(devices, entries));
     let mut step = |side: &mut Side, op: &Op| perform(side, api, &mut world, op, Script::plain(1));
     step(side, &Op::Init { domain: 0 });
     for pirq in 0..devices * entries as usize {
-        step(
-            side,
-            &Op::Register {
-                pirq,
-                domain: 0,
-                gtable: None,
-            },
-        );
+        step(side, &register(pirq));
     }
     let size = format!("{devices} x {entries}");
-    let new = devices * entries as usize;
-    for row in rows_of_a_table(u64::from(entries), new) {
+    for row in rows_of_a_table(u64::from(entries)) {
         for op in &row.before {
             step(side, op);
         }
@@ -127,7 +177,7 @@ fn accept(address: u64) -> Op {
     }
 }
 
-fn rows_of_a_table(entries: u64, new: usize) -> Vec<Row> {
+fn rows_of_a_table(entries: u64) -> Vec<Row> {
     let kept = TABLE + 16 * KEPT.min(entries - 1);
     let last = TABLE + 16 * (entries - 1);
     let nowhere = TABLE - 0x10_0000;
@@ -196,37 +246,6 @@ fn rows_of_a_table(entries: u64, new: usize) -> Vec<Row> {
             current: 0,
             answered: None,
         },
-    );
-    row(
-        "register a device",
-        vec![],
-        Op::Register {
-            pirq: new,
-            domain: 0,
-            gtable: None,
-        },
-    );
-    row(
-        "unregister a device",
-        vec![],
-        Op::Unregister {
-            pirq: new,
-            domain: 0,
-        },
-    );
-    row(
-        "register another vector",
-        vec![Op::GracePeriod],
-        Op::Register {
-            pirq: 0,
-            domain: 0,
-            gtable: None,
-        },
-    );
-    row(
-        "unregister a vector",
-        vec![],
-        Op::Unregister { pirq: 0, domain: 0 },
     );
     rows
 }

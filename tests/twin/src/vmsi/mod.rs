@@ -8,8 +8,11 @@ mod op;
 mod perform;
 mod world;
 
+use crate::allocator::Frames;
 use crate::answer::Answer;
+use crate::bench::Meter;
 use crate::loader::Image;
+use crate::side::Side;
 use crate::subject::{Subject, Verdict};
 use crate::trace::Entry;
 use anyhow::Result;
@@ -45,6 +48,15 @@ impl Subject for Vmsi {
 
     fn same_effects(_model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
         model::same_effects(op, c, rust)
+    }
+
+    fn bench_allocating(
+        side: &mut Side,
+        api: &Self::Api,
+        meter: &mut Meter,
+        frames: &Frames,
+    ) -> Result<()> {
+        bench::allocating_rows(side, api, meter, frames)
     }
 
     fn end() -> Vec<Self::Op> {
