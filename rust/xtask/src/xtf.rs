@@ -25,33 +25,21 @@ pub(crate) struct Args {
     xen_tree: Option<PathBuf>,
 }
 
-/// How often a test runs on both at most. A program of dom0 dies now and then in the emulated machine, on stock Xen too
-/// (README.md); a test whose results differ for that reason agrees when it runs again, any other differs each time.
-const RUNS: usize = 3;
-
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
     let tests = Test::all(&args.dir, &args.filter)?;
     setup::ensure()?;
     let mut run = XtfRun::prepare(args.xen_tree, args.debug)?;
     let mut results = Results::default();
-    for number in 1..=RUNS {
-        let files = files_of(tests.iter().filter(|test| results.differ(&test.name)));
-        results.take(0, run.results(Flavour::Stock, &files)?);
-        results.take(1, run.results(Flavour::Rust, &files)?);
-        let different: Vec<_> = results.different(&tests).collect();
-        if different.is_empty() {
-            break;
-        }
-        if number < RUNS {
-            println!(
-                "other results than on stock Xen, run again: {}",
-                different.join(" ")
-            );
-        }
+    let files = files_of(&tests);
+    for (side, flavour) in [Flavour::Stock, Flavour::Rust].into_iter().enumerate() {
+        results.take(side, run.results(flavour, &files)?);
     }
     results.table(&tests).print();
-    let different = results.different(&tests).count();
+    let different = tests
+        .iter()
+        .filter(|test| results.differ(&test.name))
+        .count();
     println!("{} tests, {different} different", tests.len());
     ensure!(
         different == 0,
@@ -60,7 +48,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The last result of each test on stock Xen and on ours.
+/// The result of each test on stock Xen and on ours.
 #[derive(Default)]
 struct Results(BTreeMap<String, [Option<String>; 2]>);
 
@@ -75,11 +63,6 @@ impl Results {
     fn differ(&self, test: &str) -> bool {
         let pair = self.0.get(test);
         pair.is_none_or(|[stock, rust]| stock.is_none() || stock != rust)
-    }
-
-    fn different<'a>(&self, tests: &'a [Test]) -> impl Iterator<Item = &'a str> {
-        let names = tests.iter().map(|test| test.name.as_str());
-        names.filter(|name| self.differ(name))
     }
 
     fn table(&self, tests: &[Test]) -> ui::Table {
@@ -177,8 +160,8 @@ impl Test {
 }
 
 /// The files of some tests, which share kernels.
-fn files_of<'a>(tests: impl Iterator<Item = &'a Test>) -> Vec<(String, Vec<u8>)> {
-    let files: BTreeMap<_, _> = tests.flat_map(|test| test.files.clone()).collect();
+fn files_of(tests: &[Test]) -> Vec<(String, Vec<u8>)> {
+    let files: BTreeMap<_, _> = tests.iter().flat_map(|test| test.files.clone()).collect();
     files.into_iter().collect()
 }
 
@@ -230,7 +213,7 @@ mod tests {
         fs::write(test.join("test-pv64-one"), "kernel").unwrap();
         let tests = Test::all(dir.path(), "*").unwrap();
         assert_eq!(tests[0].name, "test-pv64-one");
-        let files = files_of(tests.iter().chain(&tests));
+        let files = files_of(&tests);
         let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
         let place = "xtf/tests/one/test-pv64-one";
         assert_eq!(names, [place, &format!("{place}.cfg")]);
@@ -240,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_results_are_compared() {
+    fn results_are_compared() {
         let result = |result: &str| vec![("one".to_owned(), result.to_owned())];
         let mut results = Results::default();
         assert!(results.differ("one"), "it ran on neither");

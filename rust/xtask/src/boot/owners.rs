@@ -21,8 +21,6 @@ const fn owners(
         rules,
         zeros: &[],
         on_stock: true,
-        // As in the scenarios hvm-*.
-        tries: 3,
     }
 }
 

@@ -26,9 +26,6 @@ pub(super) struct Scenario {
     pub(super) zeros: &'static [Zero],
     /// Whether stock Xen can run it.
     pub(super) on_stock: bool,
-    /// How often it is tried. More than once only with HVM guests: the emulator now and then loses an interrupt where one
-    /// runs, and the machine stands still. Each failure is shown.
-    pub(super) tries: u32,
 }
 
 /// A number that is 0 where a part is in Rust.
@@ -172,7 +169,6 @@ const fn dom0(
         rules,
         zeros: &[],
         on_stock: true,
-        tries: 1,
     }
 }
 
@@ -194,7 +190,6 @@ const fn hvm(
         rules,
         zeros: &[],
         on_stock: true,
-        tries: 3,
     }
 }
 
@@ -280,7 +275,6 @@ pub(super) const ALL: &[Scenario] = &[
             },
         ],
         on_stock: true,
-        tries: 3,
     },
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,

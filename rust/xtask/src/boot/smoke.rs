@@ -47,7 +47,6 @@ pub(super) const fn own(
         rules,
         zeros: &[],
         on_stock: true,
-        tries: 1,
     }
 }
 
