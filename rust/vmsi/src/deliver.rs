@@ -12,7 +12,7 @@ use xen::domain::Domain;
 use xen::errno::Errno;
 use xen::narrow::Narrow;
 use xen::vlapic::{self, Destination};
-use xen::{log, xen_assert};
+use xen::{hide, log, xen_assert};
 
 /// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered one.
 ///
@@ -29,27 +29,25 @@ pub fn deliver(
     level: Narrow,
 ) -> Result<(), Errno> {
     match Delivery::new(mode.get()) {
-        Some(Delivery::Fixed) => {
-            to_all(domain, vector, to, level);
-            Ok(())
-        }
+        Some(Delivery::Fixed) => to_all(domain, vector, to, level),
         Some(Delivery::LowestPriority) => to_one(domain, vector, to, level),
         None => refuse(domain, mode.get()),
     }
 }
 
 #[inline(never)]
-fn to_all(domain: Domain, vector: Narrow, to: Destination, level: Narrow) {
+fn to_all(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
     let mut next = domain.first_vcpu();
-    while let Some(vcpu) = next {
-        let vlapic = vcpu.vlapic();
-        if vlapic.enabled() && vlapic.matches(to) {
-            vlapic.set_irq(vector, level);
+    while let Some(mut vcpu) = next {
+        if vcpu.vlapic().enabled() && vcpu.vlapic().matches(to) {
+            vcpu = hide::vcpu(vcpu);
+            vcpu.vlapic().set_irq(vector, level);
         } else {
             cold_path();
         }
         next = vcpu.next();
     }
+    hide::result(Ok(()))
 }
 
 #[inline(never)]
@@ -63,7 +61,7 @@ fn to_one(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Res
 #[inline(never)]
 fn refuse(domain: Domain, mode: u8) -> Result<(), Errno> {
     log::unsupported_delivery_mode(domain, mode);
-    Err(Errno::INVAL)
+    hide::result(Err(Errno::INVAL))
 }
 
 /// Delivers the virtual MSI that a pirq stands for.

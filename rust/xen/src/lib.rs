@@ -28,6 +28,7 @@ pub mod domain;
 pub mod errno;
 pub mod fixmap;
 #[cfg(feature = "msi")]
+pub mod hide;
 pub mod host;
 pub mod ioapic;
 pub mod ioreq;

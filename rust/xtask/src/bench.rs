@@ -26,7 +26,6 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vmsi", "register all vectors of a device", Some("1 x 1")),
     Exception::new("vmsi", "unregister all vectors of a device", None),
     Exception::new("vmsi", "unregister a vector", None),
-    Exception::new("vmsi", "deliver, fixed", Some("1 vCPUs")),
     Exception::new("vtd", "read a pin, lower half", None),
     Exception::new("vtd", "allocate and set", Some("0 in use")),
     Exception::new("vtd", "allocate and set, of a block", Some("0 in use")),
