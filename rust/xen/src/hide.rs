@@ -20,7 +20,7 @@ pub fn result(result: Result<(), Errno>) -> Result<(), Errno> {
 pub fn vcpu(vcpu: Vcpu) -> Vcpu {
     let mut raw = vcpu.as_ptr();
     // SAFETY: No instruction.
-    unsafe { asm!("/* {0} */", inout(reg) raw, options(pure, nomem, nostack, preserves_flags)) };
+    unsafe { asm!("/* {0} */", inout(reg) raw, options(pure, readonly, nostack, preserves_flags)) };
     // SAFETY: The same pointer as before.
     unsafe { Vcpu::from_raw(raw).unwrap_unchecked() }
 }
