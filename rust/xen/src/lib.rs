@@ -27,8 +27,8 @@ pub mod cpu;
 pub mod domain;
 pub mod errno;
 pub mod fixmap;
-#[cfg(feature = "msi")]
 pub mod hide;
+#[cfg(feature = "msi")]
 pub mod host;
 pub mod ioapic;
 pub mod ioreq;

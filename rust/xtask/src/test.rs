@@ -249,7 +249,14 @@ fn host_clippy() -> Result<()> {
     ])
 }
 
-/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo.
+/// The crates that are built for Xen.
+const XEN_CRATES: [&str; 6] = ["xen-irq", "msi", "remap-amd", "remap-vtd", "vmsi", "xen"];
+
+/// The parts that Xen's configuration may leave out, as features of the first crate.
+const PARTS: [&str; 4] = ["amd", "msi", "vmsi", "vtd"];
+
+/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo: with all parts, and with each
+/// part alone, which must not need what belongs to another.
 fn xen_clippy() -> Result<()> {
     let options = Options {
         flavour: Flavour::Rust,
@@ -259,36 +266,23 @@ fn xen_clippy() -> Result<()> {
     let env = built.objects.join("arch/x86/xen-irq/cargo.env");
     let env =
         std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
-    let mut command = Command::new("cargo");
-    command
-        .args([
-            "clippy",
-            "--quiet",
-            "--package",
-            "xen-irq",
-            "--package",
-            "msi",
-            "--package",
-            "remap-amd",
-            "--package",
-            "remap-vtd",
-            "--package",
-            "vmsi",
-            "--package",
-            "xen",
-        ])
-        .args(["--lib", "--all-features", "--target", "x86_64-unknown-none"])
-        .args([
-            "-Zbuild-std=core,compiler_builtins",
-            "--",
-            "--deny",
-            "warnings",
-        ])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "__CARGO_TESTS_ONLY_SRC_ROOT",
-            setup::rust_src()?.join("library"),
-        );
-    command.envs(env.lines().filter_map(|line| line.split_once('=')));
-    show(&mut command)
+    let sources = setup::rust_src()?.join("library");
+    let clippy = |choice: &[&str]| {
+        let mut command = Command::new("cargo");
+        command
+            .args(["clippy", "--quiet", "--lib"])
+            .args(choice)
+            .args(["--target", "x86_64-unknown-none"])
+            .arg("-Zbuild-std=core,compiler_builtins")
+            .args(["--", "--deny", "warnings"])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("__CARGO_TESTS_ONLY_SRC_ROOT", &sources);
+        command.envs(env.lines().filter_map(|line| line.split_once('=')));
+        show(&mut command)
+    };
+    let packages = XEN_CRATES.iter().flat_map(|name| ["--package", name]);
+    clippy(&packages.chain(["--all-features"]).collect::<Vec<_>>())?;
+    PARTS
+        .iter()
+        .try_for_each(|part| clippy(&["--package", "xen-irq", "--features", part]))
 }
