@@ -51,9 +51,11 @@ pub fn bind(desc: IrqDesc, msi: MsiDesc, handler: Handler) -> Result<(), Errno> 
 pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
     let handler = Handler::of_msi(mask::is_maskable(msi));
     let before = match (msi.sender(), msi.device()) {
-        (Sender::Msix, Some(device))
-            if !device.msix().is_some_and(|msix| msix.is_known_ready()) =>
-        {
+        (Sender::Msix, Some(device)) => {
+            // This can fail, so a device that changed by itself is not taken for what it was.
+            if let Some(msix) = device.msix() {
+                msix.forget_ready();
+            }
             let function = device.config();
             let control = control::msix(function, msi.position());
             (!control.enabled()).then_some((function, control))

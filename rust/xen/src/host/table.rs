@@ -114,6 +114,12 @@ impl Msix<'_> {
         unsafe { self.own::<u32>(KNOWN).write_volatile(epoch.number()) };
     }
 
+    /// Has whoever asks next look at the device.
+    pub fn forget_ready(self) {
+        // SAFETY: As above; the number 0 never holds.
+        unsafe { self.own::<u32>(KNOWN).write_volatile(0) };
+    }
+
     fn table_offset(self) -> u16 {
         // SAFETY: The word is a part of the structure, aligned, and read in one piece.
         unsafe { self.own::<u16>(TABLE_OFFSET).read_volatile() }

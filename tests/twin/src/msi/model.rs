@@ -5,7 +5,7 @@
 //!    boot option `msi-recheck` those for an interrupt that is masked, unmasked or moved are the same.
 //! 2. *Functions that change behind Xen.* Rust writes an entry first, sees by the read that follows that nobody has taken it, and
 //!    then does as C. Writes that nobody takes are left out. Where MSI-X was switched off and the table answers all the
-//!    same, Rust does not switch it on for the time of the write; and the debug key shows the mask bit there. Steps that
+//!    same, Rust does not switch it on for the time of the write; and the debug key shows the mask bit there. Moves that
 //!    would write a message then are left out ([`super::registers::are_unclear`]); and of what is switched off it does not
 //!    matter whether all its messages are masked ([`super::registers::settle`]).
 //! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says. Where the device lost it, Rust's

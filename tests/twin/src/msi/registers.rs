@@ -156,19 +156,21 @@ fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
     !wish.msix && (world.is_iommu(device) || has_some && !wish.taken)
 }
 
-/// Whether a step would write a message to an entry of a function that has switched MSI-X off behind Xen: C asks and does
+/// Whether a step would move a message of an entry of a function that has switched MSI-X off behind Xen: C asks and does
 /// not write it, or switches MSI-X on for it; Rust has no reason to ask.
 ///
 /// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI.
 pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
-    let moves = match op {
-        Op::SetUp { .. } => true,
-        Op::Irq { call, .. } => matches!(
-            call,
-            Call::Ack | Call::AckUnmaskable | Call::SetAffinity { .. } | Call::Retarget { .. }
-        ),
-        _ => false,
-    };
+    let moves = matches!(
+        op,
+        Op::Irq {
+            call: Call::Ack
+                | Call::AckUnmaskable
+                | Call::SetAffinity { .. }
+                | Call::Retarget { .. },
+            ..
+        }
+    );
     if is_lost(side, world, op) || is_second_block(side, world, op) {
         return true;
     }

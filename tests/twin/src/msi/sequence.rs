@@ -116,6 +116,25 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
             });
         }
     }
+    if msix && rng.one_in(4) {
+        // It stops decoding memory by itself, after Xen has looked, and another vector is set up.
+        ops.push(Op::Enable(Wish {
+            device,
+            msix,
+            base: Base::Right,
+            taken: false,
+            ..wish(rng)
+        }));
+        for _ in 0..3 {
+            let call = any_call(rng);
+            ops.push(irq(rng, call));
+        }
+        ops.push(Op::World(Change::Command {
+            device,
+            command: rng.pick(&[0, 0, 4, 2]),
+        }));
+        ops.extend((0..4).map(|_| set_up(rng)));
+    }
     if rng.one_in(4) {
         ops.push(op(rng));
     }
