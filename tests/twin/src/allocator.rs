@@ -9,14 +9,11 @@ use anyhow::{Context, Result};
 use crate::loader::Import;
 use crate::memory::Mapping;
 use crate::side::{Side, attempt};
+use crate::xen::physical_start;
 
 const PAGE_SHIFT: u32 = 12;
 /// Orders of blocks of pages: more than the largest table needs.
 const ORDERS: usize = 16;
-
-/// Where Xen is linked to, and where it maps the structures of its pages.
-const XEN_VIRT_START: u64 = 0xffff_82d0_4000_0000;
-const FRAMETABLE_VIRT_START: u64 = 0xffff_82e0_0000_0000;
 
 thread_local! {
     /// Blocks of pages that were given back, by order.
@@ -51,13 +48,9 @@ impl Frames {
         FREE.take();
         let start = side.image.variable("xen_phys_start");
         let start = start.context("the allocator does not ask where Xen is")?;
-        // Where Xen lies in physical memory decides which structure it takes for that of a page: let the first page of the
-        // heap have the first one.
-        let structure = (self.0.base() as u64).wrapping_sub(FRAMETABLE_VIRT_START);
-        let page = structure / size_of::<xen_sys::page_info>() as u64;
-        let physical = (page << PAGE_SHIFT).wrapping_sub(side.env().heap.range().start as u64);
+        let physical = physical_start(side.env().heap.range().start, self.0.base());
         // SAFETY: a variable of the image, of that size; no call runs.
-        unsafe { (start as *mut u64).write(physical.wrapping_add(XEN_VIRT_START)) };
+        unsafe { (start as *mut u64).write(physical) };
         Ok(())
     }
 }

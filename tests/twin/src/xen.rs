@@ -54,3 +54,18 @@ pub(crate) fn remove_from_list(element: *mut list_head) {
     set!(next, prev, prev);
     set!(prev, next, next);
 }
+
+/// Where the macros of Xen find what they look for: `XEN_VIRT_START` and `FRAMETABLE_VIRT_START`.
+const XEN_START: u64 = 0xffff_82d0_4000_0000;
+const FRAME_TABLE: u64 = 0xffff_82e0_0000_0000;
+const PAGE: u64 = 0x1000;
+
+/// The `xen_phys_start` with which `virt_to_page()` of the page at `base` leads to the structure at `info`. In Xen the address
+/// would be one of Xen's own image, whose place in physical memory the macro looks up.
+pub(crate) fn physical_start(base: usize, info: usize) -> u64 {
+    // An index times the size, from where the table would be.
+    let first = (info as u64).wrapping_sub(FRAME_TABLE) / size_of::<xen_sys::page_info>() as u64;
+    (first * PAGE)
+        .wrapping_add(XEN_START)
+        .wrapping_sub(base as u64)
+}

@@ -3,12 +3,12 @@
 use xen_sys as sys;
 
 use super::plan::Plan;
-use super::platform::{PAGE, PAGES, Platform};
+use super::platform::{PAGES, Platform};
 use super::spec::{Place, SenderSpec, Spec};
 use crate::machine::io_apic::IoApics;
 use crate::side::{Script, Side};
 use crate::vtd::world::{set_element, set_variable};
-use crate::xen::{add_to_list, addr, get, init_list, set};
+use crate::xen::{add_to_list, addr, get, init_list, physical_start, set};
 
 /// A sender of messages and its descriptors.
 #[derive(Clone, Copy)]
@@ -37,9 +37,6 @@ pub(crate) struct World {
 
 /// What says that a pin uses no entry.
 pub(super) const NO_ENTRY: u16 = u16::MAX;
-/// Where the macros of Xen find what they look for: `XEN_VIRT_START` and `FRAMETABLE_VIRT_START`.
-const XEN_START: u64 = 0xffff_82d0_4000_0000;
-const FRAME_TABLE: u64 = 0xffff_82e0_0000_0000;
 
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
@@ -266,19 +263,13 @@ impl World {
     }
 }
 
-/// Has `virt_to_page()` of an address in the arena lead to a word there, too. In Xen the address would be one of Xen's own
-/// image, whose place in physical memory the macro looks up.
+/// Has `virt_to_page()` of an address in the arena lead to a word there, too.
 fn add_page_infos(side: &mut Side) {
     let arena = &mut side.env().arena;
     arena.align(size_of::<sys::page_info>());
     let infos: *mut sys::page_info = arena.objects("page_info", 0, PAGES);
-    // An index times the size, from where the table would be.
-    let first = (infos as u64).wrapping_sub(FRAME_TABLE) / size_of::<sys::page_info>() as u64;
-    let base = arena.base() as u64;
+    let start = physical_start(arena.base(), infos as usize);
     side.env().amd.page_infos = infos;
-    let start = (first * PAGE as u64)
-        .wrapping_add(XEN_START)
-        .wrapping_sub(base);
     set_variable(side, "xen_phys_start", start);
 }
 

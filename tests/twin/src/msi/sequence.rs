@@ -68,6 +68,13 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
     let device = rng.below(8);
     let msix = !rng.one_in(3);
     let vectors = if msix { 1 + rng.below(6) } else { 1 };
+    let right = |rng: &mut Rng| Wish {
+        device,
+        msix,
+        base: Base::Right,
+        taken: false,
+        ..wish(rng)
+    };
     if rng.one_in(10) && msix {
         ops.push(Op::Fill {
             device,
@@ -75,13 +82,7 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
         });
     }
     for _ in 0..vectors {
-        let wish = Wish {
-            device,
-            msix,
-            base: Base::Right,
-            taken: false,
-            ..wish(rng)
-        };
+        let wish = right(rng);
         if rng.one_in(6) {
             ops.push(Op::Enable(wish));
             ops.extend((0..3).map(|_| set_up(rng)));
@@ -118,13 +119,7 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
     }
     if msix && rng.one_in(4) {
         // It stops decoding memory by itself, after Xen has looked, and another vector is set up.
-        ops.push(Op::Enable(Wish {
-            device,
-            msix,
-            base: Base::Right,
-            taken: false,
-            ..wish(rng)
-        }));
+        ops.push(Op::Enable(right(rng)));
         for _ in 0..3 {
             let call = any_call(rng);
             ops.push(irq(rng, call));
