@@ -171,7 +171,8 @@ const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
 pub(crate) fn run(args: Args) -> Result<()> {
     setup::ensure()?;
     let mut table = ui::Table::new(&["check", "result", "seconds"]);
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let (mut passed, mut skipped) = (0, 0);
+    let mut failures = Vec::new();
     if let Some(text) = &args.only {
         ensure!(
             CHECKS.iter().any(|check| args.wants(check)),
@@ -198,8 +199,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
                 "ok"
             }
             Err(error) => {
-                failed += 1;
-                eprintln!("error: {}: {error:#}", check.name);
+                let failure = format!("{}: {error:#}", check.name);
+                eprintln!("error: {failure}");
+                failures.push(failure);
                 "FAILED"
             }
         };
@@ -207,11 +209,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
     }
     println!();
     table.print();
-    println!("{passed} passed, {failed} failed, {skipped} skipped");
-    ensure!(
-        failed == 0,
-        "{failed} of the checks failed; the first message of each says why"
+    println!(
+        "{passed} passed, {} failed, {skipped} skipped",
+        failures.len()
     );
+    // Once more, below all that was printed since.
+    ensure!(failures.is_empty(), "{}", failures.join("\nerror: "));
     Ok(())
 }
 

@@ -113,7 +113,7 @@ pub(super) const MOVE_AMD: Scenario = mover(
     "move-amd",
     "interrupts move between processors while they come; AMD-Vi",
     AMD,
-    &[],
+    MOVER_AMD,
 );
 
 const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
@@ -175,22 +175,61 @@ pub(super) const SLEEP_VTD: Scenario = sleep(
 const MOVER_CHECKS: &[&str] = &[
     "irq-mover",
     "edu",
-    "queue-0",
-    "queue-1",
-    "queue-2",
-    "queue-3",
-    "others",
+    "interrupter-0",
+    "interrupter-1",
+    "interrupter-2",
+    "interrupter-3",
+    "interrupter-4",
     "moves",
 ];
 
-/// Where the entries of all six point in the end.
-const MOVER_VTD: &[Rule] = &[shows(
+/// Where Xen has all six in the end.
+const ON_THE_SECOND: Rule = shows(
     "on-the-second",
-    'V',
+    'i',
     "irq-mover: all on the second",
-    &["R:", " 00000001 "],
+    &["PCI-MSI", "aff:{1}/{1}", "d0:"],
     6,
-)];
+);
+const ON_THE_FIRST: Rule = shows(
+    "on-the-first",
+    'i',
+    "irq-mover: all on the first",
+    &["PCI-MSI", "aff:{0}/{0}", "d0:"],
+    6,
+);
+
+/// And where the table's entries point: one of edu, five of the USB controller.
+const MOVER_VTD: &[Rule] = &[
+    ON_THE_SECOND,
+    ON_THE_FIRST,
+    shows(
+        "edu-entry",
+        'V',
+        "irq-mover: all on the second",
+        &["R:", " 0030 ", " 00000001 "],
+        1,
+    ),
+    shows(
+        "xhci-entries",
+        'V',
+        "irq-mover: all on the second",
+        &["R:", " 0040 ", " 00000001 "],
+        5,
+    ),
+];
+/// AMD's entries are printed under their device, as numbers. Another device's may be on the second, too: Xen's console.
+const MOVER_AMD: &[Rule] = &[
+    ON_THE_SECOND,
+    ON_THE_FIRST,
+    shows(
+        "entries",
+        'V',
+        "irq-mover: all on the second",
+        &["IRTE[", "_0000000000000101"],
+        6,
+    ),
+];
 
 /// All of them.
 pub(super) const PV_VTD: Scenario = pv("smoke-pv-vtd", "our own PV dom0; VT-d", VTD);

@@ -11,6 +11,8 @@ pub const UPDATE_VA_MAPPING_OTHER_DOMAIN: u64 = 22;
 /// Hypercall number.
 pub const VCPU_OP: u64 = 24;
 /// Hypercall number.
+pub const MMUEXT_OP: u64 = 26;
+/// Hypercall number.
 pub const SCHED_OP: u64 = 29;
 /// Hypercall number.
 pub const EVENT_CHANNEL_OP: u64 = 32;
@@ -23,6 +25,18 @@ pub const SYSCTL: u64 = 35;
 pub const DOMID_SELF: u16 = 0x7ff0;
 /// Xen, as the owner of pages.
 pub const DOMID_XEN: u16 = 0x7ff2;
+
+/// `struct mmuext_op`.
+#[repr(C)]
+pub struct MmuExt {
+    /// The command.
+    pub cmd: u32,
+    /// What it is about, for commands that are about something.
+    pub arguments: [u64; 2],
+}
+
+/// `MMUEXT_FLUSH_CACHE_GLOBAL`: every processor writes its caches back.
+pub const FLUSH_CACHE_GLOBAL: u32 = 18;
 
 /// `PHYSDEVOP_*` numbers.
 pub mod physdev {

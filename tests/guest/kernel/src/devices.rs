@@ -86,13 +86,6 @@ impl E1000e {
         self.0.write32(Self::MASK_SET, cause);
     }
 
-    /// Sends the interrupt of a vector, as [`Self::raise`] does, and leaves those of the others alone.
-    pub fn raise_beside(self, vector: u32) {
-        let cause = 1 << (Self::FIRST_CAUSE + vector);
-        self.0.write32(Self::MASK_SET, cause);
-        self.0.write32(Self::CAUSE_SET, cause);
-    }
-
     /// Forgets all causes.
     pub fn quiet(self) {
         self.0.write32(Self::MASK_CLEAR, !0);
@@ -104,8 +97,10 @@ impl E1000e {
 /// it neither looks at its ports nor writes to memory.
 #[derive(Clone, Copy)]
 pub struct Xhci {
-    interrupters: Window,
-    ring: u64,
+    registers: Window,
+    runtime: Window,
+    /// The machine address of the segment table.
+    table: u64,
 }
 
 /// What an interrupter reads: its segment table, here with one entry, and the ring that this names. Never in two pages.
@@ -159,34 +154,44 @@ impl Xhci {
     /// In the dequeue pointer: the last interrupt is being handled, until 1 is written.
     const BUSY: u32 = 1 << 3;
 
-    /// Takes the device whose first page of registers and whose page at [`Self::RUNTIME`] are mapped at the windows, and gives
-    /// all interrupters one ring, at a machine address.
+    /// Takes the device whose first page of registers and whose page at [`Self::RUNTIME`] are mapped at the windows, and makes
+    /// one ring ready for all interrupters, at a machine address.
     pub fn new(registers: Window, runtime: Window, ring: &mut EventRing, address: u64) -> Self {
         ring.address = address + EventRing::EVENTS;
-        let xhci = Self {
-            interrupters: runtime.at(0x20),
-            ring: ring.address,
-        };
-        registers.write32(Self::COMMAND, Self::COMMAND_INTERRUPTS);
+        Self {
+            registers,
+            runtime,
+            table: address,
+        }
+    }
+
+    /// Sets its registers, which it loses when it sleeps. Its messages are enabled before: the emulated device sends none of
+    /// MSI-X through an interrupter that was there first.
+    pub fn set_up(self) {
+        self.registers
+            .write32(Self::COMMAND, Self::COMMAND_INTERRUPTS);
         for number in 0..Self::INTERRUPTERS {
-            let interrupter = xhci.interrupter(number);
+            let interrupter = self.interrupter(number);
             interrupter.write32(Self::SEGMENTS, 1);
-            interrupter.write32(Self::TABLE, address as u32);
-            interrupter.write32(Self::TABLE + 4, (address >> 32) as u32);
-            interrupter.write32(Self::DEQUEUE + 4, (ring.address >> 32) as u32);
+            interrupter.write32(Self::TABLE, self.table as u32);
+            interrupter.write32(Self::TABLE + 4, (self.table >> 32) as u32);
+            interrupter.write32(Self::DEQUEUE + 4, (self.ring() >> 32) as u32);
             interrupter.write32(Self::MANAGEMENT, 1 << 1);
         }
-        xhci
+    }
+
+    fn ring(self) -> u64 {
+        self.table + EventRing::EVENTS
     }
 
     fn interrupter(self, number: usize) -> Window {
-        self.interrupters.at(number * 0x20)
+        self.runtime.at(0x20 + number * 0x20)
     }
 
     /// Sends the message of an interrupter: a dequeue pointer that is not where the controller will write next says that
     /// events wait, of which the controller then tells (xHCI, 4.17.2).
     pub fn raise(self, number: usize) {
-        let second = self.ring as u32 + 16;
+        let second = self.ring() as u32 + 16;
         self.interrupter(number)
             .write32(Self::DEQUEUE, second | Self::BUSY);
     }

@@ -128,6 +128,23 @@ fn enter_sleep(state: u32, kind: u16) -> i64 {
     unsafe { call(abi::PLATFORM_OP, [&raw mut argument as u64, 0, 0, 0]) }
 }
 
+/// Has every processor of the machine take an interrupt of Xen's, and waits until all of them did. What Xen asked of them before
+/// is then done, or about to be.
+pub fn every_processor_answers() -> i64 {
+    // Xen waits for each to write its caches back, which is nothing in an emulator.
+    let mut command = abi::MmuExt {
+        cmd: abi::FLUSH_CACHE_GLOBAL,
+        arguments: [0; 2],
+    };
+    // SAFETY: one command, which names no memory.
+    unsafe {
+        call(
+            abi::MMUEXT_OP,
+            [&raw mut command as u64, 1, 0, abi::DOMID_SELF.into()],
+        )
+    }
+}
+
 /// Asks Xen to run the handlers of debug keys, each between two marks in the transcript.
 pub fn debug_keys(report: &mut Report<Console>, keys: &str, label: &str) {
     for letter in keys.chars() {

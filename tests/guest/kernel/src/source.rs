@@ -1,7 +1,9 @@
 //! What sends messages to a PV kernel, one at a time from each source, and whether they arrive.
 
+use core::cell::UnsafeCell;
+
 use crate::abi::{self, MapPirq};
-use crate::devices::{E1000e, Edu};
+use crate::devices::{Edu, EventRing, Xhci};
 use crate::hypercall::{self, Console, TwoWordCommand};
 use crate::pci::{self, Function, Msi, Msix};
 use crate::pv::Machine;
@@ -11,7 +13,7 @@ use crate::report::Report;
 #[derive(Clone, Copy)]
 enum Device {
     Edu(Edu),
-    E1000e(E1000e, u32),
+    Xhci(Xhci, usize),
 }
 
 /// Something that sends one message at a time.
@@ -26,6 +28,8 @@ pub struct Source {
     pub sent: u64,
     /// How many of them arrived.
     pub received: u64,
+    /// How many arrived that were not sent.
+    pub extra: u64,
 }
 
 impl Source {
@@ -37,17 +41,28 @@ impl Source {
     /// Takes the message that arrived, or sends the next one when none is on its way.
     pub fn step(&mut self, machine: &Machine) {
         if self.waits() {
-            if machine.takes(self.port) {
-                self.received += 1;
-                hypercall::two_words(TwoWordCommand::Eoi, self.pirq);
-            }
+            self.received += u64::from(self.takes(machine));
             return;
         }
+        self.tidy(machine);
         self.sent += 1;
         match self.device {
             Device::Edu(edu) => edu.pulse(),
-            Device::E1000e(e1000e, vector) => e1000e.raise_beside(vector),
+            Device::Xhci(xhci, interrupter) => xhci.raise(interrupter),
         }
+    }
+
+    /// Takes a message that nobody sent, if there is one.
+    pub fn tidy(&mut self, machine: &Machine) {
+        self.extra += u64::from(self.takes(machine));
+    }
+
+    fn takes(&self, machine: &Machine) -> bool {
+        let taken = machine.takes(self.port);
+        if taken {
+            hypercall::two_words(TwoWordCommand::Eoi, self.pirq);
+        }
+        taken
     }
 
     /// Has another vCPU take its events: whether it does now.
@@ -57,7 +72,7 @@ impl Source {
 }
 
 /// The functions that the sources are.
-pub const FUNCTIONS: [u32; 2] = [Edu::ID, E1000e::ID];
+pub const FUNCTIONS: [u32; 2] = [Edu::ID, Xhci::ID];
 
 /// What marks a moment for whoever watches configuration space from outside.
 #[derive(Clone, Copy)]
@@ -78,7 +93,13 @@ impl Marker {
     }
 }
 
-const NAMES: [&str; 5] = ["queue-0", "queue-1", "queue-2", "queue-3", "others"];
+const NAMES: [&str; 5] = [
+    "interrupter-0",
+    "interrupter-1",
+    "interrupter-2",
+    "interrupter-3",
+    "interrupter-4",
+];
 
 /// Sets all of them up.
 pub fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
@@ -88,9 +109,9 @@ pub fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
     let msi = Msi::of(edu_function).expect("edu has no MSI");
     msi.set_control(true, 0);
 
-    let function = device(report, E1000e::ID);
-    let e1000e = E1000e::new(machine.map(function.bar(0)));
-    let msix = Msix::of(function).expect("e1000e has no MSI-X");
+    let function = device(report, Xhci::ID);
+    let xhci = xhci(machine, function);
+    let msix = Msix::of(function).expect("xhci has no MSI-X");
     let mut sources = [edu_source; 6];
     for (entry, (name, source)) in NAMES.into_iter().zip(&mut sources[1..]).enumerate() {
         let map = MapPirq {
@@ -98,21 +119,40 @@ pub fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
             table_base: msix.region,
             ..message(function)
         };
-        *source = bind(report, name, Device::E1000e(e1000e, entry as u32), map);
+        *source = bind(report, name, Device::Xhci(xhci, entry), map);
     }
     function.command(0, pci::COMMAND_INTX_DISABLE);
     msix.set_control(pci::MSIX_ENABLE);
-    e1000e.route();
+    xhci.set_up();
     sources
 }
 
 impl Source {
     /// Sets the device up again after it lost its state. Its configuration space and its messages are there again.
     pub fn wake(&self) {
-        if let Device::E1000e(e1000e, 0) = self.device {
-            e1000e.route();
+        if let Device::Xhci(xhci, 0) = self.device {
+            xhci.set_up();
         }
     }
+}
+
+/// The device reads it.
+struct Ring(UnsafeCell<EventRing>);
+
+// SAFETY: there is one processor, and it takes the ring once.
+unsafe impl Sync for Ring {}
+
+static RING: Ring = Ring(UnsafeCell::new(EventRing::new()));
+
+/// Maps the USB controller. To be called once.
+pub fn xhci(machine: &mut Machine, function: Function) -> Xhci {
+    let region = function.bar(0);
+    // SAFETY: this is the one reference, taken once.
+    let ring = unsafe { &mut *RING.0.get() };
+    let address = machine.machine_address(ring);
+    let registers = machine.map(region);
+    let runtime = machine.map(region + Xhci::RUNTIME);
+    Xhci::new(registers, runtime, ring, address)
 }
 
 /// Finds a device and makes Xen know it.
@@ -162,5 +202,6 @@ fn bind(
         port,
         sent: 0,
         received: 0,
+        extra: 0,
     }
 }

@@ -4,17 +4,16 @@
 #![no_std]
 #![no_main]
 
-use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
 use kernel::abi::{self, MapPirq};
-use kernel::devices::{EventRing, Xhci};
+use kernel::devices::Xhci;
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Msi};
 use kernel::pv::{Machine, StartInfo};
 use kernel::pv_entry;
 use kernel::report::Report;
-use kernel::source::{device, message};
+use kernel::source::{self, device, message};
 use kernel::trace::Trace;
 
 /// As many messages as the device has, and as many processors.
@@ -30,14 +29,6 @@ const PATIENCE: u64 = 20_000_000_000;
 const PINS: u32 = 24;
 
 pv_entry!(main);
-
-/// The device reads it.
-struct Ring(UnsafeCell<EventRing>);
-
-// SAFETY: there is one processor, and it takes the ring once.
-unsafe impl Sync for Ring {}
-
-static RING: Ring = Ring(UnsafeCell::new(EventRing::new()));
 
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("multi-msi", Console);
@@ -82,16 +73,7 @@ impl Spread {
     fn new(report: &mut Report<Console>, mut machine: Machine) -> Self {
         let trace = Trace::open(&mut machine, MESSAGES);
         let function = device(report, Xhci::ID);
-        let region = function.bar(0);
-        // SAFETY: this is the one reference, taken once.
-        let ring = unsafe { &mut *RING.0.get() };
-        let address = machine.machine_address(ring);
-        let xhci = Xhci::new(
-            machine.map(region),
-            machine.map(region + Xhci::RUNTIME),
-            ring,
-            address,
-        );
+        let xhci = source::xhci(&mut machine, function);
         let mut map = MapPirq {
             kind: abi::MAP_MULTI_MSI,
             entry_nr: MESSAGES as i32,
@@ -114,6 +96,7 @@ impl Spread {
         function.command(0, pci::COMMAND_INTX_DISABLE);
         let msi = Msi::of(function).expect("no MSI");
         msi.set_control(true, MESSAGES.ilog2() as u16);
+        xhci.set_up();
         Self {
             machine,
             trace,
@@ -154,8 +137,8 @@ impl Spread {
     fn settle(&mut self, report: &mut Report<Console>, number: usize, processor: usize) {
         let port = self.messages[number].port;
         let mut taken_by = None;
-        // An interrupt moves when it comes, unless it is still on the way from its last move: then Xen forgets the new one,
-        // and asking for the same again would do nothing.
+        // An interrupt moves when it comes, unless its last move is not over: then Xen forgets the new one, and asking for the
+        // same again would do nothing.
         for _ in 0..20 {
             hypercall::bind_vcpu(port, ((processor + 1) % MESSAGES) as u32);
             hypercall::bind_vcpu(port, processor as u32);
@@ -167,6 +150,8 @@ impl Spread {
             if taken_by == Some(processor) || taken_by.is_none() {
                 break;
             }
+            // Then it is over.
+            hypercall::every_processor_answers();
         }
         report.expect(
             format_args!("message {number}: taken by processor"),
