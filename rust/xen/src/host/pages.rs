@@ -97,7 +97,7 @@ impl<'a> Msix<'a> {
 #[derive(Clone, Copy)]
 struct Slot {
     users: *mut i32,
-    page: *mut i32,
+    page: *mut u16,
 }
 
 impl Slot {
@@ -106,7 +106,7 @@ impl Slot {
         let (users, pages) = unsafe {
             (
                 &raw const (*msix.as_ptr()).table_refcnt,
-                &raw const (*msix.as_ptr()).table_idx,
+                &raw const (*msix.own()).pages,
             )
         };
         Some(Self {
@@ -127,11 +127,12 @@ impl Slot {
 
     fn page(self) -> u32 {
         // SAFETY: As above.
-        unsafe { self.page.read_volatile() as u32 }
+        unsafe { self.page.read_volatile().into() }
     }
 
     fn set_page(self, index: u32) {
         // SAFETY: As above.
-        unsafe { self.page.write_volatile(index as i32) };
+        // The index is that of a fixed mapping, or 0.
+        unsafe { self.page.write_volatile(index as u16) };
     }
 }

@@ -1,30 +1,33 @@
 //! What Xen keeps of a function's MSI-X table while interrupts are set up in it.
 //!
-//! Two words are ours alone: where the table begins in its first page, and the epoch in which the function was last seen ready. They lie
-//! in the padding at the end of `struct arch_msix`, which C allocates zeroed and never copies.
+//! Some of it is ours alone. It lies where C has `table_idx`, of which nobody but msi.c knows: C allocates the structure zeroed, and
+//! never copies it.
 
 use super::config;
 use crate::msix::Msix;
 use crate::view::{field, set_field};
-use core::mem::offset_of;
+use core::ffi::c_int;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::Masks;
 use irq_core::host::place::{Pages, Table};
+use static_assertions::const_assert;
 use xen_sys as sys;
 
-/// Where the epoch is.
-const KNOWN: usize = size_of::<sys::arch_msix>() - size_of::<u32>();
-/// Where the offset of the table is.
-const TABLE_OFFSET: usize = KNOWN - size_of::<u16>();
-/// The last member of C's.
-const LAST: usize = offset_of!(sys::arch_msix, warned_kind);
+/// What is ours.
+#[repr(C)]
+pub(super) struct Own {
+    /// The epoch in which the function was last seen ready.
+    known: u32,
+    /// Where the table begins in its first page.
+    table_offset: u16,
+    /// The mapping of each page of the table.
+    pub(super) pages: [u16; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize],
+}
 
-const _: () = assert!(
-    TABLE_OFFSET >= LAST + size_of::<sys::arch_msix__bindgen_ty_2>()
-        && KNOWN.is_multiple_of(align_of::<u32>())
-        && TABLE_OFFSET.is_multiple_of(align_of::<u16>()),
-    "struct arch_msix has no room for what is remembered of a function"
-);
+const_assert!(size_of::<Own>() <= size_of::<[c_int; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize]>());
+const_assert!(align_of::<Own>() <= align_of::<c_int>());
+// So that the index of a mapping has room.
+const_assert!(sys::XEN_IRQ_FIXED_PAGES as u64 <= 1 << u16::BITS);
 
 impl Msix<'_> {
     /// Who wants all messages of the function masked.
@@ -104,35 +107,41 @@ impl Msix<'_> {
     /// Returns whether the function was seen enabled and decoding memory, and nothing has been written to configuration space since.
     #[inline]
     pub fn is_known_ready(self) -> bool {
-        // SAFETY: The word is a part of the structure, aligned, and read in one piece.
-        config::still_holds(unsafe { self.own::<u32>(KNOWN).read_volatile() })
+        // SAFETY: `own` is a part of the structure; the word is read in one piece.
+        config::still_holds(unsafe { (&raw const (*self.own()).known).read_volatile() })
     }
 
     /// Notes that it was seen so in an epoch that had begun before.
     pub fn note_ready(self, epoch: Seen) {
-        // SAFETY: As above.
-        unsafe { self.own::<u32>(KNOWN).write_volatile(epoch.number()) };
+        self.set_known(epoch.number());
     }
 
     /// Has whoever asks next look at the device.
     pub fn forget_ready(self) {
-        // SAFETY: As above; the number 0 never holds.
-        unsafe { self.own::<u32>(KNOWN).write_volatile(0) };
+        // The number 0 never holds.
+        self.set_known(0);
+    }
+
+    #[inline]
+    fn set_known(self, number: u32) {
+        // SAFETY: As above; the word is written in one piece.
+        unsafe { (&raw mut (*self.own()).known).write_volatile(number) };
     }
 
     fn table_offset(self) -> u16 {
-        // SAFETY: The word is a part of the structure, aligned, and read in one piece.
-        unsafe { self.own::<u16>(TABLE_OFFSET).read_volatile() }
+        // SAFETY: As above.
+        unsafe { (&raw const (*self.own()).table_offset).read_volatile() }
     }
 
     fn set_table_offset(self, offset: u16) {
         // SAFETY: As above.
-        unsafe { self.own::<u16>(TABLE_OFFSET).write_volatile(offset) };
+        unsafe { (&raw mut (*self.own()).table_offset).write_volatile(offset) };
     }
 
-    /// A word of ours.
+    /// What is ours.
     #[inline]
-    fn own<T>(self, at: usize) -> *mut T {
-        self.as_ptr().wrapping_byte_add(at).cast()
+    pub(super) fn own(self) -> *mut Own {
+        // SAFETY: The place lies in the structure, and no reference to it is made.
+        unsafe { (&raw mut (*self.as_ptr()).table_idx).cast() }
     }
 }

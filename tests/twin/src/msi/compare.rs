@@ -41,12 +41,15 @@ enum Controller {
     Theirs(String, [bool; 7]),
 }
 
+/// How many use each page of a table.
+type Users = [i32; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize];
+
 /// All that is compared of one side.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
     descs: Vec<Vec<Vec<Desc>>>,
     irqs: Vec<(Controller, Option<Place>)>,
-    msix: Vec<Option<(bool, bool, u16, u8)>>,
+    msix: Vec<Option<(bool, bool, u16, u8, Users)>>,
     remapped: i32,
 }
 
@@ -134,6 +137,7 @@ fn state(side: &mut Side, world: &World) -> Result<State, String> {
                 get!(msix, guest_maskall),
                 get!(msix, warned_domid),
                 get!(msix, warned_kind.all),
+                get!(msix, table_refcnt),
             )
         })
     });

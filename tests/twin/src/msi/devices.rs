@@ -1,5 +1,8 @@
 //! Functions of PCI, with the structures that Xen has of them.
 
+use std::mem::offset_of;
+use std::ops::Range;
+
 use xen_sys as sys;
 
 use super::spec::DeviceSpec;
@@ -57,8 +60,10 @@ impl World {
             function.make_table(msix.entries as usize);
             let arch: *mut sys::arch_msix = arena.object("arch_msix", number);
             set!(arch, nr_entries, msix.entries);
-            // In the padding at the end Rust has words of its own; `compare` looks at what is C's there.
-            arena.keep_private(last_word(arch));
+            // Rust has something of its own there; `compare` looks at what is C's in the same words.
+            for word in own_words() {
+                arena.keep_private((arch as usize + 8 * word) as *const u64);
+            }
             set!(pdev, msix_pos, msix.pos);
             set!(pdev, msix, arch);
         }
@@ -90,7 +95,9 @@ impl World {
     }
 }
 
-/// The last word of `struct arch_msix`.
-fn last_word(msix: *mut sys::arch_msix) -> *mut u64 {
-    (msix as usize + size_of::<sys::arch_msix>() - size_of::<u64>()) as *mut u64
+/// The words of `struct arch_msix`, of 64 bits, in which C's mappings of the pages lie. Rust keeps them in another form.
+fn own_words() -> Range<usize> {
+    let start = offset_of!(sys::arch_msix, table_idx);
+    let end = offset_of!(sys::arch_msix, adj_access_idx);
+    start / 8..end.div_ceil(8)
 }

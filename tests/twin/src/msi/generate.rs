@@ -93,7 +93,7 @@ fn bars(rng: &mut Rng, number: usize) -> [u32; 6] {
         base,
         (base + 0x4_0000) | prefetch,
         (0x1000_0004 + ((number as u32) << 20)) | prefetch,
-        0x38,
+        0x38 + ((number as u32) << 12),
         0xc001 + ((number as u32) << 8),
         base + 0x8_0000,
     ];

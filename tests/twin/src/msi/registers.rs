@@ -3,7 +3,7 @@
 use xen_sys as sys;
 
 use super::descs::{self, Found};
-use super::op::{Call, Op};
+use super::op::{Call, Change, Op};
 use super::world::World;
 use crate::answer::Answer;
 use crate::side::Side;
@@ -156,10 +156,32 @@ fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
     !wish.msix && (world.is_iommu(device) || has_some && !wish.taken)
 }
 
+/// Whether a step would change a function behind Xen whose table lies where another's is, as no two that work do.
+fn is_uncovered(world: &World, op: &Op) -> bool {
+    let Op::World(
+        Change::Command { device, .. } | Change::Reset { device } | Change::Pull { device, .. },
+    ) = *op
+    else {
+        return false;
+    };
+    let device = device % world.devices.len();
+    let range = |device: usize| {
+        let entries = world.spec.devices[device].msix?.entries;
+        let start = world.spec.table(device)?;
+        Some(start..start + 16 * u64::from(entries))
+    };
+    range(device).is_some_and(|own| {
+        let others = (0..world.devices.len()).filter(|other| *other != device);
+        let mut others = others.filter_map(range);
+        others.any(|other| own.start < other.end && other.start < own.end)
+    })
+}
+
 /// Whether a step would move a message of an entry of a function that has switched MSI-X off behind Xen: C asks and does
 /// not write it, or switches MSI-X on for it; Rust has no reason to ask.
 ///
-/// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI.
+/// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI; or whether it
+/// would take a table away behind Xen that another covers: Rust's read is answered by the other then.
 pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
     let moves = matches!(
         op,
@@ -171,7 +193,7 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
             ..
         }
     );
-    if is_lost(side, world, op) || is_second_block(side, world, op) {
+    if is_lost(side, world, op) || is_second_block(side, world, op) || is_uncovered(world, op) {
         return true;
     }
     moves

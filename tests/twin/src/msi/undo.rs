@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
+use std::ops::Range;
 
 use xen_sys as sys;
 
@@ -29,6 +30,9 @@ pub(super) const DIGEST: u64 = !0 << 44;
 /// Words of `struct arch_msix` before the flags at its end.
 const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;
 type Words = [u32; WORDS];
+/// Those in which Rust has something of its own, which a failure may change.
+const OWN: Range<usize> =
+    offset_of!(sys::arch_msix, table_idx) / 4..offset_of!(sys::arch_msix, adj_access_idx) / 4;
 
 /// What a set-up may change of a function.
 struct Snapshot {
@@ -56,13 +60,21 @@ impl Snapshot {
     /// Whether something is left after a failure. Pages that another function's table has, too, lose their protection as they
     /// do when this one is given up.
     fn is_left(&self, after: &Self) -> bool {
-        (&self.config, &self.msix, &self.fixmap) != (&after.config, &after.msix, &after.fixmap)
+        (&self.config, self.noted(), &self.fixmap) != (&after.config, after.noted(), &after.fixmap)
             || !after.read_only.is_within(&self.read_only)
+    }
+
+    /// What Xen has noted, in the same form on both sides.
+    fn noted(&self) -> Option<(Words, bool, bool)> {
+        self.msix.map(|(mut words, host, guest)| {
+            words[OWN].fill(0);
+            (words, host, guest)
+        })
     }
 
     fn digest(&self) -> u64 {
         let bytes = self.config.iter().map(|byte| u64::from(*byte));
-        let (words, host, guest) = self.msix.unwrap_or(([0; WORDS], false, false));
+        let (words, host, guest) = self.noted().unwrap_or(([0; WORDS], false, false));
         let words = words.into_iter().map(u64::from);
         let flags = [host, guest].map(u64::from);
         let all = bytes.chain(words).chain(flags);
