@@ -84,6 +84,9 @@ const CHECKS: &[Check] = &[
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),
+    slow("our own kernels on a debug build of Xen", || {
+        run_line(&["boot", "--scenario", "smoke", "--debug"])
+    }),
     slow("interrupts that move while they come", || {
         run_line(&["boot", "--scenario", "move"])
     }),

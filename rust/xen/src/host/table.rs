@@ -27,7 +27,7 @@ pub(super) struct Own {
 const_assert!(size_of::<Own>() <= size_of::<[c_int; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize]>());
 const_assert!(align_of::<Own>() <= align_of::<c_int>());
 // So that the index of a mapping has room.
-const_assert!(sys::XEN_IRQ_FIXED_PAGES as u64 <= 1 << u16::BITS);
+const_assert!(sys::XEN_IRQ_FIXED_PAGES <= 1 << u16::BITS);
 
 impl Msix<'_> {
     /// Who wants all messages of the function masked.

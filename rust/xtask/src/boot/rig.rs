@@ -20,6 +20,9 @@ use crate::{cache, patch, ui, xen};
 const XEN_LINE: &str =
     "console=com1 loglvl=all guest_loglvl=all iommu=verbose,debug cpuidle=0 spec-ctrl=eager-fpu";
 
+/// And what a debug build has besides. It compares sizes that the emulator tells of XSAVE with what it does, and they differ.
+const DEBUG_LINE: &str = " xsave=no";
+
 /// dom0's command line. Its messages below warnings only cost time: each byte is a hypercall.
 const DOM0_LINE: &str = "console=hvc0 loglevel=4";
 
@@ -136,7 +139,8 @@ impl Rig {
         kernel: PathBuf,
         overlay: Option<Vec<u8>>,
     ) -> Result<Payload> {
-        let line = format!("{XEN_LINE} {line}");
+        let debug = if self.debug { DEBUG_LINE } else { "" };
+        let line = format!("{XEN_LINE}{debug} {line}");
         // Xen's source, dom0 and the emulator are named by their keys in the cache.
         let parts = format!(
             "{machine:?} {line} {} {} {} {} {}",
