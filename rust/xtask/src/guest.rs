@@ -23,6 +23,10 @@ pub(crate) enum Kernel {
     MultiMsi,
     /// A PV dom0 that suspends the machine to memory.
     Sleeper,
+    /// A PV dom0 that hands the machine over to another kernel by kexec.
+    Leaver,
+    /// The kernel that gets it, and looks at what was left.
+    Heir,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
@@ -40,6 +44,8 @@ impl Kernel {
             Self::IrqMover => "irq-mover",
             Self::MultiMsi => "multi-msi",
             Self::Sleeper => "sleeper",
+            Self::Leaver => "leaver",
+            Self::Heir => "heir",
             Self::TableFiller => "table-filler",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",

@@ -97,6 +97,10 @@ const CHECKS: &[Check] = &[
     slow("suspended to memory and woken, as on stock Xen", || {
         scenarios("sleep")
     }),
+    slow(
+        "the machine handed over to another kernel, as on stock Xen",
+        || scenarios("kexec"),
+    ),
     slow("remapping tables that are full", || {
         run_line(&["boot", "--scenario", "fill"])
     }),

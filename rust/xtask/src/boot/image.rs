@@ -354,6 +354,13 @@ pub(super) fn write_initrd(image: &Path, overlay: &[u8], target: &Path) -> Resul
         .with_context(|| format!("cannot write {}", target.display()))
 }
 
+/// Writes two files into one, as the test kernel that hands the machine over wants them: how long the first is, and both.
+pub(super) fn write_pair(first: &[u8], second: &[u8], target: &Path) -> Result<()> {
+    let length = (first.len() as u64).to_le_bytes();
+    fs::write(target, [&length, first, second].concat())
+        .with_context(|| format!("cannot write {}", target.display()))
+}
+
 /// Reads a file whole.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))

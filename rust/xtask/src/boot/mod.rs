@@ -12,6 +12,7 @@ mod cpio;
 mod emulator;
 mod image;
 mod keys;
+mod leave;
 mod multi;
 mod owners;
 mod protocol;
@@ -146,13 +147,12 @@ fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour)
         Flavour::Rust => stock_transcript(rig, scenario, payload)?,
     };
     if rows.iter().all(|row| row.ok) {
-        let zeros = scenario
-            .zeros
+        let known = scenario
+            .numbers
             .iter()
-            .filter(|zero| flavour == Flavour::Rust && rig.is_in_rust(zero.part));
-        let zeros: Vec<_> = zeros.map(|zero| zero.name).collect();
+            .filter(|known| flavour == Flavour::Rust && rig.is_in_rust(known.part));
         let stock = stock.as_ref().map(Transcript::counts);
-        rows.extend(verdict::count(&zeros, transcript.counts(), stock));
+        rows.extend(verdict::count(known, transcript.counts(), stock));
     }
     if let Some(stock) = stock {
         let agreement = match stock.difference(&transcript) {

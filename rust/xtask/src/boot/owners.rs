@@ -19,7 +19,7 @@ const fn owners(
         payload,
         checks,
         rules,
-        zeros: &[],
+        numbers: &[],
         on_stock: true,
     }
 }

@@ -1,7 +1,7 @@
 //! Everything that boots have in common: emulator, dom0, Xen's images, and where the results go.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
@@ -47,10 +47,33 @@ pub(super) struct Payload {
     /// Xen's command line.
     line: String,
     kernel: PathBuf,
-    /// What goes behind dom0's image; our own kernels have none.
-    overlay: Option<Vec<u8>>,
+    /// What the kernel has on its command line besides what all have.
+    words: &'static str,
+    ramdisk: Ramdisk,
     /// Stands for all of it.
     pub(super) inputs: String,
+}
+
+/// What is in memory beside the kernel.
+pub(super) enum Ramdisk {
+    /// dom0's image, with this behind it.
+    Dom0(Vec<u8>),
+    /// Another kernel, for ours to hand the machine over to.
+    Heir(Vec<u8>),
+    /// Xen and the kernel, for the same.
+    Again,
+    /// Nothing.
+    None,
+}
+
+impl Ramdisk {
+    /// What is in it that no name stands for.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Dom0(bytes) | Self::Heir(bytes) => bytes,
+            Self::Again | Self::None => &[],
+        }
+    }
 }
 
 impl Rig {
@@ -122,29 +145,35 @@ impl Rig {
         self.payload(
             machine,
             line,
-            self.dom0.kernel.clone(),
-            Some(overlay.finish()?),
+            (self.dom0.kernel.clone(), ""),
+            Ramdisk::Dom0(overlay.finish()?),
         )
     }
 
-    /// A machine that boots one of our own kernels as dom0.
-    pub(super) fn kernel(&self, machine: Machine, line: &str, kernel: PathBuf) -> Result<Payload> {
-        self.payload(machine, line, kernel, None)
+    /// A machine that boots one of our own kernels as dom0, with words on its command line, and a module or none.
+    pub(super) fn kernel(
+        &self,
+        machine: Machine,
+        line: &str,
+        kernel: (PathBuf, &'static str),
+        ramdisk: Ramdisk,
+    ) -> Result<Payload> {
+        self.payload(machine, line, kernel, ramdisk)
     }
 
     fn payload(
         &self,
         machine: Machine,
         line: &str,
-        kernel: PathBuf,
-        overlay: Option<Vec<u8>>,
+        (kernel, words): (PathBuf, &'static str),
+        ramdisk: Ramdisk,
     ) -> Result<Payload> {
         let debug = if self.debug { DEBUG_LINE } else { "" };
         let line = format!("{XEN_LINE}{debug} {line}");
         // Xen's source, dom0 and the emulator are named by their keys in the cache.
         let parts = format!(
             "{machine:?} {line} {} {} {} {} {}",
-            cache::short_hash(overlay.as_deref().unwrap_or_default()),
+            cache::short_hash(&[ramdisk.bytes(), words.as_bytes()].concat()),
             cache::sha256(&kernel)?,
             self.dom0.initrd.display(),
             self.emulator.root().display(),
@@ -154,7 +183,8 @@ impl Rig {
             machine,
             line,
             kernel,
-            overlay,
+            words,
+            ramdisk,
             inputs: cache::short_hash(parts.as_bytes()),
         })
     }
@@ -170,22 +200,28 @@ impl Rig {
         let mut step = ui::step(name);
         let scratch = cache::Scratch::create(self.result(&format!("{name}.partial")))?;
         let initrd = scratch.path().join("initrd");
-        if let Some(overlay) = &payload.overlay {
-            image::write_initrd(&self.dom0.initrd, overlay, &initrd)?;
+        match &payload.ramdisk {
+            Ramdisk::Dom0(overlay) => image::write_initrd(&self.dom0.initrd, overlay, &initrd)?,
+            Ramdisk::Heir(heir) => image::write_pair(heir, &[], &initrd)?,
+            Ramdisk::Again => {
+                let kernel = image::read(&payload.kernel)?;
+                image::write_pair(&image::read(&xen)?, &kernel, &initrd)?;
+            }
+            Ramdisk::None => {}
         }
+        let initrd = (!matches!(payload.ramdisk, Ramdisk::None)).then_some(&*initrd);
         let disk = scratch.path().join("disk");
         fs::File::create(&disk)
             .and_then(|file| file.set_len(64 << 20))
             .with_context(|| format!("cannot make {}", disk.display()))?;
         let log = self.result(&format!("{name}.log"));
-        let initrd: Option<&Path> = payload.overlay.is_some().then_some(&initrd);
         let command = self.emulator.command(
             &payload.machine,
             &emulator::Payload {
                 xen: &xen,
                 xen_line: &payload.line,
                 kernel: &payload.kernel,
-                kernel_line: DOM0_LINE,
+                kernel_line: &format!("{DOM0_LINE} {}", payload.words),
                 initrd,
             },
             &log,

@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(240);
 /// What Xen prints when it turns the machine off as asked.
 const POWER_OFF: &str = "Preparing system for ACPI S5 state";
 
+/// What a kernel says that got the machine from Xen and turns it off by itself.
+const OWN_POWER_OFF: &str = "@@ off";
+
 /// What Xen prints before it suspends the machine to memory.
 const SUSPENDS: &str = "Entering ACPI S3 state";
 
@@ -107,7 +110,11 @@ impl Record {
         if !self.events.contains(&Event::End) {
             return Some("the machine stopped before the scenario ended".to_owned());
         }
-        let off = |event: &Event| matches!(event, Event::Xen(text) if text.contains(POWER_OFF));
+        let off = |event: &Event| match event {
+            Event::Xen(text) => text.contains(POWER_OFF),
+            Event::Other(text) => text == OWN_POWER_OFF,
+            _ => false,
+        };
         if !self.events.iter().any(off) {
             return Some("the machine stopped without being turned off".to_owned());
         }

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
-use super::rig::{self, Rig};
-use super::{image, multi, owners, smoke};
+use super::rig::{self, Ramdisk, Rig};
+use super::{image, leave, multi, owners, smoke};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -22,18 +22,20 @@ pub(super) struct Scenario {
     pub(super) checks: &'static [&'static str],
     /// What the debug keys have to show.
     pub(super) rules: &'static [Rule],
-    /// The numbers that are 0 where a part is in Rust.
-    pub(super) zeros: &'static [Zero],
+    /// The numbers that are known where a part is in Rust.
+    pub(super) numbers: &'static [Number],
     /// Whether stock Xen can run it.
     pub(super) on_stock: bool,
 }
 
-/// A number that is 0 where a part is in Rust.
-pub(super) struct Zero {
+/// A number that is known where a part is in Rust.
+pub(super) struct Number {
     /// The part's switch.
     pub(super) part: &'static str,
     /// The name of the number.
     pub(super) name: &'static str,
+    /// Whether it is 0, or it is not.
+    pub(super) is_zero: bool,
 }
 
 /// What Xen starts as dom0.
@@ -52,7 +54,22 @@ pub(super) enum Payload {
         kernel: Kernel,
         /// What Xen has on its command line besides what all scenarios have.
         line: &'static str,
+        /// What the kernel has on its own.
+        words: &'static str,
+        /// What is started with it.
+        module: Module,
     },
+}
+
+/// What is started with one of our kernels, and handed over to by it.
+#[derive(Clone, Copy)]
+pub(super) enum Module {
+    /// Nothing.
+    None,
+    /// Another one.
+    Kernel(Kernel),
+    /// Xen and itself, again.
+    Again,
 }
 
 /// What Xen has on its command line for a Debian dom0. The rest of the memory is for guests.
@@ -70,8 +87,18 @@ impl Scenario {
                 }
                 rig.dom0(self.machine, DOM0_LINE, script, &files)
             }
-            Payload::Kernel { kernel, line } => {
-                rig.kernel(self.machine, line, guest::build(kernel)?)
+            Payload::Kernel {
+                kernel,
+                line,
+                words,
+                module,
+            } => {
+                let module = match module {
+                    Module::None => Ramdisk::None,
+                    Module::Kernel(heir) => Ramdisk::Heir(image::read(&guest::build(heir)?)?),
+                    Module::Again => Ramdisk::Again,
+                };
+                rig.kernel(self.machine, line, (guest::build(kernel)?, words), module)
             }
         }
     }
@@ -167,7 +194,7 @@ const fn dom0(
         },
         checks: DOM0_CHECKS,
         rules,
-        zeros: &[],
+        numbers: &[],
         on_stock: true,
     }
 }
@@ -188,7 +215,7 @@ const fn hvm(
         },
         checks: HVM_CHECKS,
         rules,
-        zeros: &[],
+        numbers: &[],
         on_stock: true,
     }
 }
@@ -201,9 +228,16 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::PVH_AMD,
     smoke::MOVE_VTD,
     smoke::MOVE_AMD,
+    smoke::MOVE_RECHECK,
     smoke::FILL_VTD,
     smoke::FILL_AMD,
     smoke::SLEEP_VTD,
+    leave::REBOOT_VTD,
+    leave::REBOOT_AMD,
+    leave::CRASH_VTD,
+    leave::CRASH_AMD,
+    leave::AGAIN_VTD,
+    leave::AGAIN_AMD,
     multi::VTD,
     multi::AMD,
     dom0(
@@ -264,14 +298,16 @@ pub(super) const ALL: &[Scenario] = &[
         },
         checks: &["assign", "create", "walker", "walker-ends", "trace"],
         rules: &[],
-        zeros: &[
-            Zero {
+        numbers: &[
+            Number {
                 part: "RUST_VMSI",
                 name: "reads-of-phase-0x13",
+                is_zero: true,
             },
-            Zero {
+            Number {
                 part: "RUST_VMSI",
                 name: "reads-of-phase-0x14",
+                is_zero: true,
             },
         ],
         on_stock: true,

@@ -5,7 +5,7 @@
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
 use super::reads;
-use super::scenarios::{Payload, Scenario, Zero};
+use super::scenarios::{Module, Number, Payload, Scenario};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
@@ -42,10 +42,15 @@ pub(super) const fn own(
         name,
         about,
         machine: machine(iommu),
-        payload: Payload::Kernel { kernel, line },
+        payload: Payload::Kernel {
+            kernel,
+            line,
+            words: "",
+            module: Module::None,
+        },
         checks,
         rules,
-        zeros: &[],
+        numbers: &[],
         on_stock: true,
     }
 }
@@ -86,9 +91,10 @@ const fn mover(
             more: reads::OPTIONS,
             ..machine(iommu)
         },
-        zeros: &[Zero {
+        numbers: &[Number {
             part: "RUST_MSI",
             name: reads::NAME,
+            is_zero: true,
         }],
         ..own(
             name,
@@ -115,6 +121,24 @@ pub(super) const MOVE_AMD: Scenario = mover(
     AMD,
     MOVER_AMD,
 );
+
+/// The same for some seconds, with the option that has configuration space read as often as upstream does.
+pub(super) const MOVE_RECHECK: Scenario = Scenario {
+    name: "move-recheck",
+    about: "the same, and Xen reads configuration space each time; VT-d",
+    payload: Payload::Kernel {
+        kernel: Kernel::IrqMover,
+        line: "dom0_mem=128M,max:128M msi-recheck",
+        words: "short",
+        module: Module::None,
+    },
+    numbers: &[Number {
+        part: "RUST_MSI",
+        name: reads::NAME,
+        is_zero: false,
+    }],
+    ..MOVE_VTD
+};
 
 const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
     Scenario {

@@ -5,6 +5,8 @@ pub const PLATFORM_OP: u64 = 7;
 /// Hypercall number.
 pub const UPDATE_VA_MAPPING: u64 = 14;
 /// Hypercall number.
+pub const VERSION: u64 = 17;
+/// Hypercall number.
 pub const CONSOLE_IO: u64 = 18;
 /// Hypercall number.
 pub const UPDATE_VA_MAPPING_OTHER_DOMAIN: u64 = 22;
@@ -20,6 +22,8 @@ pub const EVENT_CHANNEL_OP: u64 = 32;
 pub const PHYSDEV_OP: u64 = 33;
 /// Hypercall number.
 pub const SYSCTL: u64 = 35;
+/// Hypercall number.
+pub const KEXEC_OP: u64 = 37;
 
 /// The calling domain.
 pub const DOMID_SELF: u16 = 0x7ff0;

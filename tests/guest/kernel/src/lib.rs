@@ -9,6 +9,8 @@ pub mod abi;
 pub mod devices;
 pub mod hypercall;
 pub mod interrupts;
+pub mod io_apic;
+pub mod kexec;
 pub mod lapic;
 pub mod long_mode;
 pub mod mmio;

@@ -71,6 +71,11 @@ impl Function {
         self.read32(0)
     }
 
+    /// Whether this is an IOMMU: base class 08, subclass 06.
+    pub fn is_iommu(self) -> bool {
+        self.read32(8) >> 16 == 0x0806
+    }
+
     /// Changes the command register: clears `clear`, then sets `set`.
     pub fn command(self, clear: u16, set: u16) {
         self.write16(4, self.read16(4) & !clear | set);

@@ -11,6 +11,17 @@ pub unsafe fn out8(port: u16, value: u8) {
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nostack, preserves_flags)) }
 }
 
+/// Reads a byte from a port.
+///
+/// # Safety
+/// As for [`out8`].
+pub unsafe fn in8(port: u16) -> u8 {
+    let value: u8;
+    // SAFETY: as in `out8`.
+    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nostack, preserves_flags)) }
+    value
+}
+
 /// Writes a doubleword to a port.
 ///
 /// # Safety

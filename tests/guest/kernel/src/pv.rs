@@ -51,6 +51,28 @@ pub struct StartInfo {
     unused: [u64; 7],
     /// Virtual address of the list of the kernel's frames, in the order of its pages.
     frames: u64,
+    /// Virtual address of the module.
+    module: u64,
+    module_size: u64,
+    /// Ends with a zero.
+    line: [u8; 1024],
+}
+
+impl StartInfo {
+    /// The kernel's command line.
+    pub fn line(&self) -> &[u8] {
+        let end = self.line.iter().position(|&byte| byte == 0);
+        &self.line[..end.unwrap_or(self.line.len())]
+    }
+
+    /// What was started with the kernel, beside it.
+    pub fn module(&self) -> &'static [u8] {
+        if self.module == 0 {
+            return &[];
+        }
+        // SAFETY: Xen maps it there, and nobody changes it.
+        unsafe { core::slice::from_raw_parts(self.module as *const u8, self.module_size as usize) }
+    }
 }
 
 /// Offset of the pending bits in `struct shared_info`: after 32 vCPUs of 64 bytes.

@@ -74,6 +74,38 @@ impl Source {
 /// The functions that the sources are.
 pub const FUNCTIONS: [u32; 2] = [Edu::ID, Xhci::ID];
 
+/// Messages of each source in an exchange.
+const MESSAGES: u64 = 100;
+
+/// How long an exchange may take, in nanoseconds: the emulator may be starved for seconds.
+const PATIENCE: u64 = 20_000_000_000;
+
+/// Has each source send messages, one after the other, and sees that all arrive.
+pub fn exchange(
+    report: &mut Report<Console>,
+    machine: &Machine,
+    sources: &mut [Source],
+    when: &str,
+) {
+    for source in sources {
+        let wanted = source.sent + MESSAGES;
+        let end = machine.now() + PATIENCE;
+        while source.received < wanted && machine.now() < end {
+            source.step(machine);
+        }
+        report.expect(
+            format_args!("{}: messages sent {when}", source.name),
+            source.sent as i64,
+            wanted as i64,
+        );
+        report.expect(
+            format_args!("{}: messages received {when}", source.name),
+            source.received as i64,
+            wanted as i64,
+        );
+    }
+}
+
 /// What marks a moment for whoever watches configuration space from outside.
 #[derive(Clone, Copy)]
 pub struct Marker(Function);

@@ -12,12 +12,6 @@ use kernel::report::Report;
 use kernel::source::{self, Source};
 use kernel::{abi, pv_entry};
 
-/// Messages of each source, before and after.
-const MESSAGES: u64 = 100;
-
-/// The emulator may be starved for seconds.
-const PATIENCE: u64 = 20_000_000_000;
-
 pv_entry!(main);
 
 extern "C" fn main(start_info: &StartInfo) -> ! {
@@ -30,7 +24,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     );
     let mut machine = Machine::new(start_info);
     let mut sources = source::all(&mut report, &mut machine);
-    exchange(&mut report, &machine, &mut sources, "before");
+    source::exchange(&mut report, &machine, &mut sources, "before");
     hypercall::debug_keys(&mut report, "V", "before");
 
     let functions = source::FUNCTIONS.map(|id| pci::find(id).expect("a device is missing"));
@@ -45,32 +39,11 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     }
     sources.iter().for_each(Source::wake);
 
-    exchange(&mut report, &machine, &mut sources, "after");
+    source::exchange(&mut report, &machine, &mut sources, "after");
     hypercall::debug_keys(&mut report, "V", "after");
     report.result();
     report.end();
     hypercall::power_off()
-}
-
-/// Has each source send messages, one after the other, and sees that all arrive.
-fn exchange(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source], when: &str) {
-    for source in sources {
-        let wanted = source.sent + MESSAGES;
-        let end = machine.now() + PATIENCE;
-        while source.received < wanted && machine.now() < end {
-            source.step(machine);
-        }
-        report.expect(
-            format_args!("{}: messages sent {when}", source.name),
-            source.sent as i64,
-            wanted as i64,
-        );
-        report.expect(
-            format_args!("{}: messages received {when}", source.name),
-            source.received as i64,
-            wanted as i64,
-        );
-    }
 }
 
 /// The registers of a function's header that it loses.
