@@ -150,7 +150,7 @@ impl Source {
         Self::new(id, qualifier, Self::REQUESTER)
     }
 
-    /// Every requester on the buses from `first` to `last`: what lies behind a bridge that puts its own ID on requests.
+    /// Every requester on the buses from `first` to `last`: what lies behind a bridge from PCI Express to PCI.
     /// `None` where `last` comes before `first`, which no request would match.
     pub const fn buses(first: u8, last: u8) -> Option<Self> {
         if first > last {

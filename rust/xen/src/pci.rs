@@ -105,6 +105,7 @@ impl<'a> PciDev<'a> {
                 id: u16::from_le_bytes([devfn, bus]),
                 // SAFETY: Any function may be asked for.
                 kind: kind(unsafe { sys::pdev_type(segment, bus, devfn) }),
+                secondary,
             },
             _ => Upstream::Unknown,
         }

@@ -27,6 +27,8 @@ pub(crate) enum Kernel {
     Leaver,
     /// The kernel that gets it, and looks at what was left.
     Heir,
+    /// A PV dom0 whose devices are behind bridges.
+    Bridges,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
@@ -46,6 +48,7 @@ impl Kernel {
             Self::Sleeper => "sleeper",
             Self::Leaver => "leaver",
             Self::Heir => "heir",
+            Self::Bridges => "bridges",
             Self::TableFiller => "table-filler",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",

@@ -104,6 +104,9 @@ const CHECKS: &[Check] = &[
     slow("remapping tables that are full", || {
         run_line(&["boot", "--scenario", "fill"])
     }),
+    slow("devices behind bridges", || {
+        run_line(&["boot", "--scenario", "bridges"])
+    }),
     slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")

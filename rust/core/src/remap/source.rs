@@ -44,6 +44,8 @@ pub enum Upstream {
         id: u16,
         /// What it is.
         kind: Kind,
+        /// The bus below it.
+        secondary: u8,
     },
     /// It is not known.
     Unknown,
@@ -65,12 +67,14 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
         }
         Kind::Pci | Kind::PciBridge | Kind::PciToExpress => match upstream {
             Upstream::Nobody => Some(Source::requester(id)),
-            // It may put its own ID on a request, or that of its secondary bus with device and function 0, or leave the
-            // request's own (PCI Express to PCI/PCI-X Bridge Specification 1.0).
+            // It puts the ID of its secondary bus with device and function 0 on a request, or leaves the request's own (PCI
+            // Express to PCI/PCI-X Bridge Specification 1.0; VT-d, section 3.4.1). The bus that it is on itself, from which
+            // Xen's C begins, has nothing to do with it.
             Upstream::Bridge {
-                id: bridge,
                 kind: Kind::ExpressToPci,
-            } => Source::buses((bridge >> 8) as u8, (id >> 8) as u8),
+                secondary,
+                ..
+            } => Source::buses(secondary, (id >> 8) as u8),
             // It takes the ownership of all requests.
             Upstream::Bridge { id: bridge, .. } => Some(Source::requester(bridge)),
             Upstream::Unknown => None,
@@ -105,9 +109,10 @@ mod tests {
         Kind::Unknown,
     ];
 
-    /// Bus 5, device 3, function 2, behind bridges on bus 4.
+    /// Bus 5, device 3, function 2, behind a bridge on bus 3 whose secondary bus is 4.
     const ID: u16 = 0x051a;
-    const BRIDGE: u16 = 0x0408;
+    const BRIDGE: u16 = 0x0308;
+    const SECONDARY: u8 = 4;
 
     /// The requests that pass.
     fn allowed(source: Source) -> Vec<u16> {
@@ -146,6 +151,7 @@ mod tests {
                 let source = of(Upstream::Bridge {
                     id: BRIDGE,
                     kind: bridge,
+                    secondary: SECONDARY,
                 });
                 let expected = match bridge {
                     Kind::ExpressToPci => (0x0400..=0x05ff).collect(),
@@ -158,7 +164,11 @@ mod tests {
 
     #[test]
     fn nothing_is_verified_by_nothing() {
-        let upstreams = KINDS.map(|kind| Upstream::Bridge { id: BRIDGE, kind });
+        let upstreams = KINDS.map(|kind| Upstream::Bridge {
+            id: BRIDGE,
+            kind,
+            secondary: SECONDARY,
+        });
         let upstreams = upstreams
             .into_iter()
             .chain([Upstream::Nobody, Upstream::Unknown]);
@@ -172,10 +182,11 @@ mod tests {
                 }
             }
         }
-        // A bridge that claims to be above a bus of a lower number would let nothing through.
+        // A bridge whose bus claims to be above one of a lower number would let nothing through.
         let above = Upstream::Bridge {
-            id: 0x0600,
+            id: BRIDGE,
             kind: Kind::ExpressToPci,
+            secondary: 6,
         };
         assert_eq!(of_function(Kind::Pci, ID, 0, above), None);
     }

@@ -8,6 +8,7 @@
 //! - [`transcript`]: stock and Rust compared.
 //! - [`xtf`]: dom0 with the tests of XTF.
 
+mod bridges;
 mod cpio;
 mod emulator;
 mod image;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
 use super::rig::{self, Ramdisk, Rig};
-use super::{image, leave, multi, owners, smoke};
+use super::{bridges, image, leave, multi, owners, smoke};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -232,6 +232,8 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::FILL_VTD,
     smoke::FILL_AMD,
     smoke::SLEEP_VTD,
+    bridges::VTD,
+    bridges::AMD,
     leave::REBOOT_VTD,
     leave::REBOOT_AMD,
     leave::CRASH_VTD,

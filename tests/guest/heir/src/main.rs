@@ -61,7 +61,7 @@ fn messages(report: &mut Report<Serial>, function: Function) {
 /// Turns the machine off by the registers of its power management.
 fn power_off(report: &Report<Serial>) -> ! {
     /// The machine's ISA bridge, which says where the registers are.
-    const BRIDGE: Function = Function { devfn: 0xf8 };
+    const BRIDGE: Function = Function::new(0xf8);
     const POWER: u8 = 0x40;
     const CONTROL: u16 = 4;
     /// Sleep type 0 is S5 on the emulated machine; bit 13: enter now.

@@ -3,6 +3,7 @@
 use core::arch::{asm, global_asm};
 
 use crate::abi::{self, physdev};
+use crate::pci::Function;
 use crate::report::{Channel, Report};
 
 global_asm!(
@@ -250,12 +251,12 @@ pub fn setup_gsi(gsi: i32) -> i64 {
 }
 
 /// `PHYSDEVOP_pci_device_add`.
-pub fn pci_device_add(devfn: u8) -> i64 {
+pub fn pci_device_add(function: Function) -> i64 {
     let mut argument = abi::PciDeviceAdd {
         device: abi::PciDevice {
             seg: 0,
-            bus: 0,
-            devfn,
+            bus: function.bus,
+            devfn: function.devfn,
         },
         flags: 0,
         physfn: [0; 2],

@@ -2,9 +2,11 @@
 
 use crate::port;
 
-/// A function of bus 0, where every machine of ours has its devices.
+/// A function.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Function {
+    /// Its bus; 0 is where every machine of ours has most of its devices.
+    pub bus: u8,
     /// Device number shifted by three, or function number.
     pub devfn: u8,
 }
@@ -31,8 +33,14 @@ pub const MSIX_MASK_ALL: u16 = 1 << 14;
 pub const MSIX_ENABLE: u16 = 1 << 15;
 
 impl Function {
+    /// A function of bus 0.
+    pub const fn new(devfn: u8) -> Self {
+        Self { bus: 0, devfn }
+    }
+
     fn select(self, register: u8) -> u16 {
-        let address = 1 << 31 | u32::from(self.devfn) << 8 | u32::from(register & 0xfc);
+        let function = u32::from(self.bus) << 8 | u32::from(self.devfn);
+        let address = 1 << 31 | function << 8 | u32::from(register & 0xfc);
         // SAFETY: selecting a configuration register changes no device.
         unsafe { port::out32(0xcf8, address) };
         0xcfc
@@ -134,12 +142,23 @@ impl Function {
 
 /// Every function on bus 0.
 pub fn functions() -> impl Iterator<Item = Function> {
+    functions_of(0)
+}
+
+/// Every function on the bus behind a bridge.
+pub fn functions_behind(bridge: Function) -> impl Iterator<Item = Function> {
+    const SECONDARY: u8 = 0x18;
+    functions_of((bridge.read32(SECONDARY) >> 8) as u8)
+}
+
+fn functions_of(bus: u8) -> impl Iterator<Item = Function> {
     (0..=255)
-        .map(|devfn| Function { devfn })
+        .map(move |devfn| Function { bus, devfn })
         .filter(|function| {
             // A device with one function may answer for all eight: ask those only where function 0 says there are more.
             let first = Function {
                 devfn: function.devfn & !7,
+                ..*function
             };
             let multi = first.id() != !0 && first.read32(0x0c) & 1 << 23 != 0;
             (function.devfn & 7 == 0 || multi) && function.id() != !0

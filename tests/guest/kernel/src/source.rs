@@ -193,7 +193,7 @@ pub fn device(report: &mut Report<Console>, id: u32) -> Function {
     function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
     report.expect(
         format_args!("pci_device_add {id:#x}"),
-        hypercall::pci_device_add(function.devfn),
+        hypercall::pci_device_add(function),
         0,
     );
     function
@@ -206,7 +206,7 @@ pub fn message(function: Function) -> MapPirq {
         kind: abi::MAP_MSI,
         index: -1,
         pirq: -1,
-        bus: 0,
+        bus: function.bus.into(),
         devfn: function.devfn.into(),
         entry_nr: 0,
         table_base: 0,

@@ -50,7 +50,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
 const HEADER: [u8; 9] = [0x04, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x3c];
 
 /// The machine's ISA bridge, and where its power management is: its firmware leaves that to the system.
-const BRIDGE: Function = Function { devfn: 0xf8 };
+const BRIDGE: Function = Function::new(0xf8);
 const POWER: [u8; 2] = [0x44, 0x40];
 
 /// Registers of a function's configuration space.

@@ -13,14 +13,14 @@ const EINVAL: i64 = -22;
 const ENFILE: i64 = -23;
 const EDOM: i64 = -33;
 
-/// A request for an MSI of a function of bus 0.
+/// A request for an MSI of a function.
 pub(crate) fn message_of(function: Function) -> MapPirq {
     MapPirq {
         domid: abi::DOMID_SELF,
         kind: abi::MAP_MSI,
         index: -1,
         pirq: -1,
-        bus: 0,
+        bus: function.bus.into(),
         devfn: function.devfn.into(),
         entry_nr: 0,
         table_base: 0,
@@ -33,7 +33,7 @@ pub(crate) fn line(gsi: i32) -> MapPirq {
         kind: abi::MAP_GSI,
         index: gsi,
         pirq: gsi,
-        ..message_of(Function { devfn: 0 })
+        ..message_of(Function::new(0))
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
     let edu = pci::find(Edu::ID).expect("no edu device");
     let e1000e = pci::find(E1000e::ID).expect("no e1000e device");
     let table = pci::Msix::of(e1000e).expect("e1000e has no MSI-X");
-    let missing = Function { devfn: 0xf8 };
+    let missing = Function::new(0xf8);
 
     for (what, mut map, want) in [
         (

@@ -60,7 +60,7 @@ fn edu(report: &mut Report<Console>, machine: &mut Machine) -> (i32, u32) {
     );
     report.expect(
         format_args!("edu: pci_device_add"),
-        hypercall::pci_device_add(function.devfn),
+        hypercall::pci_device_add(function),
         0,
     );
 
@@ -154,7 +154,7 @@ fn e1000e(report: &mut Report<Console>, machine: &mut Machine) -> [(i32, u32); 5
     function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
     report.expect(
         format_args!("e1000e: pci_device_add"),
-        hypercall::pci_device_add(function.devfn),
+        hypercall::pci_device_add(function),
         0,
     );
 

@@ -1,7 +1,7 @@
 //! Compares what names entries, the tables, and what lies outside the arenas.
 
 use super::indices::{C, RUST};
-use super::model::Model;
+use super::model::{Model, entry_as_in_rust};
 use super::perform::options;
 use super::world::World;
 use crate::machine::table::Table;
@@ -83,6 +83,10 @@ fn compare_tables(
     let [Some(c), Some(rust)] = sides else {
         return Ok(());
     };
+    let as_in_rust = |side, entry| match model {
+        Some(_) if side == C => entry_as_in_rust(entry),
+        _ => entry,
+    };
     // Each side's entries must be those of the other, so that neither has one more.
     for side in [C, RUST] {
         let (ours, theirs) = if side == C {
@@ -96,7 +100,8 @@ fn compare_tables(
                 continue;
             }
             for index in Table::entries(page) {
-                let entry = ours.entry(index);
+                let (entry, seen) = ours.entry(index);
+                let entry = (as_in_rust(side, entry), seen);
                 // Should the other side have one there, this is found when it is its turn.
                 if entry == ([0; 2], true) {
                     continue;
@@ -105,7 +110,10 @@ fn compare_tables(
                     Some(model) => model.tables[unit].other(side, index),
                     None => Some(index),
                 };
-                let expected = other.map_or(([0; 2], true), |other| theirs.entry(other));
+                let expected = other.map_or(([0; 2], true), |other| {
+                    let (entry, seen) = theirs.entry(other);
+                    (as_in_rust(C + RUST - side, entry), seen)
+                });
                 if entry != expected {
                     return Err(format!(
                         "entry {index:#x} of IOMMU {unit} on side {side}: {entry:x?}, on the other {expected:x?}"

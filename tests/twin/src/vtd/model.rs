@@ -10,6 +10,9 @@
 //! 5. *Reads of IO-APICs.* C reads both halves of a pin, Rust the one that it is asked for, if hardware knows that. What
 //!    is read and written to select it is left out.
 //!
+//! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
+//!    is on, Rust from the bus below it.
+//!
 //! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
 //! [`super::perform`] and [`World::has_unwritten`].
 
@@ -18,9 +21,10 @@ use std::collections::HashMap;
 use super::indices::{C, Indices, Owner, RUST};
 use super::op::Op;
 use super::perform::{index_of_pin, is_remappable};
-use super::spec::Spec;
+use super::spec::{Spec, secondary_of};
 use super::world::World;
 use crate::answer::Answer;
+use crate::machine::table;
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 
@@ -296,6 +300,7 @@ impl Model {
                     let unit = *self.order.get((told[0] >> 32) as usize)?;
                     let index = self.tables[unit].during(told[0] as u32 as usize)?;
                     told[0] = told[0] >> 32 << 32 | index as u64;
+                    [told[2], told[3]] = entry_as_in_rust([told[2], told[3]]);
                 }
                 "__ioapic_write_entry" => {
                     told[3] = self.pin_as_in_rust(told[0] as usize, told[3])?;
@@ -314,6 +319,18 @@ impl Model {
         let unit = self.spec.io_apics.get(io_apic)?.unit?;
         let index = self.tables[unit].other(C, index_of_pin(pin) as usize)? as u64;
         Some(pin & !(0xfffe << 48 | 1 << 11) | index << 49 | index >> 15 << 11)
+    }
+}
+
+/// An entry as C has it, with the requesters that Rust lets use it (rule 6).
+pub(super) fn entry_as_in_rust([low, high]: table::Entry) -> table::Entry {
+    /// SVT: the identifier is the first and the last bus.
+    const BUSES: u64 = 2;
+    let first_bus = (high >> 8) as u8;
+    let next = u64::from(secondary_of(u16::from(first_bus) << 8));
+    match high >> 18 & 3 {
+        BUSES => [low, high & !0xff00 | next << 8],
+        _ => [low, high],
     }
 }
 

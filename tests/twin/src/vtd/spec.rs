@@ -16,6 +16,11 @@ pub(super) enum Upstream {
     Unknown,
 }
 
+/// The bus below a bridge: the next one.
+pub(super) fn secondary_of(bridge: u16) -> u8 {
+    (bridge >> 8) as u8 + 1
+}
+
 /// An IOMMU as firmware left it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct IommuSpec {
@@ -123,7 +128,8 @@ impl Spec {
                     Upstream::Unknown => true,
                     Upstream::Bridge { id, .. } => {
                         let kind = self.kind_of_bridge((device.place.0, id));
-                        kind == Some(sys::DEV_TYPE_PCIe2PCI_BRIDGE) && id >> 8 > device.place.1 >> 8
+                        kind == Some(sys::DEV_TYPE_PCIe2PCI_BRIDGE)
+                            && u16::from(secondary_of(id)) > device.place.1 >> 8
                     }
                 }
             }

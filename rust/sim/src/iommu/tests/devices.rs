@@ -8,8 +8,8 @@ pub(super) const REQUESTERS: [&[u16]; 4] = [
     &[0x0510],
     // With a phantom function.
     &[0x0618, 0x061c],
-    // Behind a bridge from PCI Express to PCI, which may put its own ID on them, or that of its secondary bus.
-    &[0x0800, 0x0900, 0x0910],
+    // Behind a bridge from PCI Express to PCI, which may put the ID of its secondary bus on them.
+    &[0x0900, 0x0910],
     // A neighbour of the first one.
     &[0x0511],
 ];
@@ -22,6 +22,7 @@ pub(super) fn source(device: usize) -> Source {
     let bridge = Upstream::Bridge {
         id: 0x0800,
         kind: Kind::ExpressToPci,
+        secondary: 9,
     };
     let source = match device {
         0 => of_function(Kind::Endpoint, 0x0510, 0, Upstream::Nobody),

@@ -1,0 +1,85 @@
+//! The scenarios `bridges-*`: messages from behind bridges. Seconds each.
+//!
+//! Not on stock Xen: on AMD it dies when it sets up an interrupt of a function that has no table of its own because requests
+//! bear the ID of a bridge. On VT-d it lets an entry be used from the bus that a bridge to PCI is on, in place of that below
+//! it; and where the first bus is not the last, the emulator takes the one for the other, and lets nothing through.
+
+use super::emulator::{Iommu, Machine};
+use super::keys::{Rule, shows};
+use super::scenarios::Scenario;
+use super::smoke;
+use crate::guest::Kernel;
+
+const LINE: &str = "dom0_mem=128M,max:128M";
+
+/// A device behind each kind of bridge: the machine's root port, one to conventional PCI, and one of old.
+const DEVICES: &[&str] = &[
+    "-device",
+    "e1000e,bus=rp,romfile=",
+    "-device",
+    "pcie-pci-bridge,id=express-to-pci,addr=9",
+    "-device",
+    "edu,bus=express-to-pci,addr=1",
+    "-device",
+    "i82801b11-bridge,id=pci-to-pci,addr=a",
+    "-device",
+    "edu,bus=pci-to-pci,addr=2",
+];
+
+const fn bridges(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    rules: &'static [Rule],
+) -> Scenario {
+    Scenario {
+        machine: Machine {
+            more: DEVICES,
+            ..smoke::machine(iommu)
+        },
+        on_stock: false,
+        ..smoke::own(
+            name,
+            about,
+            iommu,
+            (Kernel::Bridges, LINE),
+            &["bridges"],
+            rules,
+        )
+    }
+}
+
+/// With VT-d.
+pub(super) const VTD: Scenario = bridges(
+    "bridges-vtd",
+    "devices behind bridges send messages; VT-d",
+    smoke::VTD,
+    SOURCES,
+);
+/// With AMD-Vi.
+pub(super) const AMD: Scenario = bridges(
+    "bridges-amd",
+    "devices behind bridges send messages; AMD-Vi",
+    smoke::AMD,
+    TABLES,
+);
+
+macro_rules! source {
+    ($name:literal, $key:literal, $words:expr) => {
+        shows($name, $key, "bridges: all bound", $words, 1)
+    };
+}
+
+/// Who may use the entries: 01:00.0 alone; what is on bus 2; the bridge 00:0a.0, which stands for what is behind it.
+const SOURCES: &[Rule] = &[
+    source!("express-to-itself", 'V', &["R:", ":  1   0  0100 "]),
+    source!("pci-by-its-bus", 'V', &["R:", ":  2   0  0202 "]),
+    source!("old-by-its-bridge", 'V', &["R:", ":  1   0  0050 "]),
+];
+
+/// Whose tables have entries: the same requesters, with the one that stands for bus 2.
+const TABLES: &[Rule] = &[
+    source!("express-to-itself", 'V', &["0000:01:00.0:"]),
+    source!("pci-by-its-bus", 'V', &["0000:02:00.0:"]),
+    source!("old-by-its-bridge", 'V', &["0000:00:0a.0:"]),
+];
