@@ -131,8 +131,8 @@ impl Slot {
     }
 
     fn set_page(self, index: u32) {
-        // SAFETY: As above.
         // The index is that of a fixed mapping, or 0.
+        // SAFETY: As above.
         unsafe { self.page.write_volatile(index as u16) };
     }
 }

@@ -64,22 +64,20 @@ pub(super) const AMD: Scenario = bridges(
     TABLES,
 );
 
-macro_rules! source {
-    ($name:literal, $key:literal, $words:expr) => {
-        shows($name, $key, "bridges: all bound", $words, 1)
-    };
+const fn user(name: &'static str, words: &'static [&'static str]) -> Rule {
+    shows(name, 'V', "bridges: all bound", words, 1)
 }
 
 /// Who may use the entries: 01:00.0 alone; what is on bus 2; the bridge 00:0a.0, which stands for what is behind it.
 const SOURCES: &[Rule] = &[
-    source!("express-to-itself", 'V', &["R:", ":  1   0  0100 "]),
-    source!("pci-by-its-bus", 'V', &["R:", ":  2   0  0202 "]),
-    source!("old-by-its-bridge", 'V', &["R:", ":  1   0  0050 "]),
+    user("express-to-itself", &["R:", ":  1   0  0100 "]),
+    user("pci-by-its-bus", &["R:", ":  2   0  0202 "]),
+    user("old-by-its-bridge", &["R:", ":  1   0  0050 "]),
 ];
 
 /// Whose tables have entries: the same requesters, with the one that stands for bus 2.
 const TABLES: &[Rule] = &[
-    source!("express-to-itself", 'V', &["0000:01:00.0:"]),
-    source!("pci-by-its-bus", 'V', &["0000:02:00.0:"]),
-    source!("old-by-its-bridge", 'V', &["0000:00:0a.0:"]),
+    user("express-to-itself", &["0000:01:00.0:"]),
+    user("pci-by-its-bus", &["0000:02:00.0:"]),
+    user("old-by-its-bridge", &["0000:00:0a.0:"]),
 ];

@@ -1,5 +1,5 @@
-//! The scenarios `kexec-*`: Xen hands the machine over to another kernel. That looks at what is
-//! left, or is Xen itself, which finds an IOMMU that remaps interrupts. Seconds each.
+//! The scenarios `kexec-*`: Xen hands the machine over to another kernel. That looks at what is left, or is Xen itself, which
+//! finds an IOMMU that remaps interrupts. Seconds each.
 
 use super::emulator::Iommu;
 use super::scenarios::{Module, Payload, Scenario};
