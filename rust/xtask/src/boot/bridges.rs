@@ -10,8 +10,6 @@ use super::scenarios::Scenario;
 use super::smoke;
 use crate::guest::Kernel;
 
-const LINE: &str = "dom0_mem=128M,max:128M";
-
 /// A device behind each kind of bridge: the machine's root port, one to conventional PCI, and one of old.
 const DEVICES: &[&str] = &[
     "-device",
@@ -42,7 +40,7 @@ const fn bridges(
             name,
             about,
             iommu,
-            (Kernel::Bridges, LINE),
+            (Kernel::Bridges, smoke::MEMORY),
             &["bridges"],
             rules,
         )

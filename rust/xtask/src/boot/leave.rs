@@ -6,8 +6,6 @@ use super::scenarios::{Module, Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 
-const REBOOT: &str = "dom0_mem=128M,max:128M";
-
 /// With memory kept for a crash kernel, where `heir` is linked, Xen leaves as after a crash. It is told to leave the IOMMU off,
 /// which it does not do by itself.
 const CRASH: &str = "dom0_mem=128M,max:128M crashkernel=16M@64M iommu=crash-disable";
@@ -24,7 +22,7 @@ const fn leave(
             kernel: Kernel::Leaver,
             line,
             words: "",
-            module,
+            module: Some(module),
         },
         ..smoke::own(name, about, iommu, (Kernel::Leaver, line), checks, &[])
     }
@@ -42,7 +40,7 @@ pub(super) const REBOOT_VTD: Scenario = leave(
     "kexec-vtd",
     "Xen hands the machine over to another kernel; VT-d",
     smoke::VTD,
-    (REBOOT, HEIR),
+    (smoke::MEMORY, HEIR),
     REBOOT_CHECKS,
 );
 /// As for a reboot, with AMD-Vi.
@@ -50,7 +48,7 @@ pub(super) const REBOOT_AMD: Scenario = leave(
     "kexec-amd",
     "Xen hands the machine over to another kernel; AMD-Vi",
     smoke::AMD,
-    (REBOOT, HEIR),
+    (smoke::MEMORY, HEIR),
     REBOOT_CHECKS,
 );
 /// As after a crash, with VT-d.
@@ -74,7 +72,7 @@ pub(super) const AGAIN_VTD: Scenario = leave(
     "kexec-xen-vtd",
     "Xen hands the machine over to Xen; VT-d",
     smoke::VTD,
-    (REBOOT, Module::Again),
+    (smoke::MEMORY, Module::Again),
     AGAIN_CHECKS,
 );
 /// To Xen itself, with AMD-Vi.
@@ -82,6 +80,6 @@ pub(super) const AGAIN_AMD: Scenario = leave(
     "kexec-xen-amd",
     "Xen hands the machine over to Xen; AMD-Vi",
     smoke::AMD,
-    (REBOOT, Module::Again),
+    (smoke::MEMORY, Module::Again),
     AGAIN_CHECKS,
 );

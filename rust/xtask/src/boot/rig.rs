@@ -49,7 +49,7 @@ pub(super) struct Payload {
     kernel: PathBuf,
     /// What the kernel has on its command line besides what all have.
     words: &'static str,
-    ramdisk: Ramdisk,
+    ramdisk: Option<Ramdisk>,
     /// Stands for all of it.
     pub(super) inputs: String,
 }
@@ -62,8 +62,6 @@ pub(super) enum Ramdisk {
     Heir(Vec<u8>),
     /// Xen and the kernel, for the same.
     Again,
-    /// Nothing.
-    None,
 }
 
 impl Ramdisk {
@@ -71,7 +69,7 @@ impl Ramdisk {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Dom0(bytes) | Self::Heir(bytes) => bytes,
-            Self::Again | Self::None => &[],
+            Self::Again => &[],
         }
     }
 }
@@ -146,34 +144,25 @@ impl Rig {
             machine,
             line,
             (self.dom0.kernel.clone(), ""),
-            Ramdisk::Dom0(overlay.finish()?),
+            Some(Ramdisk::Dom0(overlay.finish()?)),
         )
     }
 
-    /// A machine that boots one of our own kernels as dom0, with words on its command line, and a module or none.
-    pub(super) fn kernel(
-        &self,
-        machine: Machine,
-        line: &str,
-        kernel: (PathBuf, &'static str),
-        ramdisk: Ramdisk,
-    ) -> Result<Payload> {
-        self.payload(machine, line, kernel, ramdisk)
-    }
-
-    fn payload(
+    /// A machine that boots a kernel as dom0, with words on its command line, and a RAM disk or none.
+    pub(super) fn payload(
         &self,
         machine: Machine,
         line: &str,
         (kernel, words): (PathBuf, &'static str),
-        ramdisk: Ramdisk,
+        ramdisk: Option<Ramdisk>,
     ) -> Result<Payload> {
         let debug = if self.debug { DEBUG_LINE } else { "" };
         let line = format!("{XEN_LINE}{debug} {line}");
+        let bytes = ramdisk.as_ref().map_or(&[][..], Ramdisk::bytes);
         // Xen's source, dom0 and the emulator are named by their keys in the cache.
         let parts = format!(
             "{machine:?} {line} {} {} {} {} {}",
-            cache::short_hash(&[ramdisk.bytes(), words.as_bytes()].concat()),
+            cache::short_hash(&[bytes, words.as_bytes()].concat()),
             cache::sha256(&kernel)?,
             self.dom0.initrd.display(),
             self.emulator.root().display(),
@@ -201,15 +190,17 @@ impl Rig {
         let scratch = cache::Scratch::create(self.result(&format!("{name}.partial")))?;
         let initrd = scratch.path().join("initrd");
         match &payload.ramdisk {
-            Ramdisk::Dom0(overlay) => image::write_initrd(&self.dom0.initrd, overlay, &initrd)?,
-            Ramdisk::Heir(heir) => image::write_pair(heir, &[], &initrd)?,
-            Ramdisk::Again => {
+            Some(Ramdisk::Dom0(overlay)) => {
+                image::write_initrd(&self.dom0.initrd, overlay, &initrd)?;
+            }
+            Some(Ramdisk::Heir(heir)) => image::write_pair(heir, &[], &initrd)?,
+            Some(Ramdisk::Again) => {
                 let kernel = image::read(&payload.kernel)?;
                 image::write_pair(&image::read(&xen)?, &kernel, &initrd)?;
             }
-            Ramdisk::None => {}
+            None => {}
         }
-        let initrd = (!matches!(payload.ramdisk, Ramdisk::None)).then_some(&*initrd);
+        let initrd = payload.ramdisk.is_some().then_some(&*initrd);
         let disk = scratch.path().join("disk");
         fs::File::create(&disk)
             .and_then(|file| file.set_len(64 << 20))

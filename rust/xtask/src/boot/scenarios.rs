@@ -57,15 +57,13 @@ pub(super) enum Payload {
         /// What the kernel has on its own.
         words: &'static str,
         /// What is started with it.
-        module: Module,
+        module: Option<Module>,
     },
 }
 
 /// What is started with one of our kernels, and handed over to by it.
 #[derive(Clone, Copy)]
 pub(super) enum Module {
-    /// Nothing.
-    None,
     /// Another one.
     Kernel(Kernel),
     /// Xen and itself, again.
@@ -94,11 +92,13 @@ impl Scenario {
                 module,
             } => {
                 let module = match module {
-                    Module::None => Ramdisk::None,
-                    Module::Kernel(heir) => Ramdisk::Heir(image::read(&guest::build(heir)?)?),
-                    Module::Again => Ramdisk::Again,
+                    None => None,
+                    Some(Module::Kernel(heir)) => {
+                        Some(Ramdisk::Heir(image::read(&guest::build(heir)?)?))
+                    }
+                    Some(Module::Again) => Some(Ramdisk::Again),
                 };
-                rig.kernel(self.machine, line, (guest::build(kernel)?, words), module)
+                rig.payload(self.machine, line, (guest::build(kernel)?, words), module)
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
 use super::reads;
-use super::scenarios::{Module, Number, Payload, Scenario};
+use super::scenarios::{Number, Payload, Scenario};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
@@ -27,7 +27,7 @@ pub(super) const VTD: Iommu = Iommu::Vtd {
 pub(super) const AMD: Iommu = Iommu::Amd { xt: true };
 
 /// What most of the kernels have on Xen's command line.
-const MEMORY: &str = "dom0_mem=128M,max:128M";
+pub(super) const MEMORY: &str = "dom0_mem=128M,max:128M";
 
 /// One of our own kernels as dom0, with what Xen has on its command line for it.
 pub(super) const fn own(
@@ -46,7 +46,7 @@ pub(super) const fn own(
             kernel,
             line,
             words: "",
-            module: Module::None,
+            module: None,
         },
         checks,
         rules,
@@ -130,7 +130,7 @@ pub(super) const MOVE_RECHECK: Scenario = Scenario {
         kernel: Kernel::IrqMover,
         line: "dom0_mem=128M,max:128M msi-recheck",
         words: "short",
-        module: Module::None,
+        module: None,
     },
     numbers: &[Number {
         part: "RUST_MSI",

@@ -25,12 +25,7 @@ const PCI_TO_PCI: u32 = 0x244e_8086;
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("bridges", Console);
     report.phase(60, format_args!("messages from behind bridges"));
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let mut machine = Machine::new(start_info);
+    let mut machine = Machine::start(&mut report, start_info);
     let bound = [
         express(&mut report, &mut machine, ROOT_PORT),
         conventional(&mut report, &mut machine, EXPRESS_TO_PCI),
@@ -39,7 +34,11 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     hypercall::debug_keys(&mut report, "MV", "all bound");
     for (pirq, port) in bound {
         report.expect(format_args!("close"), hypercall::close(port), 0);
-        report.expect(format_args!("unmap_pirq"), hypercall::unmap_pirq(pirq), 0);
+        report.expect(
+            format_args!("unmap_pirq"),
+            hypercall::unmap_pirq(pirq as i32),
+            0,
+        );
     }
     report.result();
     report.end();
@@ -47,7 +46,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
 }
 
 /// A device of PCI Express, with MSI-X.
-fn express(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> (i32, u32) {
+fn express(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> (u32, u32) {
     let function = behind(report, bridge, E1000e::ID);
     let e1000e = E1000e::new(machine.map(function.bar(0)));
     let msix = Msix::of(function).expect("e1000e has no MSI-X");
@@ -55,7 +54,7 @@ fn express(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> 
         table_base: msix.region,
         ..source::message(function)
     };
-    let bound = bind(report, &mut map);
+    let bound = source::bound(report, "e1000e", &mut map);
     msix.set_control(pci::MSIX_ENABLE);
     e1000e.route();
     e1000e.raise(0);
@@ -65,10 +64,10 @@ fn express(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> 
 }
 
 /// A device of conventional PCI, with MSI.
-fn conventional(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> (i32, u32) {
+fn conventional(report: &mut Report<Console>, machine: &mut Machine, bridge: u32) -> (u32, u32) {
     let function = behind(report, bridge, Edu::ID);
     let edu = Edu::new(machine.map(function.bar(0)));
-    let bound = bind(report, &mut source::message(function));
+    let bound = source::bound(report, "edu", &mut source::message(function));
     Msi::of(function)
         .expect("edu has no MSI")
         .set_control(true, 0);
@@ -82,32 +81,15 @@ fn behind(report: &mut Report<Console>, bridge: u32, device: u32) -> Function {
     let bridge = pci::find(bridge).expect("no such bridge");
     let function = pci::functions_behind(bridge).find(|function| function.id() == device);
     let function = function.expect("no such device behind the bridge");
-    for function in [bridge, function] {
-        function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
-        report.expect(
-            format_args!(
-                "{:02x}:{:02x}: pci_device_add",
-                function.bus, function.devfn
-            ),
-            hypercall::pci_device_add(function),
-            0,
-        );
-    }
+    source::add(report, bridge);
+    source::add(report, function);
     function
 }
 
-fn bind(report: &mut Report<Console>, map: &mut MapPirq) -> (i32, u32) {
-    report.expect(format_args!("  map_pirq"), hypercall::map_pirq(map), 0);
-    let (result, port) = hypercall::bind_pirq(map.pirq as u32, false);
-    report.expect(format_args!("  bind_pirq"), result, 0);
-    report.expect(format_args!("  unmask"), hypercall::unmask(port), 0);
-    (map.pirq, port)
-}
-
-fn arrives(report: &mut Report<Console>, machine: &Machine, (pirq, port): (i32, u32)) {
+fn arrives(report: &mut Report<Console>, machine: &Machine, (pirq, port): (u32, u32)) {
     report.expect(format_args!("  event"), machine.arrives(port).into(), 1);
     machine.drain(port);
-    let (result, _) = hypercall::two_words(TwoWordCommand::Eoi, pirq as u32);
+    let (result, _) = hypercall::two_words(TwoWordCommand::Eoi, pirq);
     report.expect(format_args!("  eoi"), result, 0);
 }
 

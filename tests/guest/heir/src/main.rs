@@ -24,7 +24,7 @@ extern "C" fn main() -> ! {
         messages(&mut report, function);
     }
     for (pin, entry) in IoApic::new().pins().enumerate() {
-        if entry as u32 & MASKED == 0 {
+        if entry & MASKED == 0 {
             report.fail(format_args!("pin {pin} is not masked: {entry:#x}"));
         }
     }
@@ -60,14 +60,13 @@ fn messages(report: &mut Report<Serial>, function: Function) {
 
 /// Turns the machine off by the registers of its power management.
 fn power_off(report: &Report<Serial>) -> ! {
-    /// The machine's ISA bridge, which says where the registers are.
-    const BRIDGE: Function = Function::new(0xf8);
+    /// Where the ISA bridge says where they are.
     const POWER: u8 = 0x40;
     const CONTROL: u16 = 4;
     /// Sleep type 0 is S5 on the emulated machine; bit 13: enter now.
     const OFF: u16 = 1 << 13;
     report.off();
-    let registers = BRIDGE.read16(POWER) & 0xff80;
+    let registers = pci::ISA_BRIDGE.read16(POWER) & 0xff80;
     // SAFETY: nothing is to be done any more.
     unsafe { port::out16(registers + CONTROL, OFF) };
     hold()

@@ -8,7 +8,7 @@
 
 use core::panic::PanicInfo;
 
-use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::hypercall::{self, Console};
 use kernel::pv::{Machine, StartInfo};
 use kernel::report::Report;
 use kernel::source::{self, Marker, Source};
@@ -29,12 +29,7 @@ pv_entry!(main);
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("irq-mover", Console);
     report.phase(120, format_args!("messages, and interrupts on the move"));
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let mut machine = Machine::new(start_info);
+    let mut machine = Machine::start(&mut report, start_info);
     let mut sources = source::all(&mut report, &mut machine);
     let is_short = start_info.line().ends_with(b" short");
     let duration = if is_short { SHORT } else { DURATION };

@@ -9,8 +9,8 @@ const DATA: usize = 0x10;
 const VERSION: u32 = 1;
 const FIRST_PIN: u32 = 0x10;
 
-/// A pin's mask bit, in the lower half of its entry.
-pub const MASKED: u32 = 1 << 16;
+/// A pin's mask bit.
+pub const MASKED: u64 = 1 << 16;
 
 /// The IO-APIC.
 #[derive(Clone, Copy)]

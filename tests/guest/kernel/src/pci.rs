@@ -11,6 +11,9 @@ pub struct Function {
     pub devfn: u8,
 }
 
+/// The machine's ISA bridge, which has its power management.
+pub const ISA_BRIDGE: Function = Function::new(0xf8);
+
 /// `COMMAND`: memory decoding on.
 pub const COMMAND_MEMORY: u16 = 1 << 1;
 /// `COMMAND`: may send memory writes, message interrupts included.

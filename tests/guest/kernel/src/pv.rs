@@ -5,8 +5,9 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::hypercall::{self, Frame};
+use crate::hypercall::{self, Console, Frame, TwoWordCommand};
 use crate::mmio::Window;
+use crate::report::Report;
 
 /// Makes a function that takes a [`StartInfo`] what Xen starts.
 #[macro_export]
@@ -116,8 +117,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Maps the shared page.
-    pub fn new(start_info: &StartInfo) -> Self {
+    /// Gets the machine's I/O ports, and maps the shared page.
+    pub fn start(report: &mut Report<Console>, start_info: &StartInfo) -> Self {
+        let (result, _) = hypercall::two_words(TwoWordCommand::SetIopl, 1);
+        report.expect(format_args!("set_iopl"), result, 0);
         let mut machine = Self {
             shared: 0,
             used: 0,

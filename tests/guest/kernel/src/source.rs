@@ -190,13 +190,18 @@ pub fn xhci(machine: &mut Machine, function: Function) -> Xhci {
 /// Finds a device and makes Xen know it.
 pub fn device(report: &mut Report<Console>, id: u32) -> Function {
     let function = pci::find(id).expect("a device is missing");
+    add(report, function);
+    function
+}
+
+/// Switches a function on and makes Xen know it.
+pub fn add(report: &mut Report<Console>, function: Function) {
     function.command(0, pci::COMMAND_MEMORY | pci::COMMAND_MASTER);
     report.expect(
-        format_args!("pci_device_add {id:#x}"),
+        format_args!("pci_device_add {:#x}", function.id()),
         hypercall::pci_device_add(function),
         0,
     );
-    function
 }
 
 /// A request for an MSI of a function of bus 0; with a table, for the first entry of its MSI-X table.
@@ -219,21 +224,28 @@ fn bind(
     device: Device,
     mut map: MapPirq,
 ) -> Source {
-    report.expect(
-        format_args!("{name}: map_pirq"),
-        hypercall::map_pirq(&mut map),
-        0,
-    );
-    let (result, port) = hypercall::bind_pirq(map.pirq as u32, false);
-    report.expect(format_args!("{name}: bind_pirq"), result, 0);
-    report.expect(format_args!("{name}: unmask"), hypercall::unmask(port), 0);
+    let (pirq, port) = bound(report, name, &mut map);
     Source {
         name,
         device,
-        pirq: map.pirq as u32,
+        pirq,
         port,
         sent: 0,
         received: 0,
         extra: 0,
     }
+}
+
+/// Has a message mapped, bound and unmasked: its pirq and event channel.
+pub fn bound(report: &mut Report<Console>, name: &str, map: &mut MapPirq) -> (u32, u32) {
+    report.expect(
+        format_args!("{name}: map_pirq"),
+        hypercall::map_pirq(map),
+        0,
+    );
+    let pirq = map.pirq as u32;
+    let (result, port) = hypercall::bind_pirq(pirq, false);
+    report.expect(format_args!("{name}: bind_pirq"), result, 0);
+    report.expect(format_args!("{name}: unmask"), hypercall::unmask(port), 0);
+    (pirq, port)
 }

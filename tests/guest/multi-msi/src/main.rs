@@ -36,12 +36,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
         120,
         format_args!("messages, each to a processor of its own"),
     );
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let machine = Machine::new(start_info);
+    let machine = Machine::start(&mut report, start_info);
     Spread::new(&mut report, machine).check(&mut report);
     report.result();
     report.end();

@@ -5,7 +5,7 @@
 
 use core::panic::PanicInfo;
 
-use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::hypercall::{self, Console};
 use kernel::pci::{self, Function};
 use kernel::pv::{Machine, StartInfo};
 use kernel::report::Report;
@@ -17,19 +17,14 @@ pv_entry!(main);
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("sleeper", Console);
     report.phase(120, format_args!("messages before and after a suspend"));
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let mut machine = Machine::new(start_info);
+    let mut machine = Machine::start(&mut report, start_info);
     let mut sources = source::all(&mut report, &mut machine);
     source::exchange(&mut report, &machine, &mut sources, "before");
     hypercall::debug_keys(&mut report, "V", "before");
 
     let functions = source::FUNCTIONS.map(|id| pci::find(id).expect("a device is missing"));
     let saved = functions.map(|function| Saved::of(function, HEADER));
-    let bridge = Saved::of(BRIDGE, POWER);
+    let bridge = Saved::of(pci::ISA_BRIDGE, POWER);
     report.expect(format_args!("suspend"), hypercall::suspend(), 0);
     bridge.restore();
     for saved in &saved {
@@ -49,8 +44,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
 /// The registers of a function's header that it loses.
 const HEADER: [u8; 9] = [0x04, 0x0c, 0x10, 0x14, 0x18, 0x1c, 0x20, 0x24, 0x3c];
 
-/// The machine's ISA bridge, and where its power management is: its firmware leaves that to the system.
-const BRIDGE: Function = Function::new(0xf8);
+/// Where the ISA bridge has its power management: the firmware leaves that to the system.
 const POWER: [u8; 2] = [0x44, 0x40];
 
 /// Registers of a function's configuration space.

@@ -5,6 +5,7 @@ use kernel::devices::{E1000e, Edu};
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Function};
 use kernel::report::Report;
+use kernel::source::message;
 
 const EPERM: i64 = -1;
 const ESRCH: i64 = -3;
@@ -13,27 +14,13 @@ const EINVAL: i64 = -22;
 const ENFILE: i64 = -23;
 const EDOM: i64 = -33;
 
-/// A request for an MSI of a function.
-pub(crate) fn message_of(function: Function) -> MapPirq {
-    MapPirq {
-        domid: abi::DOMID_SELF,
-        kind: abi::MAP_MSI,
-        index: -1,
-        pirq: -1,
-        bus: function.bus.into(),
-        devfn: function.devfn.into(),
-        entry_nr: 0,
-        table_base: 0,
-    }
-}
-
 /// A request for a GSI as the pirq of the same number.
 pub(crate) fn line(gsi: i32) -> MapPirq {
     MapPirq {
         kind: abi::MAP_GSI,
         index: gsi,
         pirq: gsi,
-        ..message_of(Function::new(0))
+        ..message(Function::new(0))
     }
 }
 
@@ -75,7 +62,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             "map_pirq MSI as IRQ 5",
             MapPirq {
                 index: 5,
-                ..message_of(edu)
+                ..message(edu)
             },
             EINVAL,
         ),
@@ -83,7 +70,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             "map_pirq MSI of a missing bus",
             MapPirq {
                 bus: 0xff,
-                ..message_of(missing)
+                ..message(missing)
             },
             ENODEV,
         ),
@@ -92,7 +79,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             MapPirq {
                 entry_nr: 5,
                 table_base: table.region,
-                ..message_of(e1000e)
+                ..message(e1000e)
             },
             EINVAL,
         ),
@@ -100,7 +87,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             "map_pirq MSI-X of a function without",
             MapPirq {
                 table_base: 0x1000,
-                ..message_of(edu)
+                ..message(edu)
             },
             ENODEV,
         ),
@@ -110,7 +97,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
                 kind: abi::MAP_MULTI_MSI,
                 entry_nr: 1,
                 table_base: 1,
-                ..message_of(edu)
+                ..message(edu)
             },
             EINVAL,
         ),
@@ -119,7 +106,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             MapPirq {
                 kind: abi::MAP_MULTI_MSI,
                 entry_nr: 0,
-                ..message_of(edu)
+                ..message(edu)
             },
             EDOM,
         ),
@@ -128,7 +115,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
             MapPirq {
                 kind: abi::MAP_MULTI_MSI,
                 entry_nr: 33,
-                ..message_of(edu)
+                ..message(edu)
             },
             EDOM,
         ),
@@ -140,7 +127,7 @@ pub(crate) fn check(report: &mut Report<Console>) {
     let mut more = MapPirq {
         kind: abi::MAP_MULTI_MSI,
         entry_nr: 4,
-        ..message_of(edu)
+        ..message(edu)
     };
     report.expect(
         format_args!("map_pirq multi-MSI of more than the function has"),

@@ -9,7 +9,7 @@ mod messages;
 
 use core::panic::PanicInfo;
 
-use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::hypercall::{self, Console};
 use kernel::pv::{Machine, StartInfo};
 use kernel::report::Report;
 use kernel::{abi, pv_entry};
@@ -19,12 +19,7 @@ pv_entry!(main);
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("smoke-pv", Console);
     report.phase(300, format_args!("hypercalls and messages"));
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let mut machine = Machine::new(start_info);
+    let mut machine = Machine::start(&mut report, start_info);
 
     arguments::check(&mut report);
     messages::check(&mut report, &mut machine);

@@ -6,8 +6,7 @@ use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Msi, Msix};
 use kernel::pv::Machine;
 use kernel::report::Report;
-
-use crate::arguments::message_of;
+use kernel::source::message;
 
 const EEXIST: i64 = -17;
 const EBUSY: i64 = -16;
@@ -64,7 +63,7 @@ fn edu(report: &mut Report<Console>, machine: &mut Machine) -> (i32, u32) {
         0,
     );
 
-    let mut map = message_of(function);
+    let mut map = message(function);
     report.expect(
         format_args!("edu: map_pirq"),
         hypercall::map_pirq(&mut map),
@@ -163,7 +162,7 @@ fn e1000e(report: &mut Report<Console>, machine: &mut Machine) -> [(i32, u32); 5
         let mut map = MapPirq {
             entry_nr: entry as i32,
             table_base: msix.region,
-            ..message_of(function)
+            ..message(function)
         };
         report.expect(
             format_args!("e1000e: map_pirq of entry {entry}"),

@@ -13,7 +13,7 @@ use kernel::pci::{Function, Msi, Msix};
 use kernel::pv::{Machine, StartInfo};
 use kernel::pv_entry;
 use kernel::report::Report;
-use kernel::source::{device, message};
+use kernel::source::{bound, device, message};
 
 /// `nvme`: a table of 65 entries.
 const NVME: u32 = 0x0010_1b36;
@@ -26,12 +26,7 @@ pv_entry!(main);
 extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("table-filler", Console);
     report.phase(60, format_args!("interrupts until there are no more"));
-    report.expect(
-        format_args!("set_iopl"),
-        hypercall::two_words(TwoWordCommand::SetIopl, 1).0,
-        0,
-    );
-    let mut machine = Machine::new(start_info);
+    let mut machine = Machine::start(&mut report, start_info);
     check(&mut report, &mut machine);
     report.result();
     report.end();
@@ -47,15 +42,7 @@ fn check(report: &mut Report<Console>, machine: &mut Machine) {
     hypercall::debug_keys(report, "V", "before");
 
     // One interrupt that stays, and works throughout.
-    let mut message = message(edu);
-    report.expect(
-        format_args!("edu: map_pirq"),
-        hypercall::map_pirq(&mut message),
-        0,
-    );
-    let (result, port) = hypercall::bind_pirq(message.pirq as u32, false);
-    report.expect(format_args!("edu: bind_pirq"), result, 0);
-    report.expect(format_args!("edu: unmask"), hypercall::unmask(port), 0);
+    let (pirq, port) = bound(report, "edu", &mut message(edu));
     Msi::of(edu).expect("edu has no MSI").set_control(true, 0);
     let works = |report: &mut Report<Console>, when: &str| {
         registers.pulse();
@@ -64,7 +51,7 @@ fn check(report: &mut Report<Console>, machine: &mut Machine) {
             machine.arrives(port).into(),
             1,
         );
-        hypercall::two_words(TwoWordCommand::Eoi, message.pirq as u32);
+        hypercall::two_words(TwoWordCommand::Eoi, pirq);
     };
     works(report, "before");
 
@@ -114,7 +101,7 @@ fn check(report: &mut Report<Console>, machine: &mut Machine) {
     report.expect(format_args!("edu: close"), hypercall::close(port), 0);
     report.expect(
         format_args!("edu: unmap_pirq"),
-        hypercall::unmap_pirq(message.pirq),
+        hypercall::unmap_pirq(pirq as i32),
         0,
     );
     hypercall::debug_keys(report, "V", "after");

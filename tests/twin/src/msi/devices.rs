@@ -61,7 +61,7 @@ impl World {
             let arch: *mut sys::arch_msix = arena.object("arch_msix", number);
             set!(arch, nr_entries, msix.entries);
             // Rust has something of its own there; `compare` looks at what is C's in the same words.
-            for word in own_words() {
+            for word in OWN.start / 8..OWN.end.div_ceil(8) {
                 arena.keep_private((arch as usize + 8 * word) as *const u64);
             }
             set!(pdev, msix_pos, msix.pos);
@@ -95,9 +95,6 @@ impl World {
     }
 }
 
-/// The words of `struct arch_msix`, of 64 bits, in which C's mappings of the pages lie. Rust keeps them in another form.
-fn own_words() -> Range<usize> {
-    let start = offset_of!(sys::arch_msix, table_idx);
-    let end = offset_of!(sys::arch_msix, adj_access_idx);
-    start / 8..end.div_ceil(8)
-}
+/// The bytes of `struct arch_msix` in which C's mappings of the pages lie. Rust keeps them in another form.
+pub(super) const OWN: Range<usize> =
+    offset_of!(sys::arch_msix, table_idx)..offset_of!(sys::arch_msix, adj_access_idx);

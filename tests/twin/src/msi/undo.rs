@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
-use std::ops::Range;
 
 use xen_sys as sys;
 
 use super::descs;
+use super::devices::OWN;
 use super::perform::call;
 use super::world::World;
 use crate::answer::Answer;
@@ -30,9 +30,6 @@ pub(super) const DIGEST: u64 = !0 << 44;
 /// Words of `struct arch_msix` before the flags at its end.
 const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;
 type Words = [u32; WORDS];
-/// Those in which Rust has something of its own, which a failure may change.
-const OWN: Range<usize> =
-    offset_of!(sys::arch_msix, table_idx) / 4..offset_of!(sys::arch_msix, adj_access_idx) / 4;
 
 /// What a set-up may change of a function.
 struct Snapshot {
@@ -67,7 +64,8 @@ impl Snapshot {
     /// What Xen has noted, in the same form on both sides.
     fn noted(&self) -> Option<(Words, bool, bool)> {
         self.msix.map(|(mut words, host, guest)| {
-            words[OWN].fill(0);
+            // A failure may change what is Rust's own.
+            words[OWN.start / 4..OWN.end / 4].fill(0);
             (words, host, guest)
         })
     }

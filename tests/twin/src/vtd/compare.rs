@@ -83,9 +83,17 @@ fn compare_tables(
     let [Some(c), Some(rust)] = sides else {
         return Ok(());
     };
-    let as_in_rust = |side, entry| match model {
-        Some(_) if side == C => entry_as_in_rust(entry),
-        _ => entry,
+    let read = |table: &mut Table, is_c: bool, index| {
+        let (entry, seen) = table.entry(index);
+        let differs = is_c && model.is_some();
+        (
+            if differs {
+                entry_as_in_rust(entry)
+            } else {
+                entry
+            },
+            seen,
+        )
     };
     // Each side's entries must be those of the other, so that neither has one more.
     for side in [C, RUST] {
@@ -100,8 +108,7 @@ fn compare_tables(
                 continue;
             }
             for index in Table::entries(page) {
-                let (entry, seen) = ours.entry(index);
-                let entry = (as_in_rust(side, entry), seen);
+                let entry = read(ours, side == C, index);
                 // Should the other side have one there, this is found when it is its turn.
                 if entry == ([0; 2], true) {
                     continue;
@@ -110,10 +117,7 @@ fn compare_tables(
                     Some(model) => model.tables[unit].other(side, index),
                     None => Some(index),
                 };
-                let expected = other.map_or(([0; 2], true), |other| {
-                    let (entry, seen) = theirs.entry(other);
-                    (as_in_rust(C + RUST - side, entry), seen)
-                });
+                let expected = other.map_or(([0; 2], true), |other| read(theirs, side != C, other));
                 if entry != expected {
                     return Err(format!(
                         "entry {index:#x} of IOMMU {unit} on side {side}: {entry:x?}, on the other {expected:x?}"

@@ -12,7 +12,7 @@ use crate::services::garble;
 use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
 use crate::vtd::firmware::Firmware;
-use crate::vtd::spec::secondary_of;
+use crate::vtd::spec::bus_below;
 use crate::xen::get;
 
 /// Room for `struct cpuinfo_x86`.
@@ -82,7 +82,7 @@ extern "C" fn find_upstream_bridge(
         unsafe {
             devfn.write(low);
             bus.write(high);
-            secondary.write(secondary_of(id));
+            secondary.write(bus_below(high));
         }
     }
     result

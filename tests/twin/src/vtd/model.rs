@@ -9,7 +9,6 @@
 //!    [`super::undo`].
 //! 5. *Reads of IO-APICs.* C reads both halves of a pin, Rust the one that it is asked for, if hardware knows that. What
 //!    is read and written to select it is left out.
-//!
 //! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
 //!    is on, Rust from the bus below it.
 //!
@@ -21,7 +20,7 @@ use std::collections::HashMap;
 use super::indices::{C, Indices, Owner, RUST};
 use super::op::Op;
 use super::perform::{index_of_pin, is_remappable};
-use super::spec::{Spec, secondary_of};
+use super::spec::{Spec, bus_below};
 use super::world::World;
 use crate::answer::Answer;
 use crate::machine::table;
@@ -326,12 +325,11 @@ impl Model {
 pub(super) fn entry_as_in_rust([low, high]: table::Entry) -> table::Entry {
     /// SVT: the identifier is the first and the last bus.
     const BUSES: u64 = 2;
-    let first_bus = (high >> 8) as u8;
-    let next = u64::from(secondary_of(u16::from(first_bus) << 8));
-    match high >> 18 & 3 {
-        BUSES => [low, high & !0xff00 | next << 8],
-        _ => [low, high],
+    if high >> 18 & 3 != BUSES {
+        return [low, high];
     }
+    let first = bus_below((high >> 8) as u8);
+    [low, high & !0xff00 | u64::from(first) << 8]
 }
 
 const WRITE_BACK: &str = "cache_writeback";

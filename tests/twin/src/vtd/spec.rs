@@ -16,9 +16,9 @@ pub(super) enum Upstream {
     Unknown,
 }
 
-/// The bus below a bridge: the next one.
-pub(super) fn secondary_of(bridge: u16) -> u8 {
-    (bridge >> 8) as u8 + 1
+/// The bus below a bridge that is on this one: the next.
+pub(super) fn bus_below(bus: u8) -> u8 {
+    bus + 1
 }
 
 /// An IOMMU as firmware left it.
@@ -129,7 +129,7 @@ impl Spec {
                     Upstream::Bridge { id, .. } => {
                         let kind = self.kind_of_bridge((device.place.0, id));
                         kind == Some(sys::DEV_TYPE_PCIe2PCI_BRIDGE)
-                            && u16::from(secondary_of(id)) > device.place.1 >> 8
+                            && bus_below((id >> 8) as u8) > (device.place.1 >> 8) as u8
                     }
                 }
             }
