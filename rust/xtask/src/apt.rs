@@ -16,6 +16,16 @@ use crate::{cache, ui};
 /// Names a Xen source tarball to be used instead of the archive's; nothing checks its sum.
 pub(crate) const TARBALL_OVERRIDE: &str = "XEN_IRQ_XEN_TARBALL";
 
+/// Names a directory with tarballs of [`PINNED`] versions, used before any archive.
+pub(crate) const SOURCES: &str = "XEN_IRQ_SOURCES";
+
+/// Upstream tarballs in the pool that need no index: a version stays there after the suites have dropped it.
+const PINNED: &[(&str, &str, &str)] = &[(
+    "xen",
+    "xen_4.20.3+127-gc42374a105.orig.tar.xz",
+    "df0831854a55a8f31cb3cb85036f2edc928e2ef098d77f815f5714bfafac68f3",
+)];
+
 /// The suites that are read, newest last.
 const SUITES: [Suite; 3] = [Suite::Trixie, Suite::TrixieBackports, Suite::Sid];
 
@@ -132,6 +142,19 @@ pub(crate) fn source_tarball(package: &str, version_prefix: &str) -> Result<Path
         let mut step = ui::step(format!(
             "fetching the source of {package} {version_prefix}*"
         ));
+        let mut failures = Vec::new();
+        let mut pinned = Source::pinned(package, version_prefix);
+        if pinned.any(|source| attempt(&mut failures, || from_directory(&source, dir))) {
+            step.done();
+            return Ok(());
+        }
+        let archive = Archive::open()?;
+        let mut pinned = Source::pinned(package, version_prefix);
+        if pinned.any(|source| attempt(&mut failures, || archive.fetch(&source, dir))) {
+            step.done();
+            return Ok(());
+        }
+        drop(archive);
         let result = with_fresh_lists(|archive| {
             let all = archive.cache(&["showsrc", "--only-source", package])?;
             let mut sources: Vec<Source> = all
@@ -145,12 +168,10 @@ pub(crate) fn source_tarball(package: &str, version_prefix: &str) -> Result<Path
                 !sources.is_empty(),
                 "no suite of Debian has {package} {version_prefix}*"
             );
-            let mut failures = Vec::new();
             for source in &sources {
                 step.note(source.file.clone());
-                match archive.fetch(source, dir) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => failures.push(format!("{error:#}")),
+                if attempt(&mut failures, || archive.fetch(source, dir)) {
+                    return Ok(());
                 }
             }
             bail!(
@@ -165,7 +186,33 @@ pub(crate) fn source_tarball(package: &str, version_prefix: &str) -> Result<Path
     only_file(&entry)
 }
 
-/// One upstream tarball that the Sources index lists.
+/// Whether `get` succeeds; if not, the reason joins `failures`.
+fn attempt(failures: &mut Vec<String>, get: impl FnOnce() -> Result<()>) -> bool {
+    let result = get();
+    let done = result.is_ok();
+    failures.extend(result.err().map(|error| format!("{error:#}")));
+    done
+}
+
+/// Copies a tarball from the directory that [`SOURCES`] names, if its sum is right.
+fn from_directory(source: &Source, dir: &Path) -> Result<()> {
+    let from = std::env::var_os(SOURCES)
+        .filter(|path| !path.is_empty())
+        .with_context(|| format!("{SOURCES} is not set"))?;
+    let path = Path::new(&from).join(&source.file);
+    let found = cache::sha256(&path)?;
+    ensure!(
+        found == source.sha256,
+        "{} has the SHA-256 {found}, not {}",
+        path.display(),
+        source.sha256
+    );
+    fs::copy(&path, dir.join(&source.file))
+        .with_context(|| format!("cannot copy {}", path.display()))?;
+    Ok(())
+}
+
+/// One upstream tarball of the archive.
 #[derive(Debug, PartialEq)]
 struct Source {
     version: String,
@@ -175,6 +222,21 @@ struct Source {
 }
 
 impl Source {
+    /// The pinned tarballs of a package whose version begins with `version_prefix`.
+    fn pinned(package: &str, version_prefix: &str) -> impl Iterator<Item = Self> {
+        PINNED.iter().filter_map(move |(name, file, sha256)| {
+            let rest = file.strip_prefix(package)?.strip_prefix('_')?;
+            let version = rest.split_once(".orig.")?.0;
+            let fits = *name == package && version.starts_with(version_prefix);
+            fits.then(|| Self {
+                version: version.to_owned(),
+                directory: format!("pool/main/{}/{package}", &package[..1]),
+                file: (*file).to_owned(),
+                sha256: (*sha256).to_owned(),
+            })
+        })
+    }
+
     /// Reads a stanza of `apt-cache showsrc`.
     fn parse(stanza: &str) -> Option<Self> {
         let field = |name: &str| {
