@@ -43,6 +43,10 @@ pub(crate) struct Args {
     /// The replaced file, as `vmsi`; all unless given.
     #[arg(long)]
     file: Option<String>,
+    /// Hold what guests read from MSI-X tables to what they wrote, and count the wrong answers of each side; with
+    /// `--self-check`, plant faults around the sides and see that each is found.
+    #[arg(long, conflicts_with = "file")]
+    oracle: bool,
     /// Plant faults in copies of the C originals and see that each is found.
     #[arg(long)]
     self_check: bool,
@@ -70,6 +74,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Some(seed) => seed,
         None => random_seed()?,
     };
+    if args.oracle {
+        return oracle(&twin, &args, seed);
+    }
     if args.self_check {
         let count = args.faults.unwrap_or(usize::MAX);
         return files
@@ -85,6 +92,37 @@ pub(crate) fn run(args: Args) -> Result<()> {
         let result = twin.command(file)?.args(cases).output()?;
         step.done();
         print!("{result}");
+    }
+    Ok(())
+}
+
+/// Cases that a fault planted around the sides has to be found in by the oracle.
+const ORACLE_CASES: u64 = 2000;
+/// The faults: writes that Xen does not see, wrong answers of the device model, completions that do not run.
+const ORACLE_FAULTS: [&str; 3] = ["unseen", "wrong-answer", "no-completion"];
+
+/// Judges both sides of the MSI-X table's emulation by what the guest should read.
+fn oracle(twin: &Twin, args: &Args, seed: u64) -> Result<()> {
+    let judge = |cases: u64, fault: &str| {
+        let cases = [format!("--cases={cases}"), format!("--seed={seed}")];
+        let oracle = format!("--oracle={fault}");
+        twin.command("vmsi")?.args(cases).arg(oracle).output()
+    };
+    if !args.self_check {
+        let step = ui::step(format!("judging {} cases from seed {seed}", args.cases));
+        let result = judge(args.cases, "none");
+        step.done();
+        print!("{}", result?);
+        return Ok(());
+    }
+    for fault in ORACLE_FAULTS {
+        let Err(error) = judge(ORACLE_CASES, fault) else {
+            bail!("the oracle does not find the fault `{fault}`");
+        };
+        let text = format!("{error:#}");
+        let found = place(&text)
+            .with_context(|| format!("the run with the fault `{fault}` broke: {text}"))?;
+        println!("{fault}: found at {found}");
     }
     Ok(())
 }
@@ -307,7 +345,7 @@ fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
 /// again: of a long one, there is no more.
 fn place(report: &str) -> Option<String> {
     let (_, replay) = report.split_once("replay with: cargo xtask twin ")?;
-    let (_, seed) = replay.split_once(" --seed ")?;
+    let (_, seed) = replay.split_once("--seed ")?;
     let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();
     (!digits.is_empty()).then(|| format!("seed {digits}"))
 }

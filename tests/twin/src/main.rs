@@ -73,6 +73,9 @@ struct Arguments {
     /// Count what allocates instead, together with Xen's allocator, which this object is.
     #[arg(long, requires = "bench")]
     allocator: Option<PathBuf>,
+    /// Judge each side by what the guest should read; `none` or a fault to plant in what happens around it.
+    #[arg(long, value_name = "FAULT")]
+    oracle: Option<vmsi::oracle::Fault>,
     /// Both sides are built from C: nothing at all may differ.
     #[arg(long)]
     same: bool,
@@ -109,9 +112,13 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
         return bench::run::<S>(arguments, import);
     }
     let second = if arguments.same { "changed C" } else { "Rust" };
-    let c = Side::new("C", &arguments.c, 0xa5, WORLD, import)?;
-    let rust = Side::new(second, &arguments.rust, 0x5a, WORLD, import)?;
+    let mut c = Side::new("C", &arguments.c, 0xa5, WORLD, import)?;
+    let mut rust = Side::new(second, &arguments.rust, 0x5a, WORLD, import)?;
     cpu::watch()?;
+    if let Some(fault) = arguments.oracle {
+        let (cases, seed) = (arguments.cases, arguments.seed);
+        return vmsi::oracle::run([&mut c, &mut rust], cases, seed, fault);
+    }
     let start = Instant::now();
     let steps = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
     println!(

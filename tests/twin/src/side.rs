@@ -41,6 +41,8 @@ pub(crate) struct Env {
     pub(crate) irq_desc: *mut xen_sys::irq_desc,
     /// Each domain's pirqs: the domain's address, the number, and the structure.
     pub(crate) pirqs: Vec<(u64, i32, *mut xen_sys::pirq)>,
+    /// Memory of a guest, by its first address; where there is none, what reads it finds is made up.
+    pub(crate) guest_memory: Vec<(u64, Vec<u8>)>,
     /// IOMMUs and IO-APICs.
     pub(crate) machine: Machine,
     /// What firmware says of IOMMUs.
@@ -219,6 +221,7 @@ impl Side {
             rcu_count,
             irq_desc: std::ptr::null_mut(),
             pirqs: Vec::new(),
+            guest_memory: Vec::new(),
             machine: Machine::new()?,
             firmware: Firmware::default(),
             amd: Platform::default(),
@@ -249,6 +252,7 @@ impl Side {
         env.held.clear();
         env.irqs_on = true;
         env.pirqs.clear();
+        env.guest_memory.clear();
         env.machine.clear();
         env.firmware = Firmware::default();
         env.amd = Platform::default();

@@ -5,6 +5,7 @@ mod fakes;
 mod generate;
 mod model;
 mod op;
+pub(crate) mod oracle;
 mod perform;
 mod world;
 

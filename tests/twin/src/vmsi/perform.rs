@@ -282,12 +282,12 @@ fn access(
 }
 
 /// Writes a request as it is in a state, or idle if it is not ready.
-fn set_state(ioreq: *mut sys::ioreq, state: u32) {
+pub(super) fn set_state(ioreq: *mut sys::ioreq, state: u32) {
     // SAFETY: the request lies in the arena, and the reference ends with the statement.
     unsafe { &mut *ioreq }.set_state(state as u8);
 }
 
-fn fill(ioreq: *mut sys::ioreq, request: &Request, state: u32) {
+pub(super) fn fill(ioreq: *mut sys::ioreq, request: &Request, state: u32) {
     set!(ioreq, addr, request.address);
     set!(ioreq, data, request.data);
     set!(ioreq, size, request.size);
