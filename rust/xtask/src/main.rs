@@ -12,6 +12,7 @@ mod cache;
 mod clean;
 mod fixture;
 mod gates;
+mod grub;
 mod guest;
 mod patch;
 mod proc;

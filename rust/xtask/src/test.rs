@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
-use crate::{guest, run_line, setup, ui};
+use crate::{grub, guest, run_line, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -81,6 +81,10 @@ const CHECKS: &[Check] = &[
     quick("instructions of the hot paths", || {
         run_line(&["bench", "--no-times"])
     }),
+    quick(
+        "README's recipe leaves GRUB's default as it is",
+        grub::check,
+    ),
     slow("our own kernels as dom0, as on stock Xen", || {
         scenarios("smoke")
     }),

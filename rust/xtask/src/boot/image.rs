@@ -91,7 +91,7 @@ pub(super) fn dom0() -> Result<Dom0> {
 }
 
 /// Makes an empty directory look like the top of a Debian system, for packages to be unpacked into.
-pub(super) fn prepare_root(root: &Path) -> Result<()> {
+pub(crate) fn prepare_root(root: &Path) -> Result<()> {
     for name in ["bin", "sbin", "lib", "lib64"] {
         fs::create_dir_all(root.join("usr").join(name))?;
         std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name))?;

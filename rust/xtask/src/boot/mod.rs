@@ -36,6 +36,7 @@ use scenarios::Scenario;
 use transcript::Transcript;
 use verdict::Row;
 
+pub(crate) use image::prepare_root;
 pub(crate) use xtf::XtfRun;
 
 /// Arguments.
