@@ -89,3 +89,45 @@ pub extern "C" fn clean_first_twin(value: u64) -> u64 {
 pub extern "C" fn clean_second_twin(value: u64) -> u64 {
     outside(value) ^ outside(7)
 }
+
+/// Replaces sixteen bytes, and a word, with the bus locked.
+///
+/// # Safety
+///
+/// The place may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn clean_exchange(place: *mut u64, other: *mut u32) -> u64 {
+    let low;
+    // SAFETY: the caller says so.
+    unsafe {
+        core::arch::asm!(
+            "lock cmpxchg16b [{place}]",
+            "lock xadd [{other}], ecx",
+            place = in(reg) place,
+            other = in(reg) other,
+            in("ecx") 1,
+            inout("rax") 1u64 => low,
+            inout("rdx") 2u64 => _,
+        );
+    }
+    low
+}
+
+/// Masks the index that a guest chose.
+#[unsafe(no_mangle)]
+pub extern "C" fn xen_irq_msixtbl_read(table: &[u64; 4 * 64], index: usize) -> u64 {
+    let mask: usize;
+    // SAFETY: two register instructions.
+    unsafe {
+        core::arch::asm!(
+            "cmp {index}, {len}",
+            "sbb {mask}, {mask}",
+            index = in(reg) index,
+            len = in(reg) 64,
+            mask = lateout(reg) mask,
+            options(pure, nomem, nostack),
+        );
+    }
+    // SAFETY: the index is below 64.
+    unsafe { (*table.as_ptr().cast::<[u64; 4]>().add(index & mask))[1] }
+}

@@ -18,6 +18,8 @@ pub(crate) mod elf;
 mod endbr;
 mod frame;
 mod ir;
+mod locked;
+mod masks;
 mod names;
 mod narrow;
 mod panics;
@@ -80,7 +82,7 @@ impl Gate {
 }
 
 /// All proofs, in the order of the rules.
-pub(crate) const GATES: [Gate; 14] = [
+pub(crate) const GATES: [Gate; 16] = [
     gate("relocations", relocations::check),
     gate("vector registers", vectors::check),
     gate("red zone", red_zone::check),
@@ -95,6 +97,8 @@ pub(crate) const GATES: [Gate; 14] = [
     gate("traps", panics::traps),
     gate("stack frames", stack::frames),
     gate("recursion", stack::recursion),
+    gate("locked exchanges", locked::check),
+    gate("masked indices", masks::check),
 ];
 
 /// Runs the command.

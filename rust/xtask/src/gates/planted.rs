@@ -221,6 +221,30 @@ const PLANTS: &[Plant] = &[
         names: "planted_ping",
         ..CLEAN
     },
+    Plant {
+        gate: "locked exchanges",
+        rust: "unlocked",
+        names: "planted_unlocked_pair",
+        ..CLEAN
+    },
+    Plant {
+        gate: "locked exchanges",
+        rust: "unlocked",
+        names: "planted_unlocked_word",
+        ..CLEAN
+    },
+    Plant {
+        gate: "masked indices",
+        rust: "unmasked",
+        names: "xen_irq_msixtbl_read+",
+        ..CLEAN
+    },
+    Plant {
+        gate: "masked indices",
+        rust: "unmasked",
+        names: "xen_irq_msixtbl_write masks no index",
+        ..CLEAN
+    },
 ];
 
 /// Sees the clean fixture pass every gate, and every gate fail on its faults.
