@@ -152,7 +152,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let twin = Twin::build()?;
     let mut files = Vec::new();
     for (file, _) in FILES {
-        let report = measure(&twin, file)?;
+        let report = measure(&twin, file, twin.arguments(file)?)?;
         report.print();
         files.push(report);
     }
@@ -189,16 +189,35 @@ fn build_seconds() -> Result<BuildSeconds> {
     Ok(seconds)
 }
 
-/// Runs the rows of a file.
-fn measure(twin: &Twin, file: &'static str) -> Result<Report> {
+/// What is worse than promised of a file with other objects for Rust.
+///
+/// # Errors
+///
+/// The objects cannot be run.
+pub(crate) fn complaints_of(
+    twin: &Twin,
+    file: &'static str,
+    objects: &[PathBuf],
+) -> Result<Vec<String>> {
+    let report = measure(twin, file, twin.arguments_with(file, objects)?)?;
+    Ok(report.complaints(EXCEPTIONS))
+}
+
+/// Runs the rows of a file, with these arguments for the twin's program.
+fn measure(twin: &Twin, file: &'static str, arguments: Vec<PathBuf>) -> Result<Report> {
     let scratch = cache::Scratch::create(
         repository().join(format!("target/twin/callgrind-{}", std::process::id())),
     )?;
     let step = ui::step(format!("counting the instructions of {file}"));
-    let mut report = count(twin, file, &[], &scratch.path().join("counts"))?;
+    let mut report = count(&arguments, file, &[], &scratch.path().join("counts"))?;
     if ALLOCATING.contains(&file) {
         let more = ["--allocator".into(), twin.allocator()];
-        let report_with_it = count(twin, file, &more, &scratch.path().join("with-allocator"))?;
+        let report_with_it = count(
+            &arguments,
+            file,
+            &more,
+            &scratch.path().join("with-allocator"),
+        )?;
         report.rows.extend(report_with_it.rows);
     }
     step.done();
@@ -206,7 +225,12 @@ fn measure(twin: &Twin, file: &'static str) -> Result<Report> {
 }
 
 /// Has callgrind run the twin's program with these further arguments; its files' names begin with `counts`.
-fn count(twin: &Twin, file: &'static str, more: &[PathBuf], counts: &Path) -> Result<Report> {
+fn count(
+    arguments: &[PathBuf],
+    file: &'static str,
+    more: &[PathBuf],
+    counts: &Path,
+) -> Result<Report> {
     let printed = Cmd::new("valgrind")
         .args([
             "--quiet",
@@ -218,7 +242,7 @@ fn count(twin: &Twin, file: &'static str, more: &[PathBuf], counts: &Path) -> Re
         // An access to a device is carried out by the handler of its fault, which needs the registers.
         .arg("--vex-iropt-register-updates=allregs-at-mem-access")
         .arg(format!("--callgrind-out-file={}", counts.display()))
-        .args(twin.arguments(file)?)
+        .args(arguments)
         .arg("--bench")
         .args(more)
         .output()?;

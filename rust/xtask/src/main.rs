@@ -14,6 +14,7 @@ mod fixture;
 mod gates;
 mod grub;
 mod guest;
+mod mutants;
 mod patch;
 mod proc;
 mod setup;
@@ -47,6 +48,8 @@ enum Command {
     Bench(bench::Args),
     /// Drive the C original and the Rust with the same random calls.
     Twin(twin::Args),
+    /// Plant slips in our own Rust and see which judge finds each.
+    Mutants(mutants::Args),
     /// Pass all tests.
     Test(test::Args),
     /// Install what the other commands need.
@@ -67,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Abi(args) => abi::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Twin(args) => twin::run(args),
+        Command::Mutants(args) => mutants::run(args),
         Command::Test(args) => test::run(args),
         Command::Setup(args) => setup::run(args),
         Command::Xtf(args) => xtf::run(args),

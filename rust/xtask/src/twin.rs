@@ -128,7 +128,7 @@ fn oracle(twin: &Twin, args: &Args, seed: u64) -> Result<()> {
 }
 
 /// A seed that differs from run to run; every report names it.
-fn random_seed() -> Result<u64> {
+pub(crate) fn random_seed() -> Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     Ok(now.as_nanos() as u64 >> 20 << 20)
 }
@@ -190,6 +190,11 @@ impl Twin {
         Ok(self.stock.objects.join(object))
     }
 
+    /// The build with Rust.
+    pub(crate) fn rust(&self) -> &xen::Build {
+        &self.rust
+    }
+
     /// The object of Xen's allocator.
     pub(crate) fn allocator(&self) -> PathBuf {
         self.stock.objects.join("common/xmalloc_tlsf.o")
@@ -212,7 +217,8 @@ impl Twin {
         self.arguments_with(file, &[self.rust_object()])
     }
 
-    fn arguments_with(&self, file: &str, second: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    /// As [`Self::arguments`], with other objects as the second side.
+    pub(crate) fn arguments_with(&self, file: &str, second: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut arguments = vec![self.program.clone(), "--file".into(), file.into()];
         for object in ["common/vsprintf.o", "lib/ctype.o"] {
             arguments.extend(["--formatter".into(), self.stock.objects.join(object)]);
@@ -230,7 +236,8 @@ impl Twin {
         self.command_with(file, &[self.rust_object()])
     }
 
-    fn command_with(&self, file: &str, second: &[PathBuf]) -> Result<Cmd> {
+    /// The program for a file, with other objects as the second side.
+    pub(crate) fn command_with(&self, file: &str, second: &[PathBuf]) -> Result<Cmd> {
         let arguments = self.arguments_with(file, second)?;
         Ok(Cmd::new(&arguments[0]).args(&arguments[1..]))
     }
@@ -249,7 +256,7 @@ fn bindings_environment(build: &xen::Build) -> Result<Vec<(String, String)>> {
 }
 
 /// At most `count` of them, one after the other from the one that `seed` says.
-fn some_of<T: Copy>(all: &[T], count: usize, seed: u64) -> Vec<T> {
+pub(crate) fn some_of<T: Copy>(all: &[T], count: usize, seed: u64) -> Vec<T> {
     // The lowest bits of a random seed are clear.
     let first = (seed >> 20) as usize % all.len().max(1);
     let turned = all.iter().cycle().skip(first);
@@ -315,7 +322,7 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
 }
 
 /// Does `count` things, as many at a time as there are CPUs; the results in order.
-fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -343,7 +350,7 @@ fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T>
 
 /// The words `seed N` of a report that the sides parted; other errors are none. The end of a report says how to have it
 /// again: of a long one, there is no more.
-fn place(report: &str) -> Option<String> {
+pub(crate) fn place(report: &str) -> Option<String> {
     let (_, replay) = report.split_once("replay with: cargo xtask twin ")?;
     let (_, seed) = replay.split_once("--seed ")?;
     let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();

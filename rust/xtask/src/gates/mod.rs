@@ -120,6 +120,27 @@ pub(crate) fn run(args: Args) -> Result<()> {
     prove(&inputs)
 }
 
+/// What the gates find in another Rust object than that of a build, which has its IR beside it.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn faults(build: &xen::Build, object: &Path) -> Result<Vec<String>> {
+    let mut inputs = of_build(&build.objects)?;
+    let other = Inputs::read(object)?;
+    (inputs.rust, inputs.ir) = (other.rust, other.ir);
+    let subject = inputs.subject();
+    let wanted = GATES
+        .iter()
+        .filter(|gate| gate.only_with.is_none_or(|option| inputs.is_on(option)));
+    let faults = wanted.flat_map(|gate| {
+        let faults = (gate.check)(&subject).faults;
+        faults
+            .into_iter()
+            .map(|fault| format!("{}: {fault}", gate.name))
+    });
+    Ok(faults.collect())
+}
+
 /// The objects of a Xen build with Rust in it.
 fn of_build(objects: &Path) -> Result<Inputs> {
     let mut inputs = Inputs::read(&objects.join(RUST_OBJECT))?;

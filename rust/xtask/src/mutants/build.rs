@@ -1,0 +1,163 @@
+//! What is built from a copy: the tests of the host's crates, and the object that Xen links.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use object::read::elf::ElfFile64;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+use super::copy::WORD;
+use crate::gates::{FOLDER, RUST_OBJECT, elf};
+use crate::patch::repository;
+use crate::proc::Cmd;
+use crate::{setup, xen};
+
+/// The crates whose tests run on the host.
+const TESTED: [&str; 3] = ["irq-core", "irq-hw", "irq-sim"];
+
+/// The features of the library: a replaced file each.
+const FEATURES: &str = "amd,msi,vmsi,vtd";
+
+/// Builds the tests of a copy's crates; returns their programs, those of the crate itself first.
+pub(super) fn tests(copy: &Path) -> Result<Vec<PathBuf>> {
+    let packages = TESTED.iter().flat_map(|name| ["--package", name]);
+    let messages = Cmd::new("cargo")
+        .args(["test", "--quiet", "--offline", "--no-run", "--tests"])
+        .arg("--message-format=json-render-diagnostics")
+        .args(packages)
+        .dir(copy)
+        // What the crates depend on is there already, where their own tests are built.
+        .env("CARGO_TARGET_DIR", repository().join("target"))
+        .output()?;
+    let mut programs = Vec::new();
+    for line in messages.lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(line).context("cargo printed no JSON")?;
+        let program = message.get("executable").and_then(|path| path.as_str());
+        programs.extend(program.map(PathBuf::from));
+    }
+    ensure!(
+        programs.len() >= TESTED.len(),
+        "cargo built {} test programs, where {} crates have some",
+        programs.len(),
+        TESTED.len()
+    );
+    programs.sort();
+    Ok(programs)
+}
+
+/// Builds the object of a copy as Xen's make does (c-shim/Makefile), and leaves it at `output`, with its IR beside it.
+pub(super) fn object(
+    copy: &Path,
+    build: &xen::Build,
+    target: &Path,
+    output: &Path,
+    kept: &[&str],
+) -> Result<()> {
+    let folder = build.objects.join(FOLDER);
+    if !target.exists() {
+        // What does not belong to the copy, as core, is built there already.
+        Cmd::new("cp")
+            .arg("-a")
+            .args([folder.join("cargo"), target.to_owned()])
+            .run()?;
+    }
+    let environment = folder.join("cargo.env");
+    let environment = std::fs::read_to_string(&environment)
+        .with_context(|| format!("cannot read {}", environment.display()))?;
+    let mut cargo = Cmd::new("cargo")
+        .args([
+            "rustc",
+            "--quiet",
+            "--offline",
+            "--package",
+            "xen-irq",
+            "--lib",
+        ])
+        .args(["--profile", "xen", "--target", "x86_64-unknown-none"])
+        .args(["-Zbuild-std=core,compiler_builtins", "--features", FEATURES])
+        .arg("--")
+        .arg(format!(
+            "--emit=llvm-ir={}",
+            output.with_extension("ll").display()
+        ))
+        .dir(copy)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "__CARGO_TESTS_ONLY_SRC_ROOT",
+            setup::rust_src()?.join("library"),
+        );
+    for (key, value) in environment.lines().filter_map(|line| line.split_once('=')) {
+        cargo = cargo.env(key, value);
+    }
+    cargo = cargo
+        .env("CARGO_TARGET_DIR", target)
+        .env("XEN_SYS_LAYOUT", target.join("layout.h"));
+    cargo.run()?;
+
+    let original = elf::Object::read_image(&build.objects.join(RUST_OBJECT))?;
+    let mut symbols: Vec<_> = original.exported().map(|s| s.name.as_str()).collect();
+    ensure!(!symbols.is_empty(), "{} exports nothing", original.path);
+    symbols.extend(kept);
+    let whole = output.with_extension("whole");
+    Cmd::new("ld")
+        .args(["-m", "elf_x86_64", "-r"])
+        .args(symbols.iter().flat_map(|name| ["-u", name]))
+        .arg("-o")
+        .arg(&whole)
+        .arg(target.join("x86_64-unknown-none/xen/libxen_irq.a"))
+        .run()?;
+    Cmd::new("objcopy")
+        .args(
+            symbols
+                .iter()
+                .map(|name| format!("--keep-global-symbol={name}")),
+        )
+        .args([
+            "-R",
+            ".comment",
+            "-R",
+            ".eh_frame",
+            "-R",
+            ".note.gnu.property",
+        ])
+        .args([&whole, output])
+        .run()?;
+    std::fs::remove_file(&whole).with_context(|| format!("cannot remove {}", whole.display()))
+}
+
+/// Copies a program or an object in which all slips stand, with one of them chosen.
+pub(super) fn chosen(from: &Path, to: &Path, number: u32) -> Result<()> {
+    let mut data =
+        std::fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let place = word(&data).with_context(|| format!("in {}", from.display()))?;
+    data[place..place + 4].copy_from_slice(&number.to_le_bytes());
+    std::fs::write(to, data).with_context(|| format!("cannot write {}", to.display()))?;
+    let permissions = std::fs::metadata(from)?.permissions();
+    std::fs::set_permissions(to, permissions)
+        .with_context(|| format!("cannot make {} a program", to.display()))
+}
+
+/// Where in a file the word is that chooses.
+fn word(data: &[u8]) -> Result<usize> {
+    let file = ElfFile64::<object::Endianness>::parse(data).context("this is no ELF file")?;
+    let mut symbols = file.symbols();
+    let symbol = symbols
+        .find(|symbol| symbol.name() == Ok(WORD) && symbol.is_definition())
+        .with_context(|| format!("there is no {WORD}"))?;
+    let section = symbol
+        .section_index()
+        .context("the word is in no section")
+        .and_then(|index| Ok(file.section_by_index(index)?))?;
+    let (start, size) = section
+        .file_range()
+        .context("the word is not in the file")?;
+    let offset = symbol.address() - section.address();
+    ensure!(offset + 4 <= size, "the word is not in its section");
+    let place = usize::try_from(start + offset)?;
+    ensure!(
+        data[place..place + 4] == [0xff; 4],
+        "the word is set already"
+    );
+    Ok(place)
+}

@@ -1,0 +1,69 @@
+//! Slips that show in machine code, or in how a cost grows.
+
+use super::super::slip::{Slip, slip};
+
+pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "sixteen bytes are replaced without a lock of the bus",
+        "xen/src/wide.rs",
+        "",
+        "\"lock cmpxchg16b [rdi]\"",
+        "\"cmpxchg16b [rdi]\"",
+    )
+    .alone(),
+    slip(
+        "the index of a shadow entry has no mask",
+        "xen/src/nospec.rs",
+        "",
+        "slice.get_unchecked(index & mask)",
+        "slice.get_unchecked(index)",
+    )
+    .alone(),
+    slip(
+        "an index may panic",
+        "core/src/msix/shadow.rs",
+        "",
+        "self.words.get(index)",
+        "Some(&self.words[index])",
+    )
+    .alone(),
+    slip(
+        "a narrow parameter is believed extended",
+        "exports/msi.rs",
+        "",
+        "bus: u32, devfn: u32, off: u32",
+        "bus: u32, devfn: u32, off: u8",
+    )
+    .alone(),
+    slip(
+        "all tables are in one chain",
+        "xen/src/tables.rs",
+        "",
+        "key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS_LOG2)",
+        "key & 0",
+    )
+    .alone()
+    .scale(),
+    slip(
+        "a free entry is searched group by group",
+        "core/src/remap/slots.rs",
+        "",
+        "(!self.none.get(log2)?).trailing_zeros() as usize",
+        "(0..WORDS * 64).find(|number| {
+            let groups = self.used.get(number / 64);
+            let used = groups.and_then(|groups| groups.get(number % 64));
+            used.is_some_and(|used| blocks(*used, log2) != 0)
+        })? / 64",
+    )
+    .alone()
+    .scale(),
+    slip(
+        "the MSI of an entry is searched each time",
+        "xen/src/tables.rs",
+        "pub fn bound<'a>(",
+        "if let Some(irq) = entry.irq()",
+        "if let Some(irq) = entry.irq().filter(|_| false)",
+    )
+    .alone()
+    .scale(),
+];

@@ -1,0 +1,344 @@
+//! Slips in the pure parts: `irq-core` and `irq-hw`.
+
+use super::super::slip::{Slip, slip};
+
+const SHADOW: &str = "core/src/msix/shadow.rs";
+const SNOOP: &str = "core/src/msix/snoop.rs";
+const EPOCH: &str = "core/src/host/epoch.rs";
+const MASK: &str = "core/src/host/mask.rs";
+const PLACE: &str = "core/src/host/place.rs";
+const SLOTS: &str = "core/src/remap/slots.rs";
+const UPDATE: &str = "core/src/remap/update.rs";
+const SOURCE: &str = "core/src/remap/source.rs";
+
+pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "a word is learned by a check and a store, not in one piece",
+        SHADOW,
+        "",
+        "let _ = self.0.compare_exchange(
+            Self::UNKNOWN,
+            Self::KNOWN | u64::from(value),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );",
+        "if self.0.load(Ordering::Relaxed) == Self::UNKNOWN {
+            self.0.store(Self::KNOWN | u64::from(value), Ordering::Relaxed);
+        }",
+    ),
+    slip(
+        "a lost word is believed",
+        SHADOW,
+        "",
+        "word & Self::KNOWN != 0",
+        "word & (Self::KNOWN | Self::LOST) != 0",
+    ),
+    slip(
+        "an unknown word is not lost",
+        SHADOW,
+        "",
+        "self.0.store(Self::LOST, Ordering::Relaxed);",
+        "if self.0.load(Ordering::Relaxed) != Self::UNKNOWN {
+            self.0.store(Self::LOST, Ordering::Relaxed);
+        }",
+    ),
+    slip(
+        "a change noted meanwhile is forgotten with the one before",
+        SHADOW,
+        "",
+        "self.modified.load(Ordering::Acquire) != 0 && self.modified.swap(0, Ordering::AcqRel) != 0",
+        "self.modified.load(Ordering::Acquire) != 0 && {
+            self.modified.store(0, Ordering::Release);
+            true
+        }",
+    ),
+    slip(
+        "a copy of a whole entry unmasks nothing",
+        SNOOP,
+        "",
+        "u64::from(self.count) <= ENTRY_SIZE / u64::from(self.size)",
+        "u64::from(self.count) < ENTRY_SIZE / u64::from(self.size)",
+    ),
+    slip(
+        "the mask bit of eight bytes is looked for in the lower half",
+        SNOOP,
+        "",
+        "(self.address.wrapping_add(4), value >> 32)",
+        "(self.address.wrapping_add(4), value)",
+    ),
+    slip(
+        "a span begins with the first element whatever was asked for",
+        SNOOP,
+        "",
+        "self.address.checked_add(before)?",
+        "self.address",
+    ),
+    slip(
+        "a logical destination is a physical one",
+        "core/src/msi.rs",
+        "",
+        "flags.set(Self::LOGICAL, address.logical());",
+        "",
+    ),
+    slip(
+        "something is kept although a change is under way",
+        EPOCH,
+        "",
+        "(now & (CHANGING | AGAIN) == 0).then_some(Seen(now))",
+        "Some(Seen(now & !(CHANGING | AGAIN)))",
+    ),
+    slip(
+        "an announced change does not end the epoch",
+        EPOCH,
+        "",
+        "next(now) | wait",
+        "now | wait",
+    ),
+    slip(
+        "the wait for one change ends that for another",
+        EPOCH,
+        "",
+        "now & !AGAIN",
+        "now & !(CHANGING | AGAIN)",
+    ),
+    slip(
+        "a change that is carried out ends the wait for another",
+        EPOCH,
+        "",
+        "next(now) | now & (CHANGING | AGAIN)",
+        "next(now)",
+    ),
+    slip(
+        "the epoch is read and stored in two pieces",
+        EPOCH,
+        "",
+        "self
+                .0
+                .compare_exchange(now, by(now), Ordering::SeqCst, Ordering::Relaxed)",
+        "{
+                self.0.store(by(now), Ordering::SeqCst);
+                Ok::<u32, u32>(now)
+            }",
+    ),
+    slip(
+        "a mask is not read back",
+        MASK,
+        "",
+        "entry.is_known_ready() && has_taken(entry.set_vector_control(value), value)",
+        "entry.is_known_ready() && {
+            entry.set_vector_control(value);
+            true
+        }",
+    ),
+    slip(
+        "all ones count as a mask that was taken",
+        MASK,
+        "",
+        "entry.is_known_ready() && has_taken(entry.set_vector_control(value), value)",
+        "entry.is_known_ready() && (entry.set_vector_control(value) ^ value) & MASKED == 0",
+    ),
+    slip(
+        "a table is reached while a guest may lift mask-all",
+        MASK,
+        "",
+        "entry.set_host_mask_all(true);",
+        "",
+    ),
+    slip(
+        "the guest's wish to mask all is lost",
+        MASK,
+        "",
+        "control.masks_all() || mask_all || entry.mask_all().guest",
+        "control.masks_all() || mask_all",
+    ),
+    slip(
+        "all messages are masked, and it is not noted",
+        MASK,
+        "",
+        "(Outcome::AllMasked { newly }, host || newly)",
+        "(Outcome::AllMasked { newly }, host)",
+    ),
+    slip(
+        "a message that its owner wants masked is not masked",
+        MASK,
+        "",
+        "!masks.any()",
+        "!masks.host",
+    ),
+    slip(
+        "mask bits that a function does not have are set",
+        MASK,
+        ".fold(",
+        "all(capable)",
+        "u32::MAX",
+    ),
+    slip(
+        "there is one virtual function too many",
+        PLACE,
+        "",
+        "index < self.number.into()",
+        "index <= self.number.into()",
+    ),
+    slip(
+        "a single virtual function needs a stride",
+        PLACE,
+        "",
+        "self.number > 1 && self.stride == 0",
+        "self.stride == 0",
+    ),
+    slip(
+        "an entry that ends with its page crosses it",
+        PLACE,
+        "",
+        "self.entry(index) % PAGE > PAGE - ENTRY_SIZE",
+        "self.entry(index) % PAGE >= PAGE - ENTRY_SIZE",
+    )
+    .alone(),
+    slip(
+        "entries beyond a table's limit are handed out",
+        SLOTS,
+        "",
+        "used | self.withheld((word, group))",
+        "used",
+    ),
+    slip(
+        "a block is given back that is not in use",
+        SLOTS,
+        "self.group(block).filter(|_| ",
+        "self.holds(block)",
+        "true",
+    ),
+    slip(
+        "a block that is given back stays in use",
+        SLOTS,
+        "",
+        "*used ^= block.mask();",
+        "*used |= block.mask();",
+    ),
+    slip(
+        "64 groups count as full when one is",
+        SLOTS,
+        "",
+        "*full == u64::MAX",
+        "*full != 0",
+    ),
+    slip(
+        "a block is in use when one of its entries is",
+        SLOTS,
+        "",
+        "used & block.mask() == block.mask()",
+        "used & block.mask() != 0",
+    ),
+    slip(
+        "five messages get a block of four",
+        SLOTS,
+        "",
+        "count.next_power_of_two().ilog2() as usize",
+        "count.ilog2() as usize",
+    ),
+    slip(
+        "a block begins anywhere",
+        SLOTS,
+        "",
+        "STARTS.get(log2).map_or(0, |starts| starts & !taken)",
+        "!taken",
+    ),
+    slip(
+        "an entry that changes is not invalidated",
+        UPDATE,
+        "",
+        "table.invalidate(Block::one(index));",
+        "",
+    ),
+    slip(
+        "an entry that changes stays in the processor's cache",
+        UPDATE,
+        "table.replace(index, old, new);",
+        "table.write_back(index);",
+        "",
+    ),
+    slip(
+        "an entry is invalidated before it changes",
+        UPDATE,
+        "",
+        "table.replace(index, old, new);",
+        "table.invalidate(Block::one(index));
+        table.replace(index, old, new);
+        table.write_back(index);
+        return;",
+    ),
+    slip(
+        "an entry that does not change is invalidated",
+        UPDATE,
+        "",
+        "old == new",
+        "false",
+    ),
+    slip(
+        "a block is free before it is invalidated",
+        UPDATE,
+        "",
+        "table.invalidate(block);",
+        "let is_done = slots.release(block);
+        table.invalidate(block);
+        return is_done;",
+    ),
+    slip(
+        "a block that is given back is not invalidated",
+        UPDATE,
+        "",
+        "table.invalidate(block);",
+        "",
+    ),
+    slip(
+        "a block that is given back stays valid",
+        UPDATE,
+        "",
+        "table.replace(index, old, T::Entry::default());",
+        "",
+    ),
+    slip(
+        "a function behind a bridge to PCI has its own ID alone",
+        SOURCE,
+        "",
+        "Source::buses(secondary, (id >> 8) as u8)",
+        "Some(Source::requester(id))",
+    ),
+    slip(
+        "an unknown bridge is taken for none",
+        SOURCE,
+        "Upstream::Unknown => ",
+        "None",
+        "Some(Source::requester(id))",
+    ),
+    slip(
+        "phantom functions two apart are one apart",
+        SOURCE,
+        "",
+        "Source::with_phantoms(id, Ignored::Two)",
+        "Source::with_phantoms(id, Ignored::Three)",
+    ),
+    slip(
+        "a bridge of PCI does not own the requests below it",
+        SOURCE,
+        "",
+        "Source::requester(bridge)",
+        "Source::requester(id)",
+    ),
+    slip(
+        "the redirection hint is missing",
+        "core/src/remap/entry.rs",
+        "",
+        "self.delivery_mode == LOWEST_PRIORITY",
+        "false",
+    )
+    .alone(),
+    slip(
+        "an old source stays in an entry",
+        "hw/src/vtd.rs",
+        "",
+        "half & !Self::MASK | self.0 as u64",
+        "half | self.0 as u64",
+    )
+    .alone(),
+];

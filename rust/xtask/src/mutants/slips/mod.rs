@@ -1,0 +1,23 @@
+//! The slips, by unit.
+//!
+//! Kinds that tests overlook are in all of them: what a second CPU does between two steps, what is freed too early, numbers
+//! beyond the usual, machine code.
+
+use super::slip::Slip;
+
+mod code;
+mod core;
+mod edge;
+mod msi;
+mod remap;
+mod vmsi;
+
+/// All of them; a slip's number is its place.
+pub(super) const ALL: &[&[Slip]] = &[
+    core::SLIPS,
+    vmsi::SLIPS,
+    msi::SLIPS,
+    remap::SLIPS,
+    edge::SLIPS,
+    code::SLIPS,
+];

@@ -1,0 +1,323 @@
+//! Slips in what replaces `msi.c`.
+
+use super::super::slip::{Slip, slip};
+
+const BAR: &str = "msi/src/bar.rs";
+const CONTROL: &str = "msi/src/control.rs";
+const DISABLE: &str = "msi/src/disable.rs";
+const ENABLE: &str = "msi/src/enable.rs";
+const INTERCEPT: &str = "msi/src/intercept.rs";
+const MASK: &str = "msi/src/mask.rs";
+const MESSAGE: &str = "msi/src/message.rs";
+const MSIX: &str = "msi/src/msix.rs";
+const PAGES: &str = "xen/src/host/pages.rs";
+const PLACES: &str = "xen/src/host/fixmap.rs";
+const RESTORE: &str = "msi/src/restore.rs";
+
+pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "the first unmasking is a guest's, too",
+        MASK,
+        "",
+        "desc.is_for_guests()",
+        "false",
+    ),
+    slip(
+        "the lock of the mask register is dropped at once",
+        MASK,
+        "",
+        "let _locked = MaskRegister::lock();",
+        "let locked = MaskRegister::lock();
+    let _locked = if $slipped {
+        drop(locked);
+        None
+    } else {
+        Some(locked)
+    };",
+    ),
+    slip(
+        "the lock of the mask register is dropped at once in an interception",
+        INTERCEPT,
+        "",
+        "let _locked = MaskRegister::lock();",
+        "let locked = MaskRegister::lock();
+    let _locked = if $slipped {
+        drop(locked);
+        None
+    } else {
+        Some(locked)
+    };",
+    ),
+    slip(
+        "a function that Xen disables is still believed ready",
+        CONTROL,
+        "",
+        "config::changed();",
+        "",
+    ),
+    slip(
+        "the epoch of a look at a function is noted too late",
+        CONTROL,
+        "",
+        "let epoch = config::epoch();
+    let ready = msix_is_enabled(desc, device) && decodes_memory(device);",
+        "let early = config::epoch();
+    let ready = msix_is_enabled(desc, device) && decodes_memory(device);
+    let epoch = if $slipped { config::epoch() } else { early };",
+    ),
+    slip(
+        "the epoch of a look at message control is noted too late",
+        MASK,
+        "",
+        "let epoch = config::epoch();
+        let control = control::msix(self.device.config(), self.msi.position());",
+        "let early = config::epoch();
+        let control = control::msix(self.device.config(), self.msi.position());
+        let epoch = if $slipped { config::epoch() } else { early };",
+    ),
+    slip(
+        "a function is believed ready that is not enabled",
+        CONTROL,
+        "",
+        "msix_is_enabled(desc, device) && decodes_memory(device)",
+        "decodes_memory(device)",
+    )
+    .alone(),
+    slip(
+        "a message is written to a table that cannot be reached",
+        MESSAGE,
+        "",
+        "!control::is_ready(msi, device)",
+        "false",
+    ),
+    slip(
+        "a message that the device has is written again",
+        MESSAGE,
+        "",
+        "rewrite == Rewrite::NotNeeded",
+        "false",
+    ),
+    slip(
+        "a function is not looked at again when an interrupt is set up",
+        MESSAGE,
+        "",
+        "msix.forget_ready();",
+        "",
+    ),
+    slip(
+        "the upper half of an address is not written",
+        MESSAGE,
+        "",
+        "entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);",
+        "",
+    ),
+    slip(
+        "pages stay protected as a table's when it has none",
+        DISABLE,
+        "",
+        "msix.set_table_pages(Default::default());",
+        "",
+    ),
+    slip(
+        "the owner's wish to mask all ends with an entry",
+        DISABLE,
+        "",
+        "control.masks_all() || mask_all || msix.mask_all().guest",
+        "control.masks_all() || mask_all",
+    ),
+    slip(
+        "entries of the remapping table leak",
+        DISABLE,
+        "",
+        "desc.release_remapping();",
+        "",
+    ),
+    slip(
+        "a mapping leaks",
+        DISABLE,
+        "",
+        "msix.unmap(msi.table_entry().page());",
+        "",
+    ),
+    slip(
+        "the entry behind the table can be set up",
+        ENABLE,
+        "",
+        "request.entry() >= msix.entries()",
+        "request.entry() > msix.entries()",
+    ),
+    slip(
+        "a function in use can be prepared",
+        ENABLE,
+        "",
+        "msix.used() != u32::from(end)",
+        "msix.used() < u32::from(end)",
+    ),
+    slip(
+        "an entry in two pages is set up",
+        MSIX,
+        "",
+        "table.crosses_page(request.entry())",
+        "false",
+    ),
+    slip(
+        "a table stays protected where its pending bits cannot be",
+        MSIX,
+        "if let Err(errno) = ranges::add(pending) {",
+        "ranges::remove(table).is_err()",
+        "false",
+    ),
+    slip(
+        "mask-all is lifted although the owner wants it",
+        MSIX,
+        "",
+        "self.control = self.control.with_mask_all(guest);",
+        "self.control = self.control.with_mask_all(false && guest);",
+    ),
+    slip(
+        "an entry is set up unmasked",
+        MSIX,
+        "",
+        "at.write32(VECTOR_CTRL, MASKED);",
+        "",
+    ),
+    slip(
+        "MSI is enabled while its message is written",
+        RESTORE,
+        "",
+        "control::enable_msi(function, position, false);",
+        "",
+    ),
+    slip(
+        "the masks of an MSI are not restored",
+        RESTORE,
+        "let _ = message::give(msi, msi.message());
+        }",
+        "mask::set(locked.desc(), msi, msi.masks());",
+        "",
+    ),
+    slip(
+        "a domain lifts the host's mask of an MSI",
+        INTERCEPT,
+        "",
+        "if masks.host {",
+        "if masks.host && !$slipped {",
+    ),
+    slip(
+        "a domain's write does not end what is known of a function",
+        INTERCEPT,
+        "",
+        "config::write_announced();",
+        "",
+    ),
+    slip(
+        "the owner's wish to mask all is not noted",
+        INTERCEPT,
+        "",
+        "msix.set_guest_mask_all(control.masks_all());",
+        "",
+    ),
+    slip(
+        "the last base address may have 64 bits",
+        BAR,
+        "",
+        "number + 1 >= count",
+        "false",
+    ),
+    slip(
+        "virtual functions that are off have memory",
+        BAR,
+        "",
+        "control & sriov::CONTROL_ENABLE == 0 || control & sriov::CONTROL_MEMORY == 0",
+        "control & sriov::CONTROL_MEMORY == 0",
+    ),
+    slip(
+        "only the first 64 CPUs are looked at",
+        "xen/src/host/cpus.rs",
+        "",
+        "(&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize",
+        "1usize",
+    ),
+    slip(
+        "a place for a mapping is taken in two pieces",
+        PLACES,
+        "",
+        "word.compare_exchange(
+                bits,
+                bits | 1 << free,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            )",
+        "{
+                word.store(bits | 1 << free, Ordering::Relaxed);
+                Ok::<u64, u64>(bits)
+            }",
+    ),
+    slip(
+        "the 65th mapping takes the place of the first",
+        PLACES,
+        "",
+        "index as u32 * 64 + free",
+        "{
+                    let _ = index;
+                    free
+                }",
+    ),
+    slip(
+        "the lock of the mappings is dropped at once",
+        PAGES,
+        "let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;",
+        "let _locked = self.lock();",
+        "let locked = self.lock();
+        let _locked = if $slipped {
+            drop(locked);
+            None
+        } else {
+            Some(locked)
+        };",
+    ),
+    slip(
+        "a second user of a mapping is not counted",
+        PAGES,
+        "",
+        "slot.set_users(slot.users() + 1);",
+        "slot.set_users(1);",
+    ),
+    slip(
+        "an unmapped page is found again",
+        PAGES,
+        "page.unmap();",
+        "slot.set_page(0);",
+        "",
+    ),
+    slip(
+        "a descriptor is in the list before it has its IRQ",
+        "xen/src/host/new.rs",
+        "",
+        "unsafe { (*first.as_ptr()).irq = irq };
+        if let Some(device) = first.device() {
+            device.append(first);
+        }",
+        "if let Some(device) = first.device() {
+            device.append(first);
+        }
+        unsafe { (*first.as_ptr()).irq = irq };",
+    ),
+    slip(
+        "a node is in a list before it leads on",
+        "xen/src/list.rs",
+        "",
+        "(*node).next = head;
+        (*node).prev = last;",
+        "(&raw mut (*last).next).write_volatile(node);
+        (*node).next = head;
+        (*node).prev = last;",
+    ),
+    slip(
+        "an upper byte of a narrow flag counts",
+        "exports/msi.rs",
+        "",
+        "off as u8 != 0",
+        "off != 0",
+    ),
+];

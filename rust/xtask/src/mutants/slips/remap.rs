@@ -1,0 +1,233 @@
+//! Slips in what replaces `intremap.c` and `iommu_intr.c`.
+
+use super::super::slip::{Slip, slip};
+
+const AMD_LOCK: &str = "xen/src/amd/lock.rs";
+const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
+const AMD_TABLE: &str = "xen/src/amd/table.rs";
+const USERS: &str = "xen/src/amd/users.rs";
+const VTD_ENABLE: &str = "remap/vtd/src/enable.rs";
+const VTD_MESSAGES: &str = "remap/vtd/src/messages.rs";
+const VTD_TABLE: &str = "xen/src/vtd/table.rs";
+
+pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "entries that are taken are not counted",
+        VTD_TABLE,
+        "",
+        "self.count(block.count() as u32);",
+        "",
+    ),
+    slip(
+        "more entries are invalidated at once than the IOMMU can",
+        VTD_TABLE,
+        "",
+        "(block.log2() as u8).min(largest)",
+        "block.log2() as u8",
+    ),
+    slip(
+        "of a block only the first entries are invalidated",
+        VTD_TABLE,
+        "",
+        "sys::iommu_flush_iec_index(self.iommu.as_ptr(), mask, first as u16)",
+        "sys::iommu_flush_iec_index(self.iommu.as_ptr(), 0, first as u16)",
+    ),
+    slip(
+        "entries stay in caches that the IOMMU does not snoop",
+        VTD_TABLE,
+        "",
+        "unsafe { (&raw const sys::iommu_non_coherent).read_volatile() }",
+        "false",
+    ),
+    slip(
+        "an entry behind the table's end is touched",
+        VTD_TABLE,
+        "",
+        "index >= ENTRIES",
+        "false",
+    ),
+    slip(
+        "the registers' lock guards the table",
+        VTD_TABLE,
+        "",
+        "&raw mut (*self.as_ptr()).intremap.lock",
+        "&raw mut (*self.as_ptr()).register_lock",
+    ),
+    slip(
+        "a pin's entry is off by one",
+        "xen/src/vtd/pins.rs",
+        "",
+        "index as u32 + 1",
+        "index as u32",
+    ),
+    slip(
+        "a command of the IOMMU is not waited for",
+        "xen/src/vtd/registers.rs",
+        "",
+        "wait(|| self.iommu.status(), done);",
+        "let _ = done;",
+    ),
+    slip(
+        "what an IOMMU keeps of an older table stays",
+        VTD_ENABLE,
+        "",
+        "iommu.invalidate_all();",
+        "",
+    ),
+    slip(
+        "faults of firmware stay recorded",
+        VTD_ENABLE,
+        "",
+        "iommu.clear_faults();",
+        "",
+    ),
+    slip(
+        "later messages of a block name an entry too far",
+        VTD_MESSAGES,
+        "",
+        "index.wrapping_sub(number)",
+        "index",
+    ),
+    slip(
+        "an MSI keeps entries that it has given back",
+        VTD_MESSAGES,
+        "",
+        "desc.use_entries(None);",
+        "",
+    ),
+    slip(
+        "a written entry is noted without the lock",
+        VTD_MESSAGES,
+        "",
+        "desc.mark_written(true, 1);
+    drop(table);",
+        "drop(table);
+    desc.mark_written(true, 1);",
+    )
+    .equivalent("the lock of the IRQ's descriptor is held as well, and guards it"),
+    slip(
+        "an interrupt that is posted is remapped",
+        VTD_MESSAGES,
+        "",
+        "desc.posting()",
+        "desc.posting().filter(|_| false)",
+    ),
+    slip(
+        "a pin of VT-d is written before its entry",
+        "remap/vtd/src/pins.rs",
+        "",
+        "let remapped = Interrupt::of_pin(wanted, apic)",
+        "if $slipped {
+        io_apic.write_entry(pin, RemappablePin::new([entry]).with_index(index as u16).raw()[0]);
+    }
+    let remapped = Interrupt::of_pin(wanted, apic)",
+    ),
+    slip(
+        "who came to share a table is not looked up again",
+        USERS,
+        "",
+        "alone.0 != POINTED.load(Ordering::Relaxed) || other != requester.id()",
+        "alone.0 == 0 || other != requester.id()",
+    ),
+    slip(
+        "who shares a table is noted as of after the look",
+        USERS,
+        "",
+        "alone.0 = now;",
+        "alone.0 = POINTED.load(Ordering::Relaxed);",
+    ),
+    slip(
+        "a new pointer to a table is not noted",
+        USERS,
+        "",
+        "POINTED.fetch_add(1, Ordering::SeqCst);",
+        "",
+    ),
+    slip(
+        "one requester is told twice",
+        USERS,
+        "",
+        "is_other_told |= user.id() == other;",
+        "",
+    ),
+    slip(
+        "an IOMMU that is off is told",
+        USERS,
+        "",
+        "!self.iommu.is_enabled()",
+        "false",
+    ),
+    slip(
+        "a table that another function uses is freed",
+        AMD_TABLE,
+        "",
+        "kept.is_null() || lowest != self.id()",
+        "kept.is_null()",
+    ),
+    slip(
+        "two tables serve one device",
+        AMD_TABLE,
+        "",
+        "others.is_null() || others == own",
+        "true",
+    ),
+    slip(
+        "entries beyond a small table's end are handed out",
+        AMD_TABLE,
+        "",
+        "usable_entries(1 << order(table, self))",
+        "usable_entries(MOST)",
+    ),
+    slip(
+        "any number is an entry in use",
+        AMD_LOCK,
+        "",
+        "self.kept.slots.holds(Block::one(index))",
+        "true",
+    ),
+    slip(
+        "a device is not told of its first entry",
+        AMD_MESSAGES,
+        "",
+        "rewrite = Rewrite::Needed;",
+        "",
+    ),
+    slip(
+        "any delivery mode gets into an entry",
+        AMD_MESSAGES,
+        "",
+        "interrupt.delivery_mode & 1",
+        "interrupt.delivery_mode",
+    ),
+    slip(
+        "the old number stays in a message's data",
+        AMD_MESSAGES,
+        "",
+        "message.data().raw() & !MSI_INDEX | index as u32",
+        "message.data().raw() | index as u32",
+    ),
+    slip(
+        "the old number stays in a pin of AMD",
+        "remap/amd/src/pins.rs",
+        "",
+        "entry & !u64::from(MSI_INDEX) | index as u64",
+        "entry | index as u64",
+    ),
+    slip(
+        "an IOMMU's own message is remapped",
+        AMD_MESSAGES,
+        "pub fn update(",
+        "sender.is_iommu()",
+        "false",
+    ),
+    slip(
+        "the boot option for fewer entries is not heeded",
+        "xen/src/remap.rs",
+        "",
+        "entries.min(limit as usize)",
+        "{
+            let _ = limit;
+            entries
+        }",
+    ),
+];

@@ -1,0 +1,314 @@
+//! Slips in what replaces `vmsi.c`.
+
+use super::super::slip::{Slip, slip};
+
+const TABLES: &str = "xen/src/tables.rs";
+const EMULATE: &str = "vmsi/src/emulate.rs";
+const COMPLETE: &str = "vmsi/src/complete.rs";
+const DELIVER: &str = "vmsi/src/deliver.rs";
+const VPCI: &str = "vmsi/src/vpci.rs";
+
+pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "a table is freed without a grace period",
+        TABLES,
+        "",
+        "sys::shim_call_rcu_xfree(table.rcu.get())",
+        "sys::xfree(table.rcu.get().cast())",
+    ),
+    slip(
+        "a domain's tables are freed without a grace period",
+        TABLES,
+        "",
+        "sys::shim_call_rcu_xfree(tables.rcu.get())",
+        "sys::xfree(tables.rcu.get().cast())",
+    ),
+    slip(
+        "a table is not freed",
+        TABLES,
+        "",
+        "sys::shim_call_rcu_xfree(table.rcu.get())",
+        "()",
+    ),
+    slip(
+        "a table that goes cuts its chains",
+        TABLES,
+        "",
+        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);",
+        "slot.store(ptr::null_mut(), Ordering::Release);",
+    ),
+    slip(
+        "a reader at a link that goes loses the rest of the chain",
+        TABLES,
+        "",
+        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);",
+        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);
+                link.next.store(ptr::null_mut(), Ordering::Relaxed);",
+    ),
+    slip(
+        "a link is published before it is written",
+        TABLES,
+        "",
+        "link.write(Link {
+                next: AtomicPtr::new(bucket.load(Ordering::Relaxed)),
+                key,
+                table: table.as_ptr(),
+            });
+            bucket.store(link, Ordering::Release);",
+        "let next = bucket.load(Ordering::Relaxed);
+            bucket.store(link, Ordering::Release);
+            link.write(Link {
+                next: AtomicPtr::new(next),
+                key,
+                table: table.as_ptr(),
+            });",
+    ),
+    slip(
+        "a table is found under its first page alone",
+        TABLES,
+        "",
+        "self.base.saturating_add(self.bytes - 1)",
+        "self.base",
+    ),
+    slip(
+        "a binding does not end what a search settled",
+        TABLES,
+        "entry.set_irq(Some(binding.irq));
+    }",
+        "table.unsettle();",
+        "",
+    ),
+    slip(
+        "an unbinding does not end what a search settled",
+        TABLES,
+        "entry.set_irq(None);
+    }",
+        "table.unsettle();",
+        "",
+    ),
+    slip(
+        "the number of entries does not end what a search settled",
+        TABLES,
+        "",
+        "u64::from(used) << 48 | self.device.last_msi() << 16 >> 16",
+        "u64::from(used) << 48",
+    ),
+    slip(
+        "an unbinding takes the IRQ of another binding",
+        TABLES,
+        "",
+        "entry.irq() == Some(binding.irq)",
+        "true",
+    ),
+    slip(
+        "a stale IRQ leads to another function's MSI",
+        TABLES,
+        "&& let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()",
+        "self.has(desc, place.number() as u16)",
+        "true",
+    ),
+    slip(
+        "a search that finds an entry unbound settles all the same",
+        TABLES,
+        "",
+        "all_bound &= entry.is_some_and(|entry| entry.irq().is_some());",
+        "",
+    ),
+    slip(
+        "a search settles what was bound meanwhile",
+        TABLES,
+        "",
+        "let _ = self.settled.compare_exchange(
+                settled,
+                fingerprint,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );",
+        "let _ = settled;
+            self.settled.store(fingerprint, Ordering::Relaxed);",
+    ),
+    slip(
+        "a search settles what it finds afterwards",
+        TABLES,
+        "",
+        "let _ = self.settled.compare_exchange(
+                settled,
+                fingerprint,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );",
+        "let _ = (settled, fingerprint);
+            let _ = self.settled.compare_exchange(
+                self.settled.load(Ordering::Relaxed),
+                self.fingerprint(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );",
+    ),
+    slip(
+        "no read-side section is entered",
+        "xen/src/rcu.rs",
+        "",
+        "adjust(1);",
+        "",
+    )
+    .and(
+        "adjust(1u32.wrapping_neg());",
+        "if !$slipped {
+            adjust(1u32.wrapping_neg());
+        }",
+    ),
+    slip(
+        "the MSI is not looked at again under its lock",
+        EMULATE,
+        "",
+        "desc.desc().msi_desc() == Some(msi)",
+        "true",
+    ),
+    slip(
+        "a change of a message does not hold back the unmasking",
+        EMULATE,
+        "",
+        "keep(entry, address, len, value);
+            entry.set_modified();",
+        "keep(entry, address, len, value);",
+    ),
+    slip(
+        "a message is noted as changed before it is",
+        EMULATE,
+        "",
+        "keep(entry, address, len, value);
+            entry.set_modified();",
+        "entry.set_modified();
+            keep(entry, address, len, value);",
+    )
+    .survives("a model of two vCPUs that write one entry"),
+    slip(
+        "a change of data and control does not hold back the unmasking",
+        EMULATE,
+        "entry.write_data(value as u32);",
+        "entry.set_modified();",
+        "",
+    ),
+    slip(
+        "the second element of a repeated write is believed",
+        EMULATE,
+        "",
+        "write.span(first)",
+        "write.span(first + 1)",
+    ),
+    slip(
+        "a word of which a part is written is believed",
+        EMULATE,
+        "",
+        "start.max(page) & !3",
+        "start.max(page)",
+    ),
+    slip(
+        "a plain write that is refused is believed",
+        EMULATE,
+        "",
+        "!request.is_plain() || !(accepted || kept)",
+        "!request.is_plain()",
+    ),
+    slip(
+        "one byte of a word leaves the word known",
+        EMULATE,
+        "// The specification leaves it to the device, and so to its model, what one or two bytes do to a word.",
+        "lose_word(entry, address);",
+        "",
+    ),
+    slip(
+        "the guest sees the host's mask",
+        EMULATE,
+        "",
+        "msi.guest_masked()",
+        "msi.masks().any()",
+    ),
+    slip(
+        "the upper half of an answer is learned as the lower",
+        COMPLETE,
+        "",
+        "learn(1, value >> 32);",
+        "learn(1, value);",
+    ),
+    slip(
+        "a snooped write is applied twice",
+        COMPLETE,
+        "",
+        "vcpu.set_snoop_address(0);",
+        "",
+    ),
+    slip(
+        "an answer to an access that is not aligned is learned",
+        COMPLETE,
+        "",
+        "!is_aligned(answer.address, answer.size)",
+        "false",
+    ),
+    slip(
+        "an answer to several elements is learned",
+        "xen/src/ioreq.rs",
+        "return None;
+        }
+        (",
+        "field!(self, count) == 1",
+        "true",
+    ),
+    slip(
+        "pending bits are written",
+        "vmsi/src/adjacent.rs",
+        "",
+        "msix.pending_bits_in(which)",
+        "false",
+    ),
+    slip(
+        "a local APIC that is off takes interrupts",
+        DELIVER,
+        "",
+        "vcpu.vlapic().enabled() && vcpu.vlapic().matches(to)",
+        "vcpu.vlapic().matches(to)",
+    ),
+    slip(
+        "the last of several vCPUs counts as the only one",
+        DELIVER,
+        "",
+        "found != NONE",
+        "false",
+    ),
+    slip(
+        "a vCPU that does not wait is told to unmask",
+        "vmsi/src/register.rs",
+        "",
+        "vcpu.is_blocked_in_xen()",
+        "true",
+    ),
+    slip(
+        "a block that cannot be bound stays bound in part",
+        VPCI,
+        "",
+        "let _ = bind::destroy(device.domain(), bound);",
+        "let _ = bound;",
+    ),
+    slip(
+        "a mask of any message is that of the first",
+        VPCI,
+        "",
+        "msi.raw_pirq().wrapping_add(index as i32)",
+        "msi.raw_pirq()",
+    ),
+    slip(
+        "an entry that cannot be bound stays mapped",
+        VPCI,
+        "",
+        "release(device, pirq, 0);",
+        "",
+    ),
+    slip(
+        "an upper byte of a narrow argument counts",
+        "exports/vmsi.rs",
+        "unsafe extern \"C\" fn vpci_msi_arch_mask(",
+        "mask as u8 != 0",
+        "mask != 0",
+    ),
+];
