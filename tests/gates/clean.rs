@@ -131,3 +131,48 @@ pub extern "C" fn xen_irq_msixtbl_read(table: &[u64; 4 * 64], index: usize) -> u
     // SAFETY: the index is below 64.
     unsafe { (*table.as_ptr().cast::<[u64; 4]>().add(index & mask))[1] }
 }
+
+unsafe extern "C" {
+    safe fn _spin_lock(lock: *mut u64);
+    safe fn _spin_trylock(lock: *mut u64) -> bool;
+}
+
+/// An `lfence` with a record of it in the form of Xen's alternatives.
+macro_rules! fence {
+    ($text:literal) => {
+        // SAFETY: a fence, and data that no program reads.
+        unsafe {
+            core::arch::asm!(
+                concat!("771: lfence # ", $text),
+                "772:",
+                ".pushsection .altinstructions, \"a\", @progbits",
+                ".long 771b - ., 773f - .",
+                ".word 1",
+                ".byte 772b - 771b, 0, 0, 0",
+                ".popsection",
+                ".pushsection .altinstr_replacement, \"ax\", @progbits",
+                "773:",
+                ".popsection",
+            )
+        }
+    };
+}
+
+/// Hardens a lock, and both outcomes of a branch and of an attempt to take a lock.
+#[unsafe(no_mangle)]
+pub extern "C" fn clean_fences(lock: *mut u64, value: u64) -> u64 {
+    if value > 7 {
+        fence!("above");
+        _spin_lock(lock);
+        fence!("lock");
+        return outside(value);
+    }
+    fence!("below");
+    if _spin_trylock(lock) {
+        fence!("taken");
+        outside(1)
+    } else {
+        fence!("not taken");
+        outside(2)
+    }
+}

@@ -1,15 +1,19 @@
 //! Barriers against speculation, at the places where C has them (`asm/nospec.h`, XSA-453).
+//!
+//! The gate "speculation fences" proves on the object that each stands behind its branch or lock.
 
 use core::arch::asm;
 use xen_sys as sys;
 
 /// Emits an `lfence` that Xen's alternatives patching removes where `feature` is set.
+///
+/// Arms of a branch need different texts: LLVM merges equal ones into a fence before the branch.
 macro_rules! lfence_unless {
-    ($feature:expr) => {
+    ($feature:expr, $text:literal) => {
         // SAFETY: A fence, and a record of it of the form that `apply_alternatives()` reads.
         unsafe {
             asm!(
-                "771: lfence",
+                concat!("771: lfence # ", $text),
                 "772:",
                 ".pushsection .altinstructions, \"a\", @progbits",
                 ".long 771b - .",
@@ -30,21 +34,41 @@ macro_rules! lfence_unless {
     };
 }
 
+/// Returns a condition by a branch that has a fence on each of its ways.
+///
+/// The ways return constants, so that the caller's decision is this branch and no second one.
+macro_rules! evaluate {
+    ($condition:expr, $feature:expr) => {
+        if $condition {
+            lfence_unless!($feature, "true");
+            true
+        } else {
+            lfence_unless!($feature, "false");
+            false
+        }
+    };
+}
+
 /// Keeps what follows from running ahead of a lock that was just taken.
 #[inline(always)]
 pub fn block_lock_speculation() {
-    lfence_unless!(sys::XEN_IRQ_SC_NO_LOCK_HARDEN);
+    lfence_unless!(sys::XEN_IRQ_SC_NO_LOCK_HARDEN, "lock");
 }
 
-/// Returns a condition, with both of its outcomes shut to speculation.
+/// Returns whether a lock was taken, with both outcomes shut to speculation. Replaces
+/// `lock_evaluate_nospec()`.
+#[inline(always)]
+pub(crate) fn evaluate_lock(taken: bool) -> bool {
+    evaluate!(taken, sys::XEN_IRQ_SC_NO_LOCK_HARDEN)
+}
+
+/// Returns a condition, with both outcomes shut to speculation. Replaces `evaluate_nospec()`.
+///
+/// It is to be asked where it decides: a result that is kept and branched on later has no fence
+/// behind that branch.
 #[inline(always)]
 pub fn evaluate(condition: bool) -> bool {
-    if condition {
-        lfence_unless!(sys::XEN_IRQ_SC_NO_BRANCH_HARDEN);
-    } else {
-        lfence_unless!(sys::XEN_IRQ_SC_NO_BRANCH_HARDEN);
-    }
-    condition
+    evaluate!(condition, sys::XEN_IRQ_SC_NO_BRANCH_HARDEN)
 }
 
 /// Returns `slice[index]`, and element 0 while it is speculated that the index is out of bounds.

@@ -1,5 +1,6 @@
 //! MSI and MSI-X of vPCI, whose capabilities Xen itself emulates (`xen/vpci.h`).
 
+use crate::nospec;
 use crate::pci::PciDev;
 use crate::view::{field, set_field, view};
 use irq_hw::msi::{Address, Data};
@@ -160,11 +161,11 @@ pub fn breathe(msix: VpciMsix) -> Result<(), Interrupted> {
         sys::_spin_unlock(&raw mut (*field!(device, vpci)).lock);
         sys::shim_read_unlock(pci_lock);
         sys::process_pending_softirqs();
-        if !sys::shim_read_trylock(pci_lock) {
+        if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
             return Err(Interrupted::Busy);
         }
         let vpci = field!(device, vpci);
-        if vpci.is_null() || !sys::shim_spin_trylock(&raw mut (*vpci).lock) {
+        if vpci.is_null() || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock)) {
             sys::shim_read_unlock(pci_lock);
             return Err(Interrupted::Busy);
         }

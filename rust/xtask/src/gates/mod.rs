@@ -16,6 +16,7 @@ mod code;
 pub(crate) mod dwarf;
 pub(crate) mod elf;
 mod endbr;
+mod fences;
 mod frame;
 mod ir;
 mod locked;
@@ -82,7 +83,7 @@ impl Gate {
 }
 
 /// All proofs, in the order of the rules.
-pub(crate) const GATES: [Gate; 16] = [
+pub(crate) const GATES: [Gate; 17] = [
     gate("relocations", relocations::check),
     gate("vector registers", vectors::check),
     gate("red zone", red_zone::check),
@@ -92,6 +93,7 @@ pub(crate) const GATES: [Gate; 16] = [
     gate("ENDBR64", endbr::check).only_with("CONFIG_XEN_IBT"),
     gate("narrow parameters", narrow::check),
     gate("stack alignment", alignment::check),
+    gate("speculation fences", fences::check),
     gate("names", names::check),
     gate("panics", panics::check),
     gate("traps", panics::traps),

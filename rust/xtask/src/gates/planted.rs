@@ -167,6 +167,24 @@ const PLANTS: &[Plant] = &[
         ..CLEAN
     },
     Plant {
+        gate: "speculation fences",
+        rust: "merged_fences",
+        names: "planted_merged_fences",
+        ..CLEAN
+    },
+    Plant {
+        gate: "speculation fences",
+        rust: "bare_lock",
+        names: "planted_bare_lock",
+        ..CLEAN
+    },
+    Plant {
+        gate: "speculation fences",
+        rust: "bare_trylock",
+        names: "planted_bare_trylock",
+        ..CLEAN
+    },
+    Plant {
         gate: "names",
         rust: "mangled",
         names: "planted_mangled",
