@@ -268,13 +268,16 @@ unsafe extern "C" fn xen_irq_shutdown_msi_irq(desc: *const sys::irq_desc) {
 ///
 /// # Safety
 ///
-/// As for [`xen_irq_mask_msi_irq`]; the set of CPUs is C's.
+/// As for [`xen_irq_mask_msi_irq`]; the set of CPUs lives until this returns, or is null for any
+/// CPU, as AMD's driver has it at boot and after S3.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_set_msi_affinity(
     desc: *const sys::irq_desc,
     mask: *const sys::cpumask_t,
 ) {
-    message::retarget(view!(IrqDesc, desc), view!(CpuMask, mask));
+    // SAFETY: `irq_set_affinity()` and its like keep the set until this returns.
+    let cpus = unsafe { CpuMask::from_raw(mask.cast_mut()) };
+    message::retarget(view!(IrqDesc, desc), cpus);
 }
 
 /// See [`dump::dump`]; called by the shim.

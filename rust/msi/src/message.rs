@@ -72,17 +72,18 @@ pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
     result
 }
 
-/// Moves an interrupt to other CPUs.
+/// Moves an interrupt to other CPUs; without a set, to any.
 ///
 /// Context: the descriptor's lock is held, IRQs off; the device has it masked, if it can. Replaces `set_msi_affinity()`.
 #[inline]
-pub fn retarget(desc: IrqDesc, cpus: CpuMask) {
+pub fn retarget(desc: IrqDesc, cpus: Option<CpuMask>) {
     let Some(destination) = desc.choose_destination(cpus) else {
         return;
     };
     let Some(msi) = desc.msi_desc() else {
         return;
     };
+    xen_assert!(desc.is_locked());
     let message = msi.message().to(desc.vector(), destination);
     // A device that cannot be reached now gets the message when it is restored.
     let _ = give(msi, message);

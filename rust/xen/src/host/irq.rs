@@ -4,6 +4,7 @@ use super::cpus::CpuMask;
 use crate::irq::IrqDesc;
 use crate::msi_desc::MsiDesc;
 use crate::view::{field, set_field};
+use core::ptr;
 use xen_sys as sys;
 
 /// What Xen calls for an IRQ.
@@ -53,12 +54,15 @@ impl<'a> IrqDesc<'a> {
         unsafe { CpuMask::from_raw(field!(self, arch.cpu_mask)).unwrap_unchecked() }
     }
 
-    /// Chooses a vector and a destination among some CPUs; `None` where there is none. The vector stays where it serves.
+    /// Chooses a vector and a destination among some CPUs, or among all; `None` where there is
+    /// none. The vector stays where it serves.
     ///
     /// Context: its lock is held, IRQs off.
-    pub fn choose_destination(self, among: CpuMask) -> Option<u32> {
-        // SAFETY: Both are alive, and the lock is held.
-        let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among.as_ptr()) };
+    pub fn choose_destination(self, among: Option<CpuMask>) -> Option<u32> {
+        let among = among.map_or(ptr::null_mut(), CpuMask::as_ptr);
+        // SAFETY: The descriptor is Xen's for good. `set_desc_affinity()` takes a null pointer for
+        // all CPUs, and a set of CPUs lives as long as its view.
+        let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among) };
         (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
     }
 

@@ -120,15 +120,15 @@ pub(super) const VTD: Iommu = Iommu::Vtd {
     intremap: true,
     eim: true,
 };
-const VTD_NOEIM: Iommu = Iommu::Vtd {
+pub(super) const VTD_NOEIM: Iommu = Iommu::Vtd {
     intremap: true,
     eim: false,
 };
-const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
+pub(super) const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
     intremap: false,
     eim: false,
 };
-const AMD: Iommu = Iommu::Amd { xt: false };
+pub(super) const AMD: Iommu = Iommu::Amd { xt: false };
 pub(super) const AMD_XT: Iommu = Iommu::Amd { xt: true };
 
 const DOM0_CHECKS: &[&str] = &[
@@ -224,6 +224,9 @@ const fn hvm(
 pub(super) const ALL: &[Scenario] = &[
     smoke::PV_VTD,
     smoke::PV_AMD,
+    smoke::PV_VTD_NOEIM,
+    smoke::PV_NOINTREMAP,
+    smoke::PV_AMD_NOXT,
     smoke::PVH_VTD,
     smoke::PVH_AMD,
     smoke::MOVE_VTD,

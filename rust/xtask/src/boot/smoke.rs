@@ -5,7 +5,7 @@
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
 use super::reads;
-use super::scenarios::{Number, Payload, Scenario};
+use super::scenarios::{self, Number, Payload, Scenario};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
@@ -259,6 +259,24 @@ const MOVER_AMD: &[Rule] = &[
 pub(super) const PV_VTD: Scenario = pv("smoke-pv-vtd", "our own PV dom0; VT-d", VTD);
 /// See [`PV_VTD`].
 pub(super) const PV_AMD: Scenario = pv("smoke-pv-amd", "our own PV dom0; AMD-Vi", AMD);
+/// See [`PV_VTD`].
+pub(super) const PV_VTD_NOEIM: Scenario = pv(
+    "smoke-pv-vtd-noeim",
+    "our own PV dom0; VT-d without extended interrupt mode",
+    scenarios::VTD_NOEIM,
+);
+/// See [`PV_VTD`].
+pub(super) const PV_NOINTREMAP: Scenario = pv(
+    "smoke-pv-nointremap",
+    "our own PV dom0; interrupts are not remapped",
+    scenarios::VTD_NOINTREMAP,
+);
+/// See [`PV_VTD`].
+pub(super) const PV_AMD_NOXT: Scenario = pv(
+    "smoke-pv-amd-noxt",
+    "our own PV dom0; AMD-Vi with 32-bit entries, and Xen asks for any CPU",
+    scenarios::AMD,
+);
 /// See [`PV_VTD`].
 pub(super) const PVH_VTD: Scenario = pvh(
     "smoke-pvh-vtd",

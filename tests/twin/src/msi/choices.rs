@@ -43,7 +43,9 @@ pub(super) fn any_call(rng: &mut Rng) -> Call {
         },
         17 => rng.pick(&[Call::Mask, Call::Unmask]),
         18 => Call::AckUnmaskable,
-        _ => Call::Retarget { cpus: cpus(rng) },
+        _ => Call::Retarget {
+            cpus: (!rng.one_in(4)).then(|| cpus(rng)),
+        },
     }
 }
 

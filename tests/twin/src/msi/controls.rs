@@ -68,9 +68,10 @@ pub(super) extern "C" fn set_desc_affinity(
 ) -> u32 {
     with(|env| {
         let number = number_of(env, desc);
-        let cpus = cpus(mask);
-        call(env, "set_desc_affinity", &[number, cpus]);
         let online = env.msi.online;
+        let given = !mask.is_null();
+        let cpus = if given { cpus(mask) } else { online };
+        call(env, "set_desc_affinity", &[number, given.into(), cpus]);
         if env.script.outcome() != 0 || cpus & online == 0 {
             return BAD_APICID;
         }

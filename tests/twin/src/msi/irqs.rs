@@ -129,10 +129,11 @@ pub(super) fn act(
     match what {
         Call::End { vector } => arguments.push(byte(vector.into())),
         Call::GuestMask { mask } => arguments.push(byte(mask.into())),
-        Call::SetAffinity { cpus } | Call::Retarget { cpus } => {
+        Call::SetAffinity { cpus } | Call::Retarget { cpus: Some(cpus) } => {
             set_cpus(world.mask, cpus);
             arguments.push(world.mask as u64);
         }
+        Call::Retarget { cpus: None } => arguments.push(0),
         // What is shut down or disabled is marked so by most callers.
         Call::Shutdown | Call::Disable if !script.salt.is_multiple_of(3) => {
             set!(desc, status, get!(desc, status) | IRQ_DISABLED);

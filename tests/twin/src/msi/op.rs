@@ -141,8 +141,9 @@ pub(crate) enum Call {
     Mask,
     Unmask,
     AckUnmaskable,
+    /// `None` stands for the null pointer: any CPU will do.
     Retarget {
-        cpus: u64,
+        cpus: Option<u64>,
     },
 }
 
