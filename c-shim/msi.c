@@ -185,7 +185,4 @@ int shim_resource_setup_pci(const struct pci_dev *pdev)
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);
 }
 
-void shim_warn(void)
-{
-    WARN();
-}
+

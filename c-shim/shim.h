@@ -82,7 +82,6 @@ void shim_unmap_device_page(unsigned int index);
 void shim_pcidevs_lock(void);
 bool shim_domain_has_memory(const struct domain *d);
 int shim_resource_setup_pci(const struct pci_dev *pdev);
-void shim_warn(void);
 
 /* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */
 void xen_irq_dump_msi(void);

@@ -8,7 +8,7 @@ use xen::host::ranges;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
-use xen::{fixmap, xen_assert};
+use xen::{fixmap, xen_assert, xen_warn};
 
 /// Has a device send an interrupt no more.
 ///
@@ -67,7 +67,7 @@ pub(crate) fn release_table(msix: Msix) {
     }
     let [table, pending] = msix.pages();
     if ranges::remove(table).is_err() {
-        log::warn();
+        xen_warn!();
     }
     msix.set_table_pages(Default::default());
     for which in [SharedPage::First, SharedPage::Last] {
@@ -77,7 +77,7 @@ pub(crate) fn release_table(msix: Msix) {
         }
     }
     if ranges::remove(pending).is_err() {
-        log::warn();
+        xen_warn!();
     }
     msix.set_pending_pages(Default::default());
 }

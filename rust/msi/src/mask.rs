@@ -13,7 +13,7 @@ use xen::irq::IrqDesc;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, Warning};
 use xen::pci::PciDev;
-use xen::xen_assert;
+use xen::{xen_assert, xen_warn};
 
 /// Masks an interrupt for Xen.
 ///
@@ -34,7 +34,7 @@ pub fn unmask(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     let guest = msi.guest_masked();
     if !set(desc, msi, Masks { host: false, guest }) {
-        log::warn();
+        xen_warn!();
     }
 }
 
@@ -55,7 +55,7 @@ pub fn start(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     let guest = desc.is_for_guests();
     if !set(desc, msi, Masks { host: false, guest }) {
-        log::warn();
+        xen_warn!();
     }
 }
 
@@ -83,6 +83,7 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 /// Masks an MSI at its device if somebody wants that, and notes who. Returns whether the device does as wanted.
 #[inline]
 pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, masks: Masks) -> bool {
+    xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
         return false;
     };

@@ -16,6 +16,7 @@ use xen::host::request::Request;
 use xen::msi_desc::MsiDesc;
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
+use xen::xen_warn;
 
 /// Sets up an entry of the table; it is masked.
 ///
@@ -133,7 +134,7 @@ impl Found {
         ranges::add(table)?;
         if let Err(errno) = ranges::add(pending) {
             if ranges::remove(table).is_err() {
-                log::warn();
+                xen_warn!();
             }
             return Err(errno);
         }
@@ -157,7 +158,7 @@ fn locate(
     let place = at(registers.table());
     let found = crate::bar::address(device, place.base_address());
     if base.is_some_and(|base| base != found.unwrap_or(0)) {
-        log::warn();
+        xen_warn!();
     }
     let found = found
         .or(base.filter(|&base| base != 0))
@@ -167,17 +168,17 @@ fn locate(
         entries: msix.entries(),
     };
     if ranges::overlap(table.pages()) {
-        log::warn();
+        xen_warn!();
     }
     let place = at(registers.pending());
     let found = crate::bar::address(device, place.base_address());
     if found.is_none() {
-        log::warn();
+        xen_warn!();
     }
     let pending = found.unwrap_or(0).wrapping_add(place.offset().into());
     let pending = pending_pages(pending, table.entries);
     if ranges::overlap(pending) {
-        log::warn();
+        xen_warn!();
     }
     Ok((table, pending))
 }
@@ -186,11 +187,11 @@ fn locate(
 fn report_owner(device: PciDev) {
     let domain = current().domain();
     let owner = device.owner().unwrap_or(domain);
-    let by_dom0 = domain.is_hardware();
-    if !by_dom0 || owner != domain {
-        log::insecure_use(device, owner, by_dom0);
+    // Asked anew at each decision: the fences against speculation belong to the branch.
+    if !domain.is_hardware() || owner != domain {
+        log::insecure_use(device, owner, domain.is_hardware());
     }
-    if !owner.is_hardware() && (!by_dom0 || owner.has_memory()) {
+    if !owner.is_hardware() && (!domain.is_hardware() || owner.has_memory()) {
         owner.crash();
     }
 }

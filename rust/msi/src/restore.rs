@@ -27,7 +27,10 @@ pub fn restore(device: PciDev) -> Result<(), Errno> {
     }
     device.check_set_up_permission()?;
     let mut table = None;
+    let mut kind = None;
     for msi in device.msi_descs() {
+        // A function has messages of its MSI or entries of its table, not both.
+        xen_assert!(*kind.get_or_insert(msi.sender()) == msi.sender());
         match msi.sender() {
             Sender::Msi => restore_messages(device, msi)?,
             Sender::Msix => {

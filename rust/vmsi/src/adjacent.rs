@@ -8,6 +8,7 @@ use xen::fixmap::Page;
 use xen::log;
 use xen::msix::{Msix, SharedPage, Warning};
 use xen::tables::Table;
+use xen::xen_assert;
 
 /// Finds the page of a table that a guest-physical address outside the table lies in.
 fn shared_page(table: &Table, address: u64) -> Option<(Msix<'_>, SharedPage, Page)> {
@@ -35,6 +36,7 @@ fn owner(table: &Table) -> Domain<'_> {
 
 /// Reads an aligned register of 1, 2, 4 or 8 bytes; all ones where it cannot be reached.
 pub(crate) fn read(table: &Table, address: u64, len: u32) -> u64 {
+    xen_assert!(address.is_multiple_of(len.into()));
     shared_page(table, address)
         .and_then(|(_, _, page)| page.read(address, len))
         .unwrap_or(u64::MAX)
@@ -42,6 +44,7 @@ pub(crate) fn read(table: &Table, address: u64, len: u32) -> u64 {
 
 /// Writes an aligned register of 1, 2, 4 or 8 bytes, unless the pending bits are in its page.
 pub(crate) fn write(table: &Table, address: u64, len: u32, value: u64) {
+    xen_assert!(address.is_multiple_of(len.into()));
     let Some((msix, which, page)) = shared_page(table, address) else {
         return;
     };

@@ -8,6 +8,7 @@ use xen::errno::Errno;
 use xen::irq::Pirq;
 use xen::rwlock::EventLock;
 use xen::tables::{self, Binding};
+use xen::xen_assert;
 
 /// Sets up emulation for a domain that gets a function with MSI-X.
 pub fn set_up(domain: Domain) {
@@ -22,6 +23,7 @@ pub fn set_up(domain: Domain) {
 ///
 /// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X; `NOMEM`.
 pub fn register(lock: &EventLock, domain: Domain, pirq: Pirq, base: u64) -> Result<(), Errno> {
+    xen_assert!(domain.device_list_is_locked());
     if !domain.has_msix_emulation() {
         return Err(Errno::NODEV);
     }
@@ -41,6 +43,7 @@ pub fn register(lock: &EventLock, domain: Domain, pirq: Pirq, base: u64) -> Resu
 
 /// Takes note that a pirq is about to be unbound.
 pub fn unregister(lock: &EventLock, domain: Domain, pirq: Pirq) {
+    xen_assert!(domain.device_list_is_locked());
     if domain.has_msix_emulation()
         && let Some((binding, _)) = binding(pirq)
     {

@@ -29,7 +29,7 @@ fn mask_pirq(domain: Domain, pirq: i32, mask: bool) {
 
 /// Binds a block of `count` pirqs from `first` on to a message; on an error none is left bound.
 fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
-    vpci::assert_device_list_locked(device);
+    xen_assert!(device.domain().device_list_is_locked());
     let first = first as u32;
     let Message {
         address,
@@ -59,13 +59,13 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
 
 /// Maps interrupts of a function.
 fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
-    vpci::assert_device_list_locked(device);
+    xen_assert!(device.domain().device_list_is_locked());
     bind::map(device, interrupts).inspect_err(|&errno| log::map_failed(device, errno))
 }
 
 /// Unbinds a block of `bound` pirqs, and unmaps it.
 fn release(device: PciDev, first: i32, bound: u32) {
-    vpci::assert_device_list_locked(device);
+    xen_assert!(device.domain().device_list_is_locked());
     for index in 0..bound {
         let result = bind::destroy(device.domain(), first as u32 + index);
         xen_assert!(result.is_ok());
@@ -112,7 +112,7 @@ pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno>
 /// Binds an MSI that is enabled to the message that the guest changed.
 pub fn msi_update(msi: VpciMsi, device: PciDev) {
     xen_assert!(msi.pirq().is_some());
-    vpci::assert_device_list_locked(device);
+    xen_assert!(device.domain().device_list_is_locked());
     let (first, count) = (msi.raw_pirq(), msi.vectors());
     if msi.is_bound() {
         for index in 0..count {

@@ -16,6 +16,33 @@ macro_rules! xen_assert {
     };
 }
 
+/// Reports that something is wrong that should not be, with file, line and registers, and goes on.
+/// Replaces `WARN()` and the like: one instruction and a record of it, behind the branch that led
+/// here.
+#[macro_export]
+macro_rules! xen_warn {
+    () => {
+        // SAFETY: `do_bug_frame()` finds the record of the instruction, whose form is that of
+        // `BUG_FRAME()` in xen/bug.h, prints, and goes on behind the instruction.
+        unsafe {
+            core::arch::asm!(
+                "2: ud2",
+                ".pushsection .rodata, \"a\", @progbits",
+                concat!("3: .asciz \"", file!(), "\""),
+                ".popsection",
+                ".pushsection .bug_frames.1, \"a\", @progbits",
+                ".p2align 2",
+                "4: .long 2b - 4b + {high}",
+                ".long 3b - 4b + {low}",
+                ".popsection",
+                high = const (line!() >> 7) << 24,
+                low = const (line!() & 0x7f) << 24,
+                options(nostack, preserves_flags),
+            )
+        }
+    };
+}
+
 /// Reports a failed assertion and ends Xen. Texts end in a NUL character.
 #[cold]
 #[inline(never)]

@@ -53,6 +53,13 @@ impl<'a> Domain<'a> {
         field!(self, arch.emulation_flags) & sys::XEN_IRQ_EMU_LAPIC as u32 != 0
     }
 
+    /// Returns whether a lock is held that keeps its list of PCI functions from changing:
+    /// `pcidevs_lock`, or its `pci_lock` in either mode. Debug builds ask; others answer yes.
+    pub fn device_list_is_locked(self) -> bool {
+        // SAFETY: The view's domain is alive, and so is its lock.
+        unsafe { sys::shim_pdev_list_is_read_locked(self.as_ptr()) }
+    }
+
     /// Ends the domain: something that it cannot have done by itself went wrong.
     #[cold]
     pub fn crash(self) {

@@ -69,6 +69,12 @@ impl<'a> IrqDesc<'a> {
         unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }
     }
 
+    /// Returns whether its lock is held, by whichever CPU; debug builds ask.
+    pub fn is_locked(self) -> bool {
+        // SAFETY: Descriptors are allocated at boot and stay, and so do their locks.
+        unsafe { sys::shim_spin_is_locked(&raw const (*self.as_ptr()).lock) }
+    }
+
     /// Takes its lock, with IRQs off until it is dropped.
     #[inline]
     pub fn lock(self) -> LockedDesc<'a> {

@@ -20,7 +20,27 @@ macro_rules! print {
     };
 }
 
-pub(crate) use print;
+/// Prints a line as `print!` does, in debug builds only, behind the place of the function's caller,
+/// which is `#[track_caller]`'s: `dprintk()` and, with `%pv` and the current vCPU, `gdprintk()`.
+macro_rules! debug {
+    ($level:literal, $format:literal $(, $argument:expr)*) => {
+        if cfg!(debug_assertions) {
+            let place = core::panic::Location::caller();
+            // SAFETY: The place's length bounds its text; the rest is as for `print!`.
+            unsafe {
+                xen_sys::printk(
+                    concat!($level, "%.*s:%u:", $format, "\n\0").as_ptr().cast(),
+                    place.file().len() as core::ffi::c_int,
+                    place.file().as_ptr(),
+                    place.line()
+                    $(, $argument)*
+                )
+            }
+        }
+    };
+}
+
+pub(crate) use {debug, print};
 
 /// A device sends with a delivery mode that Xen does not offer.
 #[cold]
@@ -59,62 +79,54 @@ pub fn adjacent_write_dropped(device: PciDev, address: u64) {
 
 /// An entry could not be unmasked after the device model was done. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn write_completion_failed() {
-    if cfg!(debug_assertions) {
-        print!(
-            c"<G><1>%s:%d:%pv MSI-X write completion failure\n",
-            c"vmsi".as_ptr(),
-            line!() as c_int,
-            current().as_ptr()
-        );
-    }
+    debug!(
+        "<G><1>",
+        "%pv MSI-X write completion failure",
+        current().as_ptr()
+    );
 }
 
 /// A guest's message is for no local APIC. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn unsupported_address(device: PciDev, pirq: u32, address: Address) {
-    if cfg!(debug_assertions) {
-        print!(
-            c"<G><0>%s:%d:%pv %pp: PIRQ %u: unsupported address %lx\n",
-            c"vmsi".as_ptr(),
-            line!() as c_int,
-            current().as_ptr(),
-            device.sbdf(),
-            pirq,
-            address.raw()
-        );
-    }
+    debug!(
+        "<G><0>",
+        "%pv %pp: PIRQ %u: unsupported address %lx",
+        current().as_ptr(),
+        device.sbdf(),
+        pirq,
+        address.raw()
+    );
 }
 
 /// A pirq could not be bound. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn bind_failed(device: PciDev, pirq: u32, errno: Errno) {
-    if cfg!(debug_assertions) {
-        print!(
-            c"<G><0>%s:%d:%pv %pp: failed to bind PIRQ %u: %d\n",
-            c"vmsi".as_ptr(),
-            line!() as c_int,
-            current().as_ptr(),
-            device.sbdf(),
-            pirq,
-            errno.negative()
-        );
-    }
+    debug!(
+        "<G><0>",
+        "%pv %pp: failed to bind PIRQ %u: %d",
+        current().as_ptr(),
+        device.sbdf(),
+        pirq,
+        errno.negative()
+    );
 }
 
 /// Interrupts could not be mapped. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn map_failed(device: PciDev, errno: Errno) {
-    if cfg!(debug_assertions) {
-        print!(
-            c"<G><0>%s:%d:%pv %pp: failed to map PIRQ: %d\n",
-            c"vmsi".as_ptr(),
-            line!() as c_int,
-            current().as_ptr(),
-            device.sbdf(),
-            errno.negative()
-        );
-    }
+    debug!(
+        "<G><0>",
+        "%pv %pp: failed to map PIRQ: %d",
+        current().as_ptr(),
+        device.sbdf(),
+        errno.negative()
+    );
 }
 
 /// One of two words, for C.

@@ -186,9 +186,3 @@ pub fn assert_locked(msix: VpciMsix) {
     // SAFETY: As above.
     xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const (*field!(device, vpci)).lock) });
 }
-
-/// Checks in debug builds that a lock is held that keeps the function's list entry.
-pub fn assert_device_list_locked(device: PciDev) {
-    // SAFETY: The domain is alive.
-    xen_assert!(unsafe { sys::shim_pdev_list_is_read_locked(device.domain().as_ptr()) });
-}

@@ -5,6 +5,7 @@ use xen::errno::Errno;
 use xen::ioapic::IoApic;
 use xen::remap;
 use xen::vtd::{self, Iommu, Pins, Unit, log, units};
+use xen::xen_assert;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs.
 ///
@@ -85,6 +86,7 @@ pub fn disable_extended_mode() {
 ///
 /// [`Errno::INVAL`] where firmware does not support it or the queue is not enabled, [`Errno::NOMEM`].
 pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
+    xen_assert!(iommu.capability().interrupt_remapping() && remap::wanted());
     if !vtd::firmware_supports_remapping() {
         log::forbidden_by_firmware();
         return Err(Errno::INVAL);

@@ -5,7 +5,7 @@ use crate::cpu::current;
 use crate::domain::Domain;
 use crate::errno::Errno;
 use crate::irq::IrqDesc;
-use crate::log::{print, word};
+use crate::log::{debug, print, word};
 use crate::msi_desc::{MsiDesc, Sender};
 use crate::msix::SharedPage;
 use crate::pci::PciDev;
@@ -105,16 +105,14 @@ pub fn not_all_disabled(errno: Errno) {
 
 /// An interrupt to be restored is not set up. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn not_set_up(device: PciDev, number: u32) {
-    if cfg!(debug_assertions) {
-        print!(
-            c"<0>%s:%d: Restore MSI for %pp entry %u not set?\n",
-            c"msi".as_ptr(),
-            line!() as c_int,
-            device.sbdf(),
-            number
-        );
-    }
+    debug!(
+        "<0>",
+        " Restore MSI for %pp entry %u not set?",
+        device.sbdf(),
+        number
+    );
 }
 
 /// Debug key `M`: the first line.
@@ -183,11 +181,4 @@ impl Line {
             }
         );
     }
-}
-
-/// Says where this is, and goes on: something went wrong that should not.
-#[cold]
-pub fn warn() {
-    // SAFETY: Prints, from anywhere.
-    unsafe { sys::shim_warn() };
 }

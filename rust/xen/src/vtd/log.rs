@@ -2,27 +2,10 @@
 
 use super::Iommu;
 use crate::ioapic::IoApic;
-use crate::log::print;
+use crate::log::{debug, print};
 use crate::pci::PciDev;
 use core::ffi::{c_int, c_uint};
 use xen_sys as sys;
-
-/// Prints a line as `print!` does, in debug builds only, behind a place of the source in the form of upstream's.
-macro_rules! debug {
-    ($level:literal, $format:literal $(, $argument:expr)*) => {
-        if cfg!(debug_assertions) {
-            // SAFETY: As for `print!`.
-            unsafe {
-                sys::printk(
-                    concat!($level, "%s:%d: [VT-D]", $format, "\n\0").as_ptr().cast(),
-                    c"intremap".as_ptr(),
-                    line!() as c_int
-                    $(, $argument)*
-                )
-            }
-        }
-    };
-}
 
 /// IOMMUs are switched off, because their entries could not be changed in one piece.
 #[cold]
@@ -32,10 +15,11 @@ pub fn no_wide_exchange() {
 
 /// No unit serves an IO-APIC. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn io_apic_without_unit(io_apic: IoApic) {
     debug!(
         "<1>",
-        "There is not a DRHD for IOAPIC %#x (id: %#x)!",
+        " [VT-D]There is not a DRHD for IOAPIC %#x (id: %#x)!",
         io_apic.number() as c_uint,
         io_apic.id()
     );
@@ -43,14 +27,16 @@ pub fn io_apic_without_unit(io_apic: IoApic) {
 
 /// The queue of an IOMMU could not be enabled. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn queue_not_enabled() {
-    debug!("<2>", "Failed to enable Queued Invalidation!");
+    debug!("<2>", " [VT-D]Failed to enable Queued Invalidation!");
 }
 
 /// Remapping could not be enabled at an IOMMU. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn not_enabled() {
-    debug!("<2>", "Failed to enable Interrupt Remapping!");
+    debug!("<2>", " [VT-D]Failed to enable Interrupt Remapping!");
 }
 
 /// Firmware says that interrupts cannot be remapped.
@@ -79,25 +65,31 @@ pub fn compatibility_format(iommu: Iommu) {
 
 /// There is no memory for a table. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn no_table() {
-    debug!("<1>", "Cannot allocate memory for ir_ctrl->iremap_maddr");
+    debug!(
+        "<1>",
+        " [VT-D]Cannot allocate memory for ir_ctrl->iremap_maddr"
+    );
 }
 
 /// A pin names an entry that delivers nothing. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn pin_without_interrupt(index: usize) {
     debug!(
         "<0>",
-        "IO-APIC index (%d) has an empty entry", index as c_int
+        " [VT-D]IO-APIC index (%d) has an empty entry", index as c_int
     );
 }
 
 /// A table has no entry left for a pin. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn table_full_for_pin() {
     debug!(
         "<0>",
-        "IO-APIC intremap index (%d) larger than maximum index (%d)",
+        " [VT-D]IO-APIC intremap index (%d) larger than maximum index (%d)",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -105,10 +97,11 @@ pub fn table_full_for_pin() {
 
 /// A table has no entry left for an MSI. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn table_full_for_msi() {
     debug!(
         "<0>",
-        "MSI intremap index (%d) larger than maximum index (%d)!",
+        " [VT-D]MSI intremap index (%d) larger than maximum index (%d)!",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -116,10 +109,11 @@ pub fn table_full_for_msi() {
 
 /// A table has no entry left for an HPET. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn table_full_for_hpet() {
     debug!(
         "<0>",
-        "HPET intremap index (%d) larger than maximum index (%d)!",
+        " [VT-D]HPET intremap index (%d) larger than maximum index (%d)!",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -127,16 +121,18 @@ pub fn table_full_for_hpet() {
 
 /// Firmware does not say what ID an HPET's requests bear. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn hpet_without_id(id: u32) {
-    debug!("<0>", "Didn't find the bdf for HPET %u!", id);
+    debug!("<0>", " [VT-D]Didn't find the bdf for HPET %u!", id);
 }
 
 /// It is not known which bridges a function is behind. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn no_upstream_bridge(device: PciDev) {
     debug!(
         "<1>",
-        "d%d: no upstream bridge for %pp",
+        " [VT-D]d%d: no upstream bridge for %pp",
         c_int::from(device.domain().id()),
         device.sbdf()
     );
@@ -144,10 +140,11 @@ pub fn no_upstream_bridge(device: PciDev) {
 
 /// It is not known what a function is. Debug builds only.
 #[cold]
+#[track_caller]
 pub fn unknown_kind(device: PciDev) {
     debug!(
         "<1>",
-        "d%d: unknown(%u): %pp",
+        " [VT-D]d%d: unknown(%u): %pp",
         c_int::from(device.domain().id()),
         device.raw_kind(),
         device.sbdf()

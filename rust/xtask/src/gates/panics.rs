@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use iced_x86::Mnemonic;
 
 use super::code::is_direct_branch;
+use super::elf::Relocation;
 use super::subject::{Finding, Subject};
 
 /// Where Rust's allocator interface begins.
@@ -61,7 +62,7 @@ pub(super) fn traps(subject: &Subject) -> Finding {
         .iter()
         .filter(|s| s.name.starts_with(".bug_frames"))
         .flat_map(|s| &s.relocations)
-        .filter_map(|r| object.target(r, 0))
+        .filter_map(|r| object.target(&without_line(r), 0))
         .collect();
     let (mut total, mut faults) = (0usize, Vec::new());
     for run in subject.code.runs() {
@@ -109,4 +110,15 @@ fn is_panic(name: &str) -> bool {
 fn is_allocator(name: &str) -> bool {
     let path = demangled(name);
     ALLOCATOR.iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// The relocation of a bug frame's displacement, whose upper bits hold a part of the line number.
+fn without_line(relocation: &Relocation) -> Relocation {
+    /// `BUG_DISP_WIDTH` of xen/bug.h.
+    const WIDTH: u32 = 24;
+    let upper = i64::BITS - WIDTH;
+    Relocation {
+        addend: relocation.addend << upper >> upper,
+        ..*relocation
+    }
 }
