@@ -13,15 +13,7 @@ use crate::proc;
 
 /// The cache directory `$XDG_CACHE_HOME/xen-irq` (or `~/.cache/xen-irq`), created when it is missing.
 pub(crate) fn dir() -> Result<PathBuf> {
-    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
-        Some(path) => PathBuf::from(path),
-        None => std::env::home_dir()
-            .context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?
-            .join(".cache"),
-    };
-    let dir = base.join("xen-irq");
-    fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    Ok(dir)
+    Ok(Cache::open()?.dir)
 }
 
 /// The directory of the entry `name` for `key`: found, or filled by `build`.
@@ -38,21 +30,83 @@ pub(crate) fn entry(
     build: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let id = format!("{name}-{}", short_hash(key.as_bytes()));
-    let dir = dir()?;
-    let entry = dir.join(&id);
+    let cache = Cache::open()?;
+    let entry = cache.path(&id);
     if entry.exists() {
         return Ok(entry);
     }
-    let _lock = Lock::take(&dir.join(format!(".{id}.lock")))?;
+    let _lock = cache.lock(&id)?;
     if entry.exists() {
         return Ok(entry);
     }
-    // Holding the lock, an old scratch directory can only be what a killed run left.
-    let scratch = Scratch::create(dir.join(format!(".{id}.partial")))?;
+    let scratch = cache.scratch(&id)?;
     build(scratch.path())?;
-    fs::rename(scratch.path(), &entry)
-        .with_context(|| format!("cannot complete {}", entry.display()))?;
-    Ok(entry)
+    cache.keep(&scratch, &id)
+}
+
+/// A cache: a directory with an entry for each thing that was fetched or built.
+pub(crate) struct Cache {
+    dir: PathBuf,
+}
+
+impl Cache {
+    /// The user's cache, created when it is missing.
+    pub(crate) fn open() -> Result<Self> {
+        let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+            Some(path) => PathBuf::from(path),
+            None => std::env::home_dir()
+                .context("neither XDG_CACHE_HOME nor HOME is set: set one of them")?
+                .join(".cache"),
+        };
+        Self::at(base.join("xen-irq"))
+    }
+
+    /// The cache in a directory, created when it is missing.
+    pub(crate) fn at(dir: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        Ok(Self { dir })
+    }
+
+    /// Where the entry `id` is, or would be.
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
+        self.dir.join(id)
+    }
+
+    /// The names of all entries.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let entries = fs::read_dir(&self.dir)
+            .with_context(|| format!("cannot read {}", self.dir.display()))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        // What begins with a dot is a lock or not complete.
+        names.retain(|name| !name.starts_with('.'));
+        Ok(names)
+    }
+
+    /// Waits for the lock `name`.
+    pub(crate) fn lock(&self, name: &str) -> Result<Lock> {
+        Lock::take(&self.dir.join(format!(".{name}.lock")))
+    }
+
+    /// An empty scratch directory; only for who holds a lock that goes with the name, because what
+    /// is there can then only be what a killed run left.
+    pub(crate) fn scratch(&self, name: &str) -> Result<Scratch> {
+        Scratch::create(self.dir.join(format!(".{name}.partial")))
+    }
+
+    /// Makes what is in a scratch directory the entry `id`, in place of an entry that is there.
+    pub(crate) fn keep(&self, scratch: &Scratch, id: &str) -> Result<PathBuf> {
+        let entry = self.path(id);
+        if entry.exists() {
+            fs::remove_dir_all(&entry)
+                .with_context(|| format!("cannot remove {}", entry.display()))?;
+        }
+        fs::rename(scratch.path(), &entry)
+            .with_context(|| format!("cannot complete {}", entry.display()))?;
+        Ok(entry)
+    }
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of `data`.

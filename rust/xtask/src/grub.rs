@@ -6,21 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::fetch::table::GRUB;
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::{apt, cache, ui};
-
-/// GRUB's scripts, Debian's settings for machines with Xen, and the programs that the scripts need.
-const PACKAGES: &[&str] = &[
-    "grub-common",
-    "grub2-common",
-    "xen-hypervisor-common",
-    "coreutils",
-    "dash",
-    "grep",
-    "mawk",
-    "sed",
-];
+use crate::{cache, fetch, ui};
 
 /// Where the recipe is in README: the commands behind this line.
 const HEADING: &str = "### On real hardware";
@@ -52,11 +41,11 @@ esac
 /// When the recipe changes what is booted by default, or its own entry does not boot the new image; or when the old recipe
 /// is not found out.
 pub(crate) fn check() -> Result<()> {
-    let packages = cache::entry("grub", &PACKAGES.join(" "), |dir| {
-        let debs = apt::closure(apt::Suite::Trixie, PACKAGES)?;
+    let packages = cache::entry("grub", &format!("{:?}", GRUB.origins), |dir| {
+        let debs = fetch::files(&fetch::get(&GRUB)?)?;
         let step = ui::step("unpacking GRUB");
         crate::boot::prepare_root(dir)?;
-        apt::unpack(&debs, dir)?;
+        fetch::unpack(&debs, dir)?;
         step.done();
         Ok(())
     })?;

@@ -1,6 +1,7 @@
 //! The commands of xen-irq: `cargo xtask …`.
 //!
-//! One module per command; what several commands need lives in [`apt`], [`cache`], [`proc`] and [`ui`].
+//! One module per command; what several commands need lives in [`apt`], [`cache`], [`fetch`],
+//! [`proc`] and [`ui`].
 
 use clap::{Parser, Subcommand};
 
@@ -10,6 +11,7 @@ mod bench;
 mod boot;
 mod cache;
 mod clean;
+mod fetch;
 mod fixture;
 mod gates;
 mod grub;

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, killpg};
@@ -70,6 +71,7 @@ pub(crate) struct Cmd {
     env: Vec<(OsString, Option<OsString>)>,
     dir: Option<PathBuf>,
     log: Option<PathBuf>,
+    limit: Option<Duration>,
 }
 
 impl Cmd {
@@ -81,6 +83,7 @@ impl Cmd {
             env: Vec::new(),
             dir: None,
             log: None,
+            limit: None,
         }
     }
 
@@ -119,6 +122,12 @@ impl Cmd {
     /// Appends what the command prints to a file.
     pub(crate) fn log(mut self, path: impl AsRef<Path>) -> Self {
         self.log = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Ends the command, with all that it started, after this time; it has failed then.
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -201,6 +210,15 @@ impl Cmd {
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]);
+        if let Some(limit) = self.limit {
+            command.args([
+                "timeout",
+                "--kill-after=5",
+                &limit.as_secs_f64().to_string(),
+            ]);
+            // The command has to die with timeout, too.
+            command.args(["setpriv", "--pdeathsig", "KILL", "--"]);
+        }
         command.arg(&self.program).args(&self.args).process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -248,7 +266,12 @@ impl Cmd {
         if status.success() {
             return Ok(());
         }
-        let mut message = format!("`{self}` failed ({status})");
+        let mut message = match self.limit {
+            Some(limit) if [Some(124), Some(137)].contains(&status.code()) => {
+                format!("`{self}` took longer than {:.0} s", limit.as_secs_f64())
+            }
+            _ => format!("`{self}` failed ({status})"),
+        };
         if let Some(path) = &self.log {
             message += &format!(", log in {}", path.display());
         }
@@ -336,6 +359,20 @@ mod tests {
             .to_string();
         assert!(error.contains("exit 3"), "{error}");
         assert!(error.contains("| bad"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let start = std::time::Instant::now();
+        // The second sleep would hold the pipe open.
+        let error = Cmd::new("sh")
+            .args(["-c", "sleep 100 & sleep 100"])
+            .limit(Duration::from_millis(300))
+            .run()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("took longer than"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

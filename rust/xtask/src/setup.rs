@@ -1,15 +1,28 @@
 //! `cargo xtask setup`: what the other commands need on the host. Each of them calls [`ensure`] first.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use crate::cache::Cache;
+use crate::fetch::Fetcher;
+use crate::fetch::table::RUST_SOURCE;
 use crate::proc::Cmd;
-use crate::{apt, cache, ui};
+use crate::{apt, fetch, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Also fetch all that the other commands fetch when they first need it: with that in the
+    /// cache, they work without a network.
+    #[arg(long)]
+    fetch: bool,
+    /// Fetch all of it into an empty cache, which is removed afterwards, and print what came from
+    /// where.
+    #[arg(long, conflicts_with = "fetch")]
+    check: bool,
+}
 
 /// The host packages, each with its reason.
 const PACKAGES: &[(&str, &str)] = &[
@@ -52,7 +65,10 @@ const PACKAGES: &[(&str, &str)] = &[
 const TOOLCHAIN: &str = include_str!("../../../rust-toolchain.toml");
 
 /// Runs the command.
-pub(crate) fn run(_args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<()> {
+    if args.check {
+        return check();
+    }
     let mut table = ui::Table::new(&["package", "needed because it"]);
     for (package, reason) in PACKAGES {
         table.row([*package, reason]);
@@ -60,7 +76,46 @@ pub(crate) fn run(_args: Args) -> Result<()> {
     table.print();
     ensure()?;
     println!("core's sources: {}", rust_src()?.display());
+    if args.fetch {
+        for artefact in fetch::table::ALL {
+            let dir = fetch::get(artefact)?;
+            println!("{}: {}", artefact.title, dir.display());
+        }
+    }
     Ok(())
+}
+
+/// Fetches everything into an empty cache and prints what came from where.
+fn check() -> Result<()> {
+    ensure()?;
+    let scratch = Cache::open()?.scratch(&format!("check-{}", std::process::id()))?;
+    let fetcher = Fetcher::from_environment(Cache::at(scratch.path().to_owned())?)?;
+    let mut table = ui::Table::new(&["artefact", "from", "MB", "seconds"]);
+    let mut failures = Vec::new();
+    for artefact in fetch::table::ALL {
+        let start = Instant::now();
+        let (from, size) = match fetcher.get(artefact) {
+            Ok(found) => (found.from, (size(&found.dir)? / 1_000_000).to_string()),
+            Err(error) => {
+                failures.push(format!("{error:#}"));
+                ("FAILED".to_owned(), String::new())
+            }
+        };
+        let seconds = start.elapsed().as_secs().to_string();
+        table.row([artefact.title.to_owned(), from, size, seconds]);
+    }
+    table.print();
+    ensure!(failures.is_empty(), "{}", failures.join("\nerror: "));
+    Ok(())
+}
+
+/// The bytes of all files below a path, without following links.
+fn size(path: &Path) -> Result<u64> {
+    let about = std::fs::symlink_metadata(path)?;
+    if !about.is_dir() {
+        return Ok(about.len());
+    }
+    fetch::files(path)?.iter().map(|path| size(path)).sum()
 }
 
 /// Installs the host packages that are missing; quick when none is.
@@ -93,11 +148,9 @@ fn check_rustc() -> Result<()> {
 
 /// The directory that contains `library`, the sources of core for exactly the pinned rustc.
 ///
-/// From rustup where it can deliver them, else from Debian's package of the same version.
-///
 /// # Errors
 ///
-/// When rustc is not the pinned one, or neither source has that version.
+/// When rustc is not the pinned one, or no origin has that version.
 pub(crate) fn rust_src() -> Result<PathBuf> {
     check_rustc()?;
     let sysroot = Cmd::new("rustc").args(["--print", "sysroot"]).output()?;
@@ -105,54 +158,31 @@ pub(crate) fn rust_src() -> Result<PathBuf> {
     if has_core(&rustup) {
         return Ok(rustup);
     }
-    let version = rust_version()?;
-    let name = format!("rust-src-{version}");
-    let entry = cache::entry(&name, &name, |dir| {
-        let step = ui::step(format!("fetching the sources of core {version}"));
-        // Without a network rustup retries for long; Debian's archive may still be reachable.
-        let component = Cmd::new("timeout")
-            .args(["60", "rustup", "component", "add", "rust-src"])
-            .args(["--toolchain", version])
-            .run();
-        if component.is_ok() && has_core(&rustup) {
-            // A marker: the component itself stays where rustup keeps it.
-            std::os::unix::fs::symlink(rustup.join("library"), dir.join("library"))?;
-        } else {
-            from_debian(version, dir)?;
-        }
-        step.done();
-        Ok(())
-    })?;
-    if !has_core(&entry) {
-        bail!(
-            "{} has no library/core: remove it and try again",
-            entry.display()
-        );
-    }
-    Ok(entry)
+    fetch::get(&RUST_SOURCE)
 }
 
-/// Unpacks Debian's `rust-src` of this version into `dir`.
-fn from_debian(version: &str, dir: &Path) -> Result<()> {
-    let versions = apt::versions("rust-src")?;
-    // Debian writes the upstream version, then `+dfsg` or `-` and its own.
-    let same = |full: &&String| {
-        full.strip_prefix(version)
-            .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
-    };
-    let Some(full) = versions.iter().find(same) else {
-        bail!(
-            "the sources of core {version} cannot be had: rustup has no rust-src component for it, and Debian's \
-             rust-src comes as {}; install the component or pin one of these versions",
-            versions.join(", ")
-        );
-    };
-    let debs = apt::debs(apt::Suite::Sid, &[&format!("rust-src={full}")])?;
-    let scratch = tempfile::tempdir_in(dir)?;
-    apt::unpack(&debs, scratch.path())?;
-    let source = scratch.path().join(format!("usr/src/rustc-{version}"));
-    std::fs::rename(source.join("library"), dir.join("library"))
-        .with_context(|| format!("Debian's rust-src {full} has no library directory"))
+/// Makes a directory with `library` of what rustup or Debian delivered.
+pub(crate) fn unpack_rust_src(from: &Path, to: &Path) -> Result<()> {
+    let library = to.join("library");
+    if from.join("library").is_symlink() {
+        return Ok(std::fs::rename(from.join("library"), library)?);
+    }
+    let scratch = from.join("unpacked");
+    std::fs::create_dir(&scratch)?;
+    let debs: Vec<PathBuf> = fetch::files(from)?
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect();
+    fetch::unpack(&debs, &scratch)?;
+    let source = scratch.join(format!("usr/src/rustc-{}", rust_version()?));
+    std::fs::rename(source.join("library"), library)
+        .context("Debian's rust-src has no library directory")
+}
+
+/// Checks that the sources of core are there; rustup may have removed its component since.
+pub(crate) fn check_rust_src(dir: &Path) -> Result<()> {
+    ensure!(has_core(dir), "library/core is missing");
+    Ok(())
 }
 
 fn has_core(dir: &Path) -> bool {

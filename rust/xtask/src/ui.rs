@@ -9,6 +9,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 /// All live lines share one display, so that steps inside steps do not overwrite each other.
 static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
+/// Prints a line for the user, above all live lines.
+pub(crate) fn line(text: &str) {
+    if !std::io::stderr().is_terminal() || LINES.println(text).is_err() {
+        eprintln!("{text}");
+    }
+}
+
 /// A step of the work that is going on: a live line on a terminal, plain lines elsewhere.
 ///
 /// Finished by [`Step::done`]; one that is dropped before was cut short by an error and says so.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::image;
+use crate::fetch::table::EMULATOR;
 use crate::proc::Cmd;
-use crate::{apt, cache, ui};
+use crate::{cache, fetch, ui};
 
 /// The IOMMU of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,19 +93,15 @@ pub(super) struct Emulator {
 impl Emulator {
     /// The emulator, from the cache or fetched.
     pub(super) fn get() -> Result<Self> {
-        let package = "qemu-system-x86";
-        let root = cache::entry(
-            "emulator",
-            &format!("{package} of trixie-backports"),
-            |dir| {
-                let debs = apt::closure(apt::Suite::TrixieBackports, &[package])?;
-                let step = ui::step("unpacking the machine emulator");
-                image::prepare_root(dir)?;
-                apt::unpack(&debs, dir)?;
-                step.done();
-                Ok(())
-            },
-        )?;
+        let recipe = format!("{:?}", EMULATOR.origins);
+        let root = cache::entry("emulator", &recipe, |dir| {
+            let debs = fetch::files(&fetch::get(&EMULATOR)?)?;
+            let step = ui::step("unpacking the machine emulator");
+            image::prepare_root(dir)?;
+            fetch::unpack(&debs, dir)?;
+            step.done();
+            Ok(())
+        })?;
         Ok(Self { root })
     }
 

@@ -11,19 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::cpio::Archive;
+use crate::fetch::table::{DOM0, KERNEL};
 use crate::proc::Cmd;
-use crate::{apt, cache, ui};
-
-/// dom0's packages. The device model of trixie dies when two devices are passed through, so it comes newer.
-const PACKAGES: &[&str] = &[
-    "linux-image-amd64",
-    "xen-utils-4.20",
-    "xenstore-utils",
-    "busybox-static",
-    "qemu-system-xen/trixie-backports",
-    "qemu-system-data/trixie-backports",
-    "qemu-system-common/trixie-backports",
-];
+use crate::{cache, fetch, ui};
 
 /// The programs that stay, with the libraries that they load.
 const PROGRAMS: &[&str] = &[
@@ -76,9 +66,12 @@ pub(super) struct Dom0 {
 
 /// dom0, from the cache or built.
 pub(super) fn dom0() -> Result<Dom0> {
-    // This file is the recipe: another recipe, another image.
-    let dir = cache::entry("dom0", include_str!("image.rs"), |dir| {
-        let debs = apt::closure(apt::Suite::Trixie, PACKAGES)?;
+    // This file and the packages are the recipe: another recipe, another image.
+    let origins = [KERNEL.origins, DOM0.origins];
+    let recipe = format!("{} {origins:?}", include_str!("image.rs"));
+    let dir = cache::entry("dom0", &recipe, |dir| {
+        let mut debs = fetch::files(&fetch::get(&KERNEL)?)?;
+        debs.extend(fetch::files(&fetch::get(&DOM0)?)?);
         let step = ui::step("building the dom0 image");
         build(&debs, dir)?;
         step.done();
@@ -105,7 +98,7 @@ fn build(debs: &[PathBuf], dir: &Path) -> Result<()> {
     let root = scratch.path().join("all");
     fs::create_dir(&root)?;
     prepare_root(&root)?;
-    apt::unpack(debs, &root)?;
+    fetch::unpack(debs, &root)?;
 
     let modules = Modules::index(&root)?;
     let guest = scratch.path().join("guest");
@@ -246,8 +239,10 @@ impl Modules {
         let mut order: Vec<String> = Vec::new();
         for name in names {
             for path in self.closure(name)? {
-                let file = Path::new(path).file_stem().context("a module has a name")?;
-                let file = file.to_string_lossy().into_owned();
+                let name = path.rsplit('/').next().unwrap_or(path);
+                let (file, unpack) = packed_module(name)
+                    .with_context(|| format!("the module {name} is packed in an unknown way"))?;
+                let file = file.to_owned();
                 if order.contains(&file) {
                     continue;
                 }
@@ -255,7 +250,7 @@ impl Modules {
                     .root
                     .join(format!("usr/lib/modules/{}/{path}", self.version));
                 Cmd::new("sh")
-                    .args(["-c", "xz -dc \"$0\" >\"$1\""])
+                    .args(["-c", &format!("{unpack} \"$0\" >\"$1\"")])
                     .arg(&packed)
                     .arg(dir.join(&file))
                     .run()?;
@@ -268,17 +263,28 @@ impl Modules {
 
     /// The files of a module and of those it needs, in the order of loading.
     fn closure(&self, name: &str) -> Result<Vec<&str>> {
-        let file = format!("/{name}.ko.xz");
+        let file = format!("/{name}.ko");
         let (module, needed) = self
             .dependencies
             .lines()
             .filter_map(|line| line.split_once(':'))
-            .find(|(module, _)| module.ends_with(&file))
+            .find(|(module, _)| {
+                let name = packed_module(module).map_or(*module, |(name, _)| name);
+                name.ends_with(&file)
+            })
             .with_context(|| format!("the kernel has no module {name}"))?;
         let mut files: Vec<&str> = needed.split_whitespace().rev().collect();
         files.push(module);
         Ok(files)
     }
+}
+
+/// The name of a module without its packing, and the command that unpacks it.
+fn packed_module(name: &str) -> Option<(&str, &'static str)> {
+    let packed = |suffix, unpack| Some((name.strip_suffix(suffix)?, unpack));
+    packed(".xz", "xz -dc")
+        .or_else(|| packed(".zst", "zstd -dcq"))
+        .or_else(|| name.ends_with(".ko").then_some((name, "cat")))
 }
 
 /// System tools are outside the path of ordinary users.
@@ -364,4 +370,17 @@ pub(super) fn write_pair(first: &[u8], second: &[u8], target: &Path) -> Result<(
 /// Reads a file whole.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_packed_in_three_ways() {
+        assert_eq!(packed_module("a.ko.xz"), Some(("a.ko", "xz -dc")));
+        assert_eq!(packed_module("a.ko.zst"), Some(("a.ko", "zstd -dcq")));
+        assert_eq!(packed_module("a.ko"), Some(("a.ko", "cat")));
+        assert_eq!(packed_module("a.ko.gz"), None);
+    }
 }

@@ -14,6 +14,7 @@ mod make;
 mod source;
 
 pub(crate) use compare::{matrix, menu_off, times};
+pub(crate) use source::{check_source, unpack_source};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -183,7 +184,7 @@ fn build_now(options: &Options) -> Result<Build> {
         Some(tree) => tree
             .canonicalize()
             .map_err(|_| anyhow::anyhow!("there is no directory {}", tree.display()))?,
-        None => source::from_debian()?,
+        None => source::fetched()?,
     };
     let place = options.place(&tree);
     std::fs::create_dir_all(&place)
@@ -215,7 +216,7 @@ pub(crate) fn stock_name(debug: bool) -> Result<String> {
         debug,
         ..Options::default()
     };
-    let source = source::from_debian()?;
+    let source = source::fetched()?;
     Ok(format!(
         "{} {}",
         source.display(),

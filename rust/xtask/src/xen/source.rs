@@ -7,38 +7,62 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::fetch::table::XEN_SOURCE;
 use crate::patch::{Series, State};
 use crate::proc::Cmd;
-use crate::{apt, cache, ui};
+use crate::{cache, fetch, ui};
 
-/// The release that is fetched when the user names no tree.
-const RELEASE: &str = "4.20.";
+/// Names a tarball of Xen to be used in place of the one that is fetched; the user answers for it.
+const TARBALL: &str = "XEN_IRQ_XEN_TARBALL";
 
-/// Debian's source of Xen, unpacked in the cache; a snapshot of upstream's stable branch.
-pub(crate) fn from_debian() -> Result<PathBuf> {
-    let tarball = apt::source_tarball("xen", RELEASE)?;
-    let about =
-        fs::metadata(&tarball).with_context(|| format!("cannot read {}", tarball.display()))?;
-    let key = format!(
-        "{} {} {:?}",
-        tarball.display(),
-        about.len(),
-        about.modified()?
-    );
-    cache::entry("xen-source", &key, |dir| {
-        let step = ui::step("unpacking Xen's source");
-        Cmd::new("tar")
-            .arg("--extract")
-            .arg("--file")
-            .arg(&tarball)
-            .args(["--strip-components=1", "--no-same-owner", "--directory"])
-            .arg(dir)
-            .run()?;
-        step.done();
-        Ok(())
-    })
+/// The source of Xen that is built unless the user names a tree, in the cache.
+///
+/// # Errors
+///
+/// When it cannot be fetched, or the user's tarball cannot be unpacked.
+pub(crate) fn fetched() -> Result<PathBuf> {
+    let Some(tarball) = std::env::var_os(TARBALL).filter(|path| !path.is_empty()) else {
+        return fetch::get(&XEN_SOURCE);
+    };
+    let tarball = PathBuf::from(tarball);
+    let about = fs::metadata(&tarball)
+        .ok()
+        .filter(fs::Metadata::is_file)
+        .with_context(|| format!("{TARBALL} names {}, which is no file", tarball.display()))?;
+    let path = tarball.display();
+    let key = format!("{path} {} {:?}", about.len(), about.modified()?);
+    cache::entry("xen-tarball", &key, |dir| unpack_tarball(&tarball, dir))
+}
+
+/// Unpacks the only file in `from` to `to`.
+pub(crate) fn unpack_source(from: &Path, to: &Path) -> Result<()> {
+    let files = fetch::files(from)?;
+    let [tarball] = files.as_slice() else {
+        bail!("one tarball should be there, not {}", files.len());
+    };
+    unpack_tarball(tarball, to)
+}
+
+/// Checks that the series fits a fetched source.
+pub(crate) fn check_source(tree: &Path) -> Result<()> {
+    let state = Series::of(tree)?.state(tree)?;
+    ensure!(state == State::Stock, "the series is in it already");
+    Ok(())
+}
+
+fn unpack_tarball(tarball: &Path, dir: &Path) -> Result<()> {
+    let step = ui::step("unpacking Xen's source");
+    Cmd::new("tar")
+        .arg("--extract")
+        .arg("--file")
+        .arg(tarball)
+        .args(["--strip-components=1", "--no-same-owner", "--directory"])
+        .arg(dir)
+        .run()?;
+    step.done();
+    Ok(())
 }
 
 /// Makes `copy` a copy of `tree` in the state `wanted`.
