@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::gates::elf::Object;
 use crate::gates::{self, Finding, RUST_OBJECT};
 use crate::patch::repository;
-use crate::xen;
+use crate::{arguments, xen};
 
 mod header;
 mod manifest;
@@ -35,10 +35,20 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["objects", "stock_objects"])]
     self_check: bool,
     /// A finished object tree of Xen with Rust in it, instead of the one that xtask builds.
-    #[arg(long, value_name = "DIR", requires = "stock_objects")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "stock_objects",
+        value_parser = arguments::directory()
+    )]
     objects: Option<PathBuf>,
     /// A finished object tree of upstream's Xen, to compare with.
-    #[arg(long, value_name = "DIR", requires = "objects")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "objects",
+        value_parser = arguments::directory()
+    )]
     stock_objects: Option<PathBuf>,
 }
 

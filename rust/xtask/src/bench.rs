@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::patch::{is_program, repository};
 use crate::proc::Cmd;
 use crate::twin::{FILES, Twin};
-use crate::{cache, ui, xen};
+use crate::{arguments, cache, ui, xen};
 
 /// Instructions by which rows that differ in size alone may differ in Rust: a link or two of a hash chain, or sizes of block
 /// of which a group of a remapping table's entries has one more or fewer.
@@ -70,7 +70,7 @@ impl Exception {
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Write the figures to a file as well, for machines.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = arguments::new_file())]
     json: Option<PathBuf>,
     /// Leave out how long the build takes, which takes longest.
     #[arg(long)]

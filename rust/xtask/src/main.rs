@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod abi;
 mod apt;
+mod arguments;
 mod bench;
 mod boot;
 mod cache;
@@ -86,8 +87,23 @@ fn run_line(arguments: &[&str]) -> anyhow::Result<()> {
     run(Cli::try_parse_from(line)?.command)
 }
 
+/// The command line, read; a value that an option does not take ends the command with one line.
+fn command_line() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        use clap::error::ErrorKind::{InvalidValue, ValueValidation};
+        if [InvalidValue, ValueValidation].contains(&error.kind()) {
+            let text = error.to_string();
+            let first = text.split("\n\n").next().unwrap_or(&text);
+            let words: Vec<&str> = first.split_whitespace().collect();
+            eprintln!("{}", words.join(" "));
+            std::process::exit(2);
+        }
+        error.exit()
+    })
+}
+
 fn main() -> std::process::ExitCode {
-    match run(Cli::parse().command) {
+    match run(command_line().command) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -80,18 +80,10 @@ impl Series {
     ///
     /// When `dir` is no Xen tree, or one of a release that there is no series for.
     pub(crate) fn of(dir: &Path) -> Result<Self> {
+        let folder = folder(dir)?;
         ensure!(
             is_program("patch"),
             "patch is not installed; run `cargo xtask setup`"
-        );
-        let release = release(dir)?;
-        let all = repository().join("patches");
-        let folder = all.join(&release);
-        ensure!(
-            folder.is_dir(),
-            "{} is Xen {release}, which is not supported; there are patches for Xen {}",
-            dir.display(),
-            names(&all)?.join(", ")
         );
         let patches: Vec<PathBuf> = names(&folder)?
             .into_iter()
@@ -185,6 +177,34 @@ impl Series {
         };
         self.files.iter().map(read).collect()
     }
+}
+
+/// The directory of the series that fits the release of the tree `dir`.
+///
+/// # Errors
+///
+/// When `dir` is no Xen tree, or one of a release that there is no series for.
+fn folder(dir: &Path) -> Result<PathBuf> {
+    ensure!(dir.is_dir(), "there is no directory {}", dir.display());
+    let release = release(dir)?;
+    let all = repository().join("patches");
+    let folder = all.join(&release);
+    ensure!(
+        folder.is_dir(),
+        "{} is Xen {release}, which is not supported; there are patches for Xen {}",
+        dir.display(),
+        names(&all)?.join(", ")
+    );
+    Ok(folder)
+}
+
+/// Takes a Xen tree of a supported release as the value of an option.
+///
+/// # Errors
+///
+/// As for [`Series::of`].
+pub(crate) fn tree(path: PathBuf) -> Result<PathBuf> {
+    folder(&path).map(|_| path)
 }
 
 /// Tells whether a program can be found.

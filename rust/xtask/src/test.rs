@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["quick", "full"])]
     only: Option<String>,
     /// Begin no check after so many minutes; what is left out is said.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     minutes: Option<u64>,
 }
 
@@ -183,16 +183,16 @@ const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
-    setup::ensure()?;
-    let mut table = ui::Table::new(&["check", "result", "seconds"]);
-    let (mut passed, mut skipped) = (0, 0);
-    let mut failures = Vec::new();
     if let Some(text) = &args.only {
         ensure!(
             CHECKS.iter().any(|check| args.wants(check)),
             "no check's name contains `{text}`"
         );
     }
+    setup::ensure()?;
+    let mut table = ui::Table::new(&["check", "result", "seconds"]);
+    let (mut passed, mut skipped) = (0, 0);
+    let mut failures = Vec::new();
     let begin = Instant::now();
     for check in CHECKS {
         let late = args

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::xen::{self, Flavour, Options};
-use crate::{cache, ui};
+use crate::{arguments, cache, ui};
 
 mod mutants;
 
@@ -35,13 +35,13 @@ const SELF_CHECK_CASES: &str = "20000";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many random cases to run for each file.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     cases: u64,
     /// The seed of the first case; the next have the numbers after it. Random unless given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The replaced file, as `vmsi`; all unless given.
-    #[arg(long)]
+    /// The replaced file; all unless given.
+    #[arg(long, value_parser = arguments::replaced_file())]
     file: Option<String>,
     /// Hold what guests read from MSI-X tables to what they wrote, and count the wrong answers of each side; with
     /// `--self-check`, plant faults around the sides and see that each is found.
@@ -51,22 +51,19 @@ pub(crate) struct Args {
     #[arg(long)]
     self_check: bool,
     /// Plant only so many for each file, from a random one on.
-    #[arg(long, requires = "self_check", value_name = "N")]
+    #[arg(
+        long,
+        requires = "self_check",
+        value_name = "N",
+        value_parser = arguments::at_least_one()
+    )]
     faults: Option<usize>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
     let files = match &args.file {
-        Some(wanted) => {
-            let known: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
-            ensure!(
-                known.contains(&wanted.as_str()),
-                "no replaced file is called {wanted}; there is {}",
-                known.join(", ")
-            );
-            vec![wanted.as_str()]
-        }
+        Some(wanted) => vec![wanted.as_str()],
         None => FILES.iter().map(|(name, _)| *name).collect(),
     };
     let twin = Twin::build()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::boot::{Flavour, XtfRun};
-use crate::{setup, ui};
+use crate::{arguments, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long)]
     debug: bool,
     /// A Xen tree to build instead of Debian's source; it is copied, never changed.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = arguments::xen_tree())]
     xen_tree: Option<PathBuf>,
 }
 

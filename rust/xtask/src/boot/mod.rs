@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{setup, ui, xen};
+use crate::{arguments, setup, ui, xen};
 use rig::{Payload, Rig};
 use scenarios::Scenario;
 use transcript::Transcript;
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(long)]
     debug: bool,
     /// A Xen tree to build instead of Debian's source; it is copied, never changed.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = arguments::xen_tree())]
     xen_tree: Option<PathBuf>,
     #[command(flatten)]
     parts: xen::Parts,
