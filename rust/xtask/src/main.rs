@@ -18,6 +18,7 @@ mod gates;
 mod grub;
 mod guest;
 mod mutants;
+mod offline;
 mod patch;
 mod proc;
 mod setup;

@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::fetch::Fetcher;
 use crate::fetch::table::RUST_SOURCE;
 use crate::proc::Cmd;
-use crate::{apt, fetch, ui};
+use crate::{apt, boot, fetch, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -77,10 +77,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
     ensure()?;
     println!("core's sources: {}", rust_src()?.display());
     if args.fetch {
-        for artefact in fetch::table::ALL {
+        let others = fetch::table::ALL.into_iter();
+        for artefact in others.filter(|artefact| artefact.name != RUST_SOURCE.name) {
             let dir = fetch::get(artefact)?;
             println!("{}: {}", artefact.title, dir.display());
         }
+        boot::prepare()?;
     }
     Ok(())
 }

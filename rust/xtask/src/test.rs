@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::xen::{self, Flavour, Options};
-use crate::{grub, guest, run_line, setup, ui};
+use crate::{grub, guest, offline, run_line, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -64,6 +64,10 @@ const CHECKS: &[Check] = &[
     quick("stock Xen builds", || run_line(&["xen", "--stock"])),
     quick("Xen with Rust builds", || run_line(&["xen"])),
     quick("clippy of the hypervisor's crates", xen_clippy),
+    quick("set-up and build without a network", || {
+        run_line(&["setup", "--fetch"])?;
+        offline::run(&[&["setup", "--fetch"], &["xen"]])
+    }),
     quick("gates", || run_line(&["gates"])),
     quick("gates fail on planted faults", || {
         run_line(&["gates", "--self-check"])
@@ -111,7 +115,10 @@ const CHECKS: &[Check] = &[
     slow("devices behind bridges", || {
         run_line(&["boot", "--scenario", "bridges"])
     }),
-    slow("Debian as dom0, as on stock Xen", || scenarios("dom0")),
+    // A boot needs a network no more than a build.
+    slow("Debian as dom0, as on stock Xen", || {
+        offline::run(&[&["boot", "--scenario", "dom0", "--compare"]])
+    }),
     slow("MSI-X tables of an HVM guest, as on stock Xen", || {
         scenarios("hvm-msix")
     }),

@@ -120,6 +120,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Gets what every boot needs besides Xen: the machine emulator, and dom0's system.
+///
+/// # Errors
+///
+/// When one of them cannot be fetched or made.
+pub(crate) fn prepare() -> Result<()> {
+    emulator::Emulator::get()?;
+    image::dom0().map(drop)
+}
+
 /// What a name on the command line stands for: one scenario, all that begin with the name, or `all`.
 fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
     let group = format!("{name}-");

@@ -396,24 +396,30 @@ fn old_lists_are_brought_up_to_date() {
 
 #[test]
 fn a_list_that_cannot_be_had_is_named_and_the_others_serve() {
-    let world = World::new();
-    let file = File::new("xen_4.20.1.orig.tar.xz");
-    world.publish(
-        Lists::default()
-            .source(Suite::Trixie, "xen", "4.20.1-1", &file)
-            .source(Suite::Sid, "other", "1", &file),
-    );
-    world.offer(&file);
     let half = Answer::Cut(b"Package: xen\n".repeat(9));
-    world.server.put("dists/sid/main/source/Sources", half);
-    let found = world.fetcher.get(&artefact(vec![SOURCE])).unwrap();
-    assert_eq!(content(&found), file.content);
-    assert!(
-        found.not_from[0].starts_with("Debian's package lists: ")
-            && found.not_from[0].contains("/sid/"),
-        "{:?}",
-        found.not_from
-    );
+    for (path, answer) in [
+        ("dists/sid/main/source/Sources", half),
+        ("dists/sid/InRelease", Answer::Stall),
+    ] {
+        let world = World::new();
+        let file = File::new("xen_4.20.1.orig.tar.xz");
+        world.publish(
+            Lists::default()
+                .source(Suite::Trixie, "xen", "4.20.1-1", &file)
+                .source(Suite::Sid, "other", "1", &file),
+        );
+        world.offer(&file);
+        world.server.put(path, answer);
+        let found = world.fetcher.get(&artefact(vec![SOURCE])).unwrap();
+        assert_eq!(content(&found), file.content);
+        let reasons = found.not_from;
+        assert!(
+            reasons.len() == 1
+                && reasons[0].starts_with("Debian's package lists: ")
+                && reasons[0].contains("/sid"),
+            "{path}: {reasons:?}"
+        );
+    }
 }
 
 #[test]

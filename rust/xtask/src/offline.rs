@@ -1,0 +1,72 @@
+//! Commands without a network, to show that they need none once all is in the cache.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::fetch;
+use crate::patch::repository;
+
+/// An address of this machine at which nothing listens.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// Runs commands of this program one after another where nothing can be fetched.
+///
+/// # Errors
+///
+/// When one of them fails.
+pub(crate) fn run(commands: &[&[&str]]) -> Result<()> {
+    let xtask = std::env::current_exe().context("cannot find this program")?;
+    let namespace = namespace();
+    if namespace.is_empty() {
+        println!("this host gives no network namespace: proxies that do not answer stand for it");
+    }
+    for words in commands {
+        println!("without a network: cargo xtask {}", words.join(" "));
+        let words_before = namespace.iter().map(AsRef::as_ref);
+        let mut line = words_before.chain([xtask.as_os_str()]);
+        let program = line.next().context("an empty command")?;
+        let status = Command::new(program)
+            .args(line)
+            .args(*words)
+            .current_dir(repository())
+            .env(fetch::MIRROR, NOWHERE)
+            .env("CARGO_NET_OFFLINE", "true")
+            .envs(
+                [
+                    "ALL_PROXY",
+                    "all_proxy",
+                    "http_proxy",
+                    "https_proxy",
+                    "HTTPS_PROXY",
+                    "RUSTUP_DIST_SERVER",
+                ]
+                .map(|name| (name, NOWHERE)),
+            )
+            .status()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        ensure!(
+            status.success(),
+            "without a network `cargo xtask {}` failed ({status})",
+            words.join(" ")
+        );
+    }
+    Ok(())
+}
+
+/// The words before a command that give it a network namespace of its own, in which there is not
+/// even a loopback interface; none where the host forbids that.
+fn namespace() -> &'static [&'static str] {
+    let all: [&[&str]; 2] = [
+        &["unshare", "--net", "--"],
+        &["unshare", "--map-root-user", "--net", "--"],
+    ];
+    let works = |words: &[&str]| {
+        let tried = Command::new(words[0])
+            .args(&words[1..])
+            .arg("true")
+            .output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    all.into_iter().find(|words| works(words)).unwrap_or(&[])
+}
