@@ -117,7 +117,7 @@ fn build(debs: &[PathBuf], dir: &Path) -> Result<()> {
     }
     modules.install(DOM0_MODULES, &dom0)?;
     base(&dom0)?;
-    let kernel = modules.kernel();
+    let kernel = modules.kernel()?;
     fs::create_dir(dom0.join("guest"))?;
     fs::copy(&kernel, dom0.join("guest/vmlinuz"))?;
     pack(&guest, &dom0.join("guest/guest.cpio"))?;
@@ -228,8 +228,17 @@ impl Modules {
         })
     }
 
-    fn kernel(&self) -> PathBuf {
-        self.root.join(format!("boot/vmlinuz-{}", self.version))
+    /// The kernel itself: packages of newer suites have it beside its modules.
+    fn kernel(&self) -> Result<PathBuf> {
+        let version = &self.version;
+        [
+            format!("boot/vmlinuz-{version}"),
+            format!("usr/lib/modules/{version}/vmlinuz"),
+        ]
+        .iter()
+        .map(|path| self.root.join(path))
+        .find(|path| path.is_file())
+        .with_context(|| format!("the packages of kernel {version} have no vmlinuz"))
     }
 
     /// Unpacks modules and what they depend on into `target`/modules, with their order in a list.
