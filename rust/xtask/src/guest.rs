@@ -86,6 +86,23 @@ pub(crate) fn lint() -> Result<()> {
     Ok(())
 }
 
+/// Fetches the crates that the kernels and core are made of, so that building needs no network.
+///
+/// # Errors
+///
+/// When cargo cannot get one.
+pub(crate) fn fetch() -> Result<()> {
+    Cmd::new("cargo")
+        .dir(sources())
+        .args(["fetch", "--locked", "-Zbuild-std=core,compiler_builtins"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "__CARGO_TESTS_ONLY_SRC_ROOT",
+            setup::rust_src()?.join("library"),
+        )
+        .run()
+}
+
 fn sources() -> PathBuf {
     patch::repository().join("tests/guest")
 }

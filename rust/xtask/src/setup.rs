@@ -8,8 +8,9 @@ use anyhow::{Context, Result, ensure};
 use crate::cache::Cache;
 use crate::fetch::Fetcher;
 use crate::fetch::table::RUST_SOURCE;
+use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::{apt, boot, fetch, ui};
+use crate::{apt, boot, fetch, guest, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -83,6 +84,13 @@ pub(crate) fn run(args: Args) -> Result<()> {
             println!("{}: {}", artefact.title, dir.display());
         }
         boot::prepare()?;
+        let step = ui::step("fetching crates");
+        Cmd::new("cargo")
+            .args(["fetch", "--locked"])
+            .dir(repository())
+            .run()?;
+        guest::fetch()?;
+        step.done();
     }
     Ok(())
 }
