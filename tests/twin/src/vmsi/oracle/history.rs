@@ -1,10 +1,11 @@
 //! What a guest may read from one dword of a table.
 //!
 //! A read lasts from its `accept` until the guest has the value; a write likewise. A read may
-//! return any value that the device model held while it lasted, and that of any write which began
-//! before the read ended, unless a later write replaced it: one that began after the first had
-//! ended, and ended before the read began. So writes of two vCPUs at the same time may take effect
-//! in either order, but a value that was replaced never comes back.
+//! return the value of any write which began before the read ended, unless a later write replaced
+//! it: one that began after the first had ended, and ended before the read began. So writes of two
+//! vCPUs at the same time may take effect in either order, but a value that was replaced never
+//! comes back. What the device model holds while the read lasts is right in any case. Where the
+//! table moves during a write, anything may come of it.
 
 /// A write to the dword.
 struct Write {
@@ -22,11 +23,14 @@ pub(super) struct History {
     /// Values that the device model held, each with the time from which on; zero before the first.
     held: Vec<(u64, u32)>,
     writes: Vec<Write>,
+    /// The table moved while a write was under way: what came of that is undefined until the next.
+    undefined: bool,
 }
 
 impl History {
     /// A guest begins to write.
     pub(super) fn begin(&mut self, access: u64, value: u32, start: u64) {
+        self.undefined = false;
         self.writes.push(Write {
             access,
             value,
@@ -36,13 +40,28 @@ impl History {
         });
     }
 
-    /// The device model takes a value.
-    pub(super) fn take(&mut self, access: u64, value: u32, now: u64) {
+    /// The device model takes a value, of a write that may have begun when the table was elsewhere.
+    pub(super) fn take(&mut self, access: u64, value: u32, start: u64, now: u64) {
         self.held.push((now, value));
         let of_access = |write: &&mut Write| write.access == access && write.value == value;
-        for write in self.writes.iter_mut().filter(of_access) {
-            write.taken = true;
+        let mut known = self.writes.iter_mut().filter(of_access).peekable();
+        if known.peek().is_none() {
+            drop(known);
+            self.writes.push(Write {
+                access,
+                value,
+                start,
+                end: None,
+                taken: true,
+            });
+            return;
         }
+        known.for_each(|write| write.taken = true);
+    }
+
+    /// The table moves while a write is under way.
+    pub(super) fn disturb(&mut self) {
+        self.undefined = true;
     }
 
     /// A guest's write ends; what the device model did not take of it was never written.
@@ -60,9 +79,12 @@ impl History {
     /// bits of `mask` go.
     pub(super) fn allows(&self, value: u32, mask: u32, start: u64) -> bool {
         let same = |other: u32| (value ^ other) & mask == 0;
+        let untouched = !self.ended_before(start, 0);
         let before = self.held.iter().rev().find(|(since, _)| *since <= start);
         let meanwhile = self.held.iter().filter(|(since, _)| *since > start);
-        same(before.map_or(0, |(_, value)| *value))
+        self.undefined
+            || untouched && same(0)
+            || same(before.map_or(0, |(_, value)| *value))
             || meanwhile.map(|(_, value)| *value).any(same)
             || self
                 .writes
@@ -72,9 +94,12 @@ impl History {
 
     /// Returns whether another write began after this one had ended, and ended before a read began.
     fn replaced(&self, write: &Write, read: u64) -> bool {
-        let Some(end) = write.end else { return false };
-        self.writes
-            .iter()
-            .any(|other| other.start > end && other.end.is_some_and(|end| end < read))
+        write.end.is_some_and(|end| self.ended_before(read, end))
+    }
+
+    /// Returns whether a write that began after a time ended before a read began.
+    fn ended_before(&self, read: u64, since: u64) -> bool {
+        let ended = |write: &Write| write.start > since && write.end.is_some_and(|end| end < read);
+        self.writes.iter().any(ended)
     }
 }

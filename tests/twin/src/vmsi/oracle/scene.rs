@@ -57,6 +57,9 @@ impl Count {
     }
 }
 
+/// A dword: the numbers of its function, its entry and its place there.
+type Key = (usize, usize, usize);
+
 /// How far a request is.
 #[derive(Clone, Copy)]
 enum Stage {
@@ -91,6 +94,7 @@ enum Chore {
     Bind(usize, Bind),
     Disable(usize),
     Move(usize),
+    Rebind(usize, usize),
 }
 
 /// A case on one side.
@@ -107,7 +111,7 @@ pub(super) struct Scene<'a> {
     /// The descriptor of an entry.
     descs: HashMap<(usize, usize), usize>,
     chores: VecDeque<Chore>,
-    histories: BTreeMap<(usize, usize, usize), History>,
+    histories: BTreeMap<Key, History>,
     now: u64,
     accesses: u64,
     pub(super) count: Count,
@@ -280,13 +284,7 @@ impl<'a> Scene<'a> {
             Op::Rebind { function, entry } => {
                 let function = function % functions;
                 let entry = entry % self.functions[function].entries.len();
-                if self.functions[function].entries[entry].bound {
-                    self.chores.push_back(Chore::Unbind(function, entry));
-                    self.functions[function].renew(entry);
-                    if self.functions[function].enabled {
-                        self.chores.push_back(Chore::Update(function));
-                    }
-                }
+                self.chores.push_back(Chore::Rebind(function, entry));
             }
             Op::GracePeriod => {
                 self.call(&Call::GracePeriod);
@@ -298,6 +296,18 @@ impl<'a> Scene<'a> {
     fn first(&mut self, chores: Vec<Chore>) {
         for chore in chores.into_iter().rev() {
             self.chores.push_front(chore);
+        }
+    }
+
+    /// Has things done before a guest does anything: what it did meanwhile to a table that moves
+    /// would be undefined.
+    fn at_once(&mut self, chores: Vec<Chore>) {
+        let left = self.chores.len();
+        self.first(chores);
+        while self.chores.len() > left
+            && let Some(chore) = self.chores.pop_front()
+        {
+            self.chore(chore);
         }
     }
 
@@ -315,7 +325,23 @@ impl<'a> Scene<'a> {
         self.first(chores);
     }
 
+    /// The dwords that requests under way write, or may have written.
+    fn under_way(&self) -> Vec<Key> {
+        let accesses = self.vcpus.iter().filter_map(|vcpu| vcpu.access.as_ref());
+        let elements = accesses
+            .filter(|access| access.request.write)
+            .flat_map(|access| {
+                let request = access.request;
+                (0..request.count).map(move |number| (element(&request, number).0, request.size))
+            });
+        elements
+            .flat_map(|(address, size)| self.keys(address, size, 0))
+            .map(|(key, _)| key)
+            .collect()
+    }
+
     fn relocate(&mut self, function: usize) {
+        let before = self.under_way();
         let other = self.bases[function] + DISTANCE;
         let its = &mut self.functions[function];
         its.base = if its.base == other {
@@ -324,6 +350,10 @@ impl<'a> Scene<'a> {
             other
         };
         self.moved[function] = self.now;
+        for key in before.into_iter().chain(self.under_way()) {
+            self.histories.entry(key).or_default().disturb();
+        }
+        let its = &mut self.functions[function];
         let mut chores = Vec::new();
         for entry in 0..its.entries.len() {
             if its.entries[entry].mapped {
@@ -334,7 +364,7 @@ impl<'a> Scene<'a> {
         if its.enabled {
             chores.push(Chore::Update(function));
         }
-        self.first(chores);
+        self.at_once(chores);
     }
 
     /// Begins an instruction, if the vCPU is idle.
@@ -457,7 +487,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The dwords of the tables that an access covers, with their parts of a value.
-    fn keys(&self, address: u64, len: u32, value: u64) -> Vec<((usize, usize, usize), u32)> {
+    fn keys(&self, address: u64, len: u32, value: u64) -> Vec<(Key, u32)> {
         let found = self
             .functions
             .iter()
@@ -635,7 +665,7 @@ impl<'a> Scene<'a> {
             if request.write {
                 let value = access.values[number as usize];
                 for (key, value) in self.keys(address, request.size, value) {
-                    self.take(access.number, key, value);
+                    self.take((access.number, access.start), key, value);
                 }
             } else if !request.pointer {
                 data = self
@@ -656,14 +686,14 @@ impl<'a> Scene<'a> {
         self.block(vcpu, false);
     }
 
-    fn take(&mut self, access: u64, key: (usize, usize, usize), value: u32) {
+    fn take(&mut self, access: (u64, u64), key: Key, value: u32) {
         let (function, entry, dword) = key;
         self.now += 1;
         if let Some(bind) = self.functions[function].write(entry, dword, value) {
             self.bind(function, bind);
         }
         let history = self.histories.entry(key).or_default();
-        history.take(access, value, self.now);
+        history.take(access.0, value, access.1, self.now);
     }
 
     fn chore(&mut self, chore: Chore) {
@@ -677,6 +707,16 @@ impl<'a> Scene<'a> {
             }
             Chore::Disable(function) => self.disable(function),
             Chore::Move(function) => self.relocate(function),
+            Chore::Rebind(function, entry) => {
+                let its = &mut self.functions[function];
+                if its.enabled && its.entries[entry].bound {
+                    its.renew(entry);
+                    self.at_once(vec![
+                        Chore::Unbind(function, entry),
+                        Chore::Update(function),
+                    ]);
+                }
+            }
             Chore::Bind(function, bind) => self.bind(function, bind),
             Chore::Unbind(function, entry) => self.unbind(function, entry),
             Chore::Unmap(function, entry) => {
