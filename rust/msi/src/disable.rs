@@ -1,10 +1,12 @@
 //! Interrupts of a device end.
 
 use crate::control;
+use crate::mask::read_own_bits;
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use xen::host::device;
 use xen::host::log;
 use xen::host::ranges;
+use xen::host::reserved::Reserved;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
@@ -49,7 +51,9 @@ pub(crate) fn quiet_entry(msi: MsiDesc, device: PciDev) {
     }
     xen_assert!(!device.has_no_msi());
     if control::decodes_memory(device) {
-        msi.table_entry().write32(VECTOR_CTRL, MASKED);
+        let entry = msi.table_entry();
+        let reserved = read_own_bits(entry).map_or(msi.last_reserved(), Reserved::bits);
+        entry.write32(VECTOR_CTRL, reserved | MASKED);
     } else if !control.masks_all() {
         log::not_disabled(msi, device);
         mask_all = true;

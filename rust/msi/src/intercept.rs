@@ -6,6 +6,7 @@ use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::errno::Errno;
 use xen::host::config;
 use xen::host::desc::MaskRegister;
+use xen::host::reserved::Reserved;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::Msix;
 use xen::pci::PciDev;
@@ -92,5 +93,7 @@ fn mask_messages(device: PciDev, msi: MsiDesc, value: u32) -> u32 {
         }
         unused &= !bit;
     }
+    // What the domain writes beyond the messages is the device's to keep, or not.
+    msi.first_of_block().keep_reserved(Reserved::default());
     written | unused
 }

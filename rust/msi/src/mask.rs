@@ -4,11 +4,13 @@ use crate::control;
 use core::cell::Cell;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
-use irq_hw::msix::VECTOR_CTRL;
+use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::MsixControl;
-use xen::host::config;
+use xen::fixmap::Register;
+use xen::host::config::{self, Address};
 use xen::host::desc::MaskRegister;
 use xen::host::log;
+use xen::host::reserved::Reserved;
 use xen::irq::IrqDesc;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, Warning};
@@ -97,7 +99,8 @@ pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, masks: Masks) -> bool {
     }
 }
 
-/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them; the device is not asked.
+/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them, and what lies beyond the
+/// messages is as the device has it.
 #[inline]
 fn set_message(msi: MsiDesc, device: PciDev, masks: Masks) {
     let _locked = MaskRegister::lock();
@@ -117,9 +120,39 @@ fn write_register(msi: MsiDesc, device: PciDev) {
         let others = function.read32(register) & !bit;
         others | if msi.masks().any() { bit } else { 0 }
     } else {
-        mask::register(device.capable_messages(), msi.block().map(MsiDesc::masks))
+        let capable = device.capable_messages();
+        reserved_in_register(msi, function, register, capable)
+            | mask::register(capable, msi.block().map(MsiDesc::masks))
     };
     function.write32(register, value);
+}
+
+/// What a mask register has beyond the messages of its function; the device is asked where that may have changed.
+///
+/// Context: [`MaskRegister`] is held.
+#[inline]
+fn reserved_in_register(msi: MsiDesc, function: Address, register: u16, capable: u32) -> u32 {
+    let first = msi.first_of_block();
+    first.reserved().unwrap_or_else(|| {
+        let read = read_beyond_messages(function, register, capable);
+        first.keep_reserved(read);
+        read.bits()
+    })
+}
+
+/// Reads what a mask register has beyond the messages of its function.
+#[cold]
+pub(crate) fn read_beyond_messages(function: Address, register: u16, capable: u32) -> Reserved {
+    let read = Reserved::read(|| Some(function.read32(register) & !mask::all(capable)));
+    read.unwrap_or_default()
+}
+
+/// Reads bits 31:1 of an entry's vector control; nothing where the device does not answer.
+pub(crate) fn read_own_bits(entry: Register) -> Option<Reserved> {
+    Reserved::read(|| {
+        let read = entry.read32(VECTOR_CTRL);
+        (read != u32::MAX).then_some(read & !MASKED)
+    })
 }
 
 /// An entry of an MSI-X table.
@@ -185,6 +218,16 @@ impl mask::Entry for Entry<'_> {
         entry.read32(VECTOR_CTRL)
     }
 
+    fn read_reserved(&self) -> u32 {
+        match read_own_bits(self.msi.table_entry()) {
+            Some(read) => {
+                self.msi.keep_reserved(read);
+                read.bits()
+            }
+            None => self.msi.last_reserved(),
+        }
+    }
+
     fn mask_all(&self) -> Masks {
         self.msix.mask_all()
     }
@@ -194,7 +237,8 @@ impl mask::Entry for Entry<'_> {
     }
 
     #[inline]
-    fn is_known_ready(&self) -> bool {
-        self.msix.is_known_ready()
+    fn known(&self) -> Option<u32> {
+        let ready = self.msix.is_known_ready();
+        ready.then(|| self.msi.reserved().unwrap_or_else(|| self.read_reserved()))
     }
 }

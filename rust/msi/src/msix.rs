@@ -2,6 +2,7 @@
 
 use crate::control;
 use crate::enable::is_for_xen;
+use crate::mask::read_own_bits;
 use irq_core::host::place::{Pages, Table, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{Location, MsixControl, MsixRegisters};
@@ -47,12 +48,18 @@ pub(crate) fn set_up_entry<'a>(
     }
     let page = msix.map(table, request.entry())?;
     let at = page.page().register(table.entry(request.entry()));
-    at.write32(VECTOR_CTRL, MASKED);
+    let reserved = read_own_bits(at).unwrap_or_default();
+    at.write32(VECTOR_CTRL, reserved.bits() | MASKED);
     if first {
         found.protect(msix)?;
     }
     page.keep();
-    let msi = new.become_msix(opened.position, request.entry() as u16, at, request.irq());
+    let msi = new.become_msix(
+        opened.position,
+        request.entry() as u16,
+        (at, reserved),
+        request.irq(),
+    );
     if first {
         report_owner(device);
     }

@@ -6,6 +6,7 @@ use xen::errno::Errno;
 use xen::host::config::Address;
 use xen::host::log;
 use xen::host::request;
+use xen::host::reserved::Reserved;
 use xen::irq::{IrqDesc, LockedDesc};
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::pci::PciDev;
@@ -72,6 +73,8 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
     for (number, msi) in first.block().enumerate() {
         let locked = lock(msi, number as u32)?;
         if number == 0 {
+            // A reset may have changed what the device has beyond its messages.
+            msi.keep_reserved(Reserved::default());
             control::enable_msi(function, position, false);
             // What the IOMMU knows of it is as before.
             let _ = message::give(msi, msi.message());

@@ -70,6 +70,7 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
     };
     let value = value & mask(width);
     let taken = side::with(|env| env.machine.write(address, width, value));
+    let value = side::with(|env| env.machine.compared(address, value));
     side::record(if taken.unwrap_or(Ok(true))? {
         Event::MmioWrite {
             address,

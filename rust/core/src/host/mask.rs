@@ -3,6 +3,9 @@
 //! A message is masked at the device while the host or the guest wants it masked. An entry of an MSI-X table can be reached only
 //! while the function decodes memory, and some functions ask for MSI-X to be enabled besides. Where the entry cannot be
 //! reached, a message can still be kept from coming by masking all messages of the function.
+//!
+//! Bits 31:1 of an entry's vector control are the device's: steering tags, or what a device keeps there (PCIe 6.0, section
+//! 7.7.2.5). They are written as they were read last.
 
 use irq_hw::msix::MASKED;
 use irq_hw::pci::MsixControl;
@@ -37,12 +40,15 @@ pub trait Entry {
     fn decodes_memory(&self) -> bool;
     /// Writes the entry's vector control, and reads it back, so that the device has seen it.
     fn set_vector_control(&self, value: u32) -> u32;
+    /// Reads bits 31:1 of the entry's vector control; those that were read last where it reads as all ones.
+    fn read_reserved(&self) -> u32;
     /// Whether the host, and whether the owner, wants all messages of the function masked.
     fn mask_all(&self) -> Masks;
     /// Notes whether the host wants that.
     fn set_host_mask_all(&self, mask: bool);
-    /// Returns whether the function is known to be enabled and to decode memory.
-    fn is_known_ready(&self) -> bool;
+    /// Returns bits 31:1 of the entry's vector control where the function is known to be enabled and to decode memory. They are
+    /// read again where the function may have changed since they were read last.
+    fn known(&self) -> Option<u32>;
 }
 
 /// What came of it.
@@ -65,23 +71,26 @@ pub enum Outcome {
 /// Context: the lock of the message's descriptor is held.
 #[inline]
 pub fn set<E: Entry>(entry: &E, masks: Masks) -> Outcome {
-    let value = if masks.any() { MASKED } else { 0 };
-    if entry.is_known_ready() && has_taken(entry.set_vector_control(value), value) {
-        return Outcome::Done;
+    let mask = if masks.any() { MASKED } else { 0 };
+    if let Some(reserved) = entry.known() {
+        let value = reserved | mask;
+        if has_taken(entry.set_vector_control(value), value) {
+            return Outcome::Done;
+        }
     }
-    set_with_care(entry, value)
+    set_with_care(entry, mask)
 }
 
 /// Whether an entry has what was written, by what is read of it. A function that is gone, or does not decode memory any more, reads
-/// as all ones; bits 31:1 of an entry that is there may be anything else.
+/// as all ones; one that was reset has other bits 31:1, where it has any.
 #[inline]
 const fn has_taken(read: u32, written: u32) -> bool {
-    (read ^ written) & MASKED == 0 && read != u32::MAX
+    read == written && read != u32::MAX
 }
 
 /// Masks or unmasks an entry of a function of which nothing is known.
 #[cold]
-fn set_with_care<E: Entry>(entry: &E, value: u32) -> Outcome {
+fn set_with_care<E: Entry>(entry: &E, mask: u32) -> Outcome {
     let host = entry.mask_all().host;
     let control = entry.control();
     if !control.enabled() {
@@ -89,12 +98,12 @@ fn set_with_care<E: Entry>(entry: &E, value: u32) -> Outcome {
         entry.set_control(control.with_enabled(true).with_mask_all(true));
     }
     let (outcome, mask_all) = if entry.decodes_memory() {
-        entry.set_vector_control(value);
+        entry.set_vector_control(entry.read_reserved() | mask);
         if control.enabled() {
             return Outcome::Done;
         }
         (Outcome::Done, host)
-    } else if value == 0 {
+    } else if mask == 0 {
         (Outcome::Unreachable, host)
     } else {
         let newly = !control.masks_all();

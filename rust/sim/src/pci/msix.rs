@@ -30,15 +30,20 @@ pub struct Traits {
 #[derive(Clone, Copy, Debug)]
 struct Vector {
     control: u32,
+    /// Bits 31:1 of it, as they are to stay.
+    own: u32,
     pending: bool,
 }
 
 impl Vector {
-    /// What a reset leaves.
-    const RESET: Self = Self {
-        control: MASKED,
-        pending: false,
-    };
+    /// What a reset leaves, with the function's own bits of vector control.
+    const fn reset(own: u32) -> Self {
+        Self {
+            control: own | MASKED,
+            own,
+            pending: false,
+        }
+    }
 }
 
 /// A function.
@@ -48,6 +53,8 @@ pub struct Function {
     present: bool,
     command: u16,
     control: MsixControl,
+    /// Bits 31:1 of each vector control, which are the function's own and can be written.
+    own: u32,
     vectors: Vec<Vector>,
     /// Writes to memory that have not arrived: which entry's vector control, and the value.
     posted: VecDeque<(usize, u32)>,
@@ -66,6 +73,7 @@ impl Function {
             present: true,
             command: 0,
             control: MsixControl::new(0),
+            own: 0x5a5a_0000,
             vectors: Vec::new(),
             posted: VecDeque::new(),
             neighbour: None,
@@ -81,8 +89,26 @@ impl Function {
     pub fn reset(&mut self) {
         self.command = 0;
         self.control = MsixControl::new(self.traits.entries as u16 - 1);
-        self.vectors = vec![Vector::RESET; self.traits.entries];
+        self.vectors = vec![Vector::reset(self.own); self.traits.entries];
         self.posted.clear();
+    }
+
+    /// Is reset, and has other bits of its own in vector control from then on.
+    pub fn reset_to_other_bits(&mut self) {
+        self.own = self.own.rotate_left(1) & !MASKED;
+        self.reset();
+    }
+
+    /// Whether an entry has the bits that are the function's own.
+    pub fn keeps_own_bits(&self, index: usize) -> bool {
+        let vector = self.vectors[index];
+        vector.control & !MASKED == vector.own
+    }
+
+    /// The function takes what was written to those bits of an entry for its own.
+    pub fn accept_bits(&mut self, index: usize) {
+        let vector = &mut self.vectors[index];
+        vector.own = vector.control & !MASKED;
     }
 
     /// Is pulled out.

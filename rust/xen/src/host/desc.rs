@@ -63,7 +63,7 @@ impl MsiDesc<'_> {
 
     /// The first of the descriptors of an MSI's messages, of which this is one.
     #[inline]
-    fn first_of_block(self) -> Self {
+    pub fn first_of_block(self) -> Self {
         let first = self.as_ptr().wrapping_sub(self.entry().into());
         // SAFETY: The descriptors of a block lie side by side, and their entries are their numbers.
         unsafe { Self::from_raw(first).unwrap_unchecked() }

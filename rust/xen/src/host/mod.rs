@@ -13,6 +13,7 @@ mod owner;
 pub mod pages;
 pub mod ranges;
 pub mod request;
+pub mod reserved;
 mod table;
 
 pub use owner::hardware;

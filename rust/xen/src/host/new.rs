@@ -1,5 +1,6 @@
 //! Descriptors of MSIs that are being set up, and their end.
 
+use super::reserved::{HAS_OWN, Own, Reserved};
 use crate::fixmap::Register;
 use crate::list;
 use crate::memory;
@@ -21,9 +22,10 @@ impl<'a> NewMsi<'a> {
     ///
     /// Context: IRQs on.
     pub fn allocate(device: PciDev<'a>, count: u32) -> Option<Self> {
-        let layout = Layout::array::<sys::msi_desc>(count as usize).ok()?;
+        let descriptors = Layout::array::<sys::msi_desc>(count as usize).ok()?;
+        let (layout, _) = descriptors.extend(Layout::new::<Own>()).ok()?;
         let raw = memory::zalloc(layout)?.cast::<sys::msi_desc>();
-        // SAFETY: The memory is that of one descriptor at least, of zero bytes, which are one.
+        // SAFETY: The memory is that of one descriptor at least, of zero bytes, which are one, as they are an `Own`.
         let first = unsafe { MsiDesc::from_raw(raw.as_ptr()) }?;
         for number in 0..count as usize {
             let desc = first.nth(number).as_ptr();
@@ -78,10 +80,17 @@ impl<'a> NewMsi<'a> {
         self.publish(irq)
     }
 
-    /// Makes it that of an entry of an MSI-X table, masked by both, and adds it to the function's list.
+    /// Makes it that of an entry of an MSI-X table, masked by both, with bits 31:1 of its vector control as read, and adds it to the
+    /// function's list.
     ///
     /// Context: as for [`Self::become_msi`].
-    pub fn become_msix(self, position: u16, entry: u16, at: Register, irq: i32) -> MsiDesc<'a> {
+    pub fn become_msix(
+        self,
+        position: u16,
+        entry: u16,
+        (at, reserved): (Register, Reserved),
+        irq: i32,
+    ) -> MsiDesc<'a> {
         let bits = sys::XEN_IRQ_MSI_IS_64
             | sys::XEN_IRQ_MSI_MASKBIT
             | sys::XEN_IRQ_MSI_HOST_MASKED
@@ -89,6 +98,7 @@ impl<'a> NewMsi<'a> {
         describe(self.first, sys::PCI_CAP_ID_MSIX, position, entry, bits);
         // SAFETY: The memory is ours.
         unsafe { (*self.first.as_ptr()).__bindgen_anon_1.mask_base = at.address() as *mut _ };
+        self.first.keep_reserved(reserved);
         self.publish(irq)
     }
 
@@ -120,7 +130,7 @@ fn describe(desc: MsiDesc, kind: u32, position: u16, entry: u16, bits: sys::xen_
         (*attributes).entry_nr = entry;
         addr_of_mut!((*attributes)._bitfield_1)
             .cast::<u8>()
-            .write(bits as u8);
+            .write(bits as u8 | HAS_OWN);
     }
 }
 

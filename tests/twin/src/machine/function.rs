@@ -15,6 +15,8 @@ const ENABLE: u16 = sys::PCI_MSIX_FLAGS_ENABLE as u16;
 /// The word of an entry that masks it, and how many an entry has.
 const VECTOR_CONTROL: usize = 3;
 const WORDS: usize = 4;
+/// The bit that masks an entry.
+const MASKED: u32 = 1;
 
 /// A function.
 pub(crate) struct Function {
@@ -32,6 +34,8 @@ pub(crate) struct Function {
     /// Where the table is, and what it holds.
     pub(crate) table_at: Option<u64>,
     table: Vec<u32>,
+    /// Bits 31:1 of each vector control, which are the device's.
+    reserved: u32,
     /// Whether the table answers only while MSI-X is enabled.
     pub(crate) needs_enable: bool,
     /// Whether the sides were not compared since it changed.
@@ -54,6 +58,7 @@ impl Function {
             extended: 0,
             table_at: None,
             table: Vec::new(),
+            reserved: 0,
             needs_enable: false,
             changed: true,
             gone: false,
@@ -75,9 +80,10 @@ impl Function {
         self.writable[register..register + width].copy_from_slice(&bytes[..width]);
     }
 
-    /// Gives the table this many entries, all masked.
-    pub(crate) fn make_table(&mut self, entries: usize) {
+    /// Gives the table this many entries, all masked, with bits 31:1 of vector control set so.
+    pub(crate) fn make_table(&mut self, entries: usize, reserved: u32) {
         self.table = vec![0; entries * WORDS];
+        self.reserved = reserved & !MASKED;
         self.mask_table();
     }
 
@@ -89,7 +95,7 @@ impl Function {
     fn mask_table(&mut self) {
         self.table.fill(0);
         for entry in self.table.chunks_mut(WORDS) {
-            entry[VECTOR_CONTROL] = 1;
+            entry[VECTOR_CONTROL] = self.reserved | MASKED;
         }
     }
 
@@ -133,7 +139,11 @@ impl Function {
     /// Where it differs from another, if it does.
     pub(crate) fn difference(&mut self, other: &mut Self) -> Option<String> {
         let changed = [&mut *self, &mut *other].map(|side| std::mem::take(&mut side.changed));
-        if changed == [false; 2] || (&self.config, &self.table) == (&other.config, &other.table) {
+        if changed == [false; 2] {
+            return None;
+        }
+        // What each side does to the bits that are the device's is for `lost_bits` to say.
+        if self.reserved == 0 && (&self.config, &self.table) == (&other.config, &other.table) {
             return None;
         }
         let mut registers = (0..CONFIG).step_by(4);
@@ -141,7 +151,11 @@ impl Function {
             let (ours, theirs) = (self.peek(at, 4), other.peek(at, 4));
             return Some(format!("register {at:#x}: {ours:#x} and {theirs:#x}"));
         }
-        let mut words = self.table.iter().zip(&other.table).enumerate();
+        let words = self.table.iter().zip(&other.table).enumerate();
+        let mut words = words.map(|(word, (ours, theirs))| {
+            let [ours, theirs] = [*ours, *theirs].map(|value| Self::without_reserved(word, value));
+            (word, (ours, theirs))
+        });
         let (word, (ours, theirs)) = words.find(|(_, (ours, theirs))| ours != theirs)?;
         let (entry, word) = (word / WORDS, word % WORDS);
         Some(format!(
@@ -159,15 +173,29 @@ impl Function {
         self.table[word]
     }
 
-    /// Xen writes a word of the table, of which vector control has one bit.
+    /// Xen writes a word of the table. A device that keeps something in bits 31:1 of vector control has them written, too.
     pub(crate) fn set_table_word(&mut self, word: usize, value: u32) {
-        let mask = if word % WORDS == VECTOR_CONTROL {
-            1
+        self.table[word] = if self.reserved == 0 {
+            Self::without_reserved(word, value)
         } else {
-            !0
+            value
         };
-        self.table[word] = value & mask;
         self.changed = true;
+    }
+
+    /// A word of the table without what in it is the device's.
+    pub(super) fn without_reserved(word: usize, value: u32) -> u32 {
+        if word % WORDS == VECTOR_CONTROL {
+            value & MASKED
+        } else {
+            value
+        }
+    }
+
+    /// The entry whose vector control has not kept the bits that are the device's, if there is one.
+    pub(crate) fn lost_bits(&self) -> Option<usize> {
+        let mut controls = self.table.iter().skip(VECTOR_CONTROL).step_by(WORDS);
+        controls.position(|control| control & !MASKED != self.reserved)
     }
 
     /// All of configuration space.

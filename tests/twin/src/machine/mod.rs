@@ -49,6 +49,14 @@ impl Machine {
         Some(place.and_then(|place| self.io_apics.read(place, width)))
     }
 
+    /// What of a value that is written to a register is the same on both sides.
+    pub(crate) fn compared(&self, address: usize, value: u64) -> u64 {
+        match self.pci.locate(address) {
+            Some(Ok(place)) => Pci::compared(place, value),
+            _ => value,
+        }
+    }
+
     /// Writes a register, likewise; whether the device took it.
     pub(crate) fn write(
         &mut self,

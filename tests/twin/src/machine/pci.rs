@@ -121,6 +121,14 @@ impl Pci {
         Ok(u64::from(self.perhaps_lie(key, value)))
     }
 
+    /// What the sides write to a place in the same way: of vector control, the mask bit.
+    pub(crate) fn compared(place: Place, value: u64) -> u64 {
+        match place {
+            Place::Table { word, .. } => Function::without_reserved(word, value as u32).into(),
+            Place::Nowhere => value,
+        }
+    }
+
     /// Writes memory; whether the device took it.
     pub(crate) fn write_memory(
         &mut self,

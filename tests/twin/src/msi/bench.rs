@@ -93,6 +93,7 @@ fn spec(remapping: u8) -> Spec {
             is_64: true,
             maskable,
             most,
+            reserved: 0,
         })
     };
     let msix = MsixSpec {
@@ -101,6 +102,7 @@ fn spec(remapping: u8) -> Spec {
         table: (0, 0),
         pba: (0, 0x1_0000),
         needs_enable: false,
+        reserved: 0,
     };
     Spec {
         x2apic: true,

@@ -54,7 +54,7 @@ struct State {
 }
 
 pub(super) fn compare(
-    _model: Option<&Model>,
+    model: Option<&Model>,
     (c, c_world): (&mut Side, &World),
     (rust, rust_world): (&mut Side, &World),
 ) -> Result<(), String> {
@@ -77,11 +77,17 @@ pub(super) fn compare(
             ours.msix, theirs.msix
         ));
     }
+    let keeps_bits = model.is_some() && c_world.spec.lies == 0;
     let (ours, theirs) = (&mut c.env().machine.pci, &mut rust.env().machine.pci);
     let pairs = ours.functions.iter_mut().zip(&mut theirs.functions);
     for (number, (ours, theirs)) in pairs.enumerate() {
         if let Some(difference) = ours.difference(theirs) {
             return Err(format!("function {number} differs: {difference}"));
+        }
+        if keeps_bits && let Some(entry) = theirs.lost_bits() {
+            return Err(format!(
+                "function {number} lost bits of its own in vector control of entry {entry}"
+            ));
         }
     }
     if ours.fixmap != theirs.fixmap {

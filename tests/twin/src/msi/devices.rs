@@ -43,6 +43,7 @@ impl World {
             function.allow(data, 2, 0xffff);
             let bits = u32::MAX >> (32 - (1 << msi.most));
             if msi.maskable {
+                function.set(data + 4, 4, msi.reserved & !bits);
                 function.allow(data + 4, 4, bits);
             }
             set!(pdev, msi_pos, msi.pos);
@@ -57,7 +58,7 @@ impl World {
             function.msix = pos;
             function.needs_enable = msix.needs_enable;
             function.table_at = self.spec.table(number);
-            function.make_table(msix.entries as usize);
+            function.make_table(msix.entries as usize, msix.reserved);
             let arch: *mut sys::arch_msix = arena.object("arch_msix", number);
             set!(arch, nr_entries, msix.entries);
             // Rust has something of its own there; `compare` looks at what is C's in the same words.

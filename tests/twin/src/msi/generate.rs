@@ -67,6 +67,7 @@ fn crowd(rng: &mut Rng) -> Spec {
             table: (0, 0x800),
             pba: (0, 0x1_0000),
             needs_enable: false,
+            reserved: 0,
         }),
         sriov: None,
         header: 0,
@@ -145,6 +146,15 @@ fn msi(rng: &mut Rng) -> MsiSpec {
         is_64: !rng.one_in(3),
         maskable: rng.one_in(2),
         most: rng.pick(&[0, 0, 1, 2, 3, 4, 5]),
+        reserved: reserved(rng),
+    }
+}
+
+/// What a device keeps in bits that are its own: most keep nothing.
+fn reserved(rng: &mut Rng) -> u32 {
+    match rng.below(3) {
+        0 => rng.pick(&[0x5a5a_0000, 1 << 31, 2, !3]),
+        _ => 0,
     }
 }
 
@@ -170,6 +180,7 @@ fn msix(rng: &mut Rng) -> MsixSpec {
         table: (bir, offset),
         pba,
         needs_enable: rng.one_in(4),
+        reserved: reserved(rng),
     }
 }
 

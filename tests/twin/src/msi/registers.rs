@@ -60,6 +60,7 @@ pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answ
             }
         }
         let function = &mut side.env().machine.pci.functions[device];
+        expected |= msi.reserved & !(u32::MAX >> (32 - (1 << msi.most)));
         if function.peek(register as usize, 4) != expected {
             settled |= WRONG;
             function.write(register as usize, 4, expected);

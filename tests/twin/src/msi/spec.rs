@@ -29,6 +29,8 @@ pub(super) struct MsiSpec {
     pub(super) maskable: bool,
     /// Messages that it can send, as a power of two.
     pub(super) most: u32,
+    /// What the mask register has beyond the messages, which is the device's.
+    pub(super) reserved: u32,
 }
 
 impl MsiSpec {
@@ -48,6 +50,8 @@ pub(super) struct MsixSpec {
     pub(super) pba: (u32, u32),
     /// Whether the table answers only while MSI-X is enabled.
     pub(super) needs_enable: bool,
+    /// What vector control has in bits 31:1, which are the device's.
+    pub(super) reserved: u32,
 }
 
 /// A capability of single root I/O virtualisation.

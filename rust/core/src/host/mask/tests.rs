@@ -60,6 +60,27 @@ enum Step {
     Reset,
 }
 
+/// Bits 31:1 of the entries' vector control, and what Xen has them for.
+#[derive(Clone, Copy, Debug, Default)]
+struct OwnBits {
+    bits: u32,
+    kept: u32,
+}
+
+fn own_bits() -> impl Strategy<Value = OwnBits> {
+    let bits = || {
+        prop_oneof![
+            Just(0u32),
+            Just(!1),
+            any::<u32>().prop_map(|bits| bits & !1)
+        ]
+    };
+    prop_oneof![
+        3 => bits().prop_map(|bits| OwnBits { bits, kept: bits }),
+        1 => (bits(), bits()).prop_map(|(bits, kept)| OwnBits { bits, kept }),
+    ]
+}
+
 fn masks() -> impl Strategy<Value = Masks> {
     any::<(bool, bool)>().prop_map(|(host, guest)| Masks { host, guest })
 }
@@ -75,13 +96,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Carries out a step, and compares what comes of it with what must.
-fn follow(state: &RefCell<State>, step: Step, picky: bool, reserved: u32) {
+fn follow(state: &RefCell<State>, step: Step, picky: bool, own: OwnBits) {
     match step {
         Step::Set {
             index,
             masks,
             known,
-        } => set_and_compare(state, index, masks, known, picky, reserved),
+        } => set_and_compare(state, index, masks, known, picky, own),
         Step::Control { enabled, mask_all } => {
             let state = &mut *state.borrow_mut();
             state.enabled = enabled;
@@ -104,25 +125,29 @@ fn set_and_compare(
     masks: Masks,
     known: bool,
     picky: bool,
-    reserved: u32,
+    own: OwnBits,
 ) {
     let before = state.borrow().clone();
     let reachable = before.decodes && (before.enabled || !picky);
     let wanted = masks.host || masks.guest;
-    // All ones are what nobody answers with.
-    let answers = reserved << 1 | u32::from(wanted) != u32::MAX;
-    let shortcut = known && reachable && answers;
+    // All ones are what a function reads as that is gone.
+    let answers = own.bits | u32::from(wanted) != u32::MAX;
+    let stale = own.kept != own.bits;
+    let shortcut = known && reachable && answers && !stale;
     let (after, outcome, [reads, writes]) = expected(&before, index, wanted, shortcut);
     let function = Function {
         state,
         index,
         known,
         picky,
-        reserved,
+        reserved: own.bits,
+        kept: own.kept,
+        overwritten: Cell::new(false),
         events: RefCell::default(),
         escaped: Cell::new(false),
     };
     assert_eq!(set(&function, masks), outcome);
+    assert!(!function.overwritten.get() || known && stale, "{own:x?}");
     assert_eq!(*state.borrow(), after);
     assert!(!function.escaped.get(), "enabled without masking all");
     let events = function.events.into_inner();
@@ -140,7 +165,7 @@ proptest! {
     fn masks_are_what_the_reference_says(
         steps in prop::collection::vec(step(), 1..24),
         picky: bool,
-        reserved in prop_oneof![Just(0u32), Just(u32::MAX), any::<u32>()],
+        own in own_bits(),
     ) {
         let state = RefCell::new(State {
             enabled: false,
@@ -150,7 +175,7 @@ proptest! {
             entries: [true; 2],
         });
         for step in steps {
-            follow(&state, step, picky, reserved);
+            follow(&state, step, picky, own);
         }
     }
 
@@ -188,7 +213,7 @@ fn the_whole_matrix_is_what_the_reference_says() {
             host: bit(6),
             guest: bit(7),
         };
-        set_and_compare(&state, 0, masks, bit(8), bit(9), 0);
+        set_and_compare(&state, 0, masks, bit(8), bit(9), OwnBits::default());
     }
 }
 
@@ -202,10 +227,16 @@ fn what_is_gone_or_says_something_else_has_not_taken() {
         (0, 1, false),
         (u32::MAX, 1, false),
         (u32::MAX, 0, false),
-        (u32::MAX - 1, 0, true),
-        (0x7fff_ffff, 1, true),
+        (0x5a5a_0001, 0x5a5a_0001, true),
+        (0x5a5a_0000, 0x5a5a_0001, false),
+        (1, 0x5a5a_0001, false),
+        (u32::MAX, u32::MAX, false),
     ] {
-        assert_eq!(has_taken(read, written), taken, "{read:#x} after {written}");
+        assert_eq!(
+            has_taken(read, written),
+            taken,
+            "{read:#x} after {written:#x}"
+        );
     }
 }
 
@@ -227,7 +258,9 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
         index: 1,
         known: false,
         picky: true,
-        reserved: 0,
+        reserved: 0x5a5a_0000,
+        kept: 0,
+        overwritten: Cell::new(false),
         events: RefCell::default(),
         escaped: Cell::new(false),
     };
@@ -236,6 +269,7 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
         guest: false,
     };
     assert_eq!(set(&function, masks), Outcome::Done);
+    assert!(!function.overwritten.get());
     assert_eq!(
         function.events.into_inner(),
         vec![

@@ -35,6 +35,10 @@ pub(super) enum Flaw {
     NoWait,
     /// Nobody waits for those that were announced during a wait.
     AgainForgotten,
+    /// The function's own bits of vector control are taken for zero.
+    OwnBitsCleared,
+    /// They are read once.
+    OwnBitsReadOnce,
     /// Nothing is known ever.
     KnownForgotten,
 }

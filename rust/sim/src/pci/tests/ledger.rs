@@ -16,6 +16,8 @@ pub(super) enum Violation {
     Trampled,
     /// The function was accessed more often than need be.
     Costly,
+    /// Bits of vector control were overwritten that are the function's own.
+    Overwritten,
     /// What Xen keeps is not what was asked.
     WrongState,
 }

@@ -1,7 +1,9 @@
 //! Each thing that Xen does is needed: without it, runs fail that are clean with it.
 
 use super::flaws::Flaw;
-use super::ledger::Violation::{self, Costly, Disabled, Escaped, Lost, Trampled, WrongState};
+use super::ledger::Violation::{
+    self, Costly, Disabled, Escaped, Lost, Overwritten, Trampled, WrongState,
+};
 use super::scenario::{Machine, run};
 use super::steps::{Step, machine, steps};
 use proptest::strategy::{Strategy, ValueTree};
@@ -70,6 +72,12 @@ fn what_is_known_must_not_be_older_than_the_last_change() {
 }
 
 #[test]
+fn what_is_the_functions_own_stays() {
+    fails(Flaw::OwnBitsCleared, &[Overwritten]);
+    fails(Flaw::OwnBitsReadOnce, &[Overwritten]);
+}
+
+#[test]
 fn what_is_known_must_be_used() {
     fails(Flaw::KnownForgotten, &[Costly]);
 }
@@ -79,7 +87,7 @@ fn without_a_flaw_the_same_runs_are_clean_and_worth_their_time() {
     let (mut delivered, mut held_back, mut free) = (0, 0, 0);
     for (machine, steps, seed) in cases().take(500) {
         let (ledger, without_reads) = run(machine, Flaw::None, &steps, seed);
-        assert_eq!(ledger.violations, []);
+        assert_eq!(ledger.violations, [], "{machine:?} {steps:?} {seed}");
         delivered += ledger.delivered;
         held_back += ledger.held_back;
         free += without_reads;

@@ -89,7 +89,7 @@ impl Owner {
             Write::GiveAway if !function.is_present() => {}
             Write::GiveAway => function.give_addresses_away(),
             Write::Reset => {
-                function.reset();
+                function.reset_to_other_bits();
                 world.ledger().lost_all();
             }
             Write::Other => {}

@@ -181,7 +181,7 @@ impl World {
             Step::ResetBehind => self.lose_all(Function::reset),
             Step::Sleep => {
                 self.owner.borrow_mut().finish(self);
-                self.lose_all(Function::reset);
+                self.lose_all(Function::reset_to_other_bits);
                 self.xen.epoch.changed();
             }
             Step::Restore => self.restore(),
@@ -275,7 +275,14 @@ impl World {
         let cheap = took.reads <= most[0] && took.writes <= most[1] && took.entry <= most[2];
         self.expect(cheap, Violation::Costly);
 
+        if torn {
+            // Another function answered when the entry was read.
+            self.function().accept_bits(index);
+        }
         let function = self.function.borrow();
+        let answers = function.is_honest() && function.decodes();
+        let keeps = !answers || function.keeps_own_bits(index);
+        self.expect(keeps, Violation::Overwritten);
         let ready = idle && function.is_honest() && function.is_enabled() && function.decodes();
         self.steady
             .set(!self.announced.get() && (self.steady.get() || done && ready));

@@ -6,7 +6,7 @@ use super::scenario::World;
 use crate::pci::msix::CAPABILITY;
 use irq_core::host::epoch::{Epoch, Seen};
 use irq_core::host::mask::{Entry, Masks, Outcome, set};
-use irq_hw::msix::VECTOR_CTRL;
+use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{COMMAND, COMMAND_MEMORY, MsixControl};
 use std::cell::{Cell, RefCell};
 
@@ -19,6 +19,8 @@ pub(super) struct Xen {
     pub(super) all: Cell<Masks>,
     /// Who wants which entry masked.
     pub(super) entries: RefCell<Vec<Masks>>,
+    /// Bits 31:1 of each entry's vector control, and the epoch in which they were read.
+    reserved: RefCell<Vec<(u32, u32)>>,
     pub(super) flaw: Flaw,
 }
 
@@ -29,6 +31,7 @@ impl Xen {
             known: Cell::new(0),
             all: Cell::new(NOBODY),
             entries: RefCell::default(),
+            reserved: RefCell::new(vec![(0, 0); entries]),
             flaw,
         };
         xen.reassign(entries);
@@ -167,6 +170,24 @@ impl Entry for Handle<'_> {
         }
     }
 
+    fn read_reserved(&self) -> u32 {
+        self.world.others_act();
+        let epoch = self.xen.epoch.current();
+        let address = self.world.table().entry(self.index as u32) + VECTOR_CTRL;
+        let read = self.world.function().read_memory(address);
+        self.world.look();
+        let kept = &mut self.xen.reserved.borrow_mut()[self.index];
+        match self.flaw() {
+            Flaw::OwnBitsCleared => return 0,
+            Flaw::OwnBitsReadOnce if kept.1 != 0 => return kept.0,
+            _ => {}
+        }
+        if read != u32::MAX {
+            *kept = (read & !MASKED, epoch.map_or(0, Seen::number));
+        }
+        kept.0
+    }
+
     fn mask_all(&self) -> Masks {
         self.xen.all.get()
     }
@@ -183,12 +204,20 @@ impl Entry for Handle<'_> {
         }
     }
 
-    fn is_known_ready(&self) -> bool {
+    fn known(&self) -> Option<u32> {
         let known = self.xen.known.get();
-        match self.flaw() {
+        let ready = match self.flaw() {
             Flaw::KnownKept => known != 0,
             Flaw::KnownForgotten => false,
             _ => self.xen.epoch.is(known),
-        }
+        };
+        let (reserved, seen) = self.xen.reserved.borrow()[self.index];
+        ready.then(|| {
+            if self.xen.epoch.is(seen) {
+                reserved
+            } else {
+                self.read_reserved()
+            }
+        })
     }
 }

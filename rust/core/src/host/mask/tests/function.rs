@@ -44,9 +44,13 @@ pub(super) struct Function<'a> {
     pub(super) known: bool,
     /// Whether its table cannot be reached while MSI-X is disabled.
     pub(super) picky: bool,
-    /// What the reserved bits of an entry read as.
+    /// Bits 31:1 of an entry, which are the function's own.
     pub(super) reserved: u32,
+    /// What Xen has them for, where it takes the function for ready.
+    pub(super) kept: u32,
     pub(super) events: RefCell<Vec<Event>>,
+    /// They were written as something else.
+    pub(super) overwritten: Cell<bool>,
     /// A message could have been sent that was not wanted.
     pub(super) escaped: Cell<bool>,
 }
@@ -88,7 +92,19 @@ impl Entry for Function<'_> {
             return u32::MAX;
         }
         state.entries[self.index] = value & 1 != 0;
-        self.reserved << 1 | value
+        let lost = value & !1 != self.reserved;
+        self.overwritten.set(self.overwritten.get() | lost);
+        // They are fixed; so where Xen is wrong about them it sees that.
+        self.reserved | value & 1
+    }
+
+    fn read_reserved(&self) -> u32 {
+        let state = self.state.borrow();
+        if !state.decodes || self.picky && !state.enabled {
+            self.kept
+        } else {
+            self.reserved
+        }
     }
 
     fn mask_all(&self) -> Masks {
@@ -99,7 +115,7 @@ impl Entry for Function<'_> {
         self.state.borrow_mut().all.host = mask;
     }
 
-    fn is_known_ready(&self) -> bool {
-        self.known
+    fn known(&self) -> Option<u32> {
+        self.known.then_some(self.kept)
     }
 }

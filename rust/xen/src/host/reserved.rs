@@ -1,0 +1,110 @@
+//! Bits of an MSI's registers that are the device's: those of the mask register beyond the messages, and bits 31:1 of the vector
+//! control of an MSI-X entry.
+//!
+//! They are written as they were read last, and read again once configuration space may have changed, as by a reset. They lie behind
+//! the descriptors that [`super::new`] allocates. The one of an IOMMU's MSI is a part of another structure: its bits are read each
+//! time.
+
+use super::config;
+use crate::msi_desc::MsiDesc;
+use core::sync::atomic::{AtomicU32, Ordering};
+use irq_core::host::epoch::Seen;
+use static_assertions::const_assert;
+use xen_sys as sys;
+
+/// What lies behind the descriptors of a block.
+#[repr(C)]
+pub(super) struct Own {
+    reserved: AtomicU32,
+    /// The epoch in which they were read; 0 for none.
+    known: AtomicU32,
+}
+
+/// The bit of a descriptor, among those that C does not use, which says that there is such a thing.
+pub(super) const HAS_OWN: u8 = 1 << 7;
+
+const_assert!(
+    HAS_OWN as sys::xen_irq_bit_fields
+        & (sys::XEN_IRQ_MSI_IS_64
+            | sys::XEN_IRQ_MSI_MASKBIT
+            | sys::XEN_IRQ_MSI_HOST_MASKED
+            | sys::XEN_IRQ_MSI_GUEST_MASKED)
+        == 0
+);
+const_assert!(align_of::<Own>() <= align_of::<sys::msi_desc>());
+
+/// The device's bits, as they are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserved {
+    bits: u32,
+    epoch: Option<Seen>,
+}
+
+impl Reserved {
+    /// Reads them by `read`, which answers nothing where the device does not.
+    #[inline]
+    pub fn read(read: impl FnOnce() -> Option<u32>) -> Option<Self> {
+        // First, because what is read may change from here on.
+        let epoch = config::epoch();
+        read().map(|bits| Self { bits, epoch })
+    }
+
+    /// The bits.
+    #[inline]
+    pub const fn bits(self) -> u32 {
+        self.bits
+    }
+}
+
+impl Default for Reserved {
+    /// None are set, which has to be looked at again.
+    fn default() -> Self {
+        Self {
+            bits: 0,
+            epoch: None,
+        }
+    }
+}
+
+impl MsiDesc<'_> {
+    /// The device's bits as they were read last.
+    ///
+    /// Context: as for [`Self::set_masks`]; this is the first of its block.
+    #[inline]
+    pub fn last_reserved(self) -> u32 {
+        let own = self.own();
+        own.map_or(0, |own| own.reserved.load(Ordering::Relaxed))
+    }
+
+    /// The device's bits, if nothing has changed since they were read.
+    ///
+    /// Context: as for [`Self::last_reserved`].
+    #[inline]
+    pub fn reserved(self) -> Option<u32> {
+        let own = self.own()?;
+        let holds = config::still_holds(own.known.load(Ordering::Relaxed));
+        holds.then(|| own.reserved.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the device's bits.
+    ///
+    /// Context: as for [`Self::last_reserved`].
+    pub fn keep_reserved(self, reserved: Reserved) {
+        let Some(own) = self.own() else { return };
+        own.reserved.store(reserved.bits, Ordering::Relaxed);
+        let known = reserved.epoch.map_or(0, Seen::number);
+        own.known.store(known, Ordering::Relaxed);
+    }
+
+    /// What lies behind the block's descriptors, of which this is the first, if `NewMsi` allocated them.
+    #[inline]
+    fn own(&self) -> Option<&Own> {
+        if self.bits() & HAS_OWN == 0 {
+            return None;
+        }
+        let behind = self.nth(self.messages() as usize).as_ptr();
+        // SAFETY: The bit says that `NewMsi::allocate` made room for it, of zero bytes, behind as many descriptors as the first has
+        // messages. It is freed with them.
+        Some(unsafe { &*behind.cast::<Own>() })
+    }
+}
