@@ -46,8 +46,9 @@ pub(crate) fn set_up_entry<'a>(
         // One page is mapped for an entry; what is mapped behind it is another's.
         return Err(Errno::INVAL);
     }
-    let page = msix.map(table, request.entry())?;
-    let at = page.page().register(table.entry(request.entry()));
+    let entry = table.entry(request.entry());
+    let page = msix.map(table, entry)?;
+    let at = page.page().register(entry);
     let reserved = read_own_bits(at).unwrap_or_default();
     at.write32(VECTOR_CTRL, reserved.bits() | MASKED);
     if first {
@@ -93,18 +94,18 @@ const ENDS: [SharedPage; 2] = [SharedPage::First, SharedPage::Last];
 
 /// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that is all.
 fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<Mapped<'a>>; 2] {
-    let map = |which: SharedPage, shares: bool, entry| {
+    let map = |which: SharedPage, shares: bool, byte| {
         if !shares {
             return None;
         }
-        msix.map(table, entry)
+        msix.map(table, byte)
             .inspect_err(|&errno| log::shared_page_not_mapped(which, device, errno))
             .ok()
     };
     let [first, last] = table.shares_pages();
     [
-        map(SharedPage::First, first, 0),
-        map(SharedPage::Last, last, table.entries.wrapping_sub(1)),
+        map(SharedPage::First, first, table.address),
+        map(SharedPage::Last, last, table.last_byte()),
     ]
 }
 

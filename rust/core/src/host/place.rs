@@ -39,6 +39,11 @@ impl Table {
         self.address.wrapping_add(index as u64 * ENTRY_SIZE)
     }
 
+    /// The address of the last byte, which may be in another page than where the last entry begins.
+    pub const fn last_byte(self) -> u64 {
+        self.entry(self.entries).wrapping_sub(1)
+    }
+
     /// Whether an entry lies in two pages. That of a well-made table may, for a table is aligned to 8 bytes; and where a device
     /// answers anything when it is asked for its table, any entry may.
     pub const fn crosses_page(self, index: u32) -> bool {
@@ -122,6 +127,8 @@ mod tests {
             let table = Table { address: place * 8, entries };
             let bytes = table.address..table.address + u64::from(entries) * 16;
             prop_assert_eq!(list(table.pages()), pages_of(bytes.clone()));
+            prop_assert_eq!(table.last_byte(), bytes.end - 1);
+            prop_assert_eq!(table.last_byte() >> 12, table.pages().last);
             // An entry has its 16 bytes for itself, and all together are the table.
             let ends = (0..entries).map(|index| table.entry(index + 1));
             prop_assert!((0..entries).zip(ends).all(|(index, end)| end - table.entry(index) == 16));

@@ -34,15 +34,14 @@ impl Drop for Mapped<'_> {
 }
 
 impl<'a> Msix<'a> {
-    /// Maps the page that an entry of the table lies in, or adds a user to it.
+    /// Maps the page that a byte of the table lies in, or adds a user to it.
     ///
     /// Context: IRQs on. Replaces `msix_get_fixmap()`.
     ///
     /// # Errors
     ///
     /// [`Errno::INVAL`] where no table has so many pages, [`Errno::NOMEM`] where there is no place to map it.
-    pub fn map(self, table: Table, index: u32) -> Result<Mapped<'a>, Errno> {
-        let address = table.entry(index);
+    pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {
         let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
         let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
         let _locked = self.lock();

@@ -41,13 +41,8 @@ pub(super) fn of_function(
                 byte(off.into()),
             ];
             let place = (device, true);
-            Some(undo::set_up(
-                side,
-                world,
-                place,
-                (api.prepare, &arguments),
-                script,
-            ))
+            let answer = undo::set_up(side, world, place, (api.prepare, &arguments), script);
+            Some(note_mapping(side, world, device, answer))
         }
         Op::PrepareMissing { off } => {
             let arguments = [word(0x77), byte(0x77), byte(0x77), byte(off.into())];
@@ -100,6 +95,32 @@ pub(super) fn of_function(
             config_write(side, api, world, (device, place, size, data), script)
         }
         _ => None,
+    }
+}
+
+/// Says in an answer that a page that the table shares with other registers is not the one that is mapped for it.
+pub(super) const MISMAPPED: u64 = 1 << 35;
+
+/// Looks where the pages of a table are mapped that it shares with other registers: the one with its first byte, and the one
+/// with its last.
+fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -> Answer {
+    let (Some(table), Some(msix)) = (world.spec.table(device), world.spec.devices[device].msix)
+    else {
+        return answer;
+    };
+    let last = table + u64::from(msix.entries) * 16 - 1;
+    let mapped = get!(get!(world.devices[device], msix), adj_access_idx);
+    let fixmap = &side.env().machine.pci.fixmap;
+    let wrong = mapped
+        .into_iter()
+        .zip([table, last])
+        .any(|(slot, byte)| slot != 0 && fixmap.get(&(slot as usize)) != Some(&(byte >> 12)));
+    if !wrong {
+        return answer;
+    }
+    Answer {
+        output: Some(answer.output.unwrap_or_default() | MISMAPPED),
+        ..answer
     }
 }
 

@@ -166,7 +166,7 @@ fn msix(rng: &mut Rng) -> MsixSpec {
         _ => rng.pick(&[4, 5, 16, 32, 64, 128, 300]),
     };
     let bir = rng.pick(&[0, 0, 0, 2, 2, 1, 3, 4, 5, 6, 7, 0, 2, 0]);
-    let offset = rng.pick(&[0, 0, 0x800, 0x1000, 0x2008, 0xff8, 0xff0]);
+    let offset = rng.pick(&[0, 0, 0x800, 0x1000, 0x2008, 0xff8, 0xff0, 0x5200]);
     let behind = offset + entries * 16;
     let pba = match rng.below(4) {
         0 => (bir, behind),

@@ -24,10 +24,14 @@
 //! 9. *Bits 31:1 of vector control.* C clears them, Rust keeps what the device has there: Rust reads them, and
 //!    [`super::compare`] sees to it that none is lost.
 //!
+//! 10. *The last page of a table that shares it.* C maps the page where the last entry begins, Rust the one where it ends. Where
+//!    these are two Rust goes on alone.
+//!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in [`super::registers::are_unclear`] and where
 //! steps are carried out.
 
 use super::config::LOST;
+use super::functions::MISMAPPED;
 use super::op::Op;
 use super::registers::{SETTLED, WRONG, is_write};
 use super::spec::Spec;
@@ -82,6 +86,12 @@ impl Model {
         }
         let invalid = Ok(u64::from(-libc::EINVAL as u32));
         if self.failed && !says(c, FAILED) && rust.outcome == invalid && world.crossed {
+            return Ok(Verdict::Alone);
+        }
+        if says(rust, MISMAPPED) {
+            return Err("Rust has mapped another page than the table shares".to_owned());
+        }
+        if says(c, MISMAPPED) && rust.outcome == Ok(0) {
             return Ok(Verdict::Alone);
         }
         if says(rust, WRONG) && !self.spec.recheck {
