@@ -88,7 +88,8 @@ fn accept_elsewhere(request: Ioreq) -> bool {
     if let Some(write) = request.pending_write() {
         let vcpu = current();
         snoop(vcpu, &write);
-        if !request.is_plain() {
+        // Other elements, or the rest of one, may be in a page with a table.
+        if !request.is_plain() || write.crosses_page() {
             lose_unseen(vcpu.domain(), &write, 0);
         }
     }

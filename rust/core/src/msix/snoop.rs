@@ -74,6 +74,12 @@ impl Write {
         }
     }
 
+    /// Returns whether the bytes of the first element lie in two pages.
+    pub const fn crosses_page(&self) -> bool {
+        const PAGE: u64 = 4096;
+        self.address % PAGE + self.size as u64 > PAGE
+    }
+
     /// Returns the guest-physical bytes `start..end` that the elements from number `first` on cover, or `None` where
     /// there are none or the range leaves the address space.
     pub fn span(&self, first: u32) -> Option<(u64, u64)> {
@@ -210,6 +216,13 @@ mod tests {
             let low = elements.clone().min();
             let high = elements.max().map(|start| start + size);
             prop_assert_eq!(write.span(first), low.zip(high));
+        }
+
+        #[test]
+        fn an_element_crosses_a_page_if_its_ends_are_in_two(address in 0u64..0x3000, shift in 0u32..4) {
+            let write = plain(address, 1 << shift, 0);
+            let last = address + u64::from(write.size) - 1;
+            prop_assert_eq!(write.crosses_page(), address >> 12 != last >> 12);
         }
 
         #[test]

@@ -232,6 +232,9 @@ fn request(rng: &mut Rng, spec: &Spec) -> Request {
     let mut address = address(rng, spec, size.into());
     let count = if pointer {
         rng.pick(&[0, 1, 1, 2, 3, 4, 4, 5])
+    } else if rng.one_in(6) {
+        // REP STOS.
+        rng.pick(&[0, 2, 3, 4, 4, 8])
     } else {
         1
     };
@@ -240,6 +243,13 @@ fn request(rng: &mut Rng, spec: &Spec) -> Request {
         address = (address & !15)
             .wrapping_add(16)
             .wrapping_sub(u64::from(size) * u64::from(count));
+    }
+    if rng.one_in(24) {
+        // Into the first page of a table, or out of its last.
+        let device = &spec.devices[rng.below(spec.devices.len())];
+        let end = device.gtable + u64::from(device.entries) * 16;
+        let page = rng.pick(&[device.gtable & !(PAGE - 1), (end | (PAGE - 1)) + 1]);
+        address = page.wrapping_sub(1 + rng.below(8) as u64);
     }
     Request {
         address,

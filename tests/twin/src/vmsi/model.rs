@@ -314,13 +314,12 @@ impl Model {
     fn observe(&mut self, domain: usize, request: &Request) {
         let seen = self.accepted.1;
         if !request.pointer && request.count == 1 {
-            let Some(table) = self.table(domain, request.address) else {
-                return;
-            };
             if seen {
                 return;
             }
-            if request.address.is_multiple_of(request.size.into()) && matches!(request.size, 4 | 8)
+            if let Some(table) = self.table(domain, request.address)
+                && request.address.is_multiple_of(request.size.into())
+                && matches!(request.size, 4 | 8)
             {
                 if let Some((words, _)) = table.words(request.address, request.size) {
                     table.set(&words, request.data, |table, word, value| {
