@@ -101,3 +101,18 @@ void shim_call_rcu_xfree(struct rcu_head *head)
 {
     call_rcu(head, free_head);
 }
+
+/* The pages are the first member of the object that is freed with them. */
+static void cf_check free_pages(struct rcu_head *head)
+{
+    struct shim_pages *pages = container_of(head, struct shim_pages, rcu);
+
+    while ( pages->count )
+        xfree(pages->page[--pages->count]);
+    xfree(pages);
+}
+
+void shim_call_rcu_free_pages(struct shim_pages *pages)
+{
+    call_rcu(&pages->rcu, free_pages);
+}

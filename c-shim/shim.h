@@ -31,6 +31,15 @@ bool shim_pdev_list_is_read_locked(const struct domain *d);
 void shim_domain_crash(struct domain *d);
 void shim_call_rcu_xfree(struct rcu_head *head);
 
+/* An object's pages, which are freed with it. */
+#define SHIM_PAGES 16
+struct shim_pages {
+    struct rcu_head rcu;
+    unsigned int count;
+    void *page[SHIM_PAGES];
+};
+void shim_call_rcu_free_pages(struct shim_pages *pages);
+
 unsigned int shim_io_apic_read(unsigned int apic, unsigned int reg);
 paddr_t shim_virt_to_maddr(const void *va);
 bool shim_has_cx16(void);

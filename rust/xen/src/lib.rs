@@ -47,6 +47,7 @@ pub mod pci;
 pub mod rcu;
 pub mod remap;
 pub mod rwlock;
+mod shadow;
 mod spin;
 pub mod tables;
 pub mod vcpu;

@@ -71,13 +71,9 @@ pub fn evaluate(condition: bool) -> bool {
     evaluate!(condition, sys::XEN_IRQ_SC_NO_BRANCH_HARDEN)
 }
 
-/// Returns `slice[index]`, and element 0 while it is speculated that the index is out of bounds.
-///
-/// # Safety
-///
-/// The index is below the slice's length.
+/// Returns an index that is below a length, and 0 while it is speculated that it is not.
 #[inline(always)]
-pub unsafe fn get_unchecked<T>(slice: &[T], index: usize) -> &T {
+pub fn bounded(index: usize, length: usize) -> usize {
     let mask: usize;
     // SAFETY: Two register instructions: the mask is all ones where the index is below the length, else zero.
     unsafe {
@@ -85,11 +81,10 @@ pub unsafe fn get_unchecked<T>(slice: &[T], index: usize) -> &T {
             "cmp {index}, {len}",
             "sbb {mask}, {mask}",
             index = in(reg) index,
-            len = in(reg) slice.len(),
+            len = in(reg) length,
             mask = lateout(reg) mask,
             options(pure, nomem, nostack),
         )
     };
-    // SAFETY: The caller says so; the mask changes nothing then.
-    unsafe { slice.get_unchecked(index & mask) }
+    index & mask
 }

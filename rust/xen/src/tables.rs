@@ -12,10 +12,10 @@ use crate::errno::Errno;
 use crate::irq::IrqDesc;
 use crate::memory;
 use crate::msi_desc::MsiDesc;
-use crate::nospec;
 use crate::pci::PciDev;
 use crate::rcu::ReadGuard;
 use crate::rwlock::EventLock;
+use crate::shadow::Shadow;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::iter::successors;
@@ -24,7 +24,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use irq_core::msix::access::entry_number;
 use irq_core::msix::shadow::Entry;
 use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
-use static_assertions::const_assert_eq;
+use static_assertions::const_assert;
 use xen_sys as sys;
 
 const PAGE_SHIFT: u32 = 12;
@@ -32,7 +32,8 @@ const PAGE_SHIFT: u32 = 12;
 /// Links of a table: one for each page that it touches, and one for its function.
 const LINKS: usize = ((MAX_ENTRIES * ENTRY_SIZE as usize) >> PAGE_SHIFT) + 2;
 
-const BUCKETS_LOG2: u32 = 9;
+/// With the rest of [`Tables`] less than a page.
+const BUCKETS_LOG2: u32 = 8;
 
 /// Where a byte lies in a table, as an offset that is known to be in it.
 #[derive(Clone, Copy)]
@@ -66,11 +67,11 @@ struct Link {
     table: *const Table,
 }
 
-/// A passed-through function's MSI-X table; the shadow of its entries lies behind it in memory.
+/// A passed-through function's MSI-X table.
 #[repr(C)]
 pub struct Table {
     /// First, because C frees the table by the address of this.
-    rcu: UnsafeCell<sys::rcu_head>,
+    shadow: Shadow,
 
     // Configuration.
     base: u64,
@@ -88,8 +89,8 @@ pub struct Table {
     links: [Link; LINKS],
 }
 
-// The shadow begins where the table ends.
-const_assert_eq!(size_of::<Table>() % align_of::<Entry>(), 0);
+// One page each is the most that is allocated at a time.
+const_assert!(size_of::<Table>() < 2048 && size_of::<Tables>() < 4080);
 
 impl Table {
     /// Guest-physical address of the first byte.
@@ -104,11 +105,11 @@ impl Table {
         self.device
     }
 
-    /// The shadow of all entries.
+    /// The shadow of the entry with a number.
     #[inline]
-    fn shadow(&self) -> &[Entry] {
-        // SAFETY: `new` allocated and initialised that many entries behind the table.
-        unsafe { core::slice::from_raw_parts(ptr::from_ref(self).add(1).cast(), self.entries) }
+    fn numbered(&self, number: usize) -> Option<&Entry> {
+        // SAFETY: The number is below that of the entries, which `new` allocated.
+        (number < self.entries).then(|| unsafe { self.shadow.get_unchecked(number, self.entries) })
     }
 
     /// Returns where a byte of guest-physical memory lies in the table; `None` outside.
@@ -123,7 +124,7 @@ impl Table {
     #[inline]
     pub fn entry(&self, place: Place) -> &Entry {
         // SAFETY: The place lies in this table, which has an entry for each 16 bytes.
-        unsafe { nospec::get_unchecked(self.shadow(), place.number()) }
+        unsafe { self.shadow.get_unchecked(place.number(), self.entries) }
     }
 
     /// Looks for the MSI that is set up for `entry`, which is the one at `place`, without a search.
@@ -178,7 +179,7 @@ impl Table {
             if self.has(desc, number) {
                 return Some(desc);
             }
-            let entry = self.shadow().get(usize::from(desc.entry()));
+            let entry = self.numbered(desc.entry().into());
             all_bound &= entry.is_some_and(|entry| entry.irq().is_some());
         }
         if all_bound {
@@ -219,16 +220,15 @@ impl Table {
         if !(1..=MAX_ENTRIES).contains(&entries) {
             return Err(Errno::INVAL);
         }
-        let shadow = Layout::array::<Entry>(entries).map_err(|_| Errno::NOMEM)?;
-        let (layout, _) = Layout::new::<Self>()
-            .extend(shadow)
-            .map_err(|_| Errno::NOMEM)?;
-        let table = memory::zalloc(layout).ok_or(Errno::NOMEM)?.cast::<Self>();
-        // The memory is zeroed, and that is the value of a link that is in no chain and of an entry of which nothing is
-        // known.
+        let table = memory::zalloc(Layout::new::<Self>())
+            .ok_or(Errno::NOMEM)?
+            .cast::<Self>();
+        // The memory is zeroed, and that is the value of a link that is in no chain.
         // SAFETY: The memory is ours and large enough; single fields are written, because the rest is right as it is.
         unsafe {
             let this = table.as_ptr();
+            Shadow::allocate(&raw mut (*this).shadow, entries)
+                .inspect_err(|_| sys::xfree(this.cast()))?;
             (*this).base = base;
             (*this).bytes = entries as u64 * ENTRY_SIZE;
             // The function outlives its table: the table goes with the function's last binding.
@@ -340,7 +340,7 @@ pub struct Binding<'a> {
 impl Binding<'_> {
     /// Its entry in the shadow.
     fn shadow<'t>(&self, table: &'t Table) -> Option<&'t Entry> {
-        table.shadow().get(usize::from(self.entry?))
+        table.numbered(self.entry?.into())
     }
 }
 
@@ -433,5 +433,5 @@ fn remove(tables: &Tables, table: &Table) {
         }
     }
     // SAFETY: The table is unreachable for new readers.
-    unsafe { sys::shim_call_rcu_xfree(table.rcu.get()) };
+    unsafe { table.shadow.free_later() };
 }

@@ -20,7 +20,7 @@ const FROM_GUESTS: [&str; 4] = [
 const ENTRY_SHIFT: u64 = 5;
 
 /// How far before the shift the mask may be.
-const NEAR: usize = 8;
+const NEAR: usize = 10;
 
 /// In what those functions reach, every index of an entry is masked; each of them has an index.
 pub(super) fn check(subject: &Subject) -> Finding {
@@ -70,15 +70,15 @@ pub(super) fn check(subject: &Subject) -> Finding {
     }
 }
 
-/// The register of an index that is about to become an offset.
+/// The register of an index, in its page, that is about to become an offset.
 fn index(step: &Step) -> Option<Register> {
     let i = &step.instruction;
     let is_shift = i.mnemonic() == Mnemonic::Shl
         && i.op0_kind() == OpKind::Register
-        && i.op0_register().is_gpr64()
+        && (i.op0_register().is_gpr64() || i.op0_register().is_gpr32())
         && i.op1_kind() == OpKind::Immediate8
         && i.immediate(1) == ENTRY_SHIFT;
-    is_shift.then(|| i.op0_register())
+    is_shift.then(|| i.op0_register().full_register())
 }
 
 /// Whether a register holds an index and a mask of all ones or zeros, made by comparing and subtracting with borrow.
@@ -93,10 +93,10 @@ fn is_mask(before: &[Step], register: Register) -> bool {
             && i.op0_register() == i.op1_register()
             && compared.instruction.mnemonic() == Mnemonic::Cmp
         {
-            made = Some(i.op0_register());
+            made = Some(i.op0_register().full_register());
         } else if is_of(Mnemonic::And) && i.op1_kind() == OpKind::Register && made.is_some() {
-            let operands = [i.op0_register(), i.op1_register()];
-            masked = i.op0_register() == register && operands.iter().any(|&r| Some(r) == made);
+            let operands = [i.op0_register(), i.op1_register()].map(|r| r.full_register());
+            masked = operands[0] == register && operands.iter().any(|&r| Some(r) == made);
         }
     }
     masked
