@@ -62,11 +62,16 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
 #[cold]
 #[inline(never)]
 fn learn(vcpu: Vcpu, answer: &Answer) {
+    let Some(generation) = vcpu.take_noted_read() else {
+        return;
+    };
     if !is_aligned(answer.address, answer.size) {
         return;
     }
     let rcu = rcu::read();
-    let table = tables::find(vcpu.domain(), &rcu, answer.address);
+    // A table that was set up while the read was under way has not seen what was written before.
+    let table = tables::find(vcpu.domain(), &rcu, answer.address)
+        .filter(|table| table.generation() == generation);
     let Some(entry) = table.and_then(|table| Some(table.entry(table.place(answer.address)?)))
     else {
         return;

@@ -56,7 +56,7 @@ pub fn accept(request: Ioreq) -> bool {
     };
     match verdict {
         Verdict::Serves if !request.is_write() || request.is_plain() => true,
-        Verdict::Refuses | Verdict::NoTable if !request.is_write() => false,
+        Verdict::NoTable if !request.is_write() => false,
         Verdict::NoTable => accept_elsewhere(request),
         _ => accept_slowly(request),
     }
@@ -116,6 +116,9 @@ fn accept_slowly(request: Ioreq) -> bool {
         };
         // An entry that has no interrupt yet has a message that is worth keeping all the same.
         let kept = !accepted && write.is_some_and(|write| keep_early(table, &write));
+        if !accepted && !request.is_write() {
+            vcpu.note_read(table.generation());
+        }
         (accepted, kept)
     };
     if let Some(write) = write {
@@ -225,10 +228,16 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
         let access = Access::decode(address, len)?;
         let entry = table.entry(place);
         let (data, shift) = match access {
-            Access::Word(index) => return entry.word(index)?.get().map(u64::from),
-            Access::Address => return entry.address(),
+            Access::Word(index) => {
+                let value = entry.word(index)?.get().map(u64::from);
+                return value.or_else(|| ask_device_model(table));
+            }
+            Access::Address => return entry.address().or_else(|| ask_device_model(table)),
             Access::Control => (0, 0),
-            Access::DataControl => (entry.data()?, 32),
+            Access::DataControl => match entry.data() {
+                Some(data) => (data, 32),
+                None => return ask_device_model(table),
+            },
         };
         match table.bound(entry, place) {
             Bound::To(msi) => Some(u64::from(data) | control(msi) << shift),
@@ -240,6 +249,14 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
     };
     drop(rcu);
     value.or_else(|| read_slowly(address, len))
+}
+
+/// Has the device model answer a read of a word that is not known; its answer is learned.
+#[cold]
+#[inline(never)]
+fn ask_device_model(table: &Table) -> Option<u64> {
+    current().note_read(table.generation());
+    None
 }
 
 /// Reads a register beside a table, or the mask bit of an entry that takes a search.

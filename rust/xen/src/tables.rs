@@ -67,6 +67,9 @@ struct Link {
     table: *const Table,
 }
 
+/// The generation of the table that was made last.
+static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
+
 /// A passed-through function's MSI-X table.
 #[repr(C)]
 pub struct Table {
@@ -78,6 +81,8 @@ pub struct Table {
     bytes: u64,
     device: PciDev<'static>,
     entries: usize,
+    /// No other table has or had the same.
+    generation: u64,
 
     // Volatile state, written under the event lock.
     /// How many pirqs of the function are bound.
@@ -103,6 +108,12 @@ impl Table {
     #[inline]
     pub fn device(&self) -> PciDev<'_> {
         self.device
+    }
+
+    /// A number that no other table has or had, of any domain.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The shadow of the entry with a number.
@@ -234,6 +245,7 @@ impl Table {
             // The function outlives its table: the table goes with the function's last binding.
             (&raw mut (*this).device).write(PciDev::from_raw(device.as_ptr()).unwrap_unchecked());
             (*this).entries = entries;
+            (*this).generation = LAST_GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         }
         Ok(table)
     }

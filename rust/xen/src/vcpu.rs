@@ -104,6 +104,32 @@ impl<'a> Vcpu<'a> {
         set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_address)(address);
     }
 
+    /// Notes that a read of a table goes to the device model, and the table's generation.
+    ///
+    /// It lies where the source of a snooped write does, which has no meaning while no write is snooped. Where one is, nothing is
+    /// noted.
+    #[inline]
+    pub fn note_read(self, generation: u64) {
+        if self.snoop_address() == 0 {
+            let noted = generation | Self::IS_READ;
+            set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(noted);
+        }
+    }
+
+    /// Takes what [`Self::note_read`] noted.
+    #[inline]
+    pub fn take_noted_read(self) -> Option<u64> {
+        let Snooped { address, source } = self.snooped();
+        if address != 0 || source & Self::IS_READ == 0 {
+            return None;
+        }
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(0);
+        Some(source & !Self::IS_READ)
+    }
+
+    /// No guest-physical address has this bit.
+    const IS_READ: u64 = 1 << 63;
+
     /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what an earlier step of the
     /// instruction read. `None` where there is no memory.
     ///

@@ -342,6 +342,8 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         }
         25 => message(rng, spec, domain, vcpu),
         26 => late_registration(rng, spec, pirq, owner, vcpu),
+        27..30 => read_in_flight(rng, spec, pirq, owner, vcpu),
+        30 => straddling_write(rng, spec, vcpu),
         _ => guest_access(rng, spec, domain, vcpu),
     }
 }
@@ -426,6 +428,120 @@ fn message(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<Op> {
         });
     }
     ops
+}
+
+/// A read that the device model answers, and what others do while it is under way: the guest's other vCPUs write, and the table is
+/// set up, or set up again.
+fn read_in_flight(rng: &mut Rng, spec: &Spec, pirq: usize, domain: usize, vcpu: usize) -> Vec<Op> {
+    let request = Request {
+        count: 1,
+        ready: true,
+        write: false,
+        pointer: false,
+        size: rng.pick(&[4, 4, 8]),
+        ..request(rng, spec)
+    };
+    let (address, len) = (
+        request.address & !(u64::from(request.size) - 1),
+        request.size,
+    );
+    let request = Request { address, ..request };
+    let read = Op::Read {
+        domain,
+        vcpu,
+        address,
+        len,
+        guarded: true,
+    };
+    let mut ops = vec![
+        Op::Accept {
+            domain,
+            vcpu,
+            request,
+        },
+        read.clone(),
+    ];
+    for _ in 0..rng.below(4) {
+        ops.push(match rng.below(4) {
+            0 => Op::Unregister { pirq, domain },
+            1 => Op::Register {
+                pirq,
+                domain,
+                gtable: None,
+            },
+            2 => Op::GracePeriod,
+            _ => Op::Write {
+                domain,
+                vcpu: vcpu + 1,
+                address,
+                len,
+                value: value(rng),
+                guarded: false,
+            },
+        });
+    }
+    ops.push(Op::Completion {
+        domain,
+        vcpu,
+        current: vcpu,
+        answered: Some(request),
+    });
+    ops.push(Op::Accept {
+        domain,
+        vcpu,
+        request,
+    });
+    ops.push(read);
+    ops
+}
+
+/// A write that begins before a table, in another page if the table begins with one, and ends in its first entry, between two
+/// reads of that.
+fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
+    let device = &spec.devices[rng.below(spec.devices.len())];
+    let (domain, address) = (device.domain, device.gtable);
+    let size = rng.pick(&[4, 8]);
+    let request = Request {
+        address: address.wrapping_sub(1 + rng.below(size as usize - 1) as u64),
+        data: value(rng),
+        size,
+        count: 1,
+        ready: true,
+        write: true,
+        pointer: false,
+        backwards: false,
+    };
+    let read = |address, len| Op::Read {
+        domain,
+        vcpu,
+        address,
+        len,
+        guarded: false,
+    };
+    vec![
+        Op::Write {
+            domain,
+            vcpu,
+            address: address & !7,
+            len: 8,
+            value: value(rng),
+            guarded: false,
+        },
+        read(address & !7, 8),
+        Op::Accept {
+            domain,
+            vcpu,
+            request,
+        },
+        Op::Completion {
+            domain,
+            vcpu,
+            current: vcpu,
+            answered: None,
+        },
+        read(address & !3, 4),
+        read(address & !7, 8),
+    ]
 }
 
 /// A guest unmasks an entry that is not registered yet: the device model registers it while the vCPU waits.

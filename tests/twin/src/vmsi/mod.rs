@@ -51,6 +51,14 @@ impl Subject for Vmsi {
         model::same_effects(op, c, rust)
     }
 
+    fn compare(
+        _model: Option<&Self::Model>,
+        (_, c): (&mut Side, &Self::World),
+        (_, rust): (&mut Side, &Self::World),
+    ) -> Result<(), String> {
+        world::compare_snooped(c, rust)
+    }
+
     fn bench_allocating(
         side: &mut Side,
         api: &Self::Api,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use xen_sys as sys;
 
 use super::op::{Op, Request};
-use super::world::{Kind, Spec, World, guest_masked};
+use super::world::{Kind, Spec, World, guest_masked, hvm_io};
 use crate::answer::Answer;
 use crate::trace::{Entry, Event};
 use crate::xen::get;
@@ -92,6 +92,8 @@ struct Table {
     start: u64,
     len: u64,
     bindings: i64,
+    /// No other table has or had the same.
+    id: u64,
     c: HashMap<Place, u32>,
     rust: HashMap<Place, Word>,
 }
@@ -141,6 +143,9 @@ impl Table {
 /// The tables of the two domains, the last registered first, and what was accepted last.
 pub(crate) struct Model {
     tables: [Vec<Table>; 2],
+    tables_made: u64,
+    /// Which table the read is of that the device model answers for a vCPU, by its domain and number.
+    noted: HashMap<(usize, usize), u64>,
     accepted: (bool, bool),
 }
 
@@ -148,6 +153,8 @@ impl Model {
     pub(super) fn new(_spec: &Spec) -> Self {
         Self {
             tables: [Vec::new(), Vec::new()],
+            tables_made: 0,
+            noted: HashMap::new(),
             accepted: (false, false),
         }
     }
@@ -163,11 +170,14 @@ impl Model {
         match *op {
             Op::Read {
                 domain,
+                vcpu,
                 address,
                 len,
                 guarded,
-                ..
             } => {
+                if !guarded || self.accepted.1 {
+                    self.note_read(world, (domain, vcpu), address, len);
+                }
                 let Some(expected) = self.read(world, domain % 2, address, len) else {
                     // A repeated read that only Rust accepted may run on to the registers behind the table.
                     if guarded && self.accepted == (false, true) {
@@ -183,13 +193,22 @@ impl Model {
                 );
             }
             Op::Accept {
-                domain, request, ..
+                domain,
+                vcpu,
+                request,
             } => {
                 let known = !request.write && self.message_known(domain % 2, &request);
                 if !(c == rust || known && rust.outcome == Ok(1)) {
                     return Err("the answers differ".to_owned());
                 }
                 self.accepted = (c.outcome == Ok(1), rust.outcome == Ok(1));
+                if !request.write && !self.accepted.1 {
+                    let table = self.table_on_page(domain % 2, request.address);
+                    let id = table.map(|table| table.id);
+                    self.note(world, (domain, vcpu), id);
+                } else {
+                    self.note(world, (domain, vcpu), None);
+                }
                 if request.ready && request.write {
                     self.observe(domain % 2, &request);
                 }
@@ -219,10 +238,11 @@ impl Model {
             }
             Op::Completion {
                 domain,
+                vcpu,
                 answered: Some(request),
                 ..
             } if !world.completes => {
-                self.learn(domain % 2, &request);
+                self.learn(place_of(world, (domain, vcpu)), &request);
             }
             _ => {}
         }
@@ -238,12 +258,14 @@ impl Model {
             table.bindings += 1;
             return;
         }
+        self.tables_made += 1;
         let spec = &world.spec.devices[device];
         let table = Table {
             device,
             start: gtable.unwrap_or(spec.gtable),
             len: u64::from(spec.entries) * ENTRY,
             bindings: 1,
+            id: self.tables_made,
             c: HashMap::new(),
             rust: HashMap::new(),
         };
@@ -347,12 +369,39 @@ impl Model {
         }
     }
 
-    /// The device model answered a read.
-    fn learn(&mut self, domain: usize, request: &Request) {
+    /// A vCPU reads words that Rust may have to ask the device model for.
+    fn note_read(&mut self, world: &World, vcpu: (usize, usize), address: u64, len: u32) {
+        if !address.is_multiple_of(len.into()) {
+            return;
+        }
+        let asked = self.table(vcpu.0 % 2, address).and_then(|table| {
+            let (words, _) = table.words(address, len)?;
+            (!words.is_empty() && table.known_by_rust(&words).is_none()).then_some(table.id)
+        });
+        self.note(world, vcpu, asked);
+    }
+
+    /// Notes which table a read of a vCPU is of that the device model answers; none where a write is snooped.
+    fn note(&mut self, world: &World, vcpu: (usize, usize), table: Option<u64>) {
+        let (domain, vcpu) = place_of(world, vcpu);
+        let io = hvm_io(world.domains[domain].vcpus[vcpu]);
+        if get!(io, msix_snoop_address) != 0 {
+            self.noted.remove(&(domain, vcpu));
+        } else if let Some(table) = table {
+            self.noted.insert((domain, vcpu), table);
+        }
+    }
+
+    /// The device model answered a read. A table that is newer than the read learns nothing from it.
+    fn learn(&mut self, (domain, vcpu): (usize, usize), request: &Request) {
+        if request.pointer || request.write || !request.ready || request.count != 1 {
+            return;
+        }
+        let noted = self.noted.remove(&(domain, vcpu));
         let Some(table) = self.table(domain, request.address) else {
             return;
         };
-        if request.pointer || request.write || !request.ready || request.count != 1 {
+        if noted != Some(table.id) {
             return;
         }
         if !request.address.is_multiple_of(request.size.into()) {
@@ -409,6 +458,12 @@ impl Model {
         let add = |low: Option<u64>| Some(low? | masked? << shift);
         Some((add(c), add(rust)))
     }
+}
+
+/// A vCPU by its domain and its number in that.
+fn place_of(world: &World, (domain, vcpu): (usize, usize)) -> (usize, usize) {
+    let domain = domain % 2;
+    (domain, vcpu % world.domains[domain].vcpus.len())
 }
 
 fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {

@@ -423,6 +423,8 @@ fn build_domain(
         // SAFETY: the table was made for this many vCPUs.
         unsafe { table.wrapping_add(id).write(*vcpu) };
         set!(*vcpu, vcpu_id, id as i32);
+        // `compare` looks at it where it means something.
+        arena.keep_private(addr!(hvm_io(*vcpu), msix_snoop_gpa));
         set!(*vcpu, domain, domain);
         set!(
             *vcpu,
@@ -434,5 +436,27 @@ fn build_domain(
         domain,
         vcpus: list,
         handlers,
+    }
+}
+
+/// Compares where the value of a snooped write is. Where none is snooped it means nothing to C, and Rust has something of its own
+/// there.
+pub(super) fn compare_snooped(c: &World, rust: &World) -> Result<(), String> {
+    let snooped = |world: &World| -> Vec<(u64, u64)> {
+        let vcpus = world.domains.iter().flat_map(|domain| &domain.vcpus);
+        let snooped = vcpus.map(|vcpu| {
+            let io = hvm_io(*vcpu);
+            match get!(io, msix_snoop_address) {
+                0 => (0, 0),
+                address => (address, get!(io, msix_snoop_gpa)),
+            }
+        });
+        snooped.collect()
+    };
+    let (c, rust) = (snooped(c), snooped(rust));
+    if c == rust {
+        Ok(())
+    } else {
+        Err(format!("the snooped writes differ: {c:x?} and {rust:x?}"))
     }
 }
