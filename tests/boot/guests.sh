@@ -101,3 +101,24 @@ keys() {
 		key $letter "$1"
 	done
 }
+
+# give_devices: takes NIC and disk from their drivers in dom0, so that a guest can have them.
+give_devices() {
+	nic=$(pci_of e1000e)
+	disk=$(pci_of nvme)
+	devices="$nic $disk"
+	phase 300 "dom0: give the devices away"
+	check hvm-assignable-nic xl pci-assignable-add "$nic"
+	check hvm-assignable-disk xl pci-assignable-add "$disk"
+	cat /guest/guest.cpio /guest/overlay.cpio >/guest/initrd
+	keys before
+}
+
+# first_guest PROOF: makes a Linux guest with both devices and waits until it has used them.
+first_guest() {
+	phase 600 "guest 0: traffic, interrupts moving between vCPUs"
+	listen 0
+	check hvm-create-0 create "$1"
+	check hvm-proved guest_comes_to 590 proved
+	keys running
+}

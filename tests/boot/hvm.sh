@@ -2,10 +2,6 @@
 
 . /guests.sh
 
-nic=$(pci_of e1000e)
-disk=$(pci_of nvme)
-devices="$nic $disk"
-
 # attach: the guest stands still meanwhile. It would look at a device that the device model is still busy with.
 attach() {
 	xl pause "$guest" || return 1
@@ -15,17 +11,8 @@ attach() {
 	xl unpause "$guest"
 }
 
-phase 300 "dom0: give the devices away"
-check hvm-assignable-nic xl pci-assignable-add "$nic"
-check hvm-assignable-disk xl pci-assignable-add "$disk"
-cat /guest/guest.cpio /guest/overlay.cpio >/guest/initrd
-keys before
-
-phase 600 "guest 0: traffic, interrupts moving between vCPUs"
-listen 0
-check hvm-create-0 create full
-check hvm-proved guest_comes_to 590 proved
-keys running
+give_devices
+first_guest full
 
 phase 300 "guest 0: detach and re-attach"
 check hvm-detach detach

@@ -155,6 +155,11 @@ moves_to() {
 	came_to "$@"
 }
 
+# count_interrupts NAME PCI: tells how often the device's interrupts came to all CPUs together.
+count_interrupts() {
+	echo "@@ count $1-interrupts $(($(count 0 $(irqs_of "$2")) + $(count 1 $(irqs_of "$2"))))"
+}
+
 # disk_identify: commands to the disk's administration queue.
 disk_identify() {
 	echo 1 >/sys/class/nvme/nvme0/rescan_controller || return 1
@@ -202,4 +207,6 @@ prove() {
 	for cpu in 0 1; do
 		check "$1-disk-queue-on-cpu$cpu" came_to $cpu "$(disk_irq $((cpu + 1)))" disk_verify 128 $cpu
 	done
+	count_interrupts "$1-nic" "$nic"
+	count_interrupts "$1-disk" "$disk"
 }

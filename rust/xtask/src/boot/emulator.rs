@@ -71,6 +71,24 @@ pub(super) struct Machine {
     pub(super) cpus: u32,
 }
 
+impl Machine {
+    /// A line for people.
+    pub(super) fn describe(&self) -> String {
+        let iommu = match self.iommu {
+            None => "no IOMMU",
+            Some(Iommu::Vtd {
+                intremap: false, ..
+            }) => "VT-d without interrupt remapping",
+            Some(Iommu::Vtd { .. }) => "VT-d with interrupt remapping",
+            Some(Iommu::Amd { .. }) => "AMD-Vi with interrupt remapping",
+        };
+        format!(
+            "QEMU's q35, {} CPUs, {} MiB, {iommu}",
+            self.cpus, self.memory
+        )
+    }
+}
+
 /// What the machine starts.
 pub(super) struct Payload<'a> {
     /// Xen, the ELF32 file that multiboot takes.

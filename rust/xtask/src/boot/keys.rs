@@ -216,16 +216,25 @@ pub(super) const DOM0_AMD_XT: &[Rule] = &[
 /// dom0 without interrupt remapping.
 pub(super) const DOM0_NOINTREMAP: &[Rule] = &[I_MSI, I_TIMER, I_VECTORS, M_MSIX, Q_NIC, Q_DISK];
 
+const RUNNING_I: Rule = shows("key-i-msi", 'i', "running", &["PCI-MSI/-X", "in-flight"], 6);
+const RUNNING_M: Rule = shows(
+    "key-M-msix",
+    'M',
+    "running",
+    &["MSI-X", "fixed", "edge", "assert"],
+    6,
+);
+const NO_LEAK_I: Rule = same("no-leak-key-i", 'i');
+const NO_LEAK_M: Rule = same("no-leak-key-M", 'M');
+const NO_LEAK_V: Rule = same("no-leak-key-V", 'V');
+
 /// An HVM guest: its interrupts are there while it runs, and nothing is left of it afterwards.
+pub(super) const GUEST: &[Rule] = &[RUNNING_I, RUNNING_M, NO_LEAK_I, NO_LEAK_M, NO_LEAK_V];
+
+/// The same, and the guest that holds interrupts when it is destroyed.
 pub(super) const HVM: &[Rule] = &[
-    shows("key-i-msi", 'i', "running", &["PCI-MSI/-X", "in-flight"], 6),
-    shows(
-        "key-M-msix",
-        'M',
-        "running",
-        &["MSI-X", "fixed", "edge", "assert"],
-        6,
-    ),
+    RUNNING_I,
+    RUNNING_M,
     // What the holder has in use: five entries of the NIC and sixteen of the disk.
     shows(
         "key-M-holding",
@@ -234,9 +243,9 @@ pub(super) const HVM: &[Rule] = &[
         &["MSI-X", "fixed", "edge", "assert"],
         21,
     ),
-    same("no-leak-key-i", 'i'),
-    same("no-leak-key-M", 'M'),
-    same("no-leak-key-V", 'V'),
+    NO_LEAK_I,
+    NO_LEAK_M,
+    NO_LEAK_V,
 ];
 
 #[cfg(test)]

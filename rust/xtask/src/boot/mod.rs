@@ -5,6 +5,7 @@
 //! - [`emulator`], [`rig`]: the machine, and all that is needed to boot it.
 //! - [`protocol`], [`runner`], [`reads`]: following what it says.
 //! - [`keys`], [`verdict`]: what has to be seen.
+//! - [`summary`]: what the main job ends with.
 //! - [`transcript`]: stock and Rust compared.
 //! - [`xtf`]: dom0 with the tests of XTF.
 
@@ -22,6 +23,7 @@ mod rig;
 mod runner;
 mod scenarios;
 mod smoke;
+mod summary;
 mod transcript;
 mod verdict;
 mod xtf;
@@ -42,8 +44,9 @@ pub(crate) use xtf::XtfRun;
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The scenario to run, what the names of several begin with (`smoke`, `dom0`, `hvm`), or `all`.
-    #[arg(long, default_value = "all", value_name = "NAME")]
+    /// The scenario to run, what the names of several begin with (`smoke`, `dom0`, `hvm`), or `all`, which is every one but
+    /// `main`: the `hvm-*` hold all that `main` does.
+    #[arg(long, default_value = "main", value_name = "NAME")]
     scenario: String,
     /// Run stock Xen.
     #[arg(long)]
@@ -87,7 +90,7 @@ impl Flavour {
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.list {
         let mut table = ui::Table::new(&["scenario", "what is booted"]);
-        for scenario in scenarios::ALL {
+        for scenario in std::iter::once(&scenarios::MAIN).chain(scenarios::ALL) {
             table.row([scenario.name, scenario.about]);
         }
         table.print();
@@ -133,6 +136,9 @@ pub(crate) fn prepare() -> Result<()> {
 /// What a name on the command line stands for: one scenario, all that begin with the name, or `all`.
 fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
     let group = format!("{name}-");
+    if name == scenarios::MAIN.name {
+        return vec![&scenarios::MAIN];
+    }
     let one = scenarios::ALL.iter().any(|scenario| scenario.name == name);
     scenarios::ALL
         .iter()
@@ -142,6 +148,13 @@ fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
             _ => scenario.name.starts_with(&group),
         })
         .collect()
+}
+
+/// The scenarios that a name on the command line stands for.
+#[cfg(test)]
+pub(crate) fn names(name: &str) -> Vec<&'static str> {
+    let chosen = scenarios_named(name).into_iter();
+    chosen.map(|scenario| scenario.name).collect()
 }
 
 /// Runs a scenario, prints what was checked, and keeps log and transcript.
@@ -186,7 +199,15 @@ fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour)
     transcript.write(&match flavour {
         Flavour::Stock => rig.stock_transcript(scenario.name, &payload.inputs)?,
         Flavour::Rust => rig.result(&format!("{name}.transcript")),
-    })
+    })?;
+    if scenario.name == scenarios::MAIN.name {
+        println!("\nseen:");
+        let xen = rig.in_rust(flavour);
+        for (name, text) in summary::lines(&record, &xen, &scenario.machine.describe()) {
+            println!("  {name:8} {text}");
+        }
+    }
+    Ok(())
 }
 
 /// The transcript of stock Xen with the same inputs, if it was run and all was true.
@@ -202,11 +223,6 @@ fn stock_transcript(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(name: &str) -> Vec<&'static str> {
-        let chosen = scenarios_named(name).into_iter();
-        chosen.map(|scenario| scenario.name).collect()
-    }
 
     #[test]
     fn a_name_stands_for_one_for_a_group_or_for_all() {
@@ -224,6 +240,8 @@ mod tests {
             ]
         );
         assert_eq!(names("all").len(), scenarios::ALL.len());
+        assert_eq!(names("main"), ["main"]);
+        assert!(!names("all").contains(&"main"));
         assert!(names("smok").is_empty());
     }
 }

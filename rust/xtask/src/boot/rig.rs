@@ -11,6 +11,7 @@ use super::image::{self, Dom0, Overlay};
 use super::reads;
 use super::runner::{self, Record};
 use crate::{cache, patch, ui, xen};
+use crate::abi::REPLACED;
 
 /// What Xen has on its command line in every scenario.
 ///
@@ -112,6 +113,18 @@ impl Rig {
     }
 
     /// Where a result of this name is kept.
+    /// Which parts of Xen are in Rust, for people.
+    pub(super) fn in_rust(&self, flavour: Flavour) -> String {
+        let parts = REPLACED.map(|(switch, _)| switch);
+        let on = parts
+            .iter()
+            .filter(|switch| flavour == Flavour::Rust && self.parts.include(switch));
+        match on.copied().collect::<Vec<_>>().as_slice() {
+            [] => "nothing in Rust".to_owned(),
+            on => format!("{} in Rust", on.join(", ")),
+        }
+    }
+
     pub(super) fn result(&self, name: &str) -> PathBuf {
         self.results.join(name)
     }
