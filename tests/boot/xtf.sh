@@ -1,6 +1,42 @@
-# Scenario: the tests of an XTF tree, each as a domain.
+# Scenario: tests of an XTF tree, each as a domain, in the order of /xtf/list.
 #
-# A test says its result on its console and shuts its domain down. One that says none has crashed.
+# A test says its result on its console and shuts its domain down. One that says none has crashed. One that is not over
+# when its time is up is destroyed, and its result is "timeout". Its time follows the machine's speed.
+
+# What a test may take, what xl may take for each of its commands (seconds), and what work() takes (hundredths of a second),
+# all on a quiet machine.
+test_time=60
+xl_time=40
+work_time=50
+
+# now: the time since the start in hundredths of a second, in $now.
+now() {
+	read -r now_up now_idle </proc/uptime
+	now=${now_up%.*}${now_up#*.}
+}
+
+# work: what the machine's speed is measured with.
+work() {
+	work_left=20000
+	while [ "$work_left" -gt 0 ]; do
+		work_left=$((work_left - 1))
+	done
+}
+
+# measure: how slow the machine is now, in percent of a quiet one's time, in $slow; 100 at least.
+measure() {
+	now
+	measure_start=$now
+	work
+	now
+	slow=$(((now - measure_start) * 100 / work_time))
+	[ "$slow" -ge 100 ] || slow=100
+}
+
+# allow: what the machine has for this test from now on, before it is taken for hung.
+allow() {
+	phase $(((test_time + 3 * xl_time + 60) * slow / 100)) "$name"
+}
 
 # finished: the test has said its result. Without other commands, which are slow in an emulated machine.
 finished() {
@@ -17,28 +53,60 @@ stopped() {
 	xl list "$name" 2>/dev/null | grep -Eq ' [r-][b-][p-](s|-c)'
 }
 
-# wait_for_result SECONDS
-wait_for_result() {
-	for second in $(seq "$1"); do
-		until_true 10 finished && return
-		[ $((second % 5)) = 0 ] && stopped && return
+# ends: waits until the test is over; false when its time is up.
+ends() {
+	now
+	ends_at=$((now + test_time * slow))
+	ends_looks=0
+	until finished; do
+		ends_looks=$((ends_looks + 1))
+		[ $((ends_looks % 10)) = 0 ] && stopped && return
+		sleep 0.5
+		now
+		[ "$now" -ge "$ends_at" ] || continue
+		# What has become slower meanwhile gets the time that it would have had.
+		ends_slow=$slow
+		measure
+		[ "$slow" -gt $((ends_slow * 5 / 4)) ] || return
+		allow
+		ends_at=$((ends_at + test_time * (slow - ends_slow)))
 	done
 }
 
+# run_test CONFIG: the result is in $result.
+run_test() {
+	timeout $((xl_time * slow / 100)) xl create -e "$1" >/tmp/xl 2>&1
+	case $? in
+	0) ;;
+	# What ends a command whose time is up: as busybox says it, and as others do.
+	124 | 137 | 143) result=timeout; return ;;
+	*) result=NO-DOMAIN; sed 's/^/| /' /tmp/xl; return ;;
+	esac
+	result=CRASH
+	ends || result=timeout
+	said=$(sed -n 's/^Test result: \([A-Z]*\).*/\1/p' "$log" | tail -n 1)
+	result=${said:-$result}
+	[ "$result" = SUCCESS ] || [ "$result" = SKIP ] || sed 's/^/| /' "$log"
+}
+
+# gone: no domain of the test is left.
+gone() {
+	xl list "$name" >/dev/null 2>&1 || return 0
+	timeout $((xl_time * slow / 100)) xl destroy "$name"
+	! xl list "$name" >/dev/null 2>&1
+}
+
 mkdir -p /var/log/xen/console
-for config in /xtf/tests/*/*.cfg; do
-	name=$(basename "$config" .cfg)
+while read -r name config <&3; do
 	log=/var/log/xen/console/guest-$name.log
-	phase 240 "$name"
+	measure
+	allow
 	: >"$log"
-	if xl create -e "$config" >/tmp/xl 2>&1; then
-		wait_for_result 60
-		result=$(sed -n 's/^Test result: \([A-Z]*\).*/\1/p' "$log" | tail -n 1)
-		[ "$result" = SUCCESS ] || [ "$result" = SKIP ] || sed 's/^/| /' "$log"
-		say "xtf $name ${result:-CRASH}"
-	else
-		sed 's/^/| /' /tmp/xl
-		say "xtf $name NO-DOMAIN"
-	fi
-	xl destroy "$name" 2>/dev/null
-done
+	run_test "$config"
+	gone
+	left_over=$?
+	say "xtf $name $result"
+	echo "| $name: the machine takes $slow % of a quiet one's time"
+	# The others go on in a machine that is started again.
+	[ $left_over = 0 ] || break
+done 3</xtf/list

@@ -39,7 +39,7 @@ use transcript::Transcript;
 use verdict::Row;
 
 pub(crate) use image::prepare_root;
-pub(crate) use xtf::XtfRun;
+pub(crate) use xtf::{Death, Told, XtfRun};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -78,7 +78,7 @@ pub(crate) enum Flavour {
 
 impl Flavour {
     /// The word in file names.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Stock => "stock",
             Self::Rust => "rust",

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use super::Flavour;
 use super::emulator::{self, Emulator, Machine};
 use super::image::{self, Dom0, Overlay};
+use super::protocol::Event;
 use super::reads;
 use super::runner::{self, Record};
-use crate::{cache, patch, ui, xen};
 use crate::abi::REPLACED;
+use crate::{cache, patch, ui, xen};
 
 /// What Xen has on its command line in every scenario.
 ///
@@ -112,7 +113,6 @@ impl Rig {
         self.parts.include(switch)
     }
 
-    /// Where a result of this name is kept.
     /// Which parts of Xen are in Rust, for people.
     pub(super) fn in_rust(&self, flavour: Flavour) -> String {
         let parts = REPLACED.map(|(switch, _)| switch);
@@ -125,6 +125,7 @@ impl Rig {
         }
     }
 
+    /// Where a result of this name is kept.
     pub(super) fn result(&self, name: &str) -> PathBuf {
         self.results.join(name)
     }
@@ -198,6 +199,17 @@ impl Rig {
         payload: &Payload,
         flavour: Flavour,
     ) -> Result<(Record, PathBuf)> {
+        self.boot_watched(name, payload, flavour, |_| Ok(()))
+    }
+
+    /// As [`Rig::boot`]; `watch` sees each event as it comes.
+    pub(super) fn boot_watched(
+        &mut self,
+        name: &str,
+        payload: &Payload,
+        flavour: Flavour,
+        watch: impl FnMut(&Event) -> Result<()>,
+    ) -> Result<(Record, PathBuf)> {
         let xen = self.xen(flavour)?;
         let mut step = ui::step(name);
         let scratch = cache::Scratch::create(self.result(&format!("{name}.partial")))?;
@@ -232,7 +244,7 @@ impl Rig {
             &disk,
         );
         let messages = scratch.path().join("messages");
-        let mut record = runner::run(command, &log, &messages, &mut step)?;
+        let mut record = runner::run(command, &log, &messages, &mut step, watch)?;
         let said = fs::read_to_string(&messages).unwrap_or_default();
         record.events.extend(reads::between_marks(&said));
         step.done();
@@ -240,7 +252,7 @@ impl Rig {
     }
 
     /// The path of Xen's image, built when it is first asked for.
-    fn xen(&mut self, flavour: Flavour) -> Result<PathBuf> {
+    pub(super) fn xen(&mut self, flavour: Flavour) -> Result<PathBuf> {
         let slot = &mut self.images[usize::from(flavour == Flavour::Rust)];
         if let Some(path) = slot {
             return Ok(path.clone());

@@ -39,6 +39,8 @@ pub(super) struct Record {
     pub(super) events: Vec<Event>,
     /// Why the run is false although its checks may be true.
     pub(super) failure: Option<String>,
+    /// Whether that is because its time was up.
+    pub(super) late: bool,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -49,20 +51,23 @@ enum Stop {
     Check,
     /// Something else that is false.
     Failure(String),
+    /// Its time is up.
+    Late(String),
     /// The emulator ended by itself.
     Exit,
 }
 
-/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`.
+/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`; `watch` sees each event as it comes.
 ///
 /// # Errors
 ///
-/// When the emulator cannot be started. Everything that goes wrong later is in the record.
+/// When the emulator cannot be started, or `watch` fails. Everything that goes wrong later is in the record.
 pub(super) fn run(
     emulator: Cmd,
     serial: &Path,
     messages: &Path,
     step: &mut ui::Step,
+    mut watch: impl FnMut(&Event) -> Result<()>,
 ) -> Result<Record> {
     File::create(serial).with_context(|| format!("cannot write {}", serial.display()))?;
     File::create(messages).with_context(|| format!("cannot write {}", messages.display()))?;
@@ -71,13 +76,19 @@ pub(super) fn run(
     let mut running = emulator.log(messages).start_listening()?;
     let started = Instant::now();
     let mut follow = Follow::new(started);
+    let mut watched = 0;
     let stop = loop {
         // Asked before reading: what a dead emulator has written is then read in full.
         let status = running.try_wait()?;
         let mut bytes = Vec::new();
         log.read_to_end(&mut bytes)
             .with_context(|| format!("cannot read {}", serial.display()))?;
-        if let Some(stop) = follow.feed(&bytes, Instant::now(), step) {
+        let stop = follow.feed(&bytes, Instant::now(), step);
+        follow.record.events[watched..]
+            .iter()
+            .try_for_each(&mut watch)?;
+        watched = follow.record.events.len();
+        if let Some(stop) = stop {
             break stop;
         }
         if follow.wakes(Instant::now()) && status.is_none() {
@@ -96,9 +107,10 @@ pub(super) fn run(
     drop(running);
     let mut record = follow.record;
     record.took = started.elapsed();
+    record.late = matches!(stop, Stop::Late(_));
     record.failure = match stop {
         Stop::Check => None,
-        Stop::Failure(failure) => Some(failure),
+        Stop::Failure(failure) | Stop::Late(failure) => Some(failure),
         Stop::Exit => record.bad_end(),
     };
     Ok(record)
@@ -183,7 +195,7 @@ impl Follow {
             return (now >= *until).then(|| self.exit());
         }
         if stop.is_none() && now >= self.deadline {
-            return Some(Stop::Failure(format!(
+            return Some(Stop::Late(format!(
                 "time is up in the phase \"{}\"",
                 self.phase
             )));
@@ -221,7 +233,7 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(followed("@@ phase 5 x\n", 4 * second).1.is_none());
         let (_, stop) = followed("@@ phase 5 x\n", 5 * second);
-        assert!(matches!(stop, Some(Stop::Failure(why)) if why.contains("\"x\"")));
+        assert!(matches!(stop, Some(Stop::Late(why)) if why.contains("\"x\"")));
     }
 
     #[test]
