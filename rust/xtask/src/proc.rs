@@ -14,7 +14,9 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 /// How many lines of a failed command's output go into the error.
@@ -303,6 +305,18 @@ fn open_log(path: &Path) -> Result<File> {
         .append(true)
         .open(path)
         .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The time that this process and the children that it has waited for have had on CPUs, without what the host's other
+/// work took.
+pub(crate) fn cpu_time() -> std::time::Duration {
+    let of = |who| {
+        getrusage(who).map_or(0, |usage| {
+            usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
+        })
+    };
+    let microseconds = of(UsageWho::RUSAGE_SELF) + of(UsageWho::RUSAGE_CHILDREN);
+    std::time::Duration::from_micros(microseconds.unsigned_abs())
 }
 
 /// A child with its whole process group; dropping it kills the group.

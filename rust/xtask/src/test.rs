@@ -1,12 +1,16 @@
-//! `cargo xtask test`: everything that has to hold, in the order from cheap to dear.
+//! `cargo xtask test`: everything that has to hold; what finds most per minute comes first.
+//!
+//! The long scenarios form shards: a run has one of them, which the commit chooses, so that all of them are run again and
+//! again while each run is short. Every part of Xen that is in Rust is booted in each shard.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::abi::REPLACED;
 use crate::patch::repository;
+use crate::proc::{Cmd, cpu_time};
 use crate::xen::{self, Flavour, Options};
 use crate::{grub, guest, offline, run_line, setup, ui};
 
@@ -16,7 +20,7 @@ pub(crate) struct Args {
     /// Leave out what boots a machine.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also build with clang and with the menu off, and compare all scenarios with stock Xen.
+    /// Also build with clang and with the menu off, run all shards, and compare all scenarios with stock Xen.
     #[arg(long)]
     full: bool,
     /// Run only the checks whose names contain this.
@@ -25,6 +29,10 @@ pub(crate) struct Args {
     /// Begin no check after so many minutes; what is left out is said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     minutes: Option<u64>,
+    /// Run this one of the shards that the long scenarios form; the commit chooses one, unless given.
+    #[arg(long, value_name = "N", conflicts_with_all = ["quick", "full", "only"],
+        value_parser = clap::value_parser!(u8).range(..SHARDS as i64))]
+    shard: Option<u8>,
 }
 
 impl Args {
@@ -53,138 +61,245 @@ enum Cost {
 struct Check {
     name: &'static str,
     cost: Cost,
-    run: fn() -> Result<()>,
+    /// The shards that it is in.
+    shards: &'static [u8],
+    work: Work,
 }
+
+/// How a check is made.
+enum Work {
+    /// By a function.
+    Call(fn() -> Result<()>),
+    /// By scenarios, one or a group.
+    Boot(&'static str, Beside),
+}
+
+/// What is run beside Rust.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// Stock Xen; it has to say the same.
+    Stock,
+    /// Nothing.
+    Nothing,
+}
+
+/// How many shards there are.
+const SHARDS: u8 = 3;
+const EACH: &[u8] = &[0, 1, 2];
 
 const CHECKS: &[Check] = &[
     quick("formatting", formatting),
-    quick("clippy of the host's crates", host_clippy),
-    quick("lints of the test kernels", guest::lint),
     quick("tests of the host's crates", || cargo(&["test", "--quiet"])),
-    quick("stock Xen builds", || run_line(&["xen", "--stock"])),
     quick("Xen with Rust builds", || run_line(&["xen"])),
-    quick("clippy of the hypervisor's crates", xen_clippy),
+    quick("gates", || run_line(&["gates"])),
+    quick("symbols and prototypes", || run_line(&["abi"])),
+    quick("stock Xen builds", || run_line(&["xen", "--stock"])),
+    // Half of what the command does by itself: CI has random seeds as often as it runs.
+    quick("twin", || run_line(&["twin", "--cases", "50000"])),
+    quick("instructions of the hot paths", || {
+        run_line(&["bench", "--no-times"])
+    }),
     quick("set-up and build without a network", || {
         run_line(&["setup", "--fetch"])?;
         offline::run(&[&["setup", "--fetch"], &["xen"]])
     }),
-    quick("gates", || run_line(&["gates"])),
+    // A boot needs a network no more than a build.
+    call(Cost::Slow, "the main job without a network", || {
+        run_line(&["setup", "--fetch"])?;
+        offline::run(&[&["boot"]])
+    }),
+    slow(
+        "our own kernels as dom0, as on stock Xen",
+        "smoke",
+        Beside::Stock,
+    ),
+    quick("clippy of the host's crates", host_clippy),
+    quick("lints of the test kernels", guest::lint),
+    quick("clippy of the hypervisor's crates", xen_clippy),
     quick("gates fail on planted faults", || {
         run_line(&["gates", "--self-check"])
     }),
-    quick("symbols and prototypes", || run_line(&["abi"])),
     quick("symbols and prototypes fail on planted faults", || {
         run_line(&["abi", "--self-check"])
     }),
-    // Half of what the command does by itself: CI has random seeds as often as it runs.
-    quick("twin", || run_line(&["twin", "--cases", "50000"])),
     // Other ones each time.
     quick("twin fails on planted faults", || {
         run_line(&["twin", "--self-check", "--faults", "24"])
-    }),
-    quick("instructions of the hot paths", || {
-        run_line(&["bench", "--no-times"])
     }),
     quick(
         "README's recipe leaves GRUB's default as it is",
         grub::check,
     ),
-    slow("our own kernels as dom0, as on stock Xen", || {
-        scenarios("smoke")
-    }),
-    slow("our own kernels on a debug build of Xen", || {
-        run_line(&["boot", "--scenario", "smoke", "--debug"])
-    }),
-    slow("interrupts that move while they come", || {
-        run_line(&["boot", "--scenario", "move"])
-    }),
-    slow(
-        "each message of an MSI on its own processor, as on stock Xen",
-        || scenarios("multi"),
-    ),
-    slow("suspended to memory and woken, as on stock Xen", || {
-        scenarios("sleep")
-    }),
     slow(
         "the machine handed over to another kernel, as on stock Xen",
-        || scenarios("kexec"),
+        "kexec",
+        Beside::Stock,
     ),
-    slow("remapping tables that are full", || {
-        run_line(&["boot", "--scenario", "fill"])
-    }),
-    slow("devices behind bridges", || {
-        run_line(&["boot", "--scenario", "bridges"])
-    }),
-    // A boot needs a network no more than a build.
-    slow("Debian as dom0, as on stock Xen", || {
-        offline::run(&[&["boot", "--scenario", "dom0", "--compare"]])
-    }),
-    slow("MSI-X tables of an HVM guest, as on stock Xen", || {
-        scenarios("hvm-msix")
-    }),
-    slow("HVM guests with NIC and disk, VT-d", || {
-        run_line(&["boot", "--scenario", "hvm-vtd"])
-    }),
-    slow("HVM guests with NIC and disk, 32-bit AMD-Vi", || {
-        run_line(&["boot", "--scenario", "hvm-amd"])
-    }),
-    slow("HVM guests with NIC and disk, 128-bit AMD-Vi", || {
-        run_line(&["boot", "--scenario", "hvm-amd-xt"])
-    }),
-    slow("devices that are reset and change their owners", || {
-        run_line(&["boot", "--scenario", "reassign"])
-    }),
-    slow("virtual functions of a NIC", || {
-        run_line(&["boot", "--scenario", "sriov"])
-    }),
-    full("twin fails on every planted fault", || {
+    slow("devices behind bridges", "bridges", Beside::Nothing),
+    slow("remapping tables that are full", "fill", Beside::Nothing),
+    slow(
+        "each message of an MSI on its own processor, as on stock Xen",
+        "multi",
+        Beside::Stock,
+    ),
+    slow(
+        "suspended to memory and woken, as on stock Xen",
+        "sleep",
+        Beside::Stock,
+    ),
+    slow(
+        "MSI-X tables of an HVM guest, as on stock Xen",
+        "hvm-msix",
+        Beside::Stock,
+    ),
+    slow(
+        "interrupts that move while they come",
+        "move",
+        Beside::Nothing,
+    ),
+    call(
+        Cost::Slow,
+        "our own kernels on a debug build of Xen",
+        || run_line(&["boot", "--scenario", "smoke", "--debug"]),
+    ),
+    shard(
+        &[0],
+        "Debian as dom0, VT-d, as on stock Xen",
+        "dom0-vtd",
+        Beside::Stock,
+    ),
+    shard(
+        &[0],
+        "Debian as dom0, 32-bit AMD-Vi, as on stock Xen",
+        "dom0-amd",
+        Beside::Stock,
+    ),
+    shard(
+        &[1],
+        "Debian as dom0, VT-d with 8-bit destinations, as on stock Xen",
+        "dom0-vtd-noeim",
+        Beside::Stock,
+    ),
+    shard(
+        &[1, 2],
+        "Debian as dom0, 128-bit AMD-Vi, as on stock Xen",
+        "dom0-amd-xt",
+        Beside::Stock,
+    ),
+    shard(
+        &[2],
+        "Debian as dom0, no remapping, as on stock Xen",
+        "dom0-nointremap",
+        Beside::Stock,
+    ),
+    shard(
+        &[0, 2],
+        "virtual functions of a NIC, VT-d",
+        "sriov-vtd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[1],
+        "virtual functions of a NIC, AMD-Vi",
+        "sriov-amd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[1, 2],
+        "devices that are reset and change their owners, VT-d",
+        "reassign-vtd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[0],
+        "devices that are reset and change their owners, AMD-Vi",
+        "reassign-amd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[1],
+        "eleven HVM guests with NIC and disk, VT-d",
+        "hvm-vtd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[2],
+        "eleven HVM guests with NIC and disk, 32-bit AMD-Vi",
+        "hvm-amd",
+        Beside::Nothing,
+    ),
+    shard(
+        &[0],
+        "eleven HVM guests with NIC and disk, 128-bit AMD-Vi",
+        "hvm-amd-xt",
+        Beside::Nothing,
+    ),
+    call(Cost::Full, "twin fails on every planted fault", || {
         run_line(&["twin", "--self-check"])
     }),
-    full("menu off is stock Xen", || {
+    call(Cost::Full, "menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
     }),
-    full("gcc and clang, release and debug", || {
+    call(Cost::Full, "gcc and clang, release and debug", || {
         xen::matrix().map(drop)
     }),
-    full("each part alone in Rust, as on stock Xen", || {
-        REPLACED.iter().try_for_each(|(switch, _)| {
-            ["smoke", "dom0"].iter().try_for_each(|scenario| {
-                run_line(&[
-                    "boot",
-                    "--scenario",
-                    scenario,
-                    "--compare",
-                    "--part",
-                    switch,
-                ])
+    call(
+        Cost::Full,
+        "each part alone in Rust, as on stock Xen",
+        || {
+            REPLACED.iter().try_for_each(|(switch, _)| {
+                ["smoke", "dom0"].iter().try_for_each(|scenario| {
+                    run_line(&[
+                        "boot",
+                        "--scenario",
+                        scenario,
+                        "--compare",
+                        "--part",
+                        switch,
+                    ])
+                })
             })
-        })
-    }),
-    full("all scenarios, as on stock Xen", || scenarios("all")),
+        },
+    ),
+    Check {
+        name: "all scenarios, as on stock Xen",
+        cost: Cost::Full,
+        shards: EACH,
+        work: Work::Boot("all", Beside::Stock),
+    },
 ];
 
-const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
+const fn call(cost: Cost, name: &'static str, run: fn() -> Result<()>) -> Check {
     Check {
         name,
-        cost: Cost::Quick,
-        run,
+        cost,
+        shards: EACH,
+        work: Work::Call(run),
     }
 }
 
-const fn slow(name: &'static str, run: fn() -> Result<()>) -> Check {
+const fn quick(name: &'static str, run: fn() -> Result<()>) -> Check {
+    call(Cost::Quick, name, run)
+}
+
+/// Scenarios that every run has.
+const fn slow(name: &'static str, scenario: &'static str, beside: Beside) -> Check {
+    shard(EACH, name, scenario, beside)
+}
+
+/// Scenarios that the runs of some shards have.
+const fn shard(
+    shards: &'static [u8],
+    name: &'static str,
+    scenario: &'static str,
+    beside: Beside,
+) -> Check {
     Check {
         name,
         cost: Cost::Slow,
-        run,
-    }
-}
-
-const fn full(name: &'static str, run: fn() -> Result<()>) -> Check {
-    Check {
-        name,
-        cost: Cost::Full,
-        run,
+        shards,
+        work: Work::Boot(scenario, beside),
     }
 }
 
@@ -197,24 +312,35 @@ pub(crate) fn run(args: Args) -> Result<()> {
         );
     }
     setup::ensure()?;
-    let mut table = ui::Table::new(&["check", "result", "seconds"]);
+    // What asks for all or for single checks has no shard.
+    let shard = match args.shard {
+        Some(shard) => Some(shard),
+        None if args.full || args.only.is_some() => None,
+        None => Some(shard_of_commit()?),
+    };
+    let mut table = ui::Table::new(&["check", "result", "seconds", "CPU"]);
     let (mut passed, mut skipped) = (0, 0);
     let mut failures = Vec::new();
+    let mut times = Vec::new();
     let begin = Instant::now();
     for check in CHECKS {
         let late = args
             .minutes
             .is_some_and(|minutes| begin.elapsed().as_secs() >= 60 * minutes);
-        if late || !args.wants(check) {
+        let why = match shard {
+            _ if !args.wants(check) => Some("skipped"),
+            Some(shard) if !check.shards.contains(&shard) => Some("other shard"),
+            _ if late => Some("no time"),
+            _ => None,
+        };
+        if let Some(why) = why {
             skipped += 1;
-            let why = if late { "no time" } else { "skipped" };
-            table.row([check.name, why, ""]);
+            table.row([check.name, why, "", ""]);
             continue;
         }
         println!("\n== {}", check.name);
-        let start = Instant::now();
-        let result = (check.run)();
-        let result = match result {
+        let (start, cpu) = (Instant::now(), cpu_time());
+        let result = match check.run() {
             Ok(()) => {
                 passed += 1;
                 "ok"
@@ -226,22 +352,64 @@ pub(crate) fn run(args: Args) -> Result<()> {
                 "FAILED"
             }
         };
-        table.row([check.name, result, &start.elapsed().as_secs().to_string()]);
+        let (time, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
+        let [seconds, cpu] = [time, cpu].map(|time| time.as_secs().to_string());
+        table.row([check.name, result, &seconds, &cpu]);
+        times.push((check.name, time));
     }
     println!();
     table.print();
+    println!("\n{}", slowest(times));
+    let shard = shard.map_or(String::new(), |shard| {
+        format!(", shard {shard} of {SHARDS}")
+    });
     println!(
-        "{passed} passed, {} failed, {skipped} skipped",
-        failures.len()
+        "{passed} passed, {} failed, {skipped} skipped, {} s{shard}",
+        failures.len(),
+        begin.elapsed().as_secs()
     );
     // Once more, below all that was printed since.
     ensure!(failures.is_empty(), "{}", failures.join("\nerror: "));
     Ok(())
 }
 
-/// Boots scenarios on stock Xen and with Rust, and compares.
-fn scenarios(name: &str) -> Result<()> {
-    run_line(&["boot", "--scenario", name, "--compare"])
+impl Check {
+    fn run(&self) -> Result<()> {
+        match self.work {
+            Work::Call(run) => run(),
+            Work::Boot(scenario, Beside::Stock) => {
+                run_line(&["boot", "--scenario", scenario, "--compare"])
+            }
+            Work::Boot(scenario, Beside::Nothing) => run_line(&["boot", "--scenario", scenario]),
+        }
+    }
+}
+
+/// How many of the slowest checks are named at the end.
+const SLOWEST: usize = 6;
+
+/// The slowest checks, for people.
+fn slowest(mut times: Vec<(&str, Duration)>) -> String {
+    times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    let slowest = times.iter().take(SLOWEST);
+    let slowest = slowest.map(|(name, time)| format!("\n  {:5} s  {name}", time.as_secs()));
+    format!("slowest:{}", slowest.collect::<String>())
+}
+
+/// The shard that the commit chooses. Without a commit it is the first.
+fn shard_of_commit() -> Result<u8> {
+    let head = Cmd::new("git")
+        .args(["rev-parse", "HEAD"])
+        .dir(repository())
+        .output();
+    head.map_or(Ok(0), |head| shard_of(head.trim()))
+}
+
+fn shard_of(commit: &str) -> Result<u8> {
+    let start = commit.get(..8).unwrap_or(commit);
+    let number = u32::from_str_radix(start, 16)
+        .with_context(|| format!("\"{commit}\" is no name of a commit"))?;
+    Ok((number % u32::from(SHARDS)) as u8)
 }
 
 fn cargo(args: &[&str]) -> Result<()> {
@@ -309,4 +477,84 @@ fn xen_clippy() -> Result<()> {
     PARTS
         .iter()
         .try_for_each(|part| clippy(&["--package", "xen-irq", "--features", part]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::boot;
+
+    /// The scenarios of the checks that a run without options has in a shard.
+    fn booted(shard: u8) -> BTreeSet<&'static str> {
+        CHECKS
+            .iter()
+            .filter(|check| check.cost <= Cost::Slow && check.shards.contains(&shard))
+            .filter_map(|check| match check.work {
+                Work::Boot(scenario, _) => Some(boot::names(scenario)),
+                Work::Call(_) => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    #[test]
+    fn every_scenario_is_in_a_shard() {
+        let all: BTreeSet<_> = (0..SHARDS).flat_map(booted).collect();
+        for scenario in boot::names("all") {
+            assert!(all.contains(scenario), "{scenario} is in no shard");
+        }
+    }
+
+    #[test]
+    fn every_shard_has_dom0_and_guests_on_both_iommus() {
+        for shard in 0..SHARDS {
+            let booted = booted(shard);
+            let has = |start: &str, iommu: &str| {
+                booted
+                    .iter()
+                    .any(|name| name.starts_with(start) && name.contains(iommu))
+            };
+            assert!(has("dom0-", ""), "shard {shard} has no dom0");
+            for iommu in ["vtd", "amd"] {
+                assert!(has("smoke-", iommu), "shard {shard} {iommu}");
+                let guests = ["hvm-", "sriov-", "reassign-"];
+                assert!(
+                    guests.iter().any(|start| has(start, iommu)),
+                    "shard {shard} {iommu}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_checks_of_scenarios_name_some() {
+        for check in CHECKS {
+            assert!(!check.shards.is_empty() && check.shards.iter().all(|shard| *shard < SHARDS));
+            if let Work::Boot(scenario, _) = check.work {
+                assert!(!boot::names(scenario).is_empty(), "{scenario}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_commit_chooses_a_shard() {
+        assert_eq!(
+            shard_of("00000002ffffffffffffffffffffffffffffffff").unwrap(),
+            2
+        );
+        assert_eq!(
+            shard_of("00000004ffffffffffffffffffffffffffffffff").unwrap(),
+            1
+        );
+        assert!(shard_of("no commit").is_err());
+    }
+
+    #[test]
+    fn the_slowest_checks_come_first() {
+        let second = Duration::from_secs(1);
+        let text = slowest(vec![("a", second), ("b", 3 * second), ("c", 2 * second)]);
+        assert_eq!(text, "slowest:\n      3 s  b\n      2 s  c\n      1 s  a");
+    }
 }

@@ -80,15 +80,18 @@ pub(crate) fn run(args: Args) -> Result<()> {
             .iter()
             .try_for_each(|file| self_check(&twin, file, count, seed));
     }
-    for file in files {
-        let step = ui::step(format!(
-            "comparing {file}, {} cases from seed {seed}",
-            args.cases
-        ));
-        let cases = [format!("--cases={}", args.cases), format!("--seed={seed}")];
-        let result = twin.command(file)?.args(cases).output()?;
-        step.done();
-        print!("{result}");
+    let step = ui::step(format!(
+        "comparing {}, {} cases of each from seed {seed}",
+        files.join(", "),
+        args.cases
+    ));
+    let cases = [format!("--cases={}", args.cases), format!("--seed={seed}")];
+    let results = on_all_cpus(files.len(), |file| {
+        twin.command(files[file])?.args(&cases).output()
+    });
+    step.done();
+    for result in results {
+        print!("{}", result?);
     }
     Ok(())
 }
