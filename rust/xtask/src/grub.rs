@@ -87,8 +87,21 @@ fn try_recipe(packages: &Path, recipe: &str) -> Result<()> {
     root.run(recipe)?;
     // As the next upgrade of a kernel does.
     root.run("update-grub")?;
-    let after = root.menu()?.default()?;
+    let menu = root.menu()?;
+    let after = menu.default()?;
     ensure!(after == default, "{CHANGED}, from\n{default}\nto\n{after}");
+    for (line, what) in [
+        (
+            "source ${config_directory}/custom.cfg",
+            "entries of one's own",
+        ),
+        (
+            "set default=\"${next_entry}\"",
+            "the entry for the next boot",
+        ),
+    ] {
+        ensure!(menu.0.contains(line), "GRUB does not read {what}");
+    }
     let environment = fs::read_to_string(root.path.join("boot/grub/grubenv"))?;
     ensure!(
         environment.contains(&format!("next_entry={ENTRY}\n")),
