@@ -66,9 +66,9 @@ guest_stopped() {
 	xl list "$guest" 2>/dev/null | grep -Eq ' [r-][b-][p-](s|-c)'
 }
 
-# guest_comes_to SECONDS WORD
+# guest_comes_to SECONDS WORD: more seconds where the machine was slow when the phase began.
 guest_comes_to() {
-	for slice in $(seq $(($1 / 15))); do
+	for slice in $(seq $(($1 * slow / 1500))); do
 		while read -r -t 15 word <&4; do
 			[ "$word" = "$guest $2" ] && return
 		done

@@ -43,12 +43,43 @@ create_guest() {
 	xl create "$@" /tmp/"$domain".cfg >/tmp/create 2>&1 || { cat /tmp/create; return 1; }
 }
 
-# phase SECONDS TEXT: what comes now, and how long it may take. Shortly before the time is up the log is told what every
-# process waits for.
+# now: the time since the start in hundredths of a second, in $now.
+now() {
+	read -r now_up now_idle </proc/uptime
+	now=${now_up%.*}${now_up#*.}
+	now=${now#0}
+}
+
+# What work() takes on a quiet machine, in hundredths of a second.
+work_time=10
+
+# work: what the machine's speed is measured with.
+work() {
+	work_left=10000
+	while [ "$work_left" -gt 0 ]; do
+		work_left=$((work_left - 1))
+	done
+}
+
+# measure: what the machine takes now, in percent of a quiet one's time, in $slow; 100 at least.
+measure() {
+	now
+	measure_start=$now
+	work
+	now
+	slow=$(((now - measure_start) * 100 / work_time))
+	[ "$slow" -ge 100 ] || slow=100
+}
+
+# phase SECONDS TEXT: what comes now, and how long it may take on a quiet machine; a slower one has more time. Shortly
+# before the time is up the log is told what every process waits for.
 phase() {
-	echo "@@ phase $*"
+	measure
+	phase_time=$(($1 * slow / 100))
+	shift
+	echo "@@ phase $phase_time $*"
 	kill "$watch" 2>/dev/null
-	{ sleep $(($1 - 20)) && show_processes >/dev/console; } &
+	{ sleep $((phase_time - 20)) && show_processes >/dev/console; } &
 	watch=$!
 }
 
