@@ -1,8 +1,9 @@
 //! Registers of a device that share a page with its MSI-X table.
 //!
-//! The guest cannot be given such a page, so that Xen carries its accesses out. What must not be written (the pending
-//! bits, and the table itself, which `emulate` keeps away) is not.
+//! The guest cannot be given such a page, so that Xen carries its accesses out. What must not be written, the pending bits and the
+//! table itself, is not.
 
+use irq_core::msix::beside::Bytes;
 use xen::domain::Domain;
 use xen::fixmap::Page;
 use xen::log;
@@ -42,17 +43,21 @@ pub(crate) fn read(table: &Table, address: u64, len: u32) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// Writes an aligned register of 1, 2, 4 or 8 bytes, unless the pending bits are in its page.
+/// Writes an aligned register of 1, 2, 4 or 8 bytes, unless it is a part of the pending bits or, where the guest has the table at
+/// another place of its page than the device, of the table. Where those are the device is asked each time: the guest's request
+/// goes to the device model besides, which takes far longer.
 pub(crate) fn write(table: &Table, address: u64, len: u32, value: u64) {
     xen_assert!(address.is_multiple_of(len.into()));
     let Some((msix, which, page)) = shared_page(table, address) else {
         return;
     };
-    if msix.pending_bits_in(which) {
-        if msix.should_warn(owner(table), Warning::AdjacentPba) {
-            log::adjacent_write_dropped(table.device(), address);
-        }
-        return;
+    let written = Bytes::new(msix.page_number(which), address, len.into());
+    let may_be_written = msix
+        .protected(table.device())
+        .is_some_and(|protected| !protected.into_iter().any(|bytes| written.overlap(bytes)));
+    if may_be_written {
+        page.write(address, len, value);
+    } else if msix.should_warn(owner(table), Warning::AdjacentPba) {
+        log::adjacent_write_dropped(table.device(), address);
     }
-    page.write(address, len, value);
 }

@@ -35,7 +35,8 @@ fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
         _ => unmask,
     };
     vcpu.set_unmask_address(0);
-    if apply(control, 4, 0, vcpu) != Outcome::Done {
+    // The table may have moved away meanwhile, and the write was not to what another has there.
+    if apply(control, 4, 0, vcpu, false) != Outcome::Done {
         log::write_completion_failed();
     }
 }

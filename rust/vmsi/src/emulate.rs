@@ -290,7 +290,7 @@ pub fn write(address: u64, len: u32, value: u64) -> bool {
         // A plain `true` would have the compiler keep the condition during the call below, to make both results from it.
         return black_box(true);
     }
-    apply(address, len, value, current());
+    apply(address, len, value, current(), true);
     false
 }
 
@@ -306,8 +306,8 @@ enum Rest<'a> {
     Adjacent,
 }
 
-/// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers beside it.
-pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu) -> Outcome {
+/// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers beside it if those are meant, too.
+pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool) -> Outcome {
     // The table is of no use any more once the interrupt is known.
     let rest = {
         let rcu = rcu::read();
@@ -320,7 +320,8 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu) -> Outcome {
         Rest::Nothing => Outcome::DeviceModel,
         Rest::Mask(msi, mask) => set_mask(msi, mask),
         Rest::Search(control, mask) => search_and_set_mask(vcpu, control, mask),
-        Rest::Adjacent => write_adjacent(vcpu, address, len, value),
+        Rest::Adjacent if beside => write_adjacent(vcpu, address, len, value),
+        Rest::Adjacent => Outcome::Done,
     }
 }
 

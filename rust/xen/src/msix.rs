@@ -1,8 +1,14 @@
 //! What Xen keeps of a function's MSI-X capability (`struct arch_msix`).
 
 use crate::domain::Domain;
+use crate::pci::PciDev;
 use crate::view::{field, set_field, view};
+use irq_core::msix::beside::{Bytes, offset_in_page};
+use irq_hw::pci::{BASE_ADDRESS_0, Location, MsixRegisters};
 use xen_sys as sys;
+
+/// Base address registers of a function with MSI-X.
+const BASE_ADDRESSES: u8 = 6;
 
 view! {
     /// What Xen keeps of a function's MSI-X capability.
@@ -25,7 +31,7 @@ pub enum Warning {
     AllMasked,
     /// Registers beside the table were accessed, and their page is not mapped.
     AdjacentNotInitialized,
-    /// Registers beside the table were written, and the pending bits are among them.
+    /// The pending bits, in the table's page, were written.
     AdjacentPba,
 }
 
@@ -52,13 +58,34 @@ impl Msix<'_> {
         (index != 0).then_some(index)
     }
 
-    /// Returns whether the pending bits lie in that page, too.
-    #[inline]
-    pub fn pending_bits_in(self, page: SharedPage) -> bool {
+    /// The number of that page.
+    pub fn page_number(self, page: SharedPage) -> u64 {
         match page {
-            SharedPage::First => field!(self, table.first) == field!(self, pba.last),
-            SharedPage::Last => field!(self, table.last) == field!(self, pba.first),
+            SharedPage::First => field!(self, table.first),
+            SharedPage::Last => field!(self, table.last),
         }
+    }
+
+    /// The bytes of the table of `device`, whose structure this is, and those of its pending bits; `None` where the device does not
+    /// say where they are.
+    ///
+    /// Context: any; reads configuration space.
+    pub fn protected(self, device: PciDev) -> Option<[Bytes; 2]> {
+        let registers = MsixRegisters::new(device.msix_capability()?);
+        let offset = |register| {
+            let location = Location::new(device.read_config(register));
+            let base_address = location.base_address();
+            (base_address < BASE_ADDRESSES).then(|| {
+                let register = BASE_ADDRESS_0 + 4 * u16::from(base_address);
+                offset_in_page(location, device.read_config(register))
+            })
+        };
+        let (table, pending) = (offset(registers.table())?, offset(registers.pending())?);
+        let entries = self.entries();
+        Some([
+            Bytes::of_table(field!(self, table.first), table, entries),
+            Bytes::of_pending_bits(field!(self, pba.first), pending, entries),
+        ])
     }
 
     /// Returns whether a warning is due: it was not given yet for the owner, which is noted.

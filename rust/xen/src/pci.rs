@@ -75,6 +75,18 @@ impl<'a> PciDev<'a> {
         field!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
     }
 
+    /// Where its MSI-X capability is; `None` where it has none.
+    pub(crate) fn msix_capability(self) -> Option<u16> {
+        let at = field!(self, msix_pos);
+        (at != 0).then_some(at.into())
+    }
+
+    /// Reads 32 bits of its configuration space.
+    pub(crate) fn read_config(self, register: u16) -> u32 {
+        // SAFETY: Any register of any function may be read.
+        unsafe { sys::pci_conf_read32(self.sbdf_value(), register.into()) }
+    }
+
     /// What it is.
     pub fn kind(self) -> Kind {
         kind(field!(self, type_))

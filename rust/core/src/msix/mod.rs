@@ -5,5 +5,6 @@
 //! device model still sees every write.
 
 pub mod access;
+pub mod beside;
 pub mod shadow;
 pub mod snoop;

@@ -113,6 +113,7 @@ fn device(number: usize, entries: u32) -> DeviceSpec {
         descs: (0..entries).map(desc).collect(),
         adjacent: [0; 2],
         pages: [0xfe100, 0xfe107, 0xfe200, 0xfe200],
+        offsets: [0; 2],
         warned: (0, 0),
         vpci_entries: 0,
     }

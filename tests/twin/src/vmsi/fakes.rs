@@ -22,6 +22,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "vlapic_lowest_prio" => vlapic_lowest_prio as *const (),
         "vlapic_set_irq" => vlapic_set_irq as *const (),
         "hvm_next_io_handler" => hvm_next_io_handler as *const (),
+        "pci_conf_read32" => pci_conf_read32 as *const (),
         "hvmemul_cache_disable" => hvmemul_cache_disable as *const (),
         "hvmemul_cache_restore" => hvmemul_cache_restore as *const (),
         "hvm_copy_from_guest_phys" => hvm_copy_from_guest_phys as *const (),
@@ -154,6 +155,14 @@ extern "C" fn hvm_next_io_handler(domain: *mut sys::domain) -> u64 {
         let count = get!(hvm(domain), io_handler_count);
         set!(hvm(domain), io_handler_count, count + 1);
         get!(hvm(domain), io_handler).wrapping_add(count as usize) as u64
+    })
+}
+
+/// Rust alone asks where the pending bits are, as often as it likes.
+extern "C" fn pci_conf_read32(sbdf: u32, register: u32) -> u32 {
+    with(|env| {
+        let function = env.machine.pci.function(sbdf);
+        function.map_or(u32::MAX, |function| function.read(register as usize, 4))
     })
 }
 

@@ -124,13 +124,28 @@ fn device(rng: &mut Rng, spec: &Spec, theme: Theme) -> DeviceSpec {
     if rng.one_in(2) {
         descs.reverse();
     }
+    // An accelerator's: table at 0x46800, pending bits at 0x46068, registers between.
+    let accelerator = rng.one_in(4);
+    let gtable = if accelerator {
+        0xf000_0000 + spec.devices.len() as u64 * 0x10_0000 + 0x4_6800
+    } else {
+        gtable(rng, spec)
+    };
     let table = 0xfe10 + rng.below(4) as u64;
-    let pba = table + rng.below(3) as u64;
-    let last = table + (u64::from(entries) * 16 - 1) / PAGE;
+    // A device's table is aligned to 8 bytes.
+    let offset = gtable % PAGE & !7;
+    let last = table + (offset + u64::from(entries) * 16 - 1) / PAGE;
+    let (pba, pba_offset) = if accelerator {
+        (table, 0x068)
+    } else {
+        (table + rng.below(3) as u64, rng.below(512) as u64 * 8)
+    };
+    let pba_last = pba + (pba_offset + u64::from(entries).div_ceil(64) * 8 - 1) / PAGE;
     DeviceSpec {
         domain: usize::from(rng.one_in(5)),
         entries,
-        gtable: gtable(rng, spec),
+        gtable,
+        offsets: [offset as u16, pba_offset as u16],
         descs,
         adjacent: [0, 1].map(|at| {
             if rng.one_in(3) {
@@ -139,7 +154,7 @@ fn device(rng: &mut Rng, spec: &Spec, theme: Theme) -> DeviceSpec {
                 0x40 + at + 2 * spec.devices.len() as u32
             }
         }),
-        pages: [table, last, pba, if rng.one_in(2) { table } else { pba }],
+        pages: [table, last, pba, pba_last],
         warned: (rng.pick(&[0, 5, 6]), rng.below(4) as u8),
         vpci_entries: match theme {
             Theme::Vpci => rng.pick(&[1, 2, 8, 64, 65, 66, 129, 130]),
@@ -196,8 +211,12 @@ fn address(rng: &mut Rng, spec: &Spec, len: u64) -> u64 {
         4 => (end | (PAGE - 1)) + 1,
         5 => (device.gtable & !(PAGE - 1)) - len,
         6 => rng.below(1 << 32) as u64,
-        7 => return start + rng.below(16) as u64,
-        8 => end + rng.below(64) as u64,
+        7 if rng.one_in(2) => return start + rng.below(16) as u64,
+        7 => {
+            (device.gtable & !(PAGE - 1)) + u64::from(device.offsets[1]) + rng.below(16) as u64 - 4
+        }
+        8 if rng.one_in(2) => end + rng.below(64) as u64,
+        8 => (device.gtable & !(PAGE - 1)) + rng.below(PAGE as usize) as u64,
         9..16 => start + 12,
         16..20 => start + 8,
         20..24 => start + 4,

@@ -47,15 +47,18 @@ impl Subject for Vmsi {
         model.judge(world, op, c, rust).map(|()| Verdict::Continue)
     }
 
-    fn same_effects(_model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        model::same_effects(op, c, rust)
+    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
+        model.same_effects(op, c, rust)
     }
 
     fn compare(
-        _model: Option<&Self::Model>,
+        model: Option<&Self::Model>,
         (_, c): (&mut Side, &Self::World),
         (_, rust): (&mut Side, &Self::World),
     ) -> Result<(), String> {
+        if model.is_some_and(model::Model::wrote_beside) {
+            world::settle_warnings(c, rust);
+        }
         world::compare_snooped(c, rust)
     }
 

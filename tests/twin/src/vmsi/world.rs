@@ -2,6 +2,7 @@
 
 use xen_sys as sys;
 
+use crate::machine::function::Function;
 use crate::side::Side;
 use crate::xen::{add_to_list, addr, get, init_list, remove_from_list, set};
 
@@ -10,6 +11,10 @@ pub(super) const PROCESSOR: u32 = 3;
 /// The words of a read-write lock: held for writing by our processor, or held once for reading.
 pub(super) const WRITE_LOCKED: i32 = 3 << 14 | PROCESSOR as i32;
 pub(super) const READ_LOCKED: i32 = 1 << 16;
+
+/// Where each device's MSI-X capability is, and the base address of its memory.
+const MSIX_POS: u8 = 0x70;
+const BAR: u32 = 0xfe10_0000;
 
 /// What an MSI descriptor describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub(super) struct DeviceSpec {
     pub(super) adjacent: [u32; 2],
     /// First and last page of the table, then of the pending-bit array.
     pub(super) pages: [u64; 4],
+    /// Where in their first pages the table and the pending-bit array begin.
+    pub(super) offsets: [u16; 2],
     pub(super) warned: (u16, u8),
     pub(super) vpci_entries: usize,
 }
@@ -203,6 +210,7 @@ impl World {
             .cast::<sys::vpci_vpci_msix>();
 
         set!(pdev, msix, msix);
+        set!(pdev, msix_pos, MSIX_POS);
         set!(pdev, domain, self.domains[spec.domain].domain);
         set!(pdev, vpci, vpci);
         set!(
@@ -210,6 +218,13 @@ impl World {
             __bindgen_anon_1.sbdf.sbdf,
             0x0003_1a2b + ((number as u32) << 3)
         );
+        let mut function = Function::new(get!(pdev, __bindgen_anon_1.sbdf.sbdf));
+        function.set(0x10, 4, BAR);
+        let registers = usize::from(MSIX_POS);
+        for (register, offset) in [registers + 4, registers + 8].into_iter().zip(spec.offsets) {
+            function.set(register, 4, offset.into());
+        }
+        side.env().machine.pci.functions.push(function);
         init_list(addr!(pdev, msi_list));
         set!(msix, nr_entries, spec.entries);
         set!(msix, adj_access_idx, spec.adjacent);
@@ -458,5 +473,14 @@ pub(super) fn compare_snooped(c: &World, rust: &World) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("the snooped writes differ: {c:x?} and {rust:x?}"))
+    }
+}
+
+/// After a write beside a table, has C's notes of what was warned of be Rust's: C drops more, and says so.
+pub(super) fn settle_warnings(c: &World, rust: &World) {
+    for (c, rust) in c.devices.iter().zip(&rust.devices) {
+        let (c, rust) = (get!(c.pdev, msix), get!(rust.pdev, msix));
+        set!(c, warned_domid, get!(rust, warned_domid));
+        set!(c, warned_kind.all, get!(rust, warned_kind.all));
     }
 }

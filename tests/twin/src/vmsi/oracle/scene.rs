@@ -140,6 +140,7 @@ fn world_spec(spec: &Spec) -> WorldSpec {
                 .collect(),
             adjacent: [0; 2],
             pages: [0xfe100, 0xfe107, 0xfe200, 0xfe200],
+            offsets: [0; 2],
             warned: (0, 0),
             vpci_entries: 0,
         }
