@@ -30,7 +30,7 @@ mod xtf;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 
 use crate::{arguments, setup, ui, xen};
 use rig::{Payload, Rig};
@@ -103,12 +103,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
             args.scenario
         );
     }
+    if args.stock
+        && let Some(scenario) = chosen.iter().find(|scenario| !scenario.on_stock)
+    {
+        bail!("stock Xen cannot run {}", scenario.name);
+    }
     setup::ensure()?;
     let mut rig = Rig::prepare(args.xen_tree, args.debug, args.parts)?;
     for scenario in chosen {
         let payload = scenario.payload(&rig)?;
         if args.stock {
-            ensure!(scenario.on_stock, "stock Xen cannot run {}", scenario.name);
             boot(&mut rig, scenario, &payload, Flavour::Stock)?;
             continue;
         }

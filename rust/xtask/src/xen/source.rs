@@ -230,6 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn a_fetched_source_that_the_series_does_not_fit_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path();
+        fs::create_dir(tree.join("xen")).unwrap();
+        let makefile = "export XEN_VERSION = 4\nexport XEN_SUBVERSION = 20\n";
+        fs::write(tree.join("xen/Makefile"), makefile).unwrap();
+        let error = check_source(tree).unwrap_err().to_string();
+        assert!(error.contains(".patch does not fit "), "{error}");
+        fs::write(tree.join("xen/Makefile"), makefile.replace("20", "19")).unwrap();
+        let error = check_source(tree).unwrap_err().to_string();
+        assert!(
+            error.contains("is Xen 4.19, which is not supported"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn a_tree_that_was_built_in_place_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("xen")).unwrap();
