@@ -126,6 +126,10 @@ const CHECKS: &[Check] = &[
     quick("twin fails on planted faults", || {
         run_line(&["twin", "--self-check", "--faults", "24"])
     }),
+    // Other ones for each commit.
+    quick("slips in our own Rust are found", || {
+        run_line(&["mutants", "--sample", "8", "--cases", "5000"])
+    }),
     quick(
         "README's recipe leaves GRUB's default as it is",
         grub::check,
@@ -236,6 +240,9 @@ const CHECKS: &[Check] = &[
     ),
     call(Cost::Full, "twin fails on every planted fault", || {
         run_line(&["twin", "--self-check"])
+    }),
+    call(Cost::Full, "every slip in our own Rust is found", || {
+        run_line(&["mutants"])
     }),
     call(Cost::Full, "menu off is stock Xen", || {
         println!("{} objects are equal", xen::menu_off()?);

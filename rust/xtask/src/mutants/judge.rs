@@ -60,6 +60,12 @@ pub(super) fn crate_of(program: &Path) -> String {
     name.replace('_', "-")
 }
 
+/// What the names of the tests in a file begin with.
+pub(super) fn beside(file: &str) -> String {
+    let module = file.split_once("/src/").map_or(file, |(_, module)| module);
+    module.trim_end_matches(".rs").replace('/', "::") + "::"
+}
+
 /// The programs in the order in which they are asked: that of the slip's own crate first.
 pub(super) fn in_order(programs: &[PathBuf], file: &str) -> Vec<PathBuf> {
     let own = if file.starts_with("hw/") {
@@ -105,6 +111,7 @@ mod tests {
     fn the_tests_of_the_crate_itself_come_first() {
         let programs = ["a/irq_core-1f", "a/irq_hw-2e", "a/irq_sim-3d"].map(PathBuf::from);
         assert_eq!(crate_of(&programs[1]), "irq-hw");
+        assert_eq!(beside("core/src/msix/shadow.rs"), "msix::shadow::");
         assert_eq!(in_order(&programs, "hw/src/pci.rs")[0], programs[1]);
         assert_eq!(in_order(&programs, "core/src/msi.rs")[0], programs[0]);
     }

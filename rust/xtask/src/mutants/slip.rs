@@ -198,6 +198,7 @@ impl Slip {
             ("xen/src/vtd", &["vtd"]),
             ("xen/src/amd", &["amd"]),
             ("xen/src/host", &["msi"]),
+            ("xen/src/shadow", &["vmsi"]),
             ("xen/src/tables", &["vmsi"]),
             ("exports/vmsi", &["vmsi"]),
             ("exports/msi", &["msi"]),

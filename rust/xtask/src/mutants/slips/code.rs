@@ -15,8 +15,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "the index of a shadow entry has no mask",
         "xen/src/nospec.rs",
         "",
-        "slice.get_unchecked(index & mask)",
-        "slice.get_unchecked(index)",
+        "index & mask",
+        "index",
     )
     .alone(),
     slip(

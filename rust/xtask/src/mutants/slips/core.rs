@@ -25,7 +25,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "if self.0.load(Ordering::Relaxed) == Self::UNKNOWN {
             self.0.store(Self::KNOWN | u64::from(value), Ordering::Relaxed);
         }",
-    ),
+    )
+    .survives("loom on a word of the shadow"),
     slip(
         "a lost word is believed",
         SHADOW,
@@ -51,7 +52,8 @@ pub(super) const SLIPS: &[Slip] = &[
             self.modified.store(0, Ordering::Release);
             true
         }",
-    ),
+    )
+    .survives("loom on an entry of the shadow"),
     slip(
         "a copy of a whole entry unmasks nothing",
         SNOOP,
@@ -124,8 +126,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a mask is not read back",
         MASK,
         "",
-        "entry.is_known_ready() && has_taken(entry.set_vector_control(value), value)",
-        "entry.is_known_ready() && {
+        "has_taken(entry.set_vector_control(value), value)",
+        "{
             entry.set_vector_control(value);
             true
         }",
@@ -134,8 +136,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "all ones count as a mask that was taken",
         MASK,
         "",
-        "entry.is_known_ready() && has_taken(entry.set_vector_control(value), value)",
-        "entry.is_known_ready() && (entry.set_vector_control(value) ^ value) & MASKED == 0",
+        "has_taken(entry.set_vector_control(value), value)",
+        "(entry.set_vector_control(value) ^ value) & MASKED == 0",
     ),
     slip(
         "a table is reached while a guest may lift mask-all",

@@ -34,7 +34,8 @@ pub(super) const SLIPS: &[Slip] = &[
     } else {
         Some(locked)
     };",
-    ),
+    )
+    .survives("a twin in which masks change only while their lock is held"),
     slip(
         "the lock of the mask register is dropped at once in an interception",
         INTERCEPT,
@@ -47,7 +48,8 @@ pub(super) const SLIPS: &[Slip] = &[
     } else {
         Some(locked)
     };",
-    ),
+    )
+    .survives("a twin in which masks change only while their lock is held"),
     slip(
         "a function that Xen disables is still believed ready",
         CONTROL,
@@ -64,7 +66,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "let early = config::epoch();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);
     let epoch = if $slipped { config::epoch() } else { early };",
-    ),
+    )
+    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
     slip(
         "the epoch of a look at message control is noted too late",
         MASK,
@@ -74,7 +77,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "let early = config::epoch();
         let control = control::msix(self.device.config(), self.msi.position());
         let epoch = if $slipped { config::epoch() } else { early };",
-    ),
+    )
+    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
     slip(
         "a function is believed ready that is not enabled",
         CONTROL,
@@ -96,7 +100,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "rewrite == Rewrite::NotNeeded",
         "false",
-    ),
+    )
+    .survives("a twin that counts writes of messages (C makes it, and nothing else differs)"),
     slip(
         "a function is not looked at again when an interrupt is set up",
         MESSAGE,
@@ -178,8 +183,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "an entry is set up unmasked",
         MSIX,
         "",
-        "at.write32(VECTOR_CTRL, MASKED);",
-        "",
+        "reserved.bits() | MASKED",
+        "reserved.bits()",
     ),
     slip(
         "MSI is enabled while its message is written",
@@ -252,7 +257,8 @@ pub(super) const SLIPS: &[Slip] = &[
                 word.store(bits | 1 << free, Ordering::Relaxed);
                 Ok::<u64, u64>(bits)
             }",
-    ),
+    )
+    .survives("loom on the places of mappings"),
     slip(
         "the 65th mapping takes the place of the first",
         PLACES,
@@ -302,7 +308,8 @@ pub(super) const SLIPS: &[Slip] = &[
             device.append(first);
         }
         unsafe { (*first.as_ptr()).irq = irq };",
-    ),
+    )
+    .survives("a reader that walks between the writer's stores, as loom has it"),
     slip(
         "a node is in a list before it leads on",
         "xen/src/list.rs",
@@ -312,7 +319,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "(&raw mut (*last).next).write_volatile(node);
         (*node).next = head;
         (*node).prev = last;",
-    ),
+    )
+    .survives("a reader that walks between the writer's stores, as loom has it"),
     slip(
         "an upper byte of a narrow flag counts",
         "exports/msi.rs",

@@ -45,7 +45,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "index >= ENTRIES",
         "false",
-    ),
+    )
+    .survives("a descriptor in the twin whose entry lies behind the table"),
     slip(
         "the registers' lock guards the table",
         VTD_TABLE,
@@ -94,7 +95,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "desc.use_entries(None);",
         "",
-    ),
+    )
+    .survives("a twin of VT-d that compares the entry of a released MSI"),
     slip(
         "a written entry is noted without the lock",
         VTD_MESSAGES,
@@ -135,7 +137,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "alone.0 = now;",
         "alone.0 = POINTED.load(Ordering::Relaxed);",
-    ),
+    )
+    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
     slip(
         "a new pointer to a table is not noted",
         USERS,
@@ -149,7 +152,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "is_other_told |= user.id() == other;",
         "",
-    ),
+    )
+    .survives("a twin that counts flushes (C makes fewer or more, which is allowed)"),
     slip(
         "an IOMMU that is off is told",
         USERS,
@@ -170,7 +174,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "others.is_null() || others == own",
         "true",
-    ),
+    )
+    .survives("a world of AMD with aliases that have a table each"),
     slip(
         "entries beyond a small table's end are handed out",
         AMD_TABLE,
@@ -191,7 +196,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "rewrite = Rewrite::Needed;",
         "",
-    ),
+    )
+    .survives("a Xen from 4.21 on, which asks for the answer"),
     slip(
         "any delivery mode gets into an entry",
         AMD_MESSAGES,
@@ -229,5 +235,6 @@ pub(super) const SLIPS: &[Slip] = &[
             let _ = limit;
             entries
         }",
-    ),
+    )
+    .survives("the scenarios fill-*, once they are a judge"),
 ];
