@@ -31,6 +31,8 @@ pub(crate) enum Kernel {
     Bridges,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
+    /// A PV dom0 that watches what Xen does to a vector control of MSI-X.
+    VectorControl,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
     MsixWalker,
     /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
@@ -50,6 +52,7 @@ impl Kernel {
             Self::Heir => "heir",
             Self::Bridges => "bridges",
             Self::TableFiller => "table-filler",
+            Self::VectorControl => "vector-control",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",
         }

@@ -268,6 +268,7 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::FILL_VTD,
     smoke::FILL_AMD,
     smoke::SLEEP_VTD,
+    smoke::VECTOR_CONTROL,
     bridges::VTD,
     bridges::AMD,
     leave::REBOOT_VTD,

@@ -178,6 +178,24 @@ const FILLER_RULES: &[Rule] = &[Rule::Same {
     labels: ["table-filler: before", "table-filler: after"],
 }];
 
+/// Bits of a vector control that are the device's. Stock Xen clears them when the entry is set up.
+pub(super) const VECTOR_CONTROL: Scenario = Scenario {
+    machine: Machine {
+        test_devices: false,
+        more: &["-device", "nec-usb-xhci,msi=off,msix=on,addr=8"],
+        ..machine(VTD)
+    },
+    on_stock: false,
+    ..own(
+        "vector-control",
+        "a device's own bits of an MSI-X vector control stay; VT-d",
+        VTD,
+        (Kernel::VectorControl, MEMORY),
+        &["vector-control"],
+        &[],
+    )
+};
+
 const fn sleep(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
     own(
         name,
