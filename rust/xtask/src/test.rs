@@ -140,6 +140,11 @@ const CHECKS: &[Check] = &[
         Beside::Stock,
     ),
     slow("devices behind bridges", "bridges", Beside::Nothing),
+    slow(
+        "a device's own bits of a vector control stay",
+        "vector-control",
+        Beside::Nothing,
+    ),
     slow("remapping tables that are full", "fill", Beside::Nothing),
     slow(
         "each message of an MSI on its own processor, as on stock Xen",
