@@ -37,6 +37,8 @@ pub(crate) enum Kernel {
     MsixWalker,
     /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
     MsixHolder,
+    /// An HVM guest that uses the pending bits in the page of its device's MSI-X table: a multiboot image.
+    PendingBits,
 }
 
 impl Kernel {
@@ -55,6 +57,7 @@ impl Kernel {
             Self::VectorControl => "vector-control",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",
+            Self::PendingBits => "pending-bits",
         }
     }
 }

@@ -238,6 +238,12 @@ const CHECKS: &[Check] = &[
         Beside::Nothing,
     ),
     shard(
+        &[2],
+        "pending bits in the page of an HVM guest's MSI-X table",
+        "hvm-pending",
+        Beside::Nothing,
+    ),
+    shard(
         &[0],
         "eleven HVM guests with NIC and disk, 128-bit AMD-Vi",
         "hvm-amd-xt",

@@ -28,9 +28,46 @@ pub(super) fn between_marks(messages: &str) -> Option<Event> {
     })
 }
 
+/// The emulator's option that has it say which accesses to memory nothing answers.
+pub(super) const UNANSWERED: &[&str] = &["-d", "invalid_mem"];
+
+/// What the number of writes is called that a guest makes beside its device's table, and that the emulator does not say.
+pub(super) const BESIDE_THE_TABLE: &str = "lost-writes-beside-the-table";
+
+/// Where the guest `pending-bits` writes in the table's page, and how many bytes.
+const WRITES: [(&str, &str); 4] = [("c00", "1"), ("c02", "2"), ("c04", "4"), ("c08", "8")];
+
+/// How many of the guest's writes beside a table did not reach the device; none where nothing is said of any access.
+pub(super) fn beside_the_table(messages: &str) -> Option<Event> {
+    let said = |(place, size): (&str, &str)| {
+        let place = format!("{place}, size {size},");
+        let mut lines = messages.lines().map(str::to_ascii_lowercase);
+        lines.any(|line| line.contains("invalid write at addr 0x") && line.contains(&place))
+    };
+    let number = WRITES.into_iter().filter(|write| !said(*write)).count() as u64;
+    messages.contains("Invalid ").then(|| Event::Count {
+        name: BESIDE_THE_TABLE.to_owned(),
+        number,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_beside_the_table_are_counted() {
+        let said = "Invalid write at addr 0xFEBF3C00, size 1, region '(null)', reason: rejected\n\
+            Invalid write at addr 0xFEBF3C02, size 2, region '(null)', reason: rejected\n\
+            Invalid read at addr 0xFEBF3C04, size 4, region '(null)', reason: rejected\n\
+            Invalid write at addr 0xFEBF3C08, size 4, region '(null)', reason: rejected\n";
+        let count = |number| Event::Count {
+            name: BESIDE_THE_TABLE.to_owned(),
+            number,
+        };
+        assert_eq!(beside_the_table(said), Some(count(2)));
+        assert_eq!(beside_the_table("something else\n"), None);
+    }
 
     #[test]
     fn reads_are_counted_between_the_marks() {

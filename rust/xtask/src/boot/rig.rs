@@ -247,6 +247,7 @@ impl Rig {
         let mut record = runner::run(command, &log, &messages, &mut step, watch)?;
         let said = fs::read_to_string(&messages).unwrap_or_default();
         record.events.extend(reads::between_marks(&said));
+        record.events.extend(reads::beside_the_table(&said));
         step.done();
         Ok((record, log))
     }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
 use super::rig::{self, Ramdisk, Rig};
-use super::{bridges, image, leave, multi, owners, smoke};
+use super::{bridges, image, leave, multi, owners, reads, smoke};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -130,6 +130,14 @@ pub(super) const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
 };
 pub(super) const AMD: Iommu = Iommu::Amd { xt: false };
 pub(super) const AMD_XT: Iommu = Iommu::Amd { xt: true };
+
+/// A device whose pending bits and table are in one page, and word of accesses to what nothing answers for.
+const PENDING_DEVICES: &[&str] = &[
+    "-device",
+    "nec-usb-xhci,msi=off,msix=on,addr=6",
+    reads::UNANSWERED[0],
+    reads::UNANSWERED[1],
+];
 
 const DOM0_CHECKS: &[&str] = &[
     "dom0-modules",
@@ -349,6 +357,26 @@ pub(super) const ALL: &[Scenario] = &[
                 is_zero: true,
             },
         ],
+        on_stock: true,
+    },
+    Scenario {
+        name: "hvm-pending",
+        about: "a small HVM guest uses pending bits in the page of a table; VT-d",
+        machine: Machine {
+            more: PENDING_DEVICES,
+            ..machine(VTD)
+        },
+        payload: Payload::Dom0 {
+            script: "hvm-pending.sh",
+            guest: Some(Kernel::PendingBits),
+        },
+        checks: &["assign", "create", "pending-bits", "guest-ends"],
+        rules: &[],
+        numbers: &[Number {
+            part: "RUST_VMSI",
+            name: reads::BESIDE_THE_TABLE,
+            is_zero: true,
+        }],
         on_stock: true,
     },
     owners::SRIOV_VTD,
