@@ -170,11 +170,6 @@ void shim_unmap_device_page(unsigned int index)
     clear_fixmap(index);
 }
 
-void shim_pcidevs_lock(void)
-{
-    pcidevs_lock();
-}
-
 bool shim_domain_has_memory(const struct domain *d)
 {
     return domain_tot_pages(d);

@@ -18,6 +18,16 @@ void shim_write_unlock(rwlock_t *lock)
     write_unlock(lock);
 }
 
+void shim_pcidevs_lock(void)
+{
+    pcidevs_lock();
+}
+
+void shim_read_lock(rwlock_t *lock)
+{
+    read_lock(lock);
+}
+
 bool shim_read_trylock(rwlock_t *lock)
 {
     return read_trylock(lock);

@@ -21,6 +21,8 @@
 
 void shim_write_lock(rwlock_t *lock);
 void shim_write_unlock(rwlock_t *lock);
+void shim_pcidevs_lock(void);
+void shim_read_lock(rwlock_t *lock);
 bool shim_read_trylock(rwlock_t *lock);
 void shim_read_unlock(rwlock_t *lock);
 bool shim_rw_is_locked(const rwlock_t *lock);
@@ -88,7 +90,6 @@ cpumask_t *shim_scratch_cpumask(void);
 unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
 void shim_map_device_page(unsigned int index, paddr_t addr);
 void shim_unmap_device_page(unsigned int index);
-void shim_pcidevs_lock(void);
 bool shim_domain_has_memory(const struct domain *d);
 int shim_resource_setup_pci(const struct pci_dev *pdev);
 

@@ -9,6 +9,7 @@ use xen::errno::{Errno, to_c};
 use xen::host::config::{self, Address};
 use xen::host::cpus::CpuMask;
 use xen::host::irq::Handler;
+use xen::host::new::{Leaving, MsiBlock};
 use xen::host::request::{self, Request};
 use xen::irq::IrqDesc;
 use xen::msi::MsiMsg;
@@ -33,7 +34,7 @@ unsafe extern "C" fn msi_compose_msg(
     cpu_mask: *const sys::cpumask_t,
     msg: *mut sys::msi_msg,
 ) {
-    // SAFETY: The caller says so.
+    // SAFETY: C passes none, or a set that lives for the call.
     let cpus = unsafe { CpuMask::from_raw(cpu_mask.cast_mut()) };
     view!(MsiMsg, msg.cast_const()).write(message::compose(vector, cpus));
 }
@@ -80,7 +81,7 @@ unsafe extern "C" fn __setup_msi_irq(
     msidesc: *const sys::msi_desc,
     handler: *const sys::hw_interrupt_type,
 ) -> c_int {
-    // SAFETY: The caller says so.
+    // SAFETY: The handlers of IRQs are static variables of C.
     let handler = unsafe { Handler::from_raw(handler) };
     to_c(message::bind(
         view!(IrqDesc, desc),
@@ -96,7 +97,11 @@ unsafe extern "C" fn __setup_msi_irq(
 /// The descriptor is one of Xen's, and nobody refers to it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msi_free_irq(entry: *const sys::msi_desc) -> c_int {
-    disable::free(view!(MsiDesc, entry));
+    let first = view!(MsiDesc, entry);
+    // SAFETY: `map_domain_pirq()`, `unmap_domain_pirq()` and ns16550.c free what `pci_enable_msi()`
+    // returned, once, with the lock held that keeps the function; the driver does so while Xen
+    // boots.
+    disable::free(unsafe { MsiBlock::new(first) });
     0
 }
 
@@ -131,13 +136,14 @@ unsafe extern "C" fn pci_enable_msi(
     msi: *const sys::msi_info,
     desc: *mut *mut sys::msi_desc,
 ) -> c_int {
-    // SAFETY: The caller says so.
+    // SAFETY: `map_domain_pirq()` and `ns16550_init_irq()` pass what `pci_get_pdev()` found, or
+    // NULL, and hold the lock that keeps it.
     let Some(device) = (unsafe { PciDev::from_raw(pdev.cast_mut()) }) else {
         return Errno::NODEV.negative();
     };
     match enable::enable(device, view!(Request, msi)) {
         Ok(msi) => {
-            // SAFETY: The caller says so.
+            // SAFETY: The callers pass the address of a local variable.
             unsafe { desc.write(msi.as_ptr()) };
             0
         }
@@ -170,7 +176,11 @@ extern "C" fn pci_prepare_msix(seg: u32, bus: u32, devfn: u32, off: u32) -> c_in
 /// The function is one of Xen's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_cleanup_msi(pdev: *const sys::pci_dev) {
-    disable::clean_up(view!(PciDev, pdev));
+    let device = view!(PciDev, pdev);
+    #[cfg(feature = "vmsi")]
+    vmsi::register::forget(device);
+    // SAFETY: `pci_remove_device()` holds the lock, and takes the function from its owner before.
+    disable::clean_up(unsafe { Leaving::new(device) });
 }
 
 /// See [`disable::stop_all`].
@@ -211,12 +221,12 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
     size: c_uint,
     data: *mut u32,
 ) -> c_int {
-    // SAFETY: The caller says so.
+    // SAFETY: `pci_conf_write_intercept()` and vPCI pass the address of a local variable.
     let value = unsafe { data.read() };
     match intercept::intercept(view!(PciDev, pdev), reg, size, value) {
         Ok(Write::Other) => 0,
         Ok(Write::Value(value)) => {
-            // SAFETY: As above.
+            // SAFETY: The same variable as was read above, of which no reference was made.
             unsafe { data.write(value) };
             1
         }

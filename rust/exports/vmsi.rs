@@ -106,12 +106,9 @@ unsafe extern "C" fn msixtbl_pt_register(
     gtable: u64,
 ) -> c_int {
     let domain = view!(Domain, d);
-    to_c(register::register(
-        &EventLock::held_by_caller(domain),
-        domain,
-        view!(Pirq, pirq),
-        gtable,
-    ))
+    // SAFETY: `pt_irq_create_bind()` holds the lock for writing over the call.
+    let lock = unsafe { EventLock::held_by_caller(domain) };
+    to_c(register::register(&lock, view!(Pirq, pirq), gtable))
 }
 
 /// See [`register::unregister`].
@@ -122,11 +119,9 @@ unsafe extern "C" fn msixtbl_pt_register(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msixtbl_pt_unregister(d: *const sys::domain, pirq: *const sys::pirq) {
     let domain = view!(Domain, d);
-    register::unregister(
-        &EventLock::held_by_caller(domain),
-        domain,
-        view!(Pirq, pirq),
-    );
+    // SAFETY: `pt_irq_destroy_bind()` holds the lock for writing over the call.
+    let lock = unsafe { EventLock::held_by_caller(domain) };
+    register::unregister(&lock, view!(Pirq, pirq));
 }
 
 /// See [`register::clean_up`].
@@ -168,7 +163,8 @@ unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
 unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64) -> c_int {
     let value = emulate::read(address, len);
     if let Some(value) = value {
-        // SAFETY: The caller says so.
+        // SAFETY: c-shim/vmsi.c hands on the buffer of `hvm_process_io_intercept()`, a local
+        // variable of 8 bytes.
         unsafe { pval.write(value) };
     }
     emulated(value.is_some())

@@ -5,12 +5,13 @@ use crate::mask::read_own_bits;
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use xen::host::device;
 use xen::host::log;
+use xen::host::new::{Leaving, MsiBlock};
 use xen::host::ranges;
 use xen::host::reserved::Reserved;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
-use xen::{fixmap, xen_assert, xen_warn};
+use xen::{xen_assert, xen_warn};
 
 /// Has a device send an interrupt no more.
 ///
@@ -75,10 +76,7 @@ pub(crate) fn release_table(msix: Msix) {
     }
     msix.set_table_pages(Default::default());
     for which in [SharedPage::First, SharedPage::Last] {
-        if let Some(page) = msix.shared_page(which) {
-            msix.unmap(fixmap::Page::new(page));
-            msix.share(which, None);
-        }
+        msix.unshare(which);
     }
     if ranges::remove(pending).is_err() {
         xen_warn!();
@@ -89,31 +87,24 @@ pub(crate) fn release_table(msix: Msix) {
 /// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its descriptors.
 ///
 /// Context: as for [`disable`], which was called before. Replaces `msi_free_irq()`.
-pub fn free(msi: MsiDesc) {
-    for desc in msi.block_from_last() {
+pub fn free(block: MsiBlock) {
+    for desc in block.first().block_from_last() {
         if let Some(irq) = desc.irq_desc() {
             irq.destroy();
         }
         desc.release_remapping();
     }
-    let msix = msi.device().and_then(PciDev::msix);
-    if msi.sender() == Sender::Msix
-        && let Some(msix) = msix
-    {
-        msix.unmap(msi.table_entry().page());
-    }
-    msi.free();
+    block.free();
 }
 
 /// A function goes, or Xen gives it up: none of its interrupts stays.
 ///
 /// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_cleanup_msi()`.
-pub fn clean_up(device: PciDev) {
-    stop_sending(device);
-    // The first is taken out of the list each time round.
-    while let Some(msi) = device.msi_descs().next() {
-        disable(msi);
-        free(msi);
+pub fn clean_up(mut function: Leaving) {
+    stop_sending(function.device());
+    while let Some(block) = function.block() {
+        disable(block.first());
+        free(block);
     }
 }
 

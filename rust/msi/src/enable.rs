@@ -95,8 +95,8 @@ pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
     if !request::allowed() {
         return Ok(());
     }
-    device::with_devices_locked(|| {
-        let device = device::find(segment, id).ok_or(Errno::NODEV)?;
+    device::with_devices_locked(|devices| {
+        let device = devices.find(segment, id).ok_or(Errno::NODEV)?;
         let msix = device.msix().ok_or(Errno::NODEV)?;
         if msix.used() != u32::from(end) {
             return Err(Errno::BUSY);

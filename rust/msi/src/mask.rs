@@ -173,7 +173,8 @@ fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, masks: Masks) -> bool 
             true
         }
         Outcome::AllMasked { newly } => {
-            if newly && msix.should_warn(device.domain(), Warning::AllMasked) {
+            let warns = |owner| msix.should_warn(owner, Warning::AllMasked);
+            if newly && device.owner().is_some_and(warns) {
                 log::all_masked(desc, device);
             }
             true

@@ -46,21 +46,17 @@ pub(crate) fn set_up_entry<'a>(
         // One page is mapped for an entry; what is mapped behind it is another's.
         return Err(Errno::INVAL);
     }
-    let entry = table.entry(request.entry());
-    let page = msix.map(table, entry)?;
-    let at = page.page().register(entry);
-    let reserved = read_own_bits(at).unwrap_or_default();
-    at.write32(VECTOR_CTRL, reserved.bits() | MASKED);
+    let page = msix.map(table, table.entry(request.entry()))?;
+    let entry = page.entry().ok_or(Errno::INVAL)?;
+    let reserved = read_own_bits(entry).unwrap_or_default();
+    entry.write32(VECTOR_CTRL, reserved.bits() | MASKED);
     if first {
         found.protect(msix)?;
     }
-    page.keep();
-    let msi = new.become_msix(
-        opened.position,
-        request.entry() as u16,
-        (at, reserved),
-        request.irq(),
-    );
+    let number = request.entry() as u16;
+    let msi = new
+        .become_msix(opened.position, number, (page, reserved), request.irq())
+        .ok_or(Errno::INVAL)?;
     if first {
         report_owner(device);
     }
@@ -81,8 +77,7 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
     found.protect(msix)?;
     for (which, page) in ENDS.into_iter().zip(shared) {
         if let Some(page) = page {
-            msix.share(which, Some(page.page()));
-            page.keep();
+            msix.share(which, page);
         }
     }
     opened.close(true);

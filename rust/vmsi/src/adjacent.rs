@@ -7,57 +7,81 @@ use irq_core::msix::beside::Bytes;
 use xen::domain::Domain;
 use xen::fixmap::Page;
 use xen::log;
-use xen::msix::{Msix, SharedPage, Warning};
+use xen::msix::{SharedPage, Warning};
+use xen::pci::{Devices, PciDev};
 use xen::tables::Table;
 use xen::xen_assert;
 
-/// Finds the page of a table that a guest-physical address outside the table lies in.
-fn shared_page(table: &Table, address: u64) -> Option<(Msix<'_>, SharedPage, Page)> {
-    let msix = table.device().msix()?;
-    let page = if address < table.base() {
+/// Which of a table's pages an address outside the table lies in.
+fn which(table: &Table, address: u64) -> SharedPage {
+    if address < table.base() {
         SharedPage::First
     } else {
         SharedPage::Last
-    };
-    match msix.shared_page(page) {
-        Some(index) => Some((msix, page, Page::new(index))),
-        None => {
-            if msix.should_warn(owner(table), Warning::AdjacentNotInitialized) {
-                let last = page == SharedPage::Last;
-                log::adjacent_page_not_initialized(table.device(), last, address, table.base());
-            }
-            None
-        }
     }
 }
 
-fn owner(table: &Table) -> Domain<'_> {
-    table.device().domain()
+/// Returns whether a warning is due, which it is once for each owner.
+fn should_warn(domain: Domain, device: PciDev, warning: Warning) -> bool {
+    device
+        .msix()
+        .is_some_and(|msix| msix.should_warn(domain, warning))
+}
+
+/// Uses the page that an address outside of a table lies in; `None` where it is not mapped, or the
+/// domain has not the function any more.
+fn with_page<R>(
+    domain: Domain,
+    devices: &Devices,
+    table: &Table,
+    address: u64,
+    access: impl FnOnce(PciDev, &Page) -> R,
+) -> Option<R> {
+    let device = table.device(devices)?;
+    let which = which(table, address);
+    let result = device
+        .msix()?
+        .with_shared_page(devices, which, |page| access(device, page));
+    if result.is_none() && should_warn(domain, device, Warning::AdjacentNotInitialized) {
+        let last = which == SharedPage::Last;
+        log::adjacent_page_not_initialized(device, last, address, table.base());
+    }
+    result
 }
 
 /// Reads an aligned register of 1, 2, 4 or 8 bytes; all ones where it cannot be reached.
-pub(crate) fn read(table: &Table, address: u64, len: u32) -> u64 {
+pub(crate) fn read(domain: Domain, table: &Table, address: u64, len: u32) -> u64 {
     xen_assert!(address.is_multiple_of(len.into()));
-    shared_page(table, address)
-        .and_then(|(_, _, page)| page.read(address, len))
-        .unwrap_or(u64::MAX)
+    let devices = Devices::lock(domain);
+    with_page(domain, &devices, table, address, |_, page| {
+        page.read(address, len)
+    })
+    .flatten()
+    .unwrap_or(u64::MAX)
 }
 
-/// Writes an aligned register of 1, 2, 4 or 8 bytes, unless it is a part of the pending bits or, where the guest has the table at
-/// another place of its page than the device, of the table. Where those are the device is asked each time: the guest's request
-/// goes to the device model besides, which takes far longer.
-pub(crate) fn write(table: &Table, address: u64, len: u32, value: u64) {
-    xen_assert!(address.is_multiple_of(len.into()));
-    let Some((msix, which, page)) = shared_page(table, address) else {
-        return;
+/// Returns whether aligned bytes outside of a table may be written: they are no part of the pending
+/// bits or, where the guest has the table at another place of its page than the device, of the
+/// table. Where those are the device is asked each time: the guest's request goes to the device
+/// model besides, which takes far longer.
+fn may_be_written(device: PciDev, which: SharedPage, address: u64, len: u32) -> bool {
+    let Some(msix) = device.msix() else {
+        return false;
     };
     let written = Bytes::new(msix.page_number(which), address, len.into());
-    let may_be_written = msix
-        .protected(table.device())
-        .is_some_and(|protected| !protected.into_iter().any(|bytes| written.overlap(bytes)));
-    if may_be_written {
-        page.write(address, len, value);
-    } else if msix.should_warn(owner(table), Warning::AdjacentPba) {
-        log::adjacent_write_dropped(table.device(), address);
-    }
+    msix.protected(device)
+        .is_some_and(|protected| !protected.into_iter().any(|bytes| written.overlap(bytes)))
+}
+
+/// Writes an aligned register of 1, 2, 4 or 8 bytes, if it may be written.
+pub(crate) fn write(domain: Domain, table: &Table, address: u64, len: u32, value: u64) {
+    xen_assert!(address.is_multiple_of(len.into()));
+    let devices = Devices::lock(domain);
+    with_page(domain, &devices, table, address, |device, page| {
+        if may_be_written(device, which(table, address), address, len) {
+            page.write(address, len, value);
+        } else if should_warn(domain, device, Warning::AdjacentPba) {
+            log::adjacent_write_dropped(device, address);
+        }
+    });
 }

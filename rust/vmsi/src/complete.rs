@@ -3,7 +3,7 @@
 //! A guest programs an entry and unmasks it. The device model learns the message from the writes and binds the interrupt;
 //! only then may Xen unmask it. So an unmasking write goes to the device model first, and is applied here.
 
-use crate::emulate::{Outcome, apply};
+use crate::emulate::{self, Outcome, apply};
 use irq_core::msix::access::{Access, is_aligned};
 use irq_hw::msix::MASKED;
 use xen::ioreq::Answer;
@@ -50,8 +50,7 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
     let is_set_up = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, snooped)
-            .and_then(|table| table.descriptor(table.place(snooped)?))
-            .is_some()
+            .is_some_and(|table| emulate::is_set_up(vcpu.domain(), table, snooped))
     };
     is_set_up
         && vcpu

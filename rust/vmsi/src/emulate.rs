@@ -15,9 +15,9 @@ use irq_hw::msix::MASKED;
 use xen::cpu::current;
 use xen::domain::Domain;
 use xen::ioreq::Ioreq;
-use xen::msi_desc::MsiDesc;
+use xen::pci::Devices;
 use xen::rcu;
-use xen::tables::{self, Bound, Place, Table};
+use xen::tables::{self, EntryIrq, Place, Table};
 use xen::vcpu::{Snooped, Vcpu};
 use xen::xen_assert;
 
@@ -34,8 +34,6 @@ pub enum Outcome {
 enum Verdict {
     /// Xen has an answer.
     Serves,
-    /// It has none: the entry is not set up, and what is read is not known.
-    Refuses,
     /// There is no table in this page.
     NoTable,
     /// A search has to tell.
@@ -71,15 +69,22 @@ fn judge(table: &Table, request: Ioreq) -> Verdict {
         return Verdict::Serves;
     };
     let entry = table.entry(place);
-    let otherwise = match table.bound(entry, place) {
-        Bound::To(_) => return Verdict::Serves,
-        Bound::Nowhere => Verdict::Refuses,
-        Bound::Unknown => Verdict::Unsure,
-    };
-    if !request.is_write() && message(entry, address, request.size()).is_some() {
-        return Verdict::Serves;
+    let known = table.bound(entry, place).is_some()
+        || !request.is_write() && message(entry, address, request.size()).is_some();
+    if known {
+        Verdict::Serves
+    } else {
+        Verdict::Unsure
     }
-    otherwise
+}
+
+/// Returns whether an interrupt is set up for the entry at an address, which takes a search.
+#[cold]
+#[inline(never)]
+pub(crate) fn is_set_up(domain: Domain, table: &Table, address: u64) -> bool {
+    table
+        .place(address)
+        .is_some_and(|place| table.set_up(&Devices::lock(domain), place).is_some())
 }
 
 /// Accepts or refuses a write to a page without a table.
@@ -109,10 +114,8 @@ fn accept_slowly(request: Ioreq) -> bool {
         };
         let accepted = match judge(table, request) {
             Verdict::Serves => true,
-            Verdict::Unsure => table
-                .place(address)
-                .is_some_and(|place| table.descriptor(place).is_some()),
-            Verdict::Refuses | Verdict::NoTable => false,
+            Verdict::Unsure => is_set_up(vcpu.domain(), table, address),
+            Verdict::NoTable => false,
         };
         // An entry that has no interrupt yet has a message that is worth keeping all the same.
         let kept = !accepted && write.is_some_and(|write| keep_early(table, &write));
@@ -239,11 +242,9 @@ pub fn read(address: u64, len: u32) -> Option<u64> {
                 None => return ask_device_model(table),
             },
         };
-        match table.bound(entry, place) {
-            Bound::To(msi) => Some(u64::from(data) | control(msi) << shift),
-            Bound::Nowhere => return None,
-            Bound::Unknown => None,
-        }
+        table
+            .guest_masked(entry, place)
+            .map(|masked| u64::from(data) | control(masked) << shift)
     } else {
         None
     };
@@ -264,11 +265,13 @@ fn ask_device_model(table: &Table) -> Option<u64> {
 #[inline(never)]
 fn read_slowly(address: u64, len: u32) -> Option<u64> {
     let rcu = rcu::read();
-    let table = tables::find(current().domain(), &rcu, address)?;
+    let domain = current().domain();
+    let table = tables::find(domain, &rcu, address)?;
     let Some(place) = table.place(address) else {
-        return Some(adjacent::read(table, address, len));
+        return Some(adjacent::read(domain, table, address, len));
     };
-    let control = control(table.descriptor(place)?);
+    let found = table.set_up(&Devices::lock(domain), place)?;
+    let control = control(found.guest_masked);
     match Access::decode(address, len)? {
         Access::Control => Some(control),
         Access::DataControl => Some(u64::from(table.entry(place).data()?) | control << 32),
@@ -278,8 +281,8 @@ fn read_slowly(address: u64, len: u32) -> Option<u64> {
 
 /// Returns vector control as the guest set it.
 #[inline]
-fn control(msi: MsiDesc) -> u64 {
-    if msi.guest_masked() { MASKED.into() } else { 0 }
+fn control(guest_masked: bool) -> u64 {
+    if guest_masked { MASKED.into() } else { 0 }
 }
 
 /// Writes `len` bytes for a guest; returns whether that is all. The device model always has to see an aligned write, so
@@ -295,11 +298,11 @@ pub fn write(address: u64, len: u32, value: u64) -> bool {
 }
 
 /// What is left of a write when the shadow has it.
-enum Rest<'a> {
+enum Rest {
     /// Nothing that Xen could do.
     Nothing,
     /// To apply the mask bit.
-    Mask(MsiDesc<'a>, bool),
+    Mask(EntryIrq, bool),
     /// To find the interrupt of the entry whose vector control is at this address, and apply the mask bit.
     Search(u64, bool),
     /// To write to registers beside the table.
@@ -318,7 +321,7 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool
     };
     match rest {
         Rest::Nothing => Outcome::DeviceModel,
-        Rest::Mask(msi, mask) => set_mask(msi, mask),
+        Rest::Mask(irq, mask) => set_mask(vcpu, irq, mask),
         Rest::Search(control, mask) => search_and_set_mask(vcpu, control, mask),
         Rest::Adjacent if beside => write_adjacent(vcpu, address, len, value),
         Rest::Adjacent => Outcome::Done,
@@ -330,7 +333,7 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool
 /// The device model has to see a changed message before the interrupt is let through, so that then the unmasking waits
 /// for it; see [`crate::complete`].
 #[inline(always)]
-fn update<'a>(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest<'a> {
+fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest {
     let Some(place) = table.place(address) else {
         return Rest::Adjacent;
     };
@@ -387,14 +390,14 @@ fn lose_word(entry: &Entry, address: u64) {
 
 /// Says what is left of a write of the vector control of `bound`, that was to `entry`.
 #[inline(always)]
-fn update_control<'a>(
+fn update_control(
     vcpu: Vcpu,
     table: &Table,
     entry: &Entry,
     bound: Option<(&Entry, Place)>,
     address: u64,
     control: u32,
-) -> Rest<'a> {
+) -> Rest {
     let mask = control & MASKED != 0;
     if !mask && entry.take_modified() {
         vcpu.set_unmask_address(address);
@@ -404,9 +407,8 @@ fn update_control<'a>(
         return Rest::Nothing;
     };
     match table.bound(entry, place) {
-        Bound::To(msi) => Rest::Mask(msi, mask),
-        Bound::Nowhere => Rest::Nothing,
-        Bound::Unknown => Rest::Search(address, mask),
+        Some(irq) => Rest::Mask(irq, mask),
+        None => Rest::Search(address, mask),
     }
 }
 
@@ -416,7 +418,7 @@ fn update_control<'a>(
 fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
     let rcu = rcu::read();
     if let Some(table) = tables::find(vcpu.domain(), &rcu, address) {
-        adjacent::write(table, address, len, value);
+        adjacent::write(vcpu.domain(), table, address, len, value);
     }
     Outcome::Done
 }
@@ -425,21 +427,18 @@ fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
 #[cold]
 #[inline(never)]
 fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
-    let rcu = rcu::read();
-    let msi = tables::find(vcpu.domain(), &rcu, address)
-        .and_then(|table| table.descriptor(table.place(address)?));
-    msi.map_or(Outcome::DeviceModel, |msi| set_mask(msi, mask))
+    let irq = {
+        let rcu = rcu::read();
+        tables::find(vcpu.domain(), &rcu, address).and_then(|table| {
+            let place = table.place(address)?;
+            table.set_up(&Devices::lock(vcpu.domain()), place)?.irq
+        })
+    };
+    irq.map_or(Outcome::DeviceModel, |irq| set_mask(vcpu, irq, mask))
 }
 
 /// Applies a mask bit.
-fn set_mask(msi: MsiDesc, mask: bool) -> Outcome {
-    let Some(desc) = msi.irq_desc() else {
-        return Outcome::DeviceModel;
-    };
-    let desc = desc.lock();
-    // The MSI may have been unmapped since it was looked up; what the IRQ is used for now is not the guest's to mask.
-    if desc.desc().msi_desc() == Some(msi) {
-        desc.guest_mask_msi(mask);
-    }
+fn set_mask(vcpu: Vcpu, irq: EntryIrq, mask: bool) -> Outcome {
+    irq.set_guest_mask(vcpu.domain(), mask);
     Outcome::Done
 }

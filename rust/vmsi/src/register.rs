@@ -6,6 +6,7 @@ use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 use xen::domain::Domain;
 use xen::errno::Errno;
 use xen::irq::Pirq;
+use xen::pci::PciDev;
 use xen::rwlock::EventLock;
 use xen::tables::{self, Binding};
 use xen::xen_assert;
@@ -22,16 +23,17 @@ pub fn set_up(domain: Domain) {
 /// # Errors
 ///
 /// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X; `NOMEM`.
-pub fn register(lock: &EventLock, domain: Domain, pirq: Pirq, base: u64) -> Result<(), Errno> {
+pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
+    let domain = lock.domain();
     xen_assert!(domain.device_list_is_locked());
     if !domain.has_msix_emulation() {
         return Err(Errno::NODEV);
     }
-    let (binding, entry) = binding(pirq).ok_or(Errno::INVAL)?;
-    tables::bind(lock, domain, binding, base)?;
+    let binding = binding(pirq).ok_or(Errno::INVAL)?;
+    tables::bind(lock, binding, base)?;
 
     // The guest's write that brought the device model here may be the one that unmasks the entry.
-    let control = base.wrapping_add(u64::from(entry) * ENTRY_SIZE + VECTOR_CTRL);
+    let control = base.wrapping_add(u64::from(binding.number()) * ENTRY_SIZE + VECTOR_CTRL);
     for vcpu in domain.vcpus().filter(|vcpu| vcpu.is_blocked_in_xen()) {
         let snooped = vcpu.snooped();
         if snooped.source == 0 && snooped.address == control {
@@ -42,33 +44,37 @@ pub fn register(lock: &EventLock, domain: Domain, pirq: Pirq, base: u64) -> Resu
 }
 
 /// Takes note that a pirq is about to be unbound.
-pub fn unregister(lock: &EventLock, domain: Domain, pirq: Pirq) {
-    xen_assert!(domain.device_list_is_locked());
-    if domain.has_msix_emulation()
-        && let Some((binding, _)) = binding(pirq)
+pub fn unregister(lock: &EventLock, pirq: Pirq) {
+    xen_assert!(lock.domain().device_list_is_locked());
+    if lock.domain().has_msix_emulation()
+        && let Some(binding) = binding(pirq)
     {
-        tables::unbind(lock, domain, binding);
+        tables::unbind(lock, binding);
     }
 }
 
-/// Forgets all tables of a domain that is going away.
+/// A function is removed, or Xen gives it up: its owner's table of it goes, whether or not its
+/// interrupts were unbound.
+///
+/// Context: `pcidevs_lock` is held, the owner's event lock is not; IRQs on.
+pub fn forget(device: PciDev) {
+    if let Some(domain) = device.owner()
+        && domain.has_msix_emulation()
+    {
+        tables::forget(&EventLock::write(domain), device.identity());
+    }
+}
+
+/// Removes all tables of a domain that is going away.
 pub fn clean_up(domain: Domain) {
     if domain.has_msix_emulation() {
-        tables::remove_all(&EventLock::write(domain), domain);
+        tables::remove_all(&EventLock::write(domain));
     }
 }
 
-/// Returns what a pirq is bound to, and the number of the entry as its descriptor has it.
+/// Returns what a pirq is bound to.
 ///
 /// The descriptor's lock is held for the look only: with the event lock held the pirq stays what it is.
-fn binding<'a>(pirq: Pirq<'a>) -> Option<(Binding<'a>, u16)> {
-    let locked = pirq.lock_desc()?;
-    let msi = locked.desc().msi_desc()?;
-    let entry = msi.entry();
-    let binding = Binding {
-        device: msi.device()?,
-        entry: msi.is_msix().then_some(entry),
-        irq: u32::try_from(locked.desc().irq()).ok()?,
-    };
-    Some((binding, entry))
+fn binding(pirq: Pirq) -> Option<Binding> {
+    Binding::of(&pirq.lock_desc()?)
 }

@@ -5,7 +5,6 @@
 use irq_core::msi::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
 use xen::bind::{self, Interrupts};
-use xen::domain::Domain;
 use xen::errno::Errno;
 use xen::pci::PciDev;
 use xen::vpci::{self, Interrupted, VpciMsi, VpciMsix, VpciMsixEntry};
@@ -20,16 +19,19 @@ struct Message {
     mask: u32,
 }
 
-/// Masks or unmasks the interrupt of a pirq.
-fn mask_pirq(domain: Domain, pirq: i32, mask: bool) {
-    if let Some(desc) = irq::lock_domain_pirq(domain, pirq) {
+/// Masks or unmasks the interrupt of a pirq of a function's owner.
+fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
+    if let Some(domain) = device.owner()
+        && let Some(desc) = irq::lock_domain_pirq(domain, pirq)
+    {
         desc.guest_mask_msi(mask);
     }
 }
 
 /// Binds a block of `count` pirqs from `first` on to a message; on an error none is left bound.
 fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
-    xen_assert!(device.domain().device_list_is_locked());
+    let domain = device.owner().ok_or(Errno::NODEV)?;
+    xen_assert!(domain.device_list_is_locked());
     let first = first as u32;
     let Message {
         address,
@@ -45,11 +47,11 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
         let vector = block_vector(data.vector(), count, index);
         let masked = mask.checked_shr(index).unwrap_or(0) & 1 != 0;
         let flags = GuestFlags::of_message(address, data, masked);
-        if let Err(errno) = bind::create(device.domain(), pirq, vector, flags) {
+        if let Err(errno) = bind::create(domain, pirq, vector, flags) {
             log::bind_failed(device, pirq, errno);
             for bound in (first..pirq).rev() {
                 // What cannot be unbound stays with its pirq, which the caller unmaps.
-                let _ = bind::destroy(device.domain(), bound);
+                let _ = bind::destroy(domain, bound);
             }
             return Err(errno);
         }
@@ -59,18 +61,25 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
 
 /// Maps interrupts of a function.
 fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
-    xen_assert!(device.domain().device_list_is_locked());
+    xen_assert!(
+        device
+            .owner()
+            .is_some_and(|domain| domain.device_list_is_locked())
+    );
     bind::map(device, interrupts).inspect_err(|&errno| log::map_failed(device, errno))
 }
 
 /// Unbinds a block of `bound` pirqs, and unmaps it.
 fn release(device: PciDev, first: i32, bound: u32) {
-    xen_assert!(device.domain().device_list_is_locked());
+    let Some(domain) = device.owner() else {
+        return;
+    };
+    xen_assert!(domain.device_list_is_locked());
     for index in 0..bound {
-        let result = bind::destroy(device.domain(), first as u32 + index);
+        let result = bind::destroy(domain, first as u32 + index);
         xen_assert!(result.is_ok());
     }
-    bind::unmap(device.domain(), first);
+    bind::unmap(domain, first);
 }
 
 fn msi_message(msi: VpciMsi) -> Message {
@@ -88,11 +97,7 @@ pub fn msi_init(msi: VpciMsi) {
 
 /// Masks or unmasks message `index` of an MSI.
 pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
-    mask_pirq(
-        device.domain(),
-        msi.raw_pirq().wrapping_add(index as i32),
-        mask,
-    );
+    mask_pirq(device, msi.raw_pirq().wrapping_add(index as i32), mask);
 }
 
 /// Maps and binds `count` messages of an MSI that the guest enables. That binding fails is no error: the guest may write
@@ -112,13 +117,16 @@ pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno>
 /// Binds an MSI that is enabled to the message that the guest changed.
 pub fn msi_update(msi: VpciMsi, device: PciDev) {
     xen_assert!(msi.pirq().is_some());
-    xen_assert!(device.domain().device_list_is_locked());
+    let Some(domain) = device.owner() else {
+        return;
+    };
+    xen_assert!(domain.device_list_is_locked());
     let (first, count) = (msi.raw_pirq(), msi.vectors());
     if msi.is_bound() {
         for index in 0..count {
-            if bind::destroy(device.domain(), first as u32 + index).is_err() {
+            if bind::destroy(domain, first as u32 + index).is_err() {
                 xen_assert!(false);
-                device.domain().crash();
+                domain.crash();
                 return;
             }
         }
@@ -147,7 +155,7 @@ pub fn msix_init(entry: VpciMsixEntry) {
 /// Masks or unmasks an entry, if it is in use.
 pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
     if let Some(pirq) = entry.pirq() {
-        mask_pirq(device.domain(), pirq, mask);
+        mask_pirq(device, pirq, mask);
     }
 }
 
@@ -161,7 +169,7 @@ pub fn msix_enable(entry: VpciMsixEntry, device: PciDev, table: u64) -> Result<(
     let pirq = map(
         device,
         Interrupts::Msix {
-            entry: entry.number(device),
+            entry: entry.number(device).ok_or(Errno::INVAL)?,
             table,
         },
     )?;

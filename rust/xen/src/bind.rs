@@ -93,8 +93,9 @@ pub enum Interrupts {
 ///
 /// # Errors
 ///
-/// Those of `allocate_and_map_msi_pirq()`.
+/// Those of `allocate_and_map_msi_pirq()`; [`Errno::NODEV`] for a function without an owner.
 pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
+    let domain = device.owner().ok_or(Errno::NODEV)?;
     let (kind, number, table_base) = match interrupts {
         Interrupts::Msi(count) => (sys::MAP_PIRQ_TYPE_MULTI_MSI, count, 0),
         Interrupts::Msix { entry, table } => (sys::MAP_PIRQ_TYPE_MSI, entry, table),
@@ -109,7 +110,7 @@ pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
     // SAFETY: The owner is alive, and both arguments that are written are ours.
     let result = unsafe {
         sys::allocate_and_map_msi_pirq(
-            device.domain().as_ptr(),
+            domain.as_ptr(),
             -1,
             &raw mut pirq,
             kind as i32,

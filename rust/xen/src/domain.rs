@@ -2,7 +2,7 @@
 
 use crate::nospec;
 use crate::vcpu::Vcpu;
-use crate::view::{field, set_field, view};
+use crate::view::{field, fixed, set_field, view};
 use core::iter::successors;
 use xen_sys as sys;
 
@@ -15,19 +15,19 @@ impl<'a> Domain<'a> {
     /// Its ID.
     #[inline]
     pub fn id(self) -> u16 {
-        field!(self, domain_id)
+        fixed!(self, domain_id)
     }
 
     /// How many vCPUs it may have.
     #[inline]
     pub fn max_vcpus(self) -> u32 {
-        field!(self, max_vcpus)
+        fixed!(self, max_vcpus)
     }
 
     /// Its first vCPU; [`Vcpu::next`] leads to the others, in the order of their numbers.
     #[inline]
     pub fn first_vcpu(self) -> Option<Vcpu<'a>> {
-        let array = field!(self, vcpu);
+        let array = fixed!(self, vcpu);
         if array.is_null() {
             return None;
         }
@@ -44,13 +44,13 @@ impl<'a> Domain<'a> {
     /// Returns whether it is an HVM (or PVH) domain, which its creator decided for good.
     #[inline]
     pub fn is_hvm(self) -> bool {
-        nospec::evaluate(field!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
+        nospec::evaluate(fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
     }
 
     /// Returns whether its vCPUs have local APICs.
     #[inline]
     pub fn has_vlapic(self) -> bool {
-        field!(self, arch.emulation_flags) & sys::XEN_IRQ_EMU_LAPIC as u32 != 0
+        fixed!(self, arch.emulation_flags) & sys::XEN_IRQ_EMU_LAPIC as u32 != 0
     }
 
     /// Returns whether a lock is held that keeps its list of PCI functions from changing:
@@ -70,7 +70,8 @@ impl<'a> Domain<'a> {
     /// Returns whether emulation of MSI-X tables was set up.
     #[inline]
     pub fn has_msix_emulation(self) -> bool {
-        !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
+        // Of other domains there is no such list.
+        self.is_hvm() && !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
     }
 
     /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the domain, so that its type

@@ -1,76 +1,92 @@
 //! Pages of device memory that are mapped at fixed addresses (`asm/fixmap.h`).
 
 use crate::mmio;
+use core::marker::PhantomData;
 use core::ptr::{read_volatile, write_volatile};
 use xen_sys as sys;
 
-/// Some registers of a device that Xen keeps mapped.
+/// The registers of an entry of an MSI-X table, which stay mapped for as long as this may live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Register(usize);
+pub struct Register<'a> {
+    address: usize,
+    life: PhantomData<&'a ()>,
+}
 
-impl Register {
+impl Register<'_> {
     /// Takes their address, as it was stored.
-    pub(crate) const fn new(address: usize) -> Self {
-        Self(address)
+    ///
+    /// # Safety
+    ///
+    /// From there on the 16 bytes of an entry are mapped, for as long as the result lives.
+    pub(crate) const unsafe fn new(address: usize) -> Self {
+        Self {
+            address,
+            life: PhantomData,
+        }
     }
 
     /// Their address.
     pub(crate) const fn address(self) -> usize {
-        self.0
+        self.address
     }
 
-    /// Reads 32 bits, so many bytes from the first.
+    /// One of the entry's four words, so many bytes from the first.
+    #[inline]
+    fn word(self, offset: u64) -> *mut u32 {
+        (self.address + (offset as usize & 0xc)) as *mut u32
+    }
+
+    /// Reads the word that lies so many bytes from the first.
     #[inline]
     pub fn read32(self, offset: u64) -> u32 {
-        // SAFETY: They stay mapped while there is a descriptor that leads to them, and any may be read.
-        unsafe { mmio::read32((self.0 + offset as usize) as *const u32) }
+        // SAFETY: `new` asks for four words that are mapped, and this is one of them.
+        unsafe { mmio::read32(self.word(offset)) }
     }
 
-    /// Writes 32 bits, so many bytes from the first.
+    /// Writes the word that lies so many bytes from the first.
     #[inline]
     pub fn write32(self, offset: u64, value: u32) {
-        // SAFETY: As above; the rooms write entries of MSI-X tables alone.
-        unsafe { mmio::write32((self.0 + offset as usize) as *mut u32, value) };
-    }
-
-    /// The page that they lie in.
-    pub fn page(self) -> Page {
-        let distance = (sys::XEN_IRQ_FIXADDR_TOP as usize).wrapping_sub(self.0 & !0xfff);
-        Page((distance >> 12) as u32)
+        // SAFETY: `new` asks for four words that are mapped, and this is one of them.
+        unsafe { mmio::write32(self.word(offset), value) };
     }
 }
 
-/// A device's page that msi.c keeps mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The index of the fixed mapping that an address lies in.
+pub(crate) const fn index_of(address: usize) -> u32 {
+    let distance = (sys::XEN_IRQ_FIXADDR_TOP as usize).wrapping_sub(address & !0xfff);
+    (distance >> 12) as u32
+}
+
+/// A device's page that Xen has mapped.
+#[derive(Debug)]
 pub struct Page(u32);
 
 impl Page {
-    /// Takes an index of the fixed mappings, as msi.c stores it.
-    pub const fn new(index: u32) -> Self {
+    /// Takes an index of the fixed mappings.
+    ///
+    /// # Safety
+    ///
+    /// A device's page is mapped there, for as long as the result lives.
+    pub(crate) const unsafe fn new(index: u32) -> Self {
         Self(index)
     }
 
-    /// Its index.
-    pub const fn index(self) -> u32 {
-        self.0
-    }
-
-    /// The registers that lie at a physical address within it.
-    pub fn register(self, address: u64) -> Register {
-        Register(self.at::<u8>(address) as usize)
-    }
-
-    /// The address of the byte that lies at a guest's address within its page.
+    /// The address of the byte that lies at a guest's, or at a physical address within its page.
     #[inline]
-    fn at<T>(self, guest_address: u64) -> *mut T {
+    pub(crate) fn at<T>(&self, address: u64) -> *mut T {
         let page = sys::XEN_IRQ_FIXADDR_TOP - (u64::from(self.0) << 12);
-        (page + guest_address % 4096) as *mut T
+        (page + address % 4096) as *mut T
     }
 
-    /// Reads 1, 2, 4 or 8 aligned bytes at a guest's address within its page; `None` for another length.
+    /// Reads 1, 2, 4 or 8 bytes at a guest's address within its page; `None` for another length, or
+    /// where they are not aligned.
     #[inline]
-    pub fn read(self, guest_address: u64, len: u32) -> Option<u64> {
-        // SAFETY: The page stays mapped while the device has interrupts set up, and any register may be read.
+    pub fn read(&self, guest_address: u64, len: u32) -> Option<u64> {
+        if !guest_address.is_multiple_of(len.into()) {
+            return None;
+        }
+        // SAFETY: `new` asks for a page that is mapped; what is aligned lies in it as a whole, and
+        // any register may be read.
         unsafe {
             Some(match len {
                 1 => read_volatile(self.at::<u8>(guest_address)).into(),
@@ -82,10 +98,15 @@ impl Page {
         }
     }
 
-    /// Writes 1, 2, 4 or 8 aligned bytes at a guest's address within its page; another length does nothing.
+    /// Writes 1, 2, 4 or 8 bytes at a guest's address within its page; another length does nothing,
+    /// nor do bytes that are not aligned.
     #[inline]
-    pub fn write(self, guest_address: u64, len: u32, value: u64) {
-        // SAFETY: As above; the caller has made sure that neither the table nor the pending bits are written.
+    pub fn write(&self, guest_address: u64, len: u32, value: u64) {
+        if !guest_address.is_multiple_of(len.into()) {
+            return;
+        }
+        // SAFETY: `new` asks for a page that is mapped; what is aligned lies in it as a whole, and
+        // what a device makes of a write concerns none of Xen's memory.
         unsafe {
             match len {
                 1 => write_volatile(self.at(guest_address), value as u8),

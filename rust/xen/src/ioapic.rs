@@ -69,7 +69,8 @@ impl IoApic {
     #[inline]
     pub fn pins(self) -> usize {
         let counts = (&raw const sys::nr_ioapic_entries).cast::<u32>();
-        // SAFETY: As above; the number is not negative.
+        // SAFETY: `new` asks for a number that Xen has an IO-APIC of; the array is written while
+        // Xen boots, before anybody asks.
         unsafe { counts.add(self.number()).read_volatile() as usize }
     }
 

@@ -26,16 +26,38 @@ impl<'a> IrqDesc<'a> {
     /// There is a descriptor of that number.
     #[inline]
     pub(crate) unsafe fn of(irq: u32) -> Self {
-        // SAFETY: The array is allocated at boot, and the caller says that the index is in it.
+        // SAFETY: `init_irq_data()` allocates the array, and `of` asks for an index in it.
         unsafe { Self::from_raw(sys::irq_desc.add(irq as usize)).unwrap_unchecked() }
+    }
+
+    /// How many there are.
+    #[inline]
+    fn count() -> u32 {
+        // SAFETY: `init_irq_data()` writes the number before it allocates the array, and nothing
+        // writes it after that.
+        unsafe { (&raw const sys::nr_irqs).read() }
+    }
+
+    /// Returns the descriptor of an IRQ; `None` for a number that no IRQ has.
+    #[inline]
+    pub fn numbered(irq: u32) -> Option<IrqDesc<'static>> {
+        // SAFETY: The number is below that of the descriptors.
+        (irq < Self::count()).then(|| unsafe { IrqDesc::of(irq) })
     }
 
     /// All of them, in the order of their numbers.
     pub fn all() -> impl Iterator<Item = Self> {
-        // SAFETY: A number that is written while Xen boots.
-        let count = unsafe { (&raw const sys::nr_irqs).read_volatile() };
         // SAFETY: There are as many.
-        (0..count).map(|irq| unsafe { Self::of(irq) })
+        (0..Self::count()).map(|irq| unsafe { Self::of(irq) })
+    }
+
+    /// The same for longer: descriptors stay as long as Xen.
+    #[inline]
+    pub fn for_good(self) -> IrqDesc<'static> {
+        IrqDesc {
+            raw: self.raw,
+            life: PhantomData,
+        }
     }
 
     /// Its number.
@@ -61,11 +83,13 @@ impl<'a> IrqDesc<'a> {
         !field!(self, handler).is_null()
     }
 
-    /// The MSI that it belongs to, if any. Without the lock this may be gone in the next moment; its memory is Xen's
-    /// heap, which is always mapped, so that a late look finds stale values and no more.
+    /// The MSI that it belongs to, if any.
+    ///
+    /// Context: its lock is held.
     #[inline]
     pub fn msi_desc(self) -> Option<MsiDesc<'a>> {
-        // SAFETY: See above.
+        // SAFETY: Before an MSI's descriptor is freed, this is cleared under the lock, which who
+        // calls this holds.
         unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }
     }
 
@@ -73,6 +97,26 @@ impl<'a> IrqDesc<'a> {
     pub fn is_locked(self) -> bool {
         // SAFETY: Descriptors are allocated at boot and stay, and so do their locks.
         unsafe { sys::shim_spin_is_locked(&raw const (*self.as_ptr()).lock) }
+    }
+
+    /// Looks at the MSI that it belongs to, if any.
+    ///
+    /// With RUST_MSI an MSI's descriptor is freed after a grace period, and no lock is taken. C's
+    /// msi.c frees it at once, after the IRQ's descriptor was cleared under its lock, which is then
+    /// taken here.
+    ///
+    /// # Safety
+    ///
+    /// The caller is in an RCU section.
+    #[inline]
+    pub(crate) unsafe fn look_at_msi<R>(
+        self,
+        look: impl FnOnce(MsiDesc<'_>) -> Option<R>,
+    ) -> Option<R> {
+        #[cfg(not(feature = "msi"))]
+        let _locked = self.lock();
+        // SAFETY: The RCU section, or the lock, keeps the descriptor.
+        look(unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }?)
     }
 
     /// Takes its lock, with IRQs off until it is dropped.
@@ -103,6 +147,16 @@ impl<'a> LockedDesc<'a> {
     #[inline]
     pub fn desc(&self) -> IrqDesc<'a> {
         self.desc
+    }
+
+    /// The MSI that the IRQ belongs to, if any. It stays for as long as the lock is held: before an
+    /// MSI's descriptor is freed, this is cleared under the lock (`unmap_domain_pirq()`,
+    /// `dynamic_irq_cleanup()`).
+    #[inline]
+    pub fn msi_desc(&self) -> Option<MsiDesc<'_>> {
+        // SAFETY: Before an MSI's descriptor is freed, this is cleared under the lock, for as long
+        // as which the result lives.
+        unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)) }
     }
 
     /// Masks or unmasks the MSI on behalf of the guest; the descriptor has an MSI.

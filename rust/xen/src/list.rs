@@ -1,5 +1,6 @@
 //! Xen's circular lists (`xen/list.h`).
 
+use crate::view::Word;
 use core::iter::from_fn;
 use xen_sys::list_head;
 
@@ -7,13 +8,16 @@ use xen_sys::list_head;
 ///
 /// # Safety
 ///
-/// Head and nodes are alive, and nobody changes the list while the result is used.
+/// A lock keeps the list as it is while the result is used; or all that change it do so as
+/// [`append`] and [`remove`] do, and the caller is in an RCU section that keeps the nodes.
 #[inline]
 pub(crate) unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head> {
     let mut node = head;
     from_fn(move || {
-        // SAFETY: The caller says so; the list is circular, so that what follows the last node is the head.
-        node = unsafe { (&raw const (*node).next).read_volatile() };
+        // SAFETY: The lock or the RCU section that `nodes` asks for keeps the node; the list is
+        // circular, so that what follows the last node is the head. A node that is taken out
+        // meanwhile still leads on.
+        node = unsafe { <*mut list_head>::load(&raw const (*node).next) };
         (node != head).then_some(node)
     })
 }
@@ -28,16 +32,19 @@ pub(crate) fn container<T>(node: *mut list_head, offset: usize) -> *mut T {
 ///
 /// # Safety
 ///
-/// Head and node are alive, the node is in no list, and nobody else changes this one.
+/// The node is a part of an object that no list leads to, the head of a list that the caller holds
+/// the lock of.
+#[cfg(feature = "msi")]
 pub(crate) unsafe fn append(head: *mut list_head, node: *mut list_head) {
-    // SAFETY: The caller says so; the list is circular.
+    // SAFETY: The lock that `append` asks for keeps head, nodes and their order; the list is
+    // circular, so that there is a last node.
     unsafe {
         let last = (*head).prev;
         (*node).next = head;
         (*node).prev = last;
         // Readers that hold no lock follow `next`: they see the node whole or not at all.
         core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
-        (&raw mut (*last).next).write_volatile(node);
+        <*mut list_head>::store(&raw mut (*last).next, node);
         (*head).prev = node;
     }
 }
@@ -46,12 +53,13 @@ pub(crate) unsafe fn append(head: *mut list_head, node: *mut list_head) {
 ///
 /// # Safety
 ///
-/// The node is in a list, which nobody else changes.
+/// The node is in a list that the caller holds the lock of.
+#[cfg(feature = "msi")]
 pub(crate) unsafe fn remove(node: *mut list_head) {
-    // SAFETY: The caller says so.
+    // SAFETY: The lock that `remove` asks for keeps the node's neighbours.
     unsafe {
         let (before, behind) = ((*node).prev, (*node).next);
-        (&raw mut (*before).next).write_volatile(behind);
+        <*mut list_head>::store(&raw mut (*before).next, behind);
         (*behind).prev = before;
     }
 }

@@ -11,7 +11,7 @@ use core::arch::asm;
 #[inline]
 pub(crate) unsafe fn read32(register: *const u32) -> u32 {
     let value;
-    // SAFETY: The caller says so.
+    // SAFETY: One load, from a register that `read32` asks to be mapped.
     unsafe {
         asm!("mov {value:e}, [{register}]", value = out(reg) value, register = in(reg) register,
              options(nostack, preserves_flags));
@@ -26,7 +26,7 @@ pub(crate) unsafe fn read32(register: *const u32) -> u32 {
 /// It is mapped, and may be written.
 #[inline]
 pub(crate) unsafe fn write32(register: *mut u32, value: u32) {
-    // SAFETY: The caller says so.
+    // SAFETY: One store, to a register that `write32` asks to be mapped.
     unsafe {
         asm!("mov [{register}], {value:e}", value = in(reg) value, register = in(reg) register,
              options(nostack, preserves_flags));
@@ -40,7 +40,7 @@ pub(crate) unsafe fn write32(register: *mut u32, value: u32) {
 /// It is mapped, and may be written.
 #[inline]
 pub(crate) unsafe fn write64(register: *mut u64, value: u64) {
-    // SAFETY: The caller says so.
+    // SAFETY: One store, to a register that `write64` asks to be mapped.
     unsafe {
         asm!("mov [{register}], {value}", value = in(reg) value, register = in(reg) register,
              options(nostack, preserves_flags));

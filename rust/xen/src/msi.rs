@@ -1,7 +1,7 @@
 //! An MSI and its message, where interrupt remapping comes in (`asm/msi.h`).
 
 use crate::msi_desc::MsiDesc;
-use crate::view::{field, set_field, view};
+use crate::view::{field, fixed, set_field, view};
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
@@ -15,13 +15,13 @@ impl MsiMsg<'_> {
     /// Its address.
     #[inline]
     pub fn address(self) -> Address {
-        Address::new(field!(self, __bindgen_anon_1.address))
+        Address::new(fixed!(self, __bindgen_anon_1.address))
     }
 
     /// Its data.
     #[inline]
     pub fn data(self) -> Data {
-        Data::new(field!(self, data))
+        Data::new(fixed!(self, data))
     }
 
     /// What it stands for before it is remapped.
@@ -35,7 +35,7 @@ impl MsiMsg<'_> {
             level_triggered: data.level_triggered(),
             destination: match apic {
                 Apic::X => address.destination().into(),
-                Apic::X2 => field!(self, dest32),
+                Apic::X2 => fixed!(self, dest32),
             },
         }
     }
@@ -61,8 +61,8 @@ impl MsiDesc<'_> {
     /// How many messages are set up with it: those of an MSI, at the first of them; none at the others; else one.
     #[inline]
     pub fn messages(self) -> u32 {
-        if u32::from(field!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSI {
-            field!(self, __bindgen_anon_1.msi.nvec)
+        if u32::from(fixed!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSI {
+            fixed!(self, __bindgen_anon_1.msi.nvec)
         } else {
             1
         }
@@ -73,7 +73,7 @@ impl MsiDesc<'_> {
     pub fn number_in_block(self) -> usize {
         // Only the first knows how many there are, and it has the number 0.
         if self.messages() == 0 {
-            field!(self, msi_attrib.entry_nr).into()
+            fixed!(self, msi_attrib.entry_nr).into()
         } else {
             0
         }
@@ -81,7 +81,7 @@ impl MsiDesc<'_> {
 
     /// The number of the HPET that sends it; no function does.
     pub fn hpet(self) -> u32 {
-        field!(self, __bindgen_anon_1.hpet_id)
+        fixed!(self, __bindgen_anon_1.hpet_id)
     }
 
     /// The entry of the remapping table that it uses; `None` where it has none, or what stands there cannot be one.

@@ -1,8 +1,9 @@
 //! Descriptors of MSIs (`asm/msi.h`).
 
+use crate::domain::Domain;
 use crate::irq::IrqDesc;
 use crate::pci::PciDev;
-use crate::view::{field, view};
+use crate::view::{field, fixed, view};
 use irq_core::host::mask::Masks;
 use xen_sys as sys;
 
@@ -16,13 +17,20 @@ impl<'a> MsiDesc<'a> {
     #[inline]
     pub fn device(self) -> Option<PciDev<'a>> {
         // SAFETY: The function outlives its interrupts; the HPET's have none.
-        unsafe { PciDev::from_raw(field!(self, dev)) }
+        unsafe { PciDev::from_raw(fixed!(self, dev)) }
     }
 
-    /// Returns whether a function sends it.
+    /// Returns whether the function sends it whose structure is at an address.
     #[inline]
-    pub fn is_of(self, device: PciDev) -> bool {
-        field!(self, dev) == device.as_ptr()
+    pub(crate) fn is_at(self, structure: u64) -> bool {
+        fixed!(self, dev) as u64 == structure
+    }
+
+    /// Returns whether a domain owns the function that sends it.
+    #[inline]
+    pub fn is_owned_by(self, domain: Domain) -> bool {
+        self.device()
+            .is_some_and(|device| device.is_owned_by(domain))
     }
 
     /// Returns whether it is an entry of an MSI-X table.
@@ -34,16 +42,16 @@ impl<'a> MsiDesc<'a> {
     /// The number of its entry in the table.
     #[inline]
     pub fn entry(self) -> u16 {
-        field!(self, msi_attrib.entry_nr)
+        fixed!(self, msi_attrib.entry_nr)
     }
 
     /// What sends it.
     #[inline]
     pub fn sender(self) -> Sender {
-        match u32::from(field!(self, msi_attrib.type_)) {
+        match u32::from(fixed!(self, msi_attrib.type_)) {
             sys::PCI_CAP_ID_MSI => Sender::Msi,
             sys::PCI_CAP_ID_MSIX => Sender::Msix,
-            0 => match u32::from(field!(self, msi_attrib.pos)) {
+            0 => match u32::from(fixed!(self, msi_attrib.pos)) {
                 sys::MSI_TYPE_HPET => Sender::Hpet,
                 sys::MSI_TYPE_IOMMU => Sender::Iommu,
                 _ => Sender::Unknown,
@@ -60,13 +68,13 @@ impl<'a> MsiDesc<'a> {
             Sender::Msix => sys::PCI_CAP_ID_MSIX,
             Sender::Hpet | Sender::Iommu | Sender::Unknown => return false,
         };
-        u32::from(field!(self, msi_attrib.type_)) == capability
+        u32::from(fixed!(self, msi_attrib.type_)) == capability
     }
 
     /// Where its capability is in the function's configuration space.
     #[inline]
     pub fn position(self) -> u16 {
-        field!(self, msi_attrib.pos).into()
+        fixed!(self, msi_attrib.pos).into()
     }
 
     /// Returns whether its address has 64 bits.
@@ -116,10 +124,8 @@ impl<'a> MsiDesc<'a> {
 
     /// The descriptor of its IRQ; `None` before it has one.
     #[inline]
-    pub fn irq_desc(self) -> Option<IrqDesc<'a>> {
-        let irq = u32::try_from(field!(self, irq)).ok()?;
-        // SAFETY: The IRQ of an MSI is the number of a descriptor.
-        Some(unsafe { IrqDesc::of(irq) })
+    pub fn irq_desc(self) -> Option<IrqDesc<'static>> {
+        IrqDesc::numbered(u32::try_from(field!(self, irq)).ok()?)
     }
 
     /// One of the descriptors of an MSI's messages, which lie side by side.
@@ -127,12 +133,6 @@ impl<'a> MsiDesc<'a> {
     pub(crate) fn nth(self, number: usize) -> Self {
         // SAFETY: The numbers are below that of the messages.
         unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
-    }
-
-    /// The node by which it is in the function's list.
-    pub(crate) fn node(self) -> *mut sys::list_head {
-        // SAFETY: The field is a part of the descriptor.
-        unsafe { &raw mut (*self.as_ptr()).list }
     }
 }
 

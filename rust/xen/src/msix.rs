@@ -1,8 +1,9 @@
 //! What Xen keeps of a function's MSI-X capability (`struct arch_msix`).
 
 use crate::domain::Domain;
-use crate::pci::PciDev;
-use crate::view::{field, set_field, view};
+use crate::fixmap::Page;
+use crate::pci::{Devices, PciDev};
+use crate::view::{field, fixed, set_field, view};
 use irq_core::msix::beside::{Bytes, offset_in_page};
 use irq_hw::pci::{BASE_ADDRESS_0, Location, MsixRegisters};
 use xen_sys as sys;
@@ -39,7 +40,7 @@ impl Msix<'_> {
     /// How many entries the table has, 1 to 2048.
     #[inline]
     pub fn entries(self) -> u32 {
-        field!(self, nr_entries)
+        fixed!(self, nr_entries)
     }
 
     /// How many entries are set up, and one more while dom0 keeps the function prepared.
@@ -50,12 +51,30 @@ impl Msix<'_> {
 
     /// The mapping of one of the pages that the table shares with other registers; `None` where there is none.
     #[inline]
-    pub fn shared_page(self, page: SharedPage) -> Option<u32> {
+    pub(crate) fn shared_page(self, page: SharedPage) -> Option<u32> {
         let index = match page {
             SharedPage::First => field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize]),
             SharedPage::Last => field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize]),
         };
         (index != 0).then_some(index)
+    }
+
+    /// Uses the mapping of one of those pages; `None` where there is none.
+    ///
+    /// With RUST_MSI the lock of the table's pages keeps the mapping: the page is unmapped after
+    /// its index was cleared under the lock. C's msi.c unmaps it under `pcidevs_lock`, which
+    /// [`Devices`] holds then.
+    pub fn with_shared_page<R>(
+        self,
+        _: &Devices,
+        which: SharedPage,
+        access: impl FnOnce(&Page) -> R,
+    ) -> Option<R> {
+        #[cfg(feature = "msi")]
+        let _locked = self.lock();
+        // SAFETY: The lock keeps the mapping, as said above.
+        self.shared_page(which)
+            .map(|index| access(&unsafe { Page::new(index) }))
     }
 
     /// The number of that page.

@@ -4,30 +4,150 @@ use crate::domain::Domain;
 use crate::list;
 use crate::msi_desc::MsiDesc;
 use crate::msix::Msix;
-use crate::view::{field, view};
+#[cfg(feature = "msi")]
+use crate::rcu;
+use crate::view::{field, fixed, view};
+use core::ffi::c_int;
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
+
+/// `DOMID_INVALID` of `public/xen.h`, which bindgen does not see as a constant.
+const NO_DOMAIN: u16 = 0x7ff4;
 
 view! {
     /// A PCI function.
     PciDev, sys::pci_dev
 }
 
-impl<'a> PciDev<'a> {
-    /// The domain that owns it.
+/// Which function something belongs to, where that is kept for longer than the function may live:
+/// its structure's address, which is compared and never followed, and where it is on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceId {
+    structure: u64,
+    sbdf: u32,
+}
+
+impl DeviceId {
+    /// The address of the structure, as a number.
     #[inline]
-    pub fn domain(self) -> Domain<'a> {
-        // SAFETY: A function whose interrupts are emulated is assigned; only quarantine takes it from its owner, and the
-        // owner's emulation is gone by then.
-        unsafe { Domain::from_raw(field!(self, domain)).unwrap_unchecked() }
+    pub(crate) fn structure(self) -> u64 {
+        self.structure
+    }
+}
+
+/// The functions of a domain. None goes while this is held, and of none does the list of interrupts
+/// lead to freed memory.
+///
+/// With RUST_MSI that takes the domain's `pci_lock`, for reading, which `pci_remove_device()` and
+/// `reassign_device()` take to have a function leave the domain's list, and an RCU section, because
+/// MSI descriptors are freed after a grace period. C's msi.c frees them at once, under
+/// `pcidevs_lock`; then this takes that lock instead.
+///
+/// Context: IRQs on; neither lock is held, nor any that is taken inside.
+#[must_use = "the locks are dropped where this is dropped"]
+pub struct Devices<'d> {
+    domain: Domain<'d>,
+    #[cfg(feature = "msi")]
+    _rcu: rcu::ReadGuard,
+    local: PhantomData<*mut ()>,
+}
+
+impl<'d> Devices<'d> {
+    /// Takes the locks.
+    pub fn lock(domain: Domain<'d>) -> Self {
+        // SAFETY: The domain is alive, and so is its lock.
+        #[cfg(feature = "msi")]
+        unsafe {
+            sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock);
+        }
+        // SAFETY: A lock that lives as long as Xen.
+        #[cfg(not(feature = "msi"))]
+        unsafe {
+            sys::shim_pcidevs_lock();
+        }
+        Self {
+            domain,
+            #[cfg(feature = "msi")]
+            _rcu: rcu::read(),
+            local: PhantomData,
+        }
+    }
+
+    /// Finds a function; `None` where it is not one of the domain's, or not any more.
+    pub fn find(&self, id: DeviceId) -> Option<PciDev<'_>> {
+        // SAFETY: `lock` took what keeps the list, and the result lives no longer than this.
+        unsafe { find(self.domain, id) }
+    }
+}
+
+/// Finds a function in the list of a domain's.
+///
+/// # Safety
+///
+/// The domain's `pci_lock` or `pcidevs_lock` is held, and for longer than the result lives.
+pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
+    // SAFETY: The head is a part of the domain.
+    let head = unsafe { &raw mut (*domain.as_ptr()).pdev_list };
+    // SAFETY: The lock that the caller holds keeps the list and its functions; its nodes are
+    // members of functions' structures.
+    let mut devices = unsafe { list::nodes(head) }.filter_map(|node| unsafe {
+        PciDev::from_raw(list::container(node, offset_of!(sys::pci_dev, domain_list)))
+    });
+    devices.find(|device| device.identity() == id)
+}
+
+impl Drop for Devices<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `lock` took it.
+        #[cfg(feature = "msi")]
+        unsafe {
+            sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock);
+        }
+        // SAFETY: `lock` took it.
+        #[cfg(not(feature = "msi"))]
+        unsafe {
+            sys::pcidevs_unlock();
+        }
+    }
+}
+
+impl<'a> PciDev<'a> {
+    /// Which function it is.
+    #[inline]
+    pub fn identity(self) -> DeviceId {
+        // SAFETY: Any bits are an address.
+        let sbdf = unsafe { self.sbdf_value().sbdf };
+        DeviceId {
+            structure: self.as_ptr() as u64,
+            sbdf,
+        }
+    }
+
+    /// Returns whether a domain owns it.
+    #[inline]
+    pub fn is_owned_by(self, domain: Domain) -> bool {
+        field!(self, domain) == domain.as_ptr()
+    }
+
+    /// The domain that owns it, if any does.
+    pub fn owner(self) -> Option<Domain<'a>> {
+        // SAFETY: `domain_relinquish_resources()` has a domain's functions reassigned before it is
+        // freed, so that the pointer of one that is alive leads to one that is.
+        unsafe { Domain::from_raw(field!(self, domain)) }
+    }
+
+    /// The number of the domain that owns it, for a line of the log; that of none where none does.
+    pub(crate) fn owner_id(self) -> c_int {
+        self.owner().map_or(NO_DOMAIN, Domain::id).into()
     }
 
     /// Its MSI-X capability, if it has one.
     #[inline]
     pub fn msix(self) -> Option<Msix<'a>> {
         // SAFETY: The structure lives as long as the function.
-        unsafe { Msix::from_raw(field!(self, msix)) }
+        unsafe { Msix::from_raw(fixed!(self, msix)) }
     }
 
     /// Where it is, for the format `%pp`.
@@ -43,20 +163,14 @@ impl<'a> PciDev<'a> {
         unsafe { *self.sbdf() }
     }
 
-    /// The address of the node of the entry that was set up last, or of the list itself where there is none.
-    #[inline]
-    pub(crate) fn last_msi(self) -> u64 {
-        field!(self, msi_list.prev) as u64
-    }
-
     /// The MSI and MSI-X entries that are set up.
     ///
-    /// Xen changes the list under `pcidevs_lock` alone. Like upstream, readers that do not hold it rely on the device
-    /// model not to unmap an interrupt in the middle of the guest's access.
+    /// Xen changes the list under `pcidevs_lock`, which who calls this holds, or else [`Devices`].
     pub fn msi_descs(self) -> impl Iterator<Item = MsiDesc<'a>> {
         // SAFETY: The head is a part of the function's structure.
         let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
-        // SAFETY: See above; the nodes of this list are members of MSI descriptors.
+        // SAFETY: `pcidevs_lock` keeps the list, or [`Devices`] its nodes, which are members of MSI
+        // descriptors.
         unsafe { list::nodes(head) }.filter_map(|node| unsafe {
             MsiDesc::from_raw(list::container(node, offset_of!(sys::msi_desc, list)))
         })
@@ -72,7 +186,7 @@ impl<'a> PciDev<'a> {
     /// The PCI segment that it is on.
     #[inline]
     pub fn segment(self) -> u16 {
-        field!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
+        fixed!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
     }
 
     /// Where its MSI-X capability is; `None` where it has none.
@@ -89,12 +203,12 @@ impl<'a> PciDev<'a> {
 
     /// What it is.
     pub fn kind(self) -> Kind {
-        kind(field!(self, type_))
+        kind(fixed!(self, type_))
     }
 
     /// What it is, as Xen numbers that.
     pub(crate) fn raw_kind(self) -> u32 {
-        field!(self, type_)
+        fixed!(self, type_)
     }
 
     /// How far its phantom functions are apart; 0 where it has none.

@@ -1,4 +1,5 @@
-//! Xen's reader-writer locks, where a room takes them itself (`xen/rwlock.h`). Cold paths only: each is a call into C.
+//! Xen's reader-writer locks, where a unit takes them itself (`xen/rwlock.h`). Cold paths only:
+//! each is a call into C.
 
 use crate::domain::Domain;
 use core::marker::PhantomData;
@@ -15,9 +16,14 @@ pub struct EventLock<'a> {
 }
 
 impl<'a> EventLock<'a> {
+    /// The domain whose lock it is.
+    pub fn domain(&self) -> Domain<'a> {
+        self.domain
+    }
+
     /// Takes the lock.
     pub fn write(domain: Domain<'a>) -> Self {
-        // SAFETY: The domain is alive and so is its lock.
+        // SAFETY: A view's domain is alive, and the lock is a part of it.
         unsafe { sys::shim_write_lock(&raw mut (*domain.as_ptr()).event_lock) };
         Self {
             domain,
@@ -27,8 +33,12 @@ impl<'a> EventLock<'a> {
     }
 
     /// Stands for the lock that the caller of an export holds; debug builds check that it does.
-    pub fn held_by_caller(domain: Domain<'a>) -> Self {
-        // SAFETY: The domain is alive and so is its lock.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds the domain's event lock for writing, and for longer than the result lives.
+    pub unsafe fn held_by_caller(domain: Domain<'a>) -> Self {
+        // SAFETY: A view's domain is alive, and the lock is a part of it.
         xen_assert!(unsafe {
             sys::shim_rw_is_write_locked(&raw const (*domain.as_ptr()).event_lock)
         });
@@ -43,7 +53,7 @@ impl<'a> EventLock<'a> {
 impl Drop for EventLock<'_> {
     fn drop(&mut self) {
         if self.unlock {
-            // SAFETY: The lock is held, and the domain outlives this.
+            // SAFETY: `write` took the lock, and the view's domain is alive.
             unsafe { sys::shim_write_unlock(&raw mut (*self.domain.as_ptr()).event_lock) };
         }
     }

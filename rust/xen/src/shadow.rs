@@ -43,7 +43,8 @@ impl Shadow {
         while left != 0 {
             let count = left.min(PER_PAGE);
             let page = Layout::array::<Entry>(count).ok().and_then(memory::zalloc);
-            // SAFETY: The memory is the caller's; a number below that of the pages of all entries is one of the array's.
+            // SAFETY: `allocate` asks for zeroed memory that nothing else uses; a number below that
+            // of the pages of all entries is one of the array's.
             unsafe {
                 let Some(page) = page else {
                     Self::free(this);
@@ -104,7 +105,8 @@ impl Shadow {
     ///
     /// The object was allocated by Xen's allocator, and no new reader can find it.
     pub(crate) unsafe fn free_later(&self) {
-        // SAFETY: The caller says so.
+        // SAFETY: `free_later` asks for an object of Xen's allocator, which it begins with, and
+        // that only readers in RCU sections still have.
         unsafe { sys::shim_call_rcu_free_pages(self.0.get()) };
     }
 }

@@ -23,7 +23,7 @@ impl IrqLocked<'_> {
     /// It is a lock that lives as long as the result.
     #[inline]
     pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
-        // SAFETY: The caller says so.
+        // SAFETY: `take` asks for a lock that is alive.
         let flags = unsafe { sys::_spin_lock_irqsave(lock) };
         nospec::block_lock_speculation();
         Self {
@@ -37,7 +37,8 @@ impl IrqLocked<'_> {
 impl Drop for IrqLocked<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: The lock is held, and was taken in the way that is undone here.
+        // SAFETY: `take` took the lock in the way that is undone here, and its lifetime is this
+        // one's.
         unsafe { sys::_spin_unlock_irqrestore(self.lock, self.flags) };
     }
 }
@@ -58,7 +59,7 @@ impl Locked<'_> {
     ///
     /// It is such a lock, and lives as long as the result.
     pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
-        // SAFETY: The caller says so.
+        // SAFETY: `take` asks for a lock that is alive, and that no interrupt takes.
         unsafe { sys::_spin_lock(lock) };
         nospec::block_lock_speculation();
         Self {
@@ -70,7 +71,7 @@ impl Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // SAFETY: The lock is held.
+        // SAFETY: `take` took the lock, and its lifetime is this one's.
         unsafe { sys::_spin_unlock(self.lock) };
     }
 }

@@ -9,17 +9,17 @@
 
 use crate::domain::Domain;
 use crate::errno::Errno;
-use crate::irq::IrqDesc;
+use crate::irq::{IrqDesc, LockedDesc};
 use crate::memory;
 use crate::msi_desc::MsiDesc;
-use crate::pci::PciDev;
+use crate::pci::{DeviceId, Devices, PciDev};
 use crate::rcu::ReadGuard;
 use crate::rwlock::EventLock;
 use crate::shadow::Shadow;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::iter::successors;
-use core::ptr::{self, NonNull};
+use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use irq_core::msix::access::entry_number;
 use irq_core::msix::shadow::Entry;
@@ -47,16 +47,51 @@ impl Place {
     }
 }
 
-/// What is known of an entry's interrupt.
+/// An interrupt of a table's entry, as it was when it was looked up.
 #[derive(Clone, Copy)]
-pub enum Bound<'a> {
-    /// It is bound, and this is its MSI.
-    To(MsiDesc<'a>),
-    /// It is not set up.
-    Nowhere,
-    /// It is not bound, but some entry of the function is set up without being bound, as between the device model's two
-    /// hypercalls.
-    Unknown,
+pub struct EntryIrq {
+    irq: IrqDesc<'static>,
+    entry: EntryOf,
+}
+
+/// Which entry of which function's table.
+#[derive(Clone, Copy)]
+struct EntryOf {
+    /// The address of the function's structure, which is compared and never followed.
+    structure: u64,
+    number: u16,
+}
+
+impl EntryOf {
+    /// Returns whether an MSI is that entry's.
+    #[inline]
+    fn sends(self, msi: MsiDesc) -> bool {
+        msi.entry() == self.number && msi.is_msix() && msi.is_at(self.structure)
+    }
+}
+
+impl EntryIrq {
+    /// Masks or unmasks it for a domain. Nothing happens where the IRQ is not the entry's any more,
+    /// or the function is not the domain's.
+    #[inline]
+    pub fn set_guest_mask(self, domain: Domain, mask: bool) {
+        let locked = self.irq.lock();
+        if let Some(msi) = locked.msi_desc()
+            && self.entry.sends(msi)
+            && msi.is_owned_by(domain)
+        {
+            locked.guest_mask_msi(mask);
+        }
+    }
+}
+
+/// An entry of which an interrupt is set up.
+#[derive(Clone, Copy)]
+pub struct SetUp {
+    /// Whether the guest has it masked.
+    pub guest_masked: bool,
+    /// `None` before it has an IRQ.
+    pub irq: Option<EntryIrq>,
 }
 
 /// A place in a chain.
@@ -79,7 +114,8 @@ pub struct Table {
     // Configuration.
     base: u64,
     bytes: u64,
-    device: PciDev<'static>,
+    /// The function may go before its table does.
+    device: DeviceId,
     entries: usize,
     /// No other table has or had the same.
     generation: u64,
@@ -87,10 +123,6 @@ pub struct Table {
     // Volatile state, written under the event lock.
     /// How many pirqs of the function are bound.
     bindings: AtomicU32,
-    /// How often an interrupt was bound or unbound.
-    changes: AtomicU32,
-    /// The fingerprint under which all entries that are set up are bound, or else `changes`, which is smaller than any.
-    settled: AtomicU64,
     links: [Link; LINKS],
 }
 
@@ -102,12 +134,6 @@ impl Table {
     #[inline]
     pub fn base(&self) -> u64 {
         self.base
-    }
-
-    /// The function that has the table.
-    #[inline]
-    pub fn device(&self) -> PciDev<'_> {
-        self.device
     }
 
     /// A number that no other table has or had, of any domain.
@@ -138,71 +164,66 @@ impl Table {
         unsafe { self.shadow.get_unchecked(place.number(), self.entries) }
     }
 
-    /// Looks for the MSI that is set up for `entry`, which is the one at `place`, without a search.
+    /// Which entry lies at a place.
+    #[inline]
+    fn entry_of(&self, place: Place) -> EntryOf {
+        EntryOf {
+            structure: self.device.structure(),
+            number: place.number() as u16,
+        }
+    }
+
+    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`, and at its
+    /// MSI.
     ///
-    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor at each use.
+    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor
+    /// at each use.
     #[inline]
-    pub fn bound<'a>(&self, entry: &Entry, place: Place) -> Bound<'a> {
-        if let Some(irq) = entry.irq()
-            // SAFETY: The number came from a descriptor, when the entry was bound.
-            && let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()
-            && self.has(desc, place.number() as u16)
-        {
-            return Bound::To(desc);
-        }
-        if self.settled.load(Ordering::Relaxed) == self.fingerprint() {
-            Bound::Nowhere
-        } else {
-            Bound::Unknown
-        }
+    fn look<R>(
+        &self,
+        entry: &Entry,
+        place: Place,
+        look: impl FnOnce(MsiDesc) -> R,
+    ) -> Option<(EntryIrq, R)> {
+        let irq = IrqDesc::numbered(entry.irq()?)?;
+        let entry = self.entry_of(place);
+        // SAFETY: A table is found in an RCU section only, which lasts for as long as the reference
+        // to it.
+        let seen = unsafe { irq.look_at_msi(|msi| entry.sends(msi).then(|| look(msi))) }?;
+        Some((EntryIrq { irq, entry }, seen))
     }
 
-    /// A word that changes when an entry of the function is set up or given up: how many there are, and which was the last.
+    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`.
     #[inline]
-    fn fingerprint(&self) -> u64 {
-        let used = self.device.msix().map_or(0, |msix| msix.used());
-        u64::from(used) << 48 | self.device.last_msi() << 16 >> 16
+    pub fn bound(&self, entry: &Entry, place: Place) -> Option<EntryIrq> {
+        self.look(entry, place, |_| ()).map(|(irq, ())| irq)
     }
 
-    /// Returns the MSI that is set up for the entry at a place of this table, if need be by a search.
-    pub fn descriptor<'a>(&self, place: Place) -> Option<MsiDesc<'a>> {
-        match self.bound(self.entry(place), place) {
-            Bound::To(desc) => Some(desc),
-            Bound::Nowhere => None,
-            Bound::Unknown => self.search(place.number() as u16),
-        }
-    }
-
-    /// Returns whether a descriptor is that of an entry of this table.
+    /// Returns whether the guest has the interrupt masked that is bound to `entry`, which is the
+    /// one at `place`.
     #[inline]
-    fn has(&self, desc: MsiDesc, number: u16) -> bool {
-        desc.entry() == number && desc.is_msix() && desc.is_of(self.device)
+    pub fn guest_masked(&self, entry: &Entry, place: Place) -> Option<bool> {
+        self.look(entry, place, |msi| msi.guest_masked())
+            .map(|(_, masked)| masked)
     }
 
-    /// Looks through all descriptors of the function for that of an entry. A search in vain that finds all of them bound
-    /// spares the next ones, until an entry is set up, bound or unbound.
+    /// Looks for the interrupt that is set up for the entry at a place, bound or not, among all of
+    /// the function's. The outer `None` says that there is none, the inner one that it has no IRQ
+    /// yet.
     #[cold]
-    #[inline(never)]
-    fn search<'a>(&self, number: u16) -> Option<MsiDesc<'a>> {
-        let (settled, fingerprint) = (self.settled.load(Ordering::Relaxed), self.fingerprint());
-        let mut all_bound = true;
-        for desc in self.device.msi_descs().filter(|desc| desc.is_msix()) {
-            if self.has(desc, number) {
-                return Some(desc);
-            }
-            let entry = self.numbered(desc.entry().into());
-            all_bound &= entry.is_some_and(|entry| entry.irq().is_some());
-        }
-        if all_bound {
-            // Whoever binds or unbinds meanwhile changes the word, and then this result is worth nothing.
-            let _ = self.settled.compare_exchange(
-                settled,
-                fingerprint,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-        }
-        None
+    pub fn set_up(&self, devices: &Devices, place: Place) -> Option<SetUp> {
+        let entry = self.entry_of(place);
+        let device = devices.find(self.device)?;
+        let msi = device.msi_descs().find(|msi| entry.sends(*msi))?;
+        Some(SetUp {
+            guest_masked: msi.guest_masked(),
+            irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),
+        })
+    }
+
+    /// Returns the function that has the table, if the domain still has it.
+    pub fn device<'a>(&self, devices: &'a Devices) -> Option<PciDev<'a>> {
+        devices.find(self.device)
     }
 
     /// Changes the number of bindings, which only the holder of the event lock does; returns the new one.
@@ -212,54 +233,52 @@ impl Table {
         bindings
     }
 
-    /// Has the next search in vain be a real one. Only the holder of the event lock does this.
-    fn unsettle(&self) {
-        let changes = self.changes.load(Ordering::Relaxed).wrapping_add(1);
-        self.changes.store(changes, Ordering::Relaxed);
-        self.settled.store(changes.into(), Ordering::Relaxed);
-    }
-
-    /// Allocates a table that nothing is known of yet.
+    /// Allocates a table that nothing is known of yet, and that nothing leads to. It lives until
+    /// `remove` has it freed.
     ///
     /// Context: IRQs on.
     ///
     /// # Errors
     ///
     /// `INVAL` for a function that has no MSI-X, `NOMEM`.
-    fn new(device: PciDev, base: u64) -> Result<NonNull<Self>, Errno> {
-        let entries = device.msix().map_or(0, |msix| msix.entries()) as usize;
+    fn new<'t>(device: DeviceId, entries: usize, base: u64) -> Result<&'t Self, Errno> {
         if !(1..=MAX_ENTRIES).contains(&entries) {
             return Err(Errno::INVAL);
         }
         let table = memory::zalloc(Layout::new::<Self>())
             .ok_or(Errno::NOMEM)?
             .cast::<Self>();
+        let bytes = entries as u64 * ENTRY_SIZE;
         // The memory is zeroed, and that is the value of a link that is in no chain.
-        // SAFETY: The memory is ours and large enough; single fields are written, because the rest is right as it is.
+        // SAFETY: `zalloc` gave the memory to this function alone, and enough of it; no reference
+        // is made before the last write.
         unsafe {
             let this = table.as_ptr();
             Shadow::allocate(&raw mut (*this).shadow, entries)
                 .inspect_err(|_| sys::xfree(this.cast()))?;
             (*this).base = base;
-            (*this).bytes = entries as u64 * ENTRY_SIZE;
-            // The function outlives its table: the table goes with the function's last binding.
-            (&raw mut (*this).device).write(PciDev::from_raw(device.as_ptr()).unwrap_unchecked());
+            (*this).bytes = bytes;
+            (*this).device = device;
             (*this).entries = entries;
             (*this).generation = LAST_GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+            for (index, key) in keys(device, base, bytes).take(LINKS).enumerate() {
+                let link = (&raw mut (*this).links).cast::<Link>().add(index);
+                (*link).key = key;
+                (*link).table = this;
+            }
+            Ok(table.as_ref())
         }
-        Ok(table)
-    }
-
-    /// The keys under which the table is found.
-    fn keys(&self) -> impl Iterator<Item = u64> + use<> {
-        let last = self.base.saturating_add(self.bytes - 1);
-        let pages = self.base >> PAGE_SHIFT..=last >> PAGE_SHIFT;
-        core::iter::once(device_key(self.device)).chain(pages)
     }
 }
 
-fn device_key(device: PciDev) -> u64 {
-    device.as_ptr() as u64
+/// The keys under which a table is found: its function, and each page that it touches.
+fn keys(device: DeviceId, base: u64, bytes: u64) -> impl Iterator<Item = u64> {
+    let last = base.saturating_add(bytes - 1);
+    core::iter::once(device_key(device)).chain(base >> PAGE_SHIFT..=last >> PAGE_SHIFT)
+}
+
+fn device_key(device: DeviceId) -> u64 {
+    device.structure()
 }
 
 /// The tables of a domain.
@@ -283,10 +302,11 @@ impl Tables {
     fn find(&self, key: u64) -> Option<&Table> {
         let mut link = self.bucket(key).load(Ordering::Acquire);
         loop {
-            // SAFETY: Links are parts of tables, which stay while the caller's RCU section or lock lasts.
+            // SAFETY: Links are parts of tables, which `remove` has freed after a grace period:
+            // they stay for as long as the RCU section that `find` asks for, or the event lock.
             let this = unsafe { link.as_ref() }?;
             if this.key == key {
-                // SAFETY: As above; a link in a chain names its table.
+                // SAFETY: A link that is in a chain names its table, of which it is a part.
                 return Some(unsafe { this.table.as_ref().unwrap_unchecked() });
             }
             link = this.next.load(Ordering::Acquire);
@@ -338,21 +358,46 @@ pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'
     root(domain)?.find(address >> PAGE_SHIFT)
 }
 
-/// An interrupt of a function's MSI-X table, as a descriptor says under its lock.
+/// What a pirq is bound to, as its IRQ's descriptor says under its lock.
 #[derive(Clone, Copy)]
-pub struct Binding<'a> {
-    /// The function.
-    pub device: PciDev<'a>,
-    /// The entry of its table; `None` where the interrupt is none of MSI-X.
-    pub entry: Option<u16>,
-    /// The IRQ.
-    pub irq: u32,
+pub struct Binding {
+    device: DeviceId,
+    /// How many entries the function's table has; 0 without MSI-X.
+    entries: u32,
+    /// The number of the interrupt as its descriptor has it.
+    number: u16,
+    is_msix: bool,
+    irq: IrqDesc<'static>,
 }
 
-impl Binding<'_> {
+impl Binding {
+    /// Reads it; `None` where the IRQ is not that of a function's MSI.
+    pub fn of(locked: &LockedDesc) -> Option<Self> {
+        let msi = locked.msi_desc()?;
+        let device = msi.device()?;
+        Some(Self {
+            device: device.identity(),
+            entries: device.msix().map_or(0, |msix| msix.entries()),
+            number: msi.entry(),
+            is_msix: msi.is_msix(),
+            irq: locked.desc().for_good(),
+        })
+    }
+
+    /// The number of the interrupt as its descriptor has it.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
     /// Its entry in the shadow.
     fn shadow<'t>(&self, table: &'t Table) -> Option<&'t Entry> {
-        table.numbered(self.entry?.into())
+        let number = self.is_msix.then_some(self.number)?;
+        table.numbered(number.into())
+    }
+
+    /// The number by which the shadow names the IRQ.
+    fn irq_number(&self) -> Option<u32> {
+        u32::try_from(self.irq.irq()).ok()
     }
 }
 
@@ -361,44 +406,61 @@ impl Binding<'_> {
 /// # Errors
 ///
 /// `INVAL` for a function without MSI-X, `NOMEM`.
-pub fn bind(_: &EventLock, domain: Domain, binding: Binding, base: u64) -> Result<(), Errno> {
-    let tables = make_root(domain)?;
+pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> {
+    let tables = make_root(lock.domain())?;
     let table = match tables.find(device_key(binding.device)) {
-        Some(table) => table,
-        None => insert(tables, binding.device, base)?,
+        Some(table) if table.device == binding.device => table,
+        other => {
+            // What is left of a function that went before its interrupts were unbound.
+            if let Some(stale) = other {
+                remove(tables, stale);
+            }
+            insert(tables, binding, base)?
+        }
     };
     table.add_to_bindings(1);
     if let Some(entry) = binding.shadow(table) {
-        entry.set_irq(Some(binding.irq));
+        entry.set_irq(binding.irq_number());
     }
-    table.unsettle();
     Ok(())
 }
 
 /// Takes note that an interrupt is no longer bound; its function's table goes with the last.
-pub fn unbind(_: &EventLock, domain: Domain, binding: Binding) {
-    let Some(tables) = root(domain) else { return };
+pub fn unbind(lock: &EventLock, binding: Binding) {
+    let Some(tables) = root(lock.domain()) else {
+        return;
+    };
     let Some(table) = tables.find(device_key(binding.device)) else {
         return;
     };
     if let Some(entry) = binding.shadow(table)
-        && entry.irq() == Some(binding.irq)
+        && entry.irq() == binding.irq_number()
     {
         entry.set_irq(None);
     }
-    table.unsettle();
     if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
         remove(tables, table);
     }
 }
 
+/// Removes the table of a function that goes.
+pub fn forget(lock: &EventLock, device: DeviceId) {
+    if let Some(tables) = root(lock.domain())
+        && let Some(table) = tables.find(device_key(device))
+    {
+        remove(tables, table);
+    }
+}
+
 /// Removes all tables of a domain.
-pub fn remove_all(_: &EventLock, domain: Domain) {
+pub fn remove_all(lock: &EventLock) {
+    let domain = lock.domain();
     let Some(tables) = root(domain) else { return };
     for bucket in &tables.buckets {
         // SAFETY: The event lock keeps the links of the chain.
         while let Some(link) = unsafe { bucket.load(Ordering::Relaxed).as_ref() } {
-            // SAFETY: As above; the first link goes with its table, so that the loop ends.
+            // SAFETY: The event lock keeps the table that the link is a part of. The link goes with
+            // it, so that the loop ends.
             remove(tables, unsafe { &*link.table });
         }
     }
@@ -409,25 +471,17 @@ pub fn remove_all(_: &EventLock, domain: Domain) {
     }
 }
 
-/// Makes a function's table and publishes it.
-fn insert<'t>(tables: &'t Tables, device: PciDev, base: u64) -> Result<&'t Table, Errno> {
-    let table = Table::new(device, base)?;
-    // SAFETY: The table is ours until its first link is published.
-    let this = unsafe { table.as_ref() };
-    for (index, key) in this.keys().take(LINKS).enumerate() {
-        let bucket = tables.bucket(key);
-        // SAFETY: The link is not in a chain yet, so that nobody else looks at it.
-        unsafe {
-            let link = (&raw mut (*table.as_ptr()).links).cast::<Link>().add(index);
-            link.write(Link {
-                next: AtomicPtr::new(bucket.load(Ordering::Relaxed)),
-                key,
-                table: table.as_ptr(),
-            });
-            bucket.store(link, Ordering::Release);
-        }
+/// Makes a function's table and publishes it. The caller holds the domain's event lock.
+fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno> {
+    let table = Table::new(binding.device, binding.entries as usize, base)?;
+    for link in table.links.iter().filter(|link| !link.table.is_null()) {
+        let bucket = tables.bucket(link.key);
+        link.next
+            .store(bucket.load(Ordering::Relaxed), Ordering::Relaxed);
+        // A reader that finds the link sees all that was written before.
+        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);
     }
-    Ok(this)
+    Ok(table)
 }
 
 /// Takes a table out of all chains, and has it freed when no reader can have it any more.

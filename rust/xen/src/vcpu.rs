@@ -2,7 +2,7 @@
 
 use crate::domain::Domain;
 use crate::ioreq::Ioreq;
-use crate::view::{field, set_field, view};
+use crate::view::{field, fixed, set_field, view};
 use crate::vlapic::Vlapic;
 use xen_sys as sys;
 
@@ -24,14 +24,14 @@ impl<'a> Vcpu<'a> {
     /// Its number within the domain.
     #[inline]
     pub fn id(self) -> i32 {
-        field!(self, vcpu_id)
+        fixed!(self, vcpu_id)
     }
 
     /// The domain that it belongs to.
     #[inline]
     pub fn domain(self) -> Domain<'a> {
         // SAFETY: A vCPU belongs to its domain from its creation to its end.
-        unsafe { Domain::from_raw(field!(self, domain)).unwrap_unchecked() }
+        unsafe { Domain::from_raw(fixed!(self, domain)).unwrap_unchecked() }
     }
 
     /// The domain's next vCPU.
@@ -136,7 +136,8 @@ impl<'a> Vcpu<'a> {
     /// Context: this is the current vCPU; IRQs on, no lock held.
     pub fn read_guest_u32(self, address: u64) -> Option<u32> {
         let mut value = 0u32;
-        // SAFETY: The vCPU is the current one, as the caller says; the buffer has the size that is named.
+        // SAFETY: The cache is the vCPU's own, and all three work for any address; the buffer has
+        // the size that is named.
         let result = unsafe {
             let token = sys::hvmemul_cache_disable(self.as_ptr());
             let result = sys::hvm_copy_from_guest_phys((&raw mut value).cast(), address, 4);

@@ -1,8 +1,9 @@
 //! MSI and MSI-X of vPCI, whose capabilities Xen itself emulates (`xen/vpci.h`).
 
 use crate::nospec;
-use crate::pci::PciDev;
-use crate::view::{field, set_field, view};
+use crate::pci::{self, PciDev};
+use crate::view::{Word, field, set_field, view};
+use core::ptr;
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
@@ -127,13 +128,20 @@ impl VpciMsixEntry<'_> {
         unsafe { sys::vpci_vpci_msix_vpci_msix_entry::masked_raw(self.as_ptr()) }
     }
 
-    /// Its number in the table of a function, whose capability it belongs to.
-    pub fn number(self, device: PciDev) -> u32 {
-        // SAFETY: The entry is one of that capability's array, as C computes it, too.
-        unsafe {
-            let msix = (*field!(device, vpci)).msix;
-            self.as_ptr().offset_from((&raw mut (*msix).entries).cast()) as u32
+    /// Its number in the table of a function; `None` where it is not one of that table's.
+    pub fn number(self, device: PciDev) -> Option<u32> {
+        let vpci = field!(device, vpci);
+        if vpci.is_null() {
+            return None;
         }
+        // SAFETY: A function's `vpci` lives until `vpci_deassign_device()`, for which the lock that
+        // the callers of vPCI hold is taken.
+        let msix = unsafe {
+            VpciMsix::from_raw(<*mut sys::vpci_vpci_msix>::load(&raw const (*vpci).msix))
+        }?;
+        let bytes = (self.as_ptr() as usize).wrapping_sub(msix.first_entry() as usize);
+        let number = (bytes / size_of::<sys::vpci_vpci_msix_vpci_msix_entry>()) as u32;
+        (number < msix.max_entries()).then_some(number)
     }
 }
 
@@ -155,16 +163,24 @@ pub enum Interrupted {
 /// [`Interrupted`] where the walk that the locks protect cannot go on.
 pub fn breathe(msix: VpciMsix) -> Result<(), Interrupted> {
     let device = msix.device();
-    // SAFETY: The locks are held, and are dropped and taken in pairs. The function stays while its domain lives.
+    let Some(domain) = device.owner() else {
+        // A function with a capability of vPCI is a domain's.
+        xen_assert!(false);
+        return Ok(());
+    };
+    let id = device.identity();
+    // SAFETY: `vpci_dump_msi()` holds both locks, and an RCU section that keeps the domain. They
+    // are dropped and taken in pairs. The function may go meanwhile: it is looked for again with
+    // `pci_lock` held, which keeps it and its `vpci`.
     unsafe {
-        let pci_lock = &raw mut (*device.domain().as_ptr()).pci_lock;
+        let pci_lock = &raw mut (*domain.as_ptr()).pci_lock;
         sys::_spin_unlock(&raw mut (*field!(device, vpci)).lock);
         sys::shim_read_unlock(pci_lock);
         sys::process_pending_softirqs();
         if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
             return Err(Interrupted::Busy);
         }
-        let vpci = field!(device, vpci);
+        let vpci = pci::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
         if vpci.is_null() || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock)) {
             sys::shim_read_unlock(pci_lock);
             return Err(Interrupted::Busy);
@@ -181,8 +197,11 @@ pub fn breathe(msix: VpciMsix) -> Result<(), Interrupted> {
 /// Checks in debug builds that the locks that [`breathe`] drops are held.
 pub fn assert_locked(msix: VpciMsix) {
     let device = msix.device();
-    // SAFETY: The objects are alive.
-    xen_assert!(unsafe { sys::shim_rw_is_locked(&raw const (*device.domain().as_ptr()).pci_lock) });
-    // SAFETY: As above.
+    xen_assert!(device.owner().is_some_and(|domain| {
+        // SAFETY: The lock is a part of the domain, which is alive as a view's.
+        unsafe { sys::shim_rw_is_locked(&raw const (*domain.as_ptr()).pci_lock) }
+    }));
+    // SAFETY: The capability, which is alive as a view's, is a part of the function's `vpci`, and
+    // the lock is another.
     xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const (*field!(device, vpci)).lock) });
 }

@@ -9,7 +9,8 @@ use core::arch::asm;
 /// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
 #[inline]
 pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
-    // SAFETY: The caller says so. Nobody else writes, so two reads are as good as one.
+    // SAFETY: `replace` asks for what both need. Nothing else writes the bytes, so two reads are as
+    // good as one.
     let seen_is_old = unsafe {
         let old = read(place);
         exchange(place, old, new) == old
@@ -25,8 +26,9 @@ pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
 #[inline]
 pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
-    // SAFETY: The caller says so. LLVM keeps RBX for itself, so it is put back; the address has a register of its own, for of
-    // those that LLVM may choose RBX is one.
+    // SAFETY: `exchange` asks for mapped, aligned bytes and for the instruction. LLVM keeps RBX for
+    // itself, so it is put back; the address has a register of its own, for of those that LLVM may
+    // choose RBX is one.
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
@@ -51,6 +53,6 @@ pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]
 #[inline]
 pub(crate) unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
     let half = place.cast::<u64>();
-    // SAFETY: The caller says so.
+    // SAFETY: `read` asks for mapped and aligned bytes.
     unsafe { [half.read_volatile(), half.add(1).read_volatile()] }
 }

@@ -134,10 +134,10 @@ impl Heap {
     /// Whether a block that is alive begins here.
     pub(crate) fn holds(&self, address: u64) -> bool {
         let start = (address as usize).wrapping_sub(self.map.base());
-        let found = self
-            .blocks
-            .binary_search_by_key(&start, |block| block.start);
-        found.is_ok_and(|number| self.blocks[number].live)
+        let after = self.blocks.partition_point(|block| block.start <= start);
+        self.blocks[..after]
+            .last()
+            .is_some_and(|block| block.live && start < block.start + block.len)
     }
 
     /// Which blocks are alive, and begin where one of the words points, or a word of such a block.

@@ -92,6 +92,8 @@ impl<S: Subject> Twin<S> {
             };
             let judged = if self.same && c != rust {
                 Err("the answers differ".to_owned())
+            } else if self.same && S::leaves_c_behind(&op) {
+                return Ok(());
             } else if self.same {
                 Ok(Verdict::Continue)
             } else {
@@ -116,6 +118,13 @@ impl<S: Subject> Twin<S> {
             if c.outcome.is_err() {
                 // Both would have stopped Xen; there is nothing after that.
                 return Ok(());
+            }
+        }
+        let ends = [&mut self.c, &mut self.rust].map(|side| (side.grace_period(), side.name));
+        for (end, name) in ends {
+            if let Err(trap) = end {
+                let reason = format!("a callback ends by {trap:?} on side {name}");
+                return Err(self.part(&"the end of the case", reason, None));
             }
         }
         let checks = [&mut self.c, &mut self.rust].map(|side| (side.check_heap(), side.name));

@@ -56,6 +56,10 @@ pub(crate) trait Subject: Sized {
     ) -> Result<Verdict, String>;
     /// Decides whether the effects of a step agree.
     fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
+    /// Whether C may go on with freed memory after a step: two sides of C do not compare then.
+    fn leaves_c_behind(_op: &Self::Op) -> bool {
+        false
+    }
     /// Whether the sides may go apart from here on, because what they read does not hold together. Then Rust goes on alone,
     /// and has to survive.
     fn may_part(_model: &Self::Model) -> bool {

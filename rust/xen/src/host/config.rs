@@ -46,28 +46,28 @@ impl Address {
     /// Reads 16 bits.
     #[inline]
     pub fn read16(self, register: u16) -> u16 {
-        // SAFETY: As above.
+        // SAFETY: Any register of any function may be read.
         unsafe { sys::pci_conf_read16(self.0, register.into()) }
     }
 
     /// Reads 32 bits.
     #[inline]
     pub fn read32(self, register: u16) -> u32 {
-        // SAFETY: As above.
+        // SAFETY: Any register of any function may be read.
         unsafe { sys::pci_conf_read32(self.0, register.into()) }
     }
 
     /// Writes 16 bits.
     #[inline]
     pub fn write16(self, register: u16, value: u16) {
-        // SAFETY: The rooms write the registers of MSI alone.
+        // SAFETY: A write of configuration space changes a device and none of Xen's memory.
         unsafe { sys::pci_conf_write16(self.0, register.into(), value) }
     }
 
     /// Writes 32 bits.
     #[inline]
     pub fn write32(self, register: u16, value: u32) {
-        // SAFETY: As above.
+        // SAFETY: A write of configuration space changes a device and none of Xen's memory.
         unsafe { sys::pci_conf_write32(self.0, register.into(), value) }
     }
 

@@ -1,13 +1,13 @@
 //! Descriptors of MSIs: who wants them masked, and where the device's registers are.
 
 use crate::fixmap::Register;
-use crate::msi_desc::MsiDesc;
+use crate::msi_desc::{MsiDesc, Sender};
 use crate::spin::IrqLocked;
-use crate::view::field;
+use crate::view::fixed;
 use irq_core::host::mask::Masks;
 use xen_sys as sys;
 
-impl MsiDesc<'_> {
+impl<'a> MsiDesc<'a> {
     /// Notes who wants it masked.
     ///
     /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI, [`MaskRegister`].
@@ -33,13 +33,15 @@ impl MsiDesc<'_> {
     /// Where its mask register is in the function's configuration space; for an MSI with mask bits.
     #[inline]
     pub fn mask_register(self) -> u16 {
-        field!(self, __bindgen_anon_1.msi.mpos) as u16
+        fixed!(self, __bindgen_anon_1.msi.mpos) as u16
     }
 
     /// Its entry in the function's memory; for MSI-X.
     #[inline]
-    pub fn table_entry(self) -> Register {
-        Register::new(field!(self, __bindgen_anon_1.mask_base) as usize)
+    pub fn table_entry(self) -> Register<'a> {
+        // SAFETY: `become_msix` mapped the entry, and `MsiBlock::free` unmaps it with the last user
+        // of its page.
+        unsafe { Register::new(fixed!(self, __bindgen_anon_1.mask_base) as usize) }
     }
 
     /// The descriptors of an MSI's messages, from the first on, which this is one of.
@@ -64,8 +66,12 @@ impl MsiDesc<'_> {
     /// The first of the descriptors of an MSI's messages, of which this is one.
     #[inline]
     pub fn first_of_block(self) -> Self {
+        if !self.is_of_kind(Sender::Msi) {
+            return self;
+        }
         let first = self.as_ptr().wrapping_sub(self.entry().into());
-        // SAFETY: The descriptors of a block lie side by side, and their entries are their numbers.
+        // SAFETY: `become_msi` makes the descriptors of a block side by side, and their entries are
+        // their numbers.
         unsafe { Self::from_raw(first).unwrap_unchecked() }
     }
 }

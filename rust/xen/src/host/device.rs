@@ -1,24 +1,16 @@
 //! Functions whose interrupts Xen sets up (`xen/pci.h`).
 
 use super::config::Address;
-use crate::domain::Domain;
 use crate::errno::Errno;
-use crate::list;
-use crate::msi_desc::MsiDesc;
 use crate::pci::PciDev;
-use crate::view::{element, field};
+use crate::view::{Word, element, field, fixed};
+use core::marker::PhantomData;
 use xen_sys as sys;
 
 /// The extended capability of a physical function that has virtual ones.
 pub const SRIOV: u32 = sys::PCI_EXT_CAP_ID_SRIOV;
 
 impl<'a> PciDev<'a> {
-    /// The domain that owns it, if any does.
-    pub fn owner(self) -> Option<Domain<'a>> {
-        // SAFETY: A domain lives as long as its functions are its own.
-        unsafe { Domain::from_raw(field!(self, domain)) }
-    }
-
     /// Its configuration space.
     #[inline]
     pub fn config(self) -> Address {
@@ -27,41 +19,49 @@ impl<'a> PciDev<'a> {
 
     /// Where its MSI capability is in configuration space, if it has one.
     pub fn msi_position(self) -> Option<u16> {
-        let at = field!(self, msi_pos);
+        let at = fixed!(self, msi_pos);
         (at != 0).then_some(at.into())
     }
 
     /// Where its MSI-X capability is in configuration space, if it has one.
     pub fn msix_position(self) -> Option<u16> {
-        let at = field!(self, msix_pos);
+        let at = fixed!(self, msix_pos);
         (at != 0).then_some(at.into())
     }
 
     /// How many messages its MSI capability has, 1 to 32.
     pub fn capable_messages(self) -> u32 {
-        field!(self, msi_maxvec).into()
+        fixed!(self, msi_maxvec).into()
     }
 
     /// The physical function, where it is a virtual one.
     #[inline]
     pub fn physical(self) -> Option<Address> {
-        let info = field!(self, info);
-        info.is_virtfn.then(|| {
-            let id = u16::from_le_bytes([info.physfn.devfn, info.physfn.bus]);
+        fixed!(self, info.is_virtfn).then(|| {
+            let (bus, devfn) = (
+                fixed!(self, info.physfn.bus),
+                fixed!(self, info.physfn.devfn),
+            );
+            let id = u16::from_le_bytes([devfn, bus]);
             self.config().sibling(id)
         })
     }
 
-    /// How many bytes of memory each virtual function has at a base address, where this is one of them.
+    /// How many bytes of memory each virtual function has at a base address; `None` where this is
+    /// not one of them.
     pub fn virtual_bytes(self, base_address: u8) -> Option<u64> {
+        if !fixed!(self, info.is_virtfn) {
+            return None;
+        }
         // SAFETY: For a virtual function the union holds a pointer to its physical function, which lives longer.
         let physical =
             unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) }?;
         // SAFETY: For a physical function the union holds the sizes.
         let sizes = unsafe { &raw const (*physical.as_ptr()).__bindgen_anon_2.physfn.vf_rlen };
         let size = element(sizes, base_address.into())?;
-        // SAFETY: The size is one of the array's.
-        let size = unsafe { size.read_volatile() };
+        // SAFETY: `element` gives a place in the array of the physical function, which lives longer
+        // than this one.
+        let size = unsafe { u64::load(size) };
         (size != 0).then_some(size)
     }
 
@@ -97,33 +97,30 @@ impl<'a> PciDev<'a> {
     pub fn has_no_msi(self) -> bool {
         self.msi_descs().next().is_none()
     }
+}
 
-    /// Adds an entry behind all others.
-    ///
-    /// Context: `pcidevs_lock` or the owner's PCI lock is held.
-    pub fn append(self, desc: MsiDesc) {
-        // SAFETY: The head and the entry are alive, and nobody else changes the list.
-        unsafe { list::append(&raw mut (*self.as_ptr()).msi_list, desc.node()) };
+/// All functions, locked: none comes, goes, or changes its owner.
+pub struct AllDevices(PhantomData<*mut ()>);
+
+impl AllDevices {
+    /// Finds a function by its segment and ID.
+    pub fn find(&self, segment: u16, id: u16) -> Option<PciDev<'_>> {
+        let address = Address::of(segment, id).to_c();
+        // SAFETY: `with_devices_locked` holds the lock that `pci_get_pdev()` asks for, and that
+        // keeps the function, for as long as there is a value of this type. No domain stands for
+        // any.
+        unsafe { PciDev::from_raw(sys::pci_get_pdev(core::ptr::null(), address)) }
     }
 }
 
-/// Runs with all functions locked: none comes, goes, or changes its owner meanwhile.
-pub fn with_devices_locked<R>(run: impl FnOnce() -> R) -> R {
-    // SAFETY: The lock may be taken again by who has it.
+/// Runs with all functions locked.
+pub fn with_devices_locked<R>(run: impl FnOnce(&AllDevices) -> R) -> R {
+    // SAFETY: `pcidevs_lock` lives as long as Xen, and may be taken again by the CPU that has it.
     unsafe { sys::shim_pcidevs_lock() };
-    let result = run();
-    // SAFETY: It is held.
+    let result = run(&AllDevices(PhantomData));
+    // SAFETY: It was taken above.
     unsafe { sys::pcidevs_unlock() };
     result
-}
-
-/// Finds a function by its segment and ID.
-///
-/// Context: inside [`with_devices_locked`].
-pub fn find<'a>(segment: u16, id: u16) -> Option<PciDev<'a>> {
-    let address = Address::of(segment, id).to_c();
-    // SAFETY: No domain stands for any.
-    unsafe { PciDev::from_raw(sys::pci_get_pdev(core::ptr::null(), address)) }
 }
 
 /// Has the shim call `xen_irq_disable_msi` for each function that Xen knows.

@@ -1,6 +1,5 @@
 //! Places among the fixed mappings for pages of MSI-X tables (`asm/fixmap.h`).
 
-use crate::fixmap::Page;
 use core::sync::atomic::{AtomicU64, Ordering};
 use xen_sys as sys;
 
@@ -13,25 +12,28 @@ static TAKEN: [AtomicU64; PAGES / 64] = [const { AtomicU64::new(0) }; PAGES / 64
 /// The first of their indexes in the fixed mappings.
 const FIRST: u32 = sys::FIX_MSIX_IO_RESERV_BASE;
 
-impl Page {
-    /// Maps the page of a table that a physical address lies in; `None` where as many are mapped as may be.
-    ///
-    /// Context: IRQs on.
-    pub fn map(address: u64) -> Option<Self> {
-        let page = Self::new(FIRST + take()?);
-        // SAFETY: The index is free, and ours now.
-        unsafe { sys::shim_map_device_page(page.index(), address) };
-        Some(page)
-    }
+/// Maps the page of a table that a physical address lies in, and returns its index in the fixed
+/// mappings; `None` where as many are mapped as may be.
+///
+/// Context: IRQs on.
+pub(super) fn map(address: u64) -> Option<u32> {
+    let index = FIRST + take()?;
+    // SAFETY: `take` gave this place among the fixed mappings to nothing else.
+    unsafe { sys::shim_map_device_page(index, address) };
+    Some(index)
+}
 
-    /// Unmaps it.
-    ///
-    /// Context: IRQs on; nobody uses it any more.
-    pub fn unmap(self) {
-        // SAFETY: The caller says so.
-        unsafe { sys::shim_unmap_device_page(self.index()) };
-        give_back(self.index().wrapping_sub(FIRST));
-    }
+/// Unmaps it.
+///
+/// Context: IRQs on.
+///
+/// # Safety
+///
+/// [`map`] mapped it, and no [`crate::fixmap::Page`] or [`crate::fixmap::Register`] of it lives.
+pub(super) unsafe fn unmap(index: u32) {
+    // SAFETY: `unmap` asks for a mapping that nothing uses.
+    unsafe { sys::shim_unmap_device_page(index) };
+    give_back(index.wrapping_sub(FIRST));
 }
 
 /// Takes the lowest number that is free.

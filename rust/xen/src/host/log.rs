@@ -79,7 +79,7 @@ pub fn all_masked(desc: IrqDesc, device: PciDev) {
     print!(
         c"<G><1>cannot mask IRQ %d: masking MSI-X on Dom%d's %pp\n",
         desc.irq(),
-        c_int::from(device.domain().id()),
+        device.owner_id(),
         device.sbdf()
     );
 }

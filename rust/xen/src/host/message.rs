@@ -88,8 +88,11 @@ impl MsiDesc<'_> {
     /// The message that it was last given, before it was remapped.
     #[inline]
     pub fn message(self) -> Message {
-        let msg = field!(self, msg);
-        Message::from_c(&msg)
+        Message {
+            address: field!(self, msg.__bindgen_anon_1.address),
+            data: field!(self, msg.data),
+            destination: field!(self, msg.dest32),
+        }
     }
 
     /// Notes the message that it is given, and has it remapped where interrupts are: returns what the device has to send, and
@@ -102,7 +105,9 @@ impl MsiDesc<'_> {
     /// What the IOMMU's driver returns.
     #[inline]
     pub fn remap(self, message: Message) -> Result<(Message, Rewrite), Errno> {
-        set_field!(self, msg)(message.to_c());
+        set_field!(self, msg.__bindgen_anon_1.address)(message.address);
+        set_field!(self, msg.data)(message.data);
+        set_field!(self, msg.dest32)(message.destination);
         if !remap::wanted() {
             return Ok((message, Rewrite::Needed));
         }

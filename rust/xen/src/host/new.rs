@@ -1,19 +1,33 @@
 //! Descriptors of MSIs that are being set up, and their end.
 
+use super::pages::Mapped;
 use super::reserved::{HAS_OWN, Own, Reserved};
-use crate::fixmap::Register;
+use crate::fixmap::index_of;
 use crate::list;
 use crate::memory;
 use crate::msi_desc::MsiDesc;
 use crate::pci::PciDev;
+use crate::view::field;
 use core::alloc::Layout;
-use core::ptr::{addr_of_mut, null};
+use core::cell::UnsafeCell;
+use core::ptr::{NonNull, null};
 use irq_hw::pci::{MsiControl, MsiRegisters};
+use static_assertions::const_assert_eq;
 use xen_sys as sys;
+
+/// What lies in memory in front of a block of descriptors: readers in an RCU section may still have
+/// them when they are freed.
+struct Block {
+    rcu: UnsafeCell<sys::rcu_head>,
+}
+
+// The descriptors begin where this ends.
+const_assert_eq!(size_of::<Block>() % align_of::<sys::msi_desc>(), 0);
 
 /// Descriptors that are in no list yet; dropped, they are freed.
 pub struct NewMsi<'a> {
-    first: MsiDesc<'a>,
+    device: PciDev<'a>,
+    first: NonNull<sys::msi_desc>,
     count: u32,
 }
 
@@ -22,14 +36,20 @@ impl<'a> NewMsi<'a> {
     ///
     /// Context: IRQs on.
     pub fn allocate(device: PciDev<'a>, count: u32) -> Option<Self> {
-        let descriptors = Layout::array::<sys::msi_desc>(count as usize).ok()?;
-        let (layout, _) = descriptors.extend(Layout::new::<Own>()).ok()?;
-        let raw = memory::zalloc(layout)?.cast::<sys::msi_desc>();
-        // SAFETY: The memory is that of one descriptor at least, of zero bytes, which are one, as they are an `Own`.
-        let first = unsafe { MsiDesc::from_raw(raw.as_ptr()) }?;
-        for number in 0..count as usize {
-            let desc = first.nth(number).as_ptr();
-            // SAFETY: The memory is ours.
+        let descs = Layout::array::<sys::msi_desc>(count as usize).ok()?;
+        let (layout, offset) = Layout::new::<Block>().extend(descs).ok()?;
+        let (layout, _) = layout.extend(Layout::new::<Own>()).ok()?;
+        let block = memory::zalloc(layout)?;
+        // SAFETY: The descriptors' place in the memory that was just allocated; zero bytes are one,
+        // as they are an `Own`.
+        let first = unsafe { block.byte_add(offset) }.cast::<sys::msi_desc>();
+        let new = Self {
+            device,
+            first,
+            count,
+        };
+        for desc in new.all() {
+            // SAFETY: The memory is `new`'s, and nothing else has its address.
             unsafe {
                 (*desc).dev = device.as_ptr();
                 (*desc).irq = -1;
@@ -37,13 +57,19 @@ impl<'a> NewMsi<'a> {
                 (*desc).pi_desc = null();
             }
         }
-        let node = first.node();
-        // SAFETY: As above.
+        // SAFETY: As for the fields above.
         unsafe {
+            let node = &raw mut (*first.as_ptr()).list;
             (*node).next = node;
             (*node).prev = node;
         }
-        Some(Self { first, count })
+        Some(new)
+    }
+
+    /// The descriptors.
+    fn all(&self) -> impl Iterator<Item = *mut sys::msi_desc> + use<> {
+        let first = self.first.as_ptr();
+        (0..self.count as usize).map(move |number| first.wrapping_add(number))
     }
 
     /// Makes them those of an MSI capability, masked by the host where they can be, and adds the first to the function's list.
@@ -57,18 +83,12 @@ impl<'a> NewMsi<'a> {
         if control.is_maskable() {
             bits |= sys::XEN_IRQ_MSI_MASKBIT | sys::XEN_IRQ_MSI_HOST_MASKED;
         }
-        for number in 0..self.count {
-            let desc = self.first.nth(number as usize);
-            describe(
-                desc,
-                sys::PCI_CAP_ID_MSI,
-                registers.position(),
-                number as u16,
-                bits,
-            );
-            // SAFETY: The memory is ours.
+        for (number, desc) in self.all().enumerate() {
+            // SAFETY: `all` gives the descriptors of a block that is in no list yet.
             unsafe {
-                let msi = addr_of_mut!((*desc.as_ptr()).__bindgen_anon_1.msi);
+                let position = registers.position();
+                describe(desc, sys::PCI_CAP_ID_MSI, position, number as u16, bits);
+                let msi = &raw mut (*desc).__bindgen_anon_1.msi;
                 (*msi).nvec = if number == 0 { self.count } else { 0 };
                 (*msi).mpos = if control.is_maskable() {
                     registers.mask().into()
@@ -80,69 +100,151 @@ impl<'a> NewMsi<'a> {
         self.publish(irq)
     }
 
-    /// Makes it that of an entry of an MSI-X table, masked by both, with bits 31:1 of its vector control as read, and adds it to the
-    /// function's list.
+    /// Makes it that of an entry of an MSI-X table, masked by both, with bits 31:1 of its vector
+    /// control as read, and adds it to the function's list. `None` where the entry lies in two
+    /// pages.
     ///
     /// Context: as for [`Self::become_msi`].
     pub fn become_msix(
         self,
         position: u16,
         entry: u16,
-        (at, reserved): (Register, Reserved),
+        (page, reserved): (Mapped, Reserved),
         irq: i32,
-    ) -> MsiDesc<'a> {
+    ) -> Option<MsiDesc<'a>> {
+        let at = page.entry()?.address();
+        page.keep();
         let bits = sys::XEN_IRQ_MSI_IS_64
             | sys::XEN_IRQ_MSI_MASKBIT
             | sys::XEN_IRQ_MSI_HOST_MASKED
             | sys::XEN_IRQ_MSI_GUEST_MASKED;
-        describe(self.first, sys::PCI_CAP_ID_MSIX, position, entry, bits);
-        // SAFETY: The memory is ours.
-        unsafe { (*self.first.as_ptr()).__bindgen_anon_1.mask_base = at.address() as *mut _ };
-        self.first.keep_reserved(reserved);
-        self.publish(irq)
+        let first = self.first.as_ptr();
+        // SAFETY: The block is in no list yet.
+        unsafe {
+            describe(first, sys::PCI_CAP_ID_MSIX, position, entry, bits);
+            (*first).__bindgen_anon_1.mask_base = at as *mut _;
+            MsiDesc::from_raw(first)?.keep_reserved(reserved);
+        }
+        Some(self.publish(irq))
     }
 
     fn publish(self, irq: i32) -> MsiDesc<'a> {
-        let first = self.first;
+        let (device, first) = (self.device, self.first.as_ptr());
         core::mem::forget(self);
-        // SAFETY: The memory is ours until the descriptor is in the list.
-        unsafe { (*first.as_ptr()).irq = irq };
-        if let Some(device) = first.device() {
-            device.append(first);
+        // SAFETY: The block is in no list until `append`, for which the caller holds the lock that
+        // `become_msi` asks for; from then on only `free` ends it.
+        unsafe {
+            (*first).irq = irq;
+            list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);
+            MsiDesc::from_raw(first).unwrap_unchecked()
         }
-        first
     }
 }
 
 impl Drop for NewMsi<'_> {
     fn drop(&mut self) {
-        // SAFETY: Nobody else has seen the memory.
-        unsafe { sys::xfree(self.first.as_ptr().cast()) };
+        // SAFETY: `allocate` allocated the block, and no list has led to it.
+        unsafe { sys::xfree(block_of(self.first.as_ptr()).cast()) };
     }
 }
 
-fn describe(desc: MsiDesc, kind: u32, position: u16, entry: u16, bits: sys::xen_irq_bit_fields) {
-    // SAFETY: The descriptor is not in use yet.
+/// The memory that a block of descriptors begins in.
+fn block_of(first: *mut sys::msi_desc) -> *mut Block {
+    first.cast::<Block>().wrapping_sub(1)
+}
+
+/// Says what a descriptor is of.
+///
+/// # Safety
+///
+/// The descriptor is one of a block that is in no list yet.
+unsafe fn describe(
+    desc: *mut sys::msi_desc,
+    kind: u32,
+    position: u16,
+    entry: u16,
+    bits: sys::xen_irq_bit_fields,
+) {
+    // SAFETY: Nothing else has the descriptor's address, as this function asks.
     unsafe {
-        let attributes = addr_of_mut!((*desc.as_ptr()).msi_attrib);
+        let attributes = &raw mut (*desc).msi_attrib;
         (*attributes).type_ = kind as u8;
         (*attributes).pos = position as u8;
         (*attributes).entry_nr = entry;
-        addr_of_mut!((*attributes)._bitfield_1)
+        (&raw mut (*attributes)._bitfield_1)
             .cast::<u8>()
             .write(bits as u8 | HAS_OWN);
     }
 }
 
-impl MsiDesc<'_> {
-    /// Takes it out of the function's list and frees it, with those of the other messages of its block.
+/// A block of descriptors that only who frees it refers to, but for readers in RCU sections.
+pub struct MsiBlock<'a>(MsiDesc<'a>);
+
+impl<'a> MsiBlock<'a> {
+    /// Takes the first descriptor of one.
     ///
-    /// Context: as for [`NewMsi::become_msi`]; nothing refers to it any more.
+    /// # Safety
+    ///
+    /// `pci_enable_msi()` returned it, and this is the only time that it is freed: nothing but the
+    /// function's list and its IRQs leads to it. `pcidevs_lock` or the `pci_lock` of the function's
+    /// owner is held for as long as the result lives.
+    pub unsafe fn new(first: MsiDesc<'a>) -> Self {
+        Self(first)
+    }
+
+    /// The first descriptor.
+    pub fn first(&self) -> MsiDesc<'a> {
+        self.0
+    }
+
+    /// Takes it out of its function's list, gives the mapping of its entry back, and has it freed
+    /// after a grace period: readers in an RCU section may still look at it. No IRQ leads to it any
+    /// more.
     pub fn free(self) {
-        // SAFETY: The caller says so.
-        unsafe {
-            list::remove(self.node());
-            sys::xfree(self.as_ptr().cast());
+        let first = self.0.as_ptr();
+        if self.0.is_msix()
+            && let Some(msix) = self.0.device().and_then(PciDev::msix)
+        {
+            let entry = field!(self.0, __bindgen_anon_1.mask_base) as usize;
+            // SAFETY: `become_msix` kept the page for this descriptor, of which there is no other
+            // user than `self`.
+            unsafe { msix.unmap(index_of(entry)) };
         }
+        // SAFETY: `publish` added the node, and the lock that `new` asks for keeps the list. No new
+        // reader finds the block.
+        unsafe {
+            list::remove(&raw mut (*first).list);
+            sys::shim_call_rcu_xfree((*block_of(first)).rcu.get());
+        }
+    }
+}
+
+/// A function of which no interrupt is to stay.
+pub struct Leaving<'a>(PciDev<'a>);
+
+impl<'a> Leaving<'a> {
+    /// Takes the function.
+    ///
+    /// # Safety
+    ///
+    /// `pcidevs_lock` is held for as long as the result lives, and nothing else refers to
+    /// descriptors of the function's MSIs than its list, their IRQs and readers in RCU sections.
+    pub unsafe fn new(device: PciDev<'a>) -> Self {
+        Self(device)
+    }
+
+    /// The function.
+    pub fn device(&self) -> PciDev<'a> {
+        self.0
+    }
+
+    /// One of the blocks that are set up, to be freed before the next is asked for.
+    pub fn block(&mut self) -> Option<MsiBlock<'_>> {
+        // SAFETY: `new` asks for the lock, and for what nothing else refers to; a block that is
+        // freed is not in the list any more.
+        self.0
+            .msi_descs()
+            .next()
+            .map(|first| unsafe { MsiBlock::new(first) })
     }
 }

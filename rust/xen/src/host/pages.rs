@@ -1,35 +1,46 @@
 //! The pages of an MSI-X table that are mapped for Xen: one mapping for all entries that lie in a page.
 
+use super::fixmap;
 use crate::errno::Errno;
-use crate::fixmap::Page;
+use crate::fixmap::{Page, Register};
 use crate::msix::{Msix, SharedPage};
 use crate::spin::Locked;
-use crate::view::{element, set_field};
+use crate::view::{Word, element, set_field};
 use irq_core::host::place::Table;
+use irq_hw::msix::ENTRY_SIZE;
 use xen_sys as sys;
 
 /// A page of a table that is mapped for one more user. Dropped, it is given back.
 #[must_use = "the page is given back where this is dropped"]
 pub struct Mapped<'a> {
     msix: Msix<'a>,
-    page: Page,
+    /// Its index in the fixed mappings.
+    index: u32,
+    /// The physical address of the entry that it is mapped for.
+    address: u64,
 }
 
 impl Mapped<'_> {
-    /// The page.
-    pub fn page(&self) -> Page {
-        self.page
+    /// The entry that it is mapped for; `None` where that lies in two pages, of which this is the
+    /// first.
+    pub fn entry(&self) -> Option<Register<'_>> {
+        // SAFETY: The page is mapped until its users are gone, and this is one.
+        let page = unsafe { Page::new(self.index) };
+        // SAFETY: The address is that of 16 bytes in the page.
+        (self.address % 4096 <= 4096 - ENTRY_SIZE)
+            .then(|| unsafe { Register::new(page.at::<u8>(self.address) as usize) })
     }
 
-    /// Keeps it; [`Msix::unmap`] gives it back.
-    pub fn keep(self) {
+    /// Keeps it for the descriptor of the entry, with which [`Msix::unmap`] gives it back.
+    pub(super) fn keep(self) {
         core::mem::forget(self);
     }
 }
 
 impl Drop for Mapped<'_> {
     fn drop(&mut self) {
-        self.msix.unmap(self.page);
+        // SAFETY: `map` counted this as a user, and what it lent ends with it.
+        unsafe { self.msix.unmap(self.index) };
     }
 }
 
@@ -45,39 +56,78 @@ impl<'a> Msix<'a> {
         let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
         let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
         let _locked = self.lock();
-        let page = match slot.users() {
+        let index = match slot.users() {
             0 => {
-                let page = Page::map(address).ok_or(Errno::NOMEM)?;
-                slot.set_page(page.index());
-                page
+                let index = fixmap::map(address).ok_or(Errno::NOMEM)?;
+                slot.set_page(index);
+                index
             }
-            _ => Page::new(slot.page()),
+            _ => slot.page(),
         };
         slot.set_users(slot.users() + 1);
-        Ok(Mapped { msix: self, page })
+        Ok(Mapped {
+            msix: self,
+            index,
+            address,
+        })
     }
 
     /// Takes a user away from a page, which is unmapped with the last.
     ///
     /// Context: IRQs on. Replaces `msix_put_fixmap()`.
-    pub fn unmap(self, page: Page) {
+    ///
+    /// # Safety
+    ///
+    /// The page was mapped for that user, who uses it no more.
+    pub(super) unsafe fn unmap(self, index: u32) {
         let _locked = self.lock();
+        // SAFETY: `unmap` asks for the same, and the lock is held.
+        unsafe { self.unmap_locked(index) };
+    }
+
+    /// The same with the lock held.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::unmap`]; the lock of the table's pages is held.
+    unsafe fn unmap_locked(self, index: u32) {
         let slot = (0..)
             .map_while(|number| Slot::of(self, number))
-            .find(|slot| slot.page() == page.index());
+            .find(|slot| slot.page() == index);
         let Some(slot) = slot else {
             return;
         };
         slot.set_users(slot.users() - 1);
         if slot.users() == 0 {
-            page.unmap();
             slot.set_page(0);
+            // SAFETY: `map` mapped the page and counted its users under the lock that is held; this
+            // was the last.
+            unsafe { fixmap::unmap(index) };
         }
     }
 
-    /// Notes the mapping of one of the pages that the table shares with other registers.
-    pub fn share(self, which: SharedPage, page: Option<Page>) {
-        let index = page.map_or(0, Page::index);
+    /// Notes the mapping of one of the pages that the table shares with other registers, which it
+    /// keeps.
+    pub fn share(self, which: SharedPage, page: Mapped) {
+        self.set_shared_page(which, page.index);
+        page.keep();
+    }
+
+    /// Gives that up.
+    ///
+    /// Context: `pcidevs_lock` or the owner's PCI lock is held.
+    pub fn unshare(self, which: SharedPage) {
+        let Some(index) = self.shared_page(which) else {
+            return;
+        };
+        let _locked = self.lock();
+        self.set_shared_page(which, 0);
+        // SAFETY: `share` kept the page for this user; accesses to it find its index under the
+        // lock, and end before it is dropped.
+        unsafe { self.unmap_locked(index) };
+    }
+
+    fn set_shared_page(self, which: SharedPage, index: u32) {
         match which {
             SharedPage::First => {
                 set_field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize])(index)
@@ -86,7 +136,7 @@ impl<'a> Msix<'a> {
         }
     }
 
-    fn lock(self) -> Locked<'a> {
+    pub(crate) fn lock(self) -> Locked<'a> {
         // SAFETY: The lock is a part of the structure, and no interrupt takes it.
         unsafe { Locked::take(&raw mut (*self.as_ptr()).table_lock) }
     }
@@ -115,23 +165,23 @@ impl Slot {
     }
 
     fn users(self) -> i32 {
-        // SAFETY: The slot is one of the structure's.
-        unsafe { self.users.read_volatile() }
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { i32::load(self.users) }
     }
 
     fn set_users(self, users: i32) {
-        // SAFETY: As above.
-        unsafe { self.users.write_volatile(users) };
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { i32::store(self.users, users) };
     }
 
     fn page(self) -> u32 {
-        // SAFETY: As above.
-        unsafe { self.page.read_volatile().into() }
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { u16::load(self.page).into() }
     }
 
     fn set_page(self, index: u32) {
         // The index is that of a fixed mapping, or 0.
-        // SAFETY: As above.
-        unsafe { self.page.write_volatile(index as u16) };
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { u16::store(self.page, index as u16) };
     }
 }

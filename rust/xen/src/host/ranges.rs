@@ -11,7 +11,7 @@ fn set() -> *mut sys::rangeset {
 
 /// Returns whether some of the pages are among them.
 pub fn overlap(pages: Pages) -> bool {
-    // SAFETY: The set lives as long as Xen.
+    // SAFETY: The set lives as long as Xen, and has a lock of its own.
     unsafe { sys::rangeset_overlaps_range(set(), pages.first, pages.last) }
 }
 
@@ -21,7 +21,7 @@ pub fn overlap(pages: Pages) -> bool {
 ///
 /// [`Errno::NOMEM`].
 pub fn add(pages: Pages) -> Result<(), Errno> {
-    // SAFETY: As above.
+    // SAFETY: The set lives as long as Xen, and has a lock of its own.
     Errno::check(unsafe { sys::rangeset_add_range(set(), pages.first, pages.last) })
 }
 
@@ -31,6 +31,6 @@ pub fn add(pages: Pages) -> Result<(), Errno> {
 ///
 /// [`Errno::NOMEM`], where a range would fall into two.
 pub fn remove(pages: Pages) -> Result<(), Errno> {
-    // SAFETY: As above.
+    // SAFETY: The set lives as long as Xen, and has a lock of its own.
     Errno::check(unsafe { sys::rangeset_remove_range(set(), pages.first, pages.last) })
 }

@@ -5,7 +5,7 @@
 
 use super::config;
 use crate::msix::Msix;
-use crate::view::{field, set_field};
+use crate::view::{Word, field, set_field};
 use core::ffi::c_int;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::Masks;
@@ -107,8 +107,8 @@ impl Msix<'_> {
     /// Returns whether the function was seen enabled and decoding memory, and nothing has been written to configuration space since.
     #[inline]
     pub fn is_known_ready(self) -> bool {
-        // SAFETY: `own` is a part of the structure; the word is read in one piece.
-        config::still_holds(unsafe { (&raw const (*self.own()).known).read_volatile() })
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        config::still_holds(unsafe { u32::load(&raw const (*self.own()).known) })
     }
 
     /// Notes that it was seen so in an epoch that had begun before.
@@ -124,18 +124,18 @@ impl Msix<'_> {
 
     #[inline]
     fn set_known(self, number: u32) {
-        // SAFETY: As above; the word is written in one piece.
-        unsafe { (&raw mut (*self.own()).known).write_volatile(number) };
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        unsafe { u32::store(&raw mut (*self.own()).known, number) };
     }
 
     fn table_offset(self) -> u16 {
-        // SAFETY: As above.
-        unsafe { (&raw const (*self.own()).table_offset).read_volatile() }
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        unsafe { u16::load(&raw const (*self.own()).table_offset) }
     }
 
     fn set_table_offset(self, offset: u16) {
-        // SAFETY: As above.
-        unsafe { (&raw mut (*self.own()).table_offset).write_volatile(offset) };
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        unsafe { u16::store(&raw mut (*self.own()).table_offset, offset) };
     }
 
     /// What is ours.

@@ -133,7 +133,7 @@ pub fn no_upstream_bridge(device: PciDev) {
     debug!(
         "<1>",
         " [VT-D]d%d: no upstream bridge for %pp",
-        c_int::from(device.domain().id()),
+        device.owner_id(),
         device.sbdf()
     );
 }
@@ -145,7 +145,7 @@ pub fn unknown_kind(device: PciDev) {
     debug!(
         "<1>",
         " [VT-D]d%d: unknown(%u): %pp",
-        c_int::from(device.domain().id()),
+        device.owner_id(),
         device.raw_kind(),
         device.sbdf()
     );

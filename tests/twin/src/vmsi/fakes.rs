@@ -31,6 +31,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "allocate_and_map_msi_pirq" => allocate_and_map_msi_pirq as *const (),
         "unmap_domain_pirq" => unmap_domain_pirq as *const (),
         "irq_desc" => return Some(Import::Variable(8)),
+        "nr_irqs" => return Some(Import::Variable(4)),
         _ => return None,
     };
     Some(Import::Call(function as usize))

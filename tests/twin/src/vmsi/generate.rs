@@ -302,11 +302,19 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         before += device.descs.len();
         pirq < before
     });
-    let owner = if rng.one_in(16) {
+    let owner = if rng.one_in(64) {
         domain
     } else {
         owner.map_or(domain, |device| device.domain)
     };
+    if rng.one_in(96) {
+        let device = rng.below(spec.devices.len());
+        return vec![match rng.below(6) {
+            0..2 => Op::Assign { device },
+            2 => Op::Spoil { desc: pirq },
+            _ => Op::Remove { device },
+        }];
+    }
     match rng.below(40) {
         0..9 => vec![Op::Register {
             pirq,

@@ -44,11 +44,15 @@ impl Subject for Vmsi {
         c: &Answer,
         rust: &Answer,
     ) -> Result<Verdict, String> {
-        model.judge(world, op, c, rust).map(|()| Verdict::Continue)
+        model.judge(world, op, c, rust)
     }
 
     fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
         model.same_effects(op, c, rust)
+    }
+
+    fn leaves_c_behind(op: &Self::Op) -> bool {
+        matches!(op, op::Op::Remove { .. } | op::Op::Spoil { .. })
     }
 
     fn compare(

@@ -11,8 +11,9 @@ use std::collections::HashMap;
 use xen_sys as sys;
 
 use super::op::{Op, Request};
-use super::world::{Kind, Spec, World, guest_masked, hvm_io};
+use super::world::{Kind, READ_LOCKED, Spec, World, guest_masked, hvm_io};
 use crate::answer::Answer;
+use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 use crate::xen::get;
 
@@ -69,6 +70,40 @@ fn same(c: &[Entry], rust: &[Entry]) -> bool {
             }
             c.event == rust.event && held == rust.held
         })
+}
+
+/// Leaves out where Rust takes the locks of tables' pages, and what it holds more than C when it
+/// reaches registers beside a table, or says why it does not. None where it reaches one without.
+fn without_page_locks(page_locks: &[u64], rust: &[Entry]) -> Option<Vec<Entry>> {
+    let mut locked = false;
+    let mut others = Vec::new();
+    for entry in rust {
+        let mut entry = entry.clone();
+        match entry.event {
+            Event::Lock { lock, irq: false } if page_locks.contains(&lock) => {
+                locked = true;
+                continue;
+            }
+            Event::Unlock { lock, irq: false } if page_locks.contains(&lock) => {
+                locked = false;
+                continue;
+            }
+            Event::MmioRead { .. } | Event::MmioWrite { .. } if !locked => return None,
+            Event::MmioRead { .. } | Event::MmioWrite { .. } | Event::Log(_)
+                if entry.held.rcu == 2 =>
+            {
+                entry.held.rcu -= 1;
+                entry.held.spin_locks -= usize::from(locked);
+                // Only those of one domain are watched.
+                if entry.held.rwlocks[1] == READ_LOCKED as u32 {
+                    entry.held.rwlocks[1] = 0;
+                }
+            }
+            _ => {}
+        }
+        others.push(entry);
+    }
+    Some(others)
 }
 
 fn is_call(entry: &Entry, name: &str) -> bool {
@@ -143,6 +178,8 @@ impl Table {
 
 /// The tables of the two domains, the last registered first, and what was accepted last.
 pub(crate) struct Model {
+    /// Where the locks of the tables' pages are.
+    page_locks: Vec<u64>,
     tables: [Vec<Table>; 2],
     tables_made: u64,
     /// Which table the read is of that the device model answers for a vCPU, by its domain and number.
@@ -162,7 +199,14 @@ impl Model {
 
     /// Decides whether the effects of a step agree. Of writes beside a table C drops all to a page that has pending bits; Rust
     /// drops those to the pending bits and to the table itself.
+    ///
+    /// Registers beside a table: Rust reaches them with the locks that keep the function and the
+    /// mapping; C takes neither.
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        let Some(rust) = without_page_locks(&self.page_locks, rust) else {
+            return false;
+        };
+        let rust = &rust[..];
         let Some(may_be_written) = self.beside else {
             // C applies an unmasking write to whatever lies at its address when the device model is done.
             let is_beside = |entry: &&Entry| match &entry.event {
@@ -248,6 +292,7 @@ impl Model {
 
     pub(super) fn new(_spec: &Spec) -> Self {
         Self {
+            page_locks: Vec::new(),
             tables: [Vec::new(), Vec::new()],
             tables_made: 0,
             noted: HashMap::new(),
@@ -264,7 +309,8 @@ impl Model {
         op: &Op,
         c: &Answer,
         rust: &Answer,
-    ) -> Result<(), String> {
+    ) -> Result<Verdict, String> {
+        self.page_locks.clone_from(&world.page_locks);
         self.beside = match *op {
             Op::Write {
                 domain,
@@ -288,16 +334,17 @@ impl Model {
                 let Some(expected) = self.read(world, domain % 2, address, len) else {
                     // A repeated read that only Rust accepted may run on to the registers behind the table.
                     if guarded && self.accepted == (false, true) {
-                        return Ok(());
+                        return Ok(Verdict::Continue);
                     }
-                    return equal(c, rust);
+                    return equal(c, rust).map(|()| Verdict::Continue);
                 };
                 held_to("C", c, expected.0.filter(|_| !guarded || self.accepted.0))?;
-                return held_to(
+                held_to(
                     "Rust",
                     rust,
                     expected.1.filter(|_| !guarded || self.accepted.1),
-                );
+                )?;
+                return Ok(Verdict::Continue);
             }
             Op::Accept {
                 domain,
@@ -319,7 +366,31 @@ impl Model {
                 if request.ready && request.write {
                     self.observe(domain % 2, &request);
                 }
-                return Ok(());
+                return Ok(Verdict::Continue);
+            }
+            Op::Remove { device } => {
+                let device = device % world.devices.len();
+                let owner = world.devices[device].domain;
+                let is_its = |table: &Table| table.device == device;
+                // Rust is told when a function goes, and so drops the table that its owner has of
+                // it.
+                let dropped = self.tables[owner].iter().any(is_its);
+                let expected = Answer {
+                    output: Some(dropped.into()),
+                    ..Answer::void(Ok(0))
+                };
+                if *rust != expected {
+                    return Err(format!("Rust should answer {expected:?}"));
+                }
+                let known = self.tables.iter().flatten().any(is_its);
+                return Ok(alone_if(known));
+            }
+            // C takes it for an index.
+            Op::Spoil { .. } => return Ok(Verdict::Alone),
+            Op::Assign { device } => {
+                let device = device % world.devices.len();
+                let known = |table: &Table| table.device == device;
+                return Ok(alone_if(self.tables.iter().flatten().any(known)));
             }
             _ => equal(c, rust)?,
         }
@@ -330,6 +401,11 @@ impl Model {
                 gtable,
             } if c.outcome == Ok(0) => {
                 self.register(world, pirq, domain % 2, gtable);
+                // C serves one domain with another's function.
+                let owner = world
+                    .pirq(pirq)
+                    .map(|(_, device)| world.devices[device].domain);
+                return Ok(alone_if(owner != Some(domain % 2)));
             }
             Op::Unregister { pirq, domain } => self.unregister(world, pirq, domain % 2),
             Op::Cleanup { domain } => self.tables[domain % 2].clear(),
@@ -353,7 +429,7 @@ impl Model {
             }
             _ => {}
         }
-        Ok(())
+        Ok(Verdict::Continue)
     }
 
     fn register(&mut self, world: &World, pirq: usize, domain: usize, gtable: Option<u64>) {
@@ -571,6 +647,16 @@ impl Model {
 fn place_of(world: &World, (domain, vcpu): (usize, usize)) -> (usize, usize) {
     let domain = domain % 2;
     (domain, vcpu % world.domains[domain].vcpus.len())
+}
+
+/// C follows pointers to a function that is gone, and serves a domain with a function that is
+/// another's: from there on Rust goes on alone, if a table makes the difference.
+fn alone_if(table: bool) -> Verdict {
+    if table {
+        Verdict::Alone
+    } else {
+        Verdict::Continue
+    }
 }
 
 fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {

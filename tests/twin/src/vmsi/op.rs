@@ -63,6 +63,19 @@ pub(crate) enum Op {
     Map {
         desc: usize,
     },
+    /// A function goes, as a virtual one does when SR-IOV is switched off, whether or not its
+    /// interrupts are bound.
+    Remove {
+        device: usize,
+    },
+    /// The IRQ of an MSI descriptor is what freed memory holds.
+    Spoil {
+        desc: usize,
+    },
+    /// A function goes to the other domain, whether or not its interrupts are bound.
+    Assign {
+        device: usize,
+    },
     Deliver {
         domain: usize,
         arguments: [u64; 5],

@@ -7,10 +7,15 @@ use super::op::{Meanwhile, Message, Op, Request};
 use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
+use crate::cpu::Trap;
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock, is_locked};
 use crate::side::{Script, Side};
+use crate::trace::Event;
 use crate::xen::{addr, get, set};
+
+/// The number of an IRQ as freed memory holds it.
+const SPOILT: i32 = 0x5a5a_5a5a;
 
 /// Addresses of what vmsi.c exports.
 pub(crate) struct Api {
@@ -73,7 +78,10 @@ pub(super) fn perform(
         | Op::Cleanup { .. }
         | Op::GracePeriod
         | Op::Map { .. }
-        | Op::Unmap { .. } => registration(side, api, world, op, script),
+        | Op::Unmap { .. }
+        | Op::Remove { .. }
+        | Op::Spoil { .. }
+        | Op::Assign { .. } => registration(side, api, world, op, script),
         Op::Accept { .. }
         | Op::Read { .. }
         | Op::Write { .. }
@@ -142,7 +150,8 @@ fn registration(
         Op::GracePeriod => Some(Answer::void(side.grace_period())),
         Op::Map { desc } => {
             let desc = desc % world.descs.len().max(1);
-            if world.descs.get(desc)?.live {
+            let found = world.descs.get(desc)?;
+            if found.live || world.devices[found.device].gone {
                 return None;
             }
             world.link(side, desc);
@@ -155,6 +164,44 @@ fn registration(
             }
             world.unlink(side, desc);
             None
+        }
+        Op::Remove { device } => {
+            let device = device % world.devices.len().max(1);
+            if world.devices.get(device)?.gone {
+                return None;
+            }
+            let clean_up = side.image.symbol("pci_cleanup_msi").ok();
+            let waiting = side.env().rcu.len();
+            let mut answer = Answer::void(Ok(0));
+            world.remove(side, device, |side, pdev| {
+                if let Some(clean_up) = clean_up {
+                    answer = Answer::void(side.call(clean_up, &[pdev as u64], script));
+                }
+            });
+            // What it does to locks is not compared: C has no such call.
+            side.env().trace.clear();
+            // How many blocks wait to be freed.
+            answer.output = Some((side.env().rcu.len() - waiting) as u64);
+            Some(answer)
+        }
+        Op::Spoil { desc } => {
+            let desc = desc % world.descs.len().max(1);
+            let found = world.descs.get(desc)?;
+            if !found.live {
+                return None;
+            }
+            side.env().trace.clear();
+            set!(found.desc, irq, SPOILT);
+            Some(Answer::void(Ok(0)))
+        }
+        Op::Assign { device } => {
+            let device = device % world.devices.len().max(1);
+            if world.devices.get(device)?.gone {
+                return None;
+            }
+            side.env().trace.clear();
+            world.assign(device);
+            Some(Answer::void(Ok(0)))
         }
         _ => None,
     }
@@ -174,7 +221,38 @@ fn locked<R>(domain: *mut sys::domain, body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Carries out an access of a guest, which may mask and unmask interrupts of its own domain's
+/// functions only. (C masks any that its table leads to; the driver has it stop before it comes to
+/// that.)
 fn access(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    op: &Op,
+    script: Script,
+) -> Option<Answer> {
+    let mut answer = carry_out(side, api, world, op, script)?;
+    let (Op::Write { domain, .. } | Op::Completion { domain, .. }) = op else {
+        return Some(answer);
+    };
+    let first = side.env().irq_desc;
+    let base = side.env().offset(first);
+    let masks_foreign = side.env().trace.iter().any(|entry| match entry.event {
+        Event::Call("guest_mask_msi_irq", [place, ..]) => {
+            let number = (place - base) as usize / size_of::<sys::irq_desc>();
+            world.is_foreign(first.wrapping_add(number), domain % 2)
+        }
+        _ => false,
+    });
+    if masks_foreign {
+        answer.outcome = Err(Trap::Fault(
+            "a guest masked an interrupt of another domain's function".to_owned(),
+        ));
+    }
+    Some(answer)
+}
+
+fn carry_out(
     side: &mut Side,
     api: &Api,
     world: &mut World,
@@ -390,7 +468,7 @@ fn vpci(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
         | Op::MsixPrint { device, .. } => device % count.max(1),
         _ => return None,
     };
-    let device = world.devices.get(device)?;
+    let device = world.devices.get(device).filter(|device| !device.gone)?;
     let domain = world.domains[device.domain].domain;
     set!(domain, pci_lock.cnts.counter, READ_LOCKED);
     let answer = match op {

@@ -80,6 +80,8 @@ pub(super) struct Device {
     pub(super) msix: *mut sys::vpci_vpci_msix,
     pub(super) entries: *mut sys::vpci_vpci_msix_vpci_msix_entry,
     pub(super) vpci_entries: usize,
+    /// Whether it was removed: its structures are freed.
+    pub(super) gone: bool,
 }
 
 /// An MSI descriptor, its interrupt and its pirq.
@@ -105,6 +107,8 @@ pub(crate) struct World {
     pub(super) ioreq: *mut sys::ioreq,
     pub(super) value: *mut u64,
     pub(super) dpci: *mut sys::hvm_pirq_dpci,
+    /// Where the locks of the tables' pages are in the arena.
+    pub(super) page_locks: Vec<u64>,
     /// Whether the last request was accepted.
     pub(super) accepted: bool,
     /// Whether the last completion had something left to do.
@@ -155,6 +159,7 @@ impl World {
             ioreq: arena.object("ioreq", 0),
             value: arena.object("value", 0),
             dpci: arena.object("dpci", 0),
+            page_locks: Vec::new(),
             accepted: false,
             completes: false,
         };
@@ -188,6 +193,10 @@ impl World {
         for number in 0..count {
             set!(irqs.wrapping_add(number), irq, number as i32);
         }
+        if let Some(variable) = side.image.variable("nr_irqs") {
+            // SAFETY: the variable is four bytes of the image, and no call runs.
+            unsafe { (variable as *mut u32).write(count as u32) };
+        }
         side.env().irq_desc = irqs;
         if let Some(variable) = side.image.variable("irq_desc") {
             // SAFETY: the variable is eight bytes of the image, and no call runs.
@@ -211,7 +220,13 @@ impl World {
 
         set!(pdev, msix, msix);
         set!(pdev, msix_pos, MSIX_POS);
+        self.page_locks
+            .push(arena.offset(addr!(msix, table_lock) as u64));
         set!(pdev, domain, self.domains[spec.domain].domain);
+        add_to_list(
+            addr!(pdev, domain_list),
+            addr!(self.domains[spec.domain].domain, pdev_list),
+        );
         set!(pdev, vpci, vpci);
         set!(
             pdev,
@@ -257,6 +272,7 @@ impl World {
             msix: vpci_msix,
             entries,
             vpci_entries: spec.vpci_entries,
+            gone: false,
         });
 
         for desc_spec in &spec.descs {
@@ -341,6 +357,54 @@ impl World {
 }
 
 impl World {
+    /// Removes a device, as `pci_remove_device()` does: its descriptors and structures are freed,
+    /// and nobody tells the table. `before_free` is what `pci_cleanup_msi()` does besides.
+    pub(super) fn remove(
+        &mut self,
+        side: &mut Side,
+        number: usize,
+        before_free: impl FnOnce(&mut Side, *mut sys::pci_dev),
+    ) {
+        let device = &mut self.devices[number];
+        device.gone = true;
+        let (pdev, vpci) = (device.pdev, device.vpci);
+        remove_from_list(addr!(pdev, domain_list));
+        for index in 0..self.descs.len() {
+            if self.descs[index].device == number && self.descs[index].live {
+                self.unlink(side, index);
+            }
+        }
+        // No configuration space stands behind it.
+        set!(pdev, msix_pos, 0);
+        before_free(side, pdev);
+        let msix = get!(pdev, msix);
+        let env = side.env();
+        env.arena.poison(pdev, env.poison);
+        env.arena.keep_private(pdev);
+        env.arena.poison(msix, env.poison);
+        env.arena.keep_private(msix);
+        env.arena.poison(vpci, env.poison);
+        env.arena.keep_private(vpci);
+    }
+
+    /// Gives a device to the other of the two HVM domains.
+    pub(super) fn assign(&mut self, number: usize) {
+        let device = &mut self.devices[number];
+        device.domain ^= 1;
+        let domain = self.domains[device.domain].domain;
+        remove_from_list(addr!(device.pdev, domain_list));
+        set!(device.pdev, domain, domain);
+        add_to_list(addr!(device.pdev, domain_list), addr!(domain, pdev_list));
+    }
+
+    /// Whether an interrupt belongs to a device of another domain than the one with a number.
+    pub(super) fn is_foreign(&self, irq: *mut sys::irq_desc, domain: usize) -> bool {
+        self.descs
+            .iter()
+            .filter(|desc| desc.live && desc.irq == irq)
+            .any(|desc| self.devices[desc.device].domain != domain)
+    }
+
     /// A pirq and the device whose table it belongs to; two of them are odd ones.
     pub(super) fn pirq(&self, index: usize) -> Option<(*mut sys::pirq, usize)> {
         self.devices.first()?;
@@ -421,6 +485,7 @@ fn build_domain(
     let list: Vec<*mut sys::vcpu> = (0..vcpus)
         .map(|vcpu| arena.object("vcpu", number * 100 + vcpu))
         .collect();
+    init_list(addr!(domain, pdev_list));
     set!(domain, domain_id, id);
     set!(domain, max_vcpus, vcpus as u32);
     set!(domain, vcpu, table);
@@ -478,7 +543,8 @@ pub(super) fn compare_snooped(c: &World, rust: &World) -> Result<(), String> {
 
 /// After a write beside a table, has C's notes of what was warned of be Rust's: C drops more, and says so.
 pub(super) fn settle_warnings(c: &World, rust: &World) {
-    for (c, rust) in c.devices.iter().zip(&rust.devices) {
+    let there = c.devices.iter().zip(&rust.devices).filter(|(c, _)| !c.gone);
+    for (c, rust) in there {
         let (c, rust) = (get!(c.pdev, msix), get!(rust.pdev, msix));
         set!(c, warned_domid, get!(rust, warned_domid));
         set!(c, warned_kind.all, get!(rust, warned_kind.all));

@@ -60,9 +60,9 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the MSI of an entry is searched each time",
         "xen/src/tables.rs",
-        "pub fn bound<'a>(",
-        "if let Some(irq) = entry.irq()",
-        "if let Some(irq) = entry.irq().filter(|_| false)",
+        "",
+        "IrqDesc::numbered(entry.irq()?)?",
+        "IrqDesc::numbered(entry.irq().filter(|_| false)?)?",
     )
     .alone()
     .scale(),

@@ -104,7 +104,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a destination has eight bits",
         "xen/src/msi.rs",
         "",
-        "field!(self, dest32)",
+        "fixed!(self, dest32)",
         "field!(self, dest32) & 0xff",
     ),
 ];

@@ -139,10 +139,17 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a mapping leaks",
-        DISABLE,
+        "xen/src/host/new.rs",
         "",
-        "msix.unmap(msi.table_entry().page());",
+        "unsafe { msix.unmap(index_of(entry)) };",
+        "let _ = (msix, entry);",
+    ),
+    slip(
+        "a descriptor is freed without a grace period",
+        "xen/src/host/new.rs",
         "",
+        "sys::shim_call_rcu_xfree((*block_of(first)).rcu.get())",
+        "sys::xfree((*block_of(first)).rcu.get().cast())",
     ),
     slip(
         "the entry behind the table can be set up",
@@ -292,7 +299,7 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "an unmapped page is found again",
         PAGES,
-        "page.unmap();",
+        "if slot.users() == 0 {",
         "slot.set_page(0);",
         "",
     ),
@@ -300,14 +307,10 @@ pub(super) const SLIPS: &[Slip] = &[
         "a descriptor is in the list before it has its IRQ",
         "xen/src/host/new.rs",
         "",
-        "unsafe { (*first.as_ptr()).irq = irq };
-        if let Some(device) = first.device() {
-            device.append(first);
-        }",
-        "if let Some(device) = first.device() {
-            device.append(first);
-        }
-        unsafe { (*first.as_ptr()).irq = irq };",
+        "(*first).irq = irq;
+            list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);",
+        "list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);
+            (*first).irq = irq;",
     )
     .survives("a reader that walks between the writer's stores, as loom has it"),
     slip(

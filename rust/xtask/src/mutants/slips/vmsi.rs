@@ -57,110 +57,37 @@ pub(super) const SLIPS: &[Slip] = &[
         "a link is published before it is written",
         TABLES,
         "",
-        "link.write(Link {
-                next: AtomicPtr::new(bucket.load(Ordering::Relaxed)),
-                key,
-                table: table.as_ptr(),
-            });
-            bucket.store(link, Ordering::Release);",
+        "link.next
+            .store(bucket.load(Ordering::Relaxed), Ordering::Relaxed);
+        // A reader that finds the link sees all that was written before.
+        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);",
         "let next = bucket.load(Ordering::Relaxed);
-            bucket.store(link, Ordering::Release);
-            link.write(Link {
-                next: AtomicPtr::new(next),
-                key,
-                table: table.as_ptr(),
-            });",
+        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);
+        link.next.store(next, Ordering::Relaxed);",
     )
     .survives("a reader that walks between the writer's stores, as loom has it"),
     slip(
         "a table is found under its first page alone",
         TABLES,
         "",
-        "self.base.saturating_add(self.bytes - 1)",
-        "self.base",
+        "base.saturating_add(bytes - 1)",
+        "base",
     ),
-    slip(
-        "a binding does not end what a search settled",
-        TABLES,
-        "entry.set_irq(Some(binding.irq));
-    }",
-        "table.unsettle();",
-        "",
-    )
-    .survives("a theme in the twin's generator: search in vain, unbind, map at the same address"),
-    slip(
-        "an unbinding does not end what a search settled",
-        TABLES,
-        "entry.set_irq(None);
-    }",
-        "table.unsettle();",
-        "",
-    )
-    .survives("a theme in the twin's generator: search in vain, unbind, map at the same address"),
-    slip(
-        "the number of entries does not end what a search settled",
-        TABLES,
-        "",
-        "u64::from(used) << 48 | self.device.last_msi() << 16 >> 16",
-        "u64::from(used) << 48",
-    )
-    .survives("a theme in the twin's generator: search in vain, unbind, map at the same address"),
     slip(
         "an unbinding takes the IRQ of another binding",
         TABLES,
         "",
-        "entry.irq() == Some(binding.irq)",
+        "entry.irq() == binding.irq_number()",
         "true",
     )
     .survives("a theme in the twin's generator: search in vain, unbind, map at the same address"),
     slip(
         "a stale IRQ leads to another function's MSI",
         TABLES,
-        "&& let Some(desc) = unsafe { IrqDesc::of(irq) }.msi_desc()",
-        "self.has(desc, place.number() as u16)",
-        "true",
-    )
-    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
-    slip(
-        "a search that finds an entry unbound settles all the same",
-        TABLES,
         "",
-        "all_bound &= entry.is_some_and(|entry| entry.irq().is_some());",
-        "",
+        "entry.sends(msi).then(|| look(msi))",
+        "Some(look(msi))",
     ),
-    slip(
-        "a search settles what was bound meanwhile",
-        TABLES,
-        "",
-        "let _ = self.settled.compare_exchange(
-                settled,
-                fingerprint,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );",
-        "let _ = settled;
-            self.settled.store(fingerprint, Ordering::Relaxed);",
-    )
-    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
-    slip(
-        "a search settles what it finds afterwards",
-        TABLES,
-        "",
-        "let _ = self.settled.compare_exchange(
-                settled,
-                fingerprint,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );",
-        "let _ = (settled, fingerprint);
-            let _ = self.settled.compare_exchange(
-                self.settled.load(Ordering::Relaxed),
-                self.fingerprint(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );",
-    )
-    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
     slip(
         "no read-side section is entered",
         "xen/src/rcu.rs",
@@ -176,12 +103,50 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "the MSI is not looked at again under its lock",
-        EMULATE,
-        "",
-        "desc.desc().msi_desc() == Some(msi)",
+        TABLES,
+        "if let Some(msi) = locked.msi_desc()",
+        "self.entry.sends(msi)",
         "true",
     )
     .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
+    slip(
+        "a guest masks an interrupt of a function that is another's",
+        TABLES,
+        "",
+        "msi.is_owned_by(domain)",
+        "true",
+    ),
+    slip(
+        "a function that is another's is found in a domain",
+        "xen/src/pci.rs",
+        "",
+        "devices.find(|device| device.identity() == id)",
+        "unsafe { PciDev::from_raw(id.structure as *mut _) }",
+    ),
+    slip(
+        "a table stays when its function goes",
+        "vmsi/src/register.rs",
+        "",
+        "tables::forget(&EventLock::write(domain), device.identity());",
+        "",
+    ),
+    slip(
+        "a table is taken for that of another function at the same address",
+        TABLES,
+        "",
+        "table.device == binding.device",
+        "true",
+    )
+    .survives(
+        "a function of the twin that is removed and comes back as another at the same address",
+    ),
+    slip(
+        "an IRQ beyond the last is followed",
+        "xen/src/irq.rs",
+        "",
+        "irq < Self::count()",
+        "true",
+    ),
     slip(
         "a change of a message does not hold back the unmasking",
         EMULATE,
@@ -241,8 +206,8 @@ pub(super) const SLIPS: &[Slip] = &[
     .survives("the oracle, which is asked once it passes without a slip"),
     slip(
         "the guest sees the host's mask",
-        EMULATE,
-        "",
+        TABLES,
+        "self.look(entry, place, |msi| ",
         "msi.guest_masked()",
         "msi.masks().any()",
     ),
@@ -311,7 +276,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a block that cannot be bound stays bound in part",
         VPCI,
         "",
-        "let _ = bind::destroy(device.domain(), bound);",
+        "let _ = bind::destroy(domain, bound);",
         "let _ = bound;",
     ),
     slip(
