@@ -12,6 +12,8 @@ mod bench;
 mod boot;
 mod cache;
 mod clean;
+#[cfg(test)]
+mod contracts;
 mod fetch;
 mod fixture;
 mod gates;
