@@ -1,10 +1,11 @@
 //! Arguments narrower than a register: the psABI says nothing of the other bits, so they hold garbage.
 
 const GARBAGE: u64 = 0x5a5a_5a5a_0000_0000;
+const GARBAGE_OF_BYTE: u64 = 0x5a5a_5a5a_5a5a_5a00;
 
 /// An 8-bit argument.
 pub(crate) fn byte(value: u64) -> u64 {
-    value ^ GARBAGE
+    value ^ GARBAGE_OF_BYTE
 }
 
 /// A 32-bit argument.

@@ -7,7 +7,7 @@ use super::api::Api;
 use super::op::{Base, Call, Change, Op, Register, Wish};
 use super::perform::perform;
 use super::spec::{DeviceSpec, MsiSpec, MsixSpec, Owner, Spec};
-use super::world::World;
+use super::world::{CPUS, World};
 use crate::answer::Answer;
 use crate::bench::Meter;
 use crate::side::{Script, Side};
@@ -109,6 +109,7 @@ fn spec(remapping: u8) -> Spec {
         no_execute: true,
         modes: [0, 0],
         remapping,
+        cpus: CPUS,
         online: 0xffff,
         irqs: ENTRIES as usize + 40,
         use_msi: 1,

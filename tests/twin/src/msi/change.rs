@@ -3,10 +3,9 @@
 use super::controls::set_cpus;
 use super::op::Change;
 use super::perform::choose;
-use super::world::World;
+use super::world::{World, set_online};
 use crate::machine::function::Function;
 use crate::side::Side;
-use crate::vtd::world::set_element;
 use crate::xen::{get, set};
 
 /// Grace periods after which nobody waits any more.
@@ -22,7 +21,7 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
         Change::Run(runner) => world.run(side, runner),
         Change::Online { cpus } => {
             side.env().msi.online = cpus;
-            set_element(side, "cpu_online_map", 0, cpus);
+            set_online(side, cpus);
         }
         Change::Status { irq, bits } => {
             let desc = interrupt(irq);

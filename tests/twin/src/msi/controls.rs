@@ -1,9 +1,12 @@
 //! Functions of Xen that interrupts, local APICs and IOMMUs are controlled by.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use xen_sys as sys;
 
 use super::fakes::call;
 use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING};
+use super::world::CPUS;
 use crate::rng::mix;
 use crate::services::{lock, unlock};
 use crate::side::{Env, attempt, with};
@@ -57,9 +60,44 @@ pub(super) extern "C" fn destroy_irq(irq: u32) {
     });
 }
 
-/// The first CPUs of a mask.
+/// How far apart the CPUs are that operations name; the others are never online.
+static SPREAD: AtomicU32 = AtomicU32::new(1);
+
+/// Has both sides' CPUs lie so that there are `count` in all.
+pub(super) fn spread_cpus(count: u32) {
+    SPREAD.store(count / CPUS, Ordering::Relaxed);
+}
+
+/// The place in a mask of a CPU that operations name: the last of its share.
+fn place(cpu: u32) -> (usize, u32) {
+    let spread = SPREAD.load(Ordering::Relaxed);
+    let bit = cpu * spread + spread - 1;
+    ((bit / u64::BITS) as usize, bit % u64::BITS)
+}
+
+/// The CPUs of a mask. One that operations cannot name counts as the 64th.
 fn cpus(mask: *const sys::cpumask) -> u64 {
-    get!(mask, bits)[0]
+    let bits = get!(mask, bits);
+    let is_in = |cpu: &u32| {
+        let (word, bit) = place(*cpu);
+        bits[word] >> bit & 1 != 0
+    };
+    let cpus = (0..CPUS).filter(is_in).fold(0, |cpus, cpu| cpus | 1 << cpu);
+    if bits == bits_of(cpus) {
+        cpus
+    } else {
+        cpus | 1 << 63
+    }
+}
+
+/// The words of a mask with these CPUs.
+fn bits_of(cpus: u64) -> [u64; 4] {
+    let mut bits = [0; 4];
+    for cpu in (0..CPUS).filter(|cpu| cpus >> cpu & 1 != 0) {
+        let (word, bit) = place(cpu);
+        bits[word] |= 1 << bit;
+    }
+    bits
 }
 
 pub(super) extern "C" fn set_desc_affinity(
@@ -85,7 +123,7 @@ pub(super) extern "C" fn set_desc_affinity(
 
 /// Fills a mask.
 pub(super) fn set_cpus(mask: *mut sys::cpumask, cpus: u64) {
-    set!(mask, bits, [cpus, 0, 0, 0]);
+    set!(mask, bits, bits_of(cpus));
 }
 
 /// The APIC ID that stands for some CPUs.

@@ -91,6 +91,8 @@ pub(crate) struct Spec {
     /// `INT_DELIVERY_MODE` and `INT_DEST_MODE`.
     pub(super) modes: [i32; 2],
     pub(super) remapping: u8,
+    /// How many CPUs there are; operations name 16 of them, evenly spread.
+    pub(super) cpus: u32,
     pub(super) online: u64,
     pub(super) irqs: usize,
     /// What the boot option `msi` became.

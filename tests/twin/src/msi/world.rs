@@ -2,7 +2,7 @@
 
 use xen_sys as sys;
 
-use super::controls::{cpu_mask_to_apicid, set_cpus, update_ire_from_msi};
+use super::controls::{cpu_mask_to_apicid, set_cpus, spread_cpus, update_ire_from_msi};
 use super::op::{Change, Op};
 use super::platform::{IRQ_DISABLED, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
@@ -13,6 +13,13 @@ use crate::xen::{addr, get, set};
 
 /// How many CPUs may come online.
 pub(super) const CPUS: u32 = 16;
+
+/// Says which CPUs are online.
+pub(super) fn set_online(side: &Side, cpus: u64) {
+    if let Some(map) = side.image.variable("cpu_online_map") {
+        set_cpus(map as *mut sys::cpumask, cpus);
+    }
+}
 /// Descriptors of what is no device of a domain.
 pub(super) const FOREIGN: usize = 4;
 /// The word of `boot_cpu_data` with the features of leaf 0x8000_0001, EDX, and the bit of non-executable pages there.
@@ -63,6 +70,7 @@ pub(crate) struct World {
 
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        spread_cpus(spec.cpus);
         let [dom0, guest, idle, dom_io] = [(0, 0), (1, 5), (2, IDLE), (3, DOM_IO)]
             .map(|(number, id)| build_domain(side, number, id));
         set!(dom0.domain, is_privileged, true);
@@ -161,8 +169,8 @@ impl World {
         let [to_apicid, update] = pointer_to(targets);
         set_variable(side, "irq_desc", self.irqs);
         set_variable(side, "nr_irqs", spec.irqs as u32);
-        set_variable(side, "nr_cpu_ids", CPUS);
-        set_variable(side, "cpu_online_map", spec.online);
+        set_variable(side, "nr_cpu_ids", spec.cpus);
+        set_online(side, spec.online);
         set_variable(side, "per_cpu__scratch_cpumask", scratch);
         set_variable(side, "mmio_ro_ranges", pages);
         set_variable(side, "dom_io", self.dom_io.domain);

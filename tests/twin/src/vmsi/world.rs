@@ -315,6 +315,8 @@ impl World {
         set!(desc, msi_attrib.type_, kind as u8);
         set!(desc, msi_attrib.entry_nr, spec.entry);
         set_guest_masked(desc, spec.guest_masked);
+        // The guest must see its own mask, whatever Xen's is.
+        set_host_masked(desc, spec.entry % 2 == 0);
         set!(desc, dev, pdev);
         set!(
             desc,
@@ -447,6 +449,13 @@ pub(super) fn set_guest_masked(desc: *mut sys::msi_desc, masked: bool) {
     let attributes = addr!(desc, msi_attrib);
     // SAFETY: the descriptor lies in the arena, and the reference ends with the statement.
     unsafe { (*attributes).set_guest_masked(masked) };
+}
+
+/// Writes the bit-field `msi_attrib.host_masked`.
+fn set_host_masked(desc: *mut sys::msi_desc, masked: bool) {
+    let attributes = addr!(desc, msi_attrib);
+    // SAFETY: the descriptor lies in the arena, and the reference ends with the statement.
+    unsafe { (*attributes).set_host_masked(masked) };
 }
 
 /// Reads the bit-field `msi_attrib.guest_masked`.
