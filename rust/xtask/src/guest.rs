@@ -29,6 +29,8 @@ pub(crate) enum Kernel {
     Heir,
     /// A PV dom0 whose devices are behind bridges.
     Bridges,
+    /// A PV dom0 whose device disappears while its interrupts are bound.
+    Unplugger,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
     /// A PV dom0 that watches what Xen does to a vector control of MSI-X.
@@ -53,6 +55,7 @@ impl Kernel {
             Self::Leaver => "leaver",
             Self::Heir => "heir",
             Self::Bridges => "bridges",
+            Self::Unplugger => "unplugger",
             Self::TableFiller => "table-filler",
             Self::VectorControl => "vector-control",
             Self::MsixWalker => "msix-walker",

@@ -145,6 +145,11 @@ const CHECKS: &[Check] = &[
         "vector-control",
         Beside::Nothing,
     ),
+    slow(
+        "a device that disappears, as on stock Xen",
+        "unplug",
+        Beside::Stock,
+    ),
     slow("remapping tables that are full", "fill", Beside::Nothing),
     slow(
         "each message of an MSI on its own processor, as on stock Xen",

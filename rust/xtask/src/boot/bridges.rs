@@ -1,11 +1,13 @@
-//! The scenarios `bridges-*`: messages from behind bridges. Seconds each.
+//! The scenarios `bridges-*` and `unplug-*`: messages from behind bridges, and a device that goes
+//! from behind one. Seconds each.
 //!
-//! Not on stock Xen: on AMD it dies when it sets up an interrupt of a function that has no table of its own because requests
-//! bear the ID of a bridge. On VT-d it lets an entry be used from the bus that a bridge to PCI is on, in place of that below
-//! it; and where the first bus is not the last, the emulator takes the one for the other, and lets nothing through.
+//! `bridges-*` not on stock Xen: on AMD it dies when it sets up an interrupt of a function that has
+//! no table of its own because requests bear the ID of a bridge. On VT-d it lets an entry be used
+//! from the bus that a bridge to PCI is on, in place of that below it; and where the first bus is
+//! not the last, the emulator takes the one for the other, and lets nothing through.
 
 use super::emulator::{Iommu, Machine};
-use super::keys::{Rule, shows};
+use super::keys::{Rule, same_from, shows};
 use super::scenarios::Scenario;
 use super::smoke;
 use crate::guest::Kernel;
@@ -60,6 +62,50 @@ pub(super) const AMD: Scenario = bridges(
     "devices behind bridges send messages; AMD-Vi",
     smoke::AMD,
     TABLES,
+);
+
+/// The machine's root port has a NIC, and controls its power.
+const UNPLUGGED: &[&str] = &[
+    "-global",
+    "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+    "-device",
+    "e1000e,bus=rp,romfile=",
+];
+
+/// Nothing is left of it.
+const GONE: &[Rule] = &[
+    same_from("gone-key-M", 'M', ["unplugger: before", "unplugger: after"]),
+    same_from("gone-key-V", 'V', ["unplugger: before", "unplugger: after"]),
+];
+
+const fn unplugger(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    Scenario {
+        machine: Machine {
+            more: UNPLUGGED,
+            ..smoke::machine(iommu)
+        },
+        ..smoke::own(
+            name,
+            about,
+            iommu,
+            (Kernel::Unplugger, smoke::MEMORY),
+            &["unplugger"],
+            GONE,
+        )
+    }
+}
+
+/// With VT-d.
+pub(super) const UNPLUG_VTD: Scenario = unplugger(
+    "unplug-vtd",
+    "a device disappears while its interrupts are bound; VT-d",
+    smoke::VTD,
+);
+/// With AMD-Vi.
+pub(super) const UNPLUG_AMD: Scenario = unplugger(
+    "unplug-amd",
+    "a device disappears while its interrupts are bound; AMD-Vi",
+    smoke::AMD,
 );
 
 const fn user(name: &'static str, words: &'static [&'static str]) -> Rule {

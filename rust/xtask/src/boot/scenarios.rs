@@ -279,6 +279,8 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::VECTOR_CONTROL,
     bridges::VTD,
     bridges::AMD,
+    bridges::UNPLUG_VTD,
+    bridges::UNPLUG_AMD,
     leave::REBOOT_VTD,
     leave::REBOOT_AMD,
     leave::CRASH_VTD,

@@ -62,6 +62,8 @@ pub mod physdev {
     pub const GET_FREE_PIRQ: u64 = 23;
     /// Tell Xen of a PCI function.
     pub const PCI_DEVICE_ADD: u64 = 25;
+    /// Tell Xen that a PCI function goes.
+    pub const PCI_DEVICE_REMOVE: u64 = 26;
     /// Write a function's messages again.
     pub const RESTORE_MSI_EXT: u64 = 27;
     /// Share a page of "needs end of interrupt" bits.

@@ -265,6 +265,17 @@ pub fn pci_device_add(function: Function) -> i64 {
     unsafe { call_with(abi::PHYSDEV_OP, physdev::PCI_DEVICE_ADD, &mut argument) }
 }
 
+/// `PHYSDEVOP_pci_device_remove`.
+pub fn pci_device_remove(function: Function) -> i64 {
+    let mut argument = abi::PciDevice {
+        seg: 0,
+        bus: function.bus,
+        devfn: function.devfn,
+    };
+    // SAFETY: the command's structure.
+    unsafe { call_with(abi::PHYSDEV_OP, physdev::PCI_DEVICE_REMOVE, &mut argument) }
+}
+
 /// `PHYSDEVOP_restore_msi_ext`.
 pub fn restore_msi(bus: u8, devfn: u8) -> i64 {
     let mut argument = abi::PciDevice { seg: 0, bus, devfn };
