@@ -54,12 +54,28 @@ pub(crate) fn run(commands: &[&[&str]]) -> Result<()> {
     Ok(())
 }
 
-/// The words before a command that give it a network namespace of its own, in which there is not
-/// even a loopback interface; none where the host forbids that.
+/// Brings the loopback interface up, over which the machine emulator reaches the program that
+/// answers for the network, and becomes the command.
+const WITH_LOOPBACK: &str = r#"python3 -c '
+import fcntl, socket, struct
+SIOCSIFFLAGS, UP = 0x8914, 0x49
+fcntl.ioctl(socket.socket(), SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", UP))
+' && exec "$@""#;
+
+/// The words before a command that give it a network namespace of its own with nothing but a
+/// loopback interface; none where the host forbids that.
 fn namespace() -> &'static [&'static str] {
     let all: [&[&str]; 2] = [
-        &["unshare", "--net", "--"],
-        &["unshare", "--map-root-user", "--net", "--"],
+        &["unshare", "--net", "sh", "-c", WITH_LOOPBACK, "sh"],
+        &[
+            "unshare",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            WITH_LOOPBACK,
+            "sh",
+        ],
     ];
     let works = |words: &[&str]| {
         let tried = Command::new(words[0])
@@ -69,4 +85,28 @@ fn namespace() -> &'static [&'static str] {
         tried.is_ok_and(|output| output.status.success())
     };
     all.into_iter().find(|words| works(words)).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_all_that_there_is() {
+        let words = namespace();
+        if words.is_empty() {
+            return;
+        }
+        let script = "import socket\n\
+                      here = socket.create_server((\"127.0.0.1\", 0))\n\
+                      socket.create_connection(here.getsockname())\n\
+                      assert [name for _, name in socket.if_nameindex()] == [\"lo\"]";
+        let output = Command::new(words[0])
+            .args(&words[1..])
+            .args(["python3", "-c", script])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+    }
 }
