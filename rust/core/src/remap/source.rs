@@ -67,6 +67,14 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
         }
         Kind::Pci | Kind::PciBridge | Kind::PciToExpress => match upstream {
             Upstream::Nobody => Some(Source::requester(id)),
+            // Buses are numbered downwards (PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.4).
+            // A bridge that was registered before its buses had numbers says 0, and an entry for
+            // the buses from 0 on would be open to integrated devices.
+            Upstream::Bridge {
+                id: bridge,
+                secondary,
+                ..
+            } if secondary <= (bridge >> 8) as u8 || secondary > (id >> 8) as u8 => None,
             // It puts the ID of its secondary bus with device and function 0 on a request, or leaves the request's own (PCI
             // Express to PCI/PCI-X Bridge Specification 1.0; VT-d, section 3.4.1). The bus that it is on itself, from which
             // Xen's C begins, has nothing to do with it.
@@ -182,13 +190,26 @@ mod tests {
                 }
             }
         }
-        // A bridge whose bus claims to be above one of a lower number would let nothing through.
-        let above = Upstream::Bridge {
-            id: BRIDGE,
-            kind: Kind::ExpressToPci,
-            secondary: 6,
-        };
-        assert_eq!(of_function(Kind::Pci, ID, 0, above), None);
+    }
+
+    #[test]
+    fn bridge_whose_buses_cannot_be_above_the_function_is_unknown() {
+        for kind in [Kind::Pci, Kind::PciBridge, Kind::PciToExpress] {
+            for bridge in KINDS {
+                for primary in 0..=8u8 {
+                    for secondary in 0..=8 {
+                        let upstream = Upstream::Bridge {
+                            id: u16::from(primary) << 8 | 0x08,
+                            kind: bridge,
+                            secondary,
+                        };
+                        let known = of_function(kind, ID, 0, upstream).is_some();
+                        let possible = primary < secondary && secondary <= 5;
+                        assert_eq!(known, possible, "{bridge:?}: {primary}, {secondary}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

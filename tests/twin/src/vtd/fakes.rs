@@ -12,7 +12,6 @@ use crate::services::garble;
 use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
 use crate::vtd::firmware::Firmware;
-use crate::vtd::spec::bus_below;
 use crate::xen::get;
 
 /// Room for `struct cpuinfo_x86`.
@@ -71,7 +70,7 @@ extern "C" fn find_upstream_bridge(
 ) -> i32 {
     // SAFETY: the caller passes places for three bytes, the first two of which hold what it asks about.
     let asked = unsafe { u16::from_le_bytes([devfn.read(), bus.read()]) };
-    let (result, id) = attempt(|env| {
+    let (result, id, below) = attempt(|env| {
         env.firmware.upstream((segment, asked)).ok_or_else(|| {
             format!("the bridge above {segment:04x}:{asked:04x}, which does not exist")
         })
@@ -82,7 +81,7 @@ extern "C" fn find_upstream_bridge(
         unsafe {
             devfn.write(low);
             bus.write(high);
-            secondary.write(bus_below(high));
+            secondary.write(below);
         }
     }
     result

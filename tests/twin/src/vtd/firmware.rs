@@ -73,15 +73,15 @@ impl Firmware {
         Self::find(&self.io_apics, apic_id)
     }
 
-    /// What `find_upstream_bridge()` answers, and the bridge.
-    pub(super) fn upstream(&self, place: Place) -> Option<(i32, u16)> {
+    /// What `find_upstream_bridge()` answers, the bridge, and the bus below it.
+    pub(super) fn upstream(&self, place: Place) -> Option<(i32, u16, u8)> {
         let devices = &self.spec.as_ref()?.devices;
         let device = devices.iter().find(|device| device.place == place)?;
         Some(match device.upstream {
-            Upstream::Nobody => (0, 0),
-            Upstream::Bridge { id, .. } => (1, id),
+            Upstream::Nobody => (0, 0, 0),
+            Upstream::Bridge { id, secondary, .. } => (1, id, secondary),
             // Where it gave up.
-            Upstream::Unknown => (-1, !place.1),
+            Upstream::Unknown => (-1, !place.1, !(place.1 >> 8) as u8),
         })
     }
 

@@ -7,7 +7,9 @@ use xen_sys as sys;
 
 use super::Vtd;
 use super::op::{Message, Op, Switching};
-use super::spec::{DeviceSpec, HpetSpec, IoApicSpec, IommuSpec, SenderSpec, Spec, Upstream};
+use super::spec::{
+    DeviceSpec, HpetSpec, IoApicSpec, IommuSpec, SenderSpec, Spec, Upstream, bus_below,
+};
 use crate::heap::Failure;
 use crate::machine::table::ENTRIES;
 use crate::machine::vtd::{EXTENDED_MODE, MOST, Pace, STATUS};
@@ -142,18 +144,7 @@ fn device(rng: &mut Rng, number: usize, units: usize) -> DeviceSpec {
     let upstream = match rng.below(6) {
         0 => Upstream::Nobody,
         1 => Upstream::Unknown,
-        _ => Upstream::Bridge {
-            // Few of them, some above the function's own bus.
-            id: (rng.below(4) as u16) << 8 | rng.pick(&[0x1d, 0xf0]),
-            kind: rng.pick(&[
-                sys::DEV_TYPE_PCIe2PCI_BRIDGE,
-                sys::DEV_TYPE_PCIe2PCI_BRIDGE,
-                sys::DEV_TYPE_PCIe_BRIDGE,
-                sys::DEV_TYPE_LEGACY_PCI_BRIDGE,
-                sys::DEV_TYPE_PCI2PCIe_BRIDGE,
-                sys::DEV_TYPE_PCI_UNKNOWN,
-            ]),
-        },
+        _ => bridge(rng),
     };
     DeviceSpec {
         place,
@@ -161,6 +152,29 @@ fn device(rng: &mut Rng, number: usize, units: usize) -> DeviceSpec {
         stride: rng.pick(&[0, 0, 1, 2, 4, 3, 8]),
         unit: unit(rng, units),
         upstream,
+    }
+}
+
+/// One of few bridges, some below the function's own bus. Some have a secondary bus that cannot be
+/// theirs: buses that were not numbered yet, or were numbered anew.
+fn bridge(rng: &mut Rng) -> Upstream {
+    let bus = rng.below(4) as u8;
+    Upstream::Bridge {
+        id: u16::from(bus) << 8 | rng.pick(&[0x1d, 0xf0]),
+        secondary: match rng.below(8) {
+            0 => 0,
+            1 => bus,
+            2 => 6 + rng.below(250) as u8,
+            _ => bus_below(bus),
+        },
+        kind: rng.pick(&[
+            sys::DEV_TYPE_PCIe2PCI_BRIDGE,
+            sys::DEV_TYPE_PCIe2PCI_BRIDGE,
+            sys::DEV_TYPE_PCIe_BRIDGE,
+            sys::DEV_TYPE_LEGACY_PCI_BRIDGE,
+            sys::DEV_TYPE_PCI2PCIe_BRIDGE,
+            sys::DEV_TYPE_PCI_UNKNOWN,
+        ]),
     }
 }
 

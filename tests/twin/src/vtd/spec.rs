@@ -10,13 +10,13 @@ pub(super) type Place = (u16, u16);
 pub(super) enum Upstream {
     /// 0: the function is integrated.
     Nobody,
-    /// 1: a bridge, and what `pdev_type()` says of it.
-    Bridge { id: u16, kind: u32 },
+    /// 1: a bridge, what `pdev_type()` says of it, and the bus below it.
+    Bridge { id: u16, kind: u32, secondary: u8 },
     /// -1.
     Unknown,
 }
 
-/// The bus below a bridge that is on this one: the next.
+/// The bus below a bridge that is on this one, and does not lie: the next.
 pub(super) fn bus_below(bus: u8) -> u8 {
     bus + 1
 }
@@ -104,9 +104,9 @@ impl Spec {
         self.devices
             .iter()
             .find_map(|device| match device.upstream {
-                Upstream::Bridge { id: bridge, kind } => {
-                    ((device.place.0, bridge) == (segment, id)).then_some(kind)
-                }
+                Upstream::Bridge {
+                    id: bridge, kind, ..
+                } => ((device.place.0, bridge) == (segment, id)).then_some(kind),
                 _ => None,
             })
     }
@@ -126,10 +126,10 @@ impl Spec {
                 match device.upstream {
                     Upstream::Nobody => false,
                     Upstream::Unknown => true,
-                    Upstream::Bridge { id, .. } => {
-                        let kind = self.kind_of_bridge((device.place.0, id));
-                        kind == Some(sys::DEV_TYPE_PCIe2PCI_BRIDGE)
-                            && bus_below((id >> 8) as u8) > (device.place.1 >> 8) as u8
+                    // The bridge must be above its secondary bus, and that above the function.
+                    Upstream::Bridge { id, secondary, .. } => {
+                        let [bridge, own] = [id, device.place.1].map(|id| (id >> 8) as u8);
+                        !(bridge < secondary && secondary <= own)
                     }
                 }
             }
