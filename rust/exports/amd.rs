@@ -5,6 +5,7 @@ use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use core::ptr::{self, NonNull};
 use remap_amd::{dump, enable, messages, pins};
 use xen::amd::{self, Iommu, Requester};
+use xen::boot::Booting;
 use xen::errno::to_c;
 use xen::ioapic::IoApic;
 use xen::msi::MsiMsg;
@@ -14,7 +15,8 @@ use xen_sys as sys;
 /// See [`enable::supports_extended_mode`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_iov_supports_xt() -> bool {
-    enable::supports_extended_mode()
+    // SAFETY: The shim calls from an `__init` function.
+    enable::supports_extended_mode(unsafe { Booting::new() })
 }
 
 /// Allocates a table of at least `nr` entries; 0 stands for as many as there can be. See [`Iommu::allocate_table`].
@@ -42,16 +44,21 @@ unsafe extern "C" fn amd_iommu_alloc_intremap_table(
 ///
 /// # Safety
 ///
-/// The requester, if there is one, is that of the ID.
+/// The requester, if there is one, is that of the ID. No device table entry points to the table, and
+/// nothing uses an entry of it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_amd_iommu_free_intremap_table(
     ivrs_mapping: *mut sys::ivrs_mappings,
     bdf: u32,
 ) -> c_int {
-    // SAFETY: The caller says so.
-    match unsafe { Requester::from_raw(ivrs_mapping, bdf as u16) } {
-        Some(requester) => requester.free_table(),
-        None => amd::free_shared_table(),
+    // SAFETY: AMD-Vi calls with its own requesters: when it gives up at boot, before interrupts are
+    // remapped, and when it removes a device, whose messages it has released and whose entry of the
+    // device table it has cleared. Without a requester, it is when it gives up at boot.
+    unsafe {
+        match Requester::from_raw(ivrs_mapping, bdf as u16) {
+            Some(requester) => requester.free_table(),
+            None => amd::free_shared_table(),
+        }
     }
     0
 }
@@ -66,9 +73,9 @@ unsafe extern "C" fn amd_iommu_intremap_table_order(
     irt: *const c_void,
     iommu: *const sys::amd_iommu,
 ) -> c_uint {
-    // SAFETY: The caller says so.
-    let table = unsafe { NonNull::new_unchecked(irt.cast_mut()) };
-    amd::order_of_user(table, view!(Iommu, iommu))
+    let iommu = view!(Iommu, iommu);
+    // SAFETY: AMD-Vi asks for tables of `amd_iommu_alloc_intremap_table` alone, which it holds.
+    unsafe { amd::order_of_user(NonNull::new_unchecked(irt.cast_mut()), iommu) }
 }
 
 /// See [`amd::index_of_io_apic`].
@@ -78,9 +85,15 @@ extern "C" fn ioapic_id_to_index(apic_id: c_uint) -> c_uint {
 }
 
 /// See [`amd::allocate_io_apic`].
+///
+/// # Safety
+///
+/// Xen boots.
 #[unsafe(no_mangle)]
-extern "C" fn get_next_ioapic_sbdf_index() -> c_uint {
-    amd::allocate_io_apic().map_or(sys::MAX_IO_APICS, |index| index as c_uint)
+unsafe extern "C" fn get_next_ioapic_sbdf_index() -> c_uint {
+    // SAFETY: The function is called from `__init` functions alone.
+    amd::allocate_io_apic(unsafe { Booting::new() })
+        .map_or(sys::MAX_IO_APICS, |index| index as c_uint)
 }
 
 /// See [`pins::read`]; called by the shim.
@@ -143,7 +156,7 @@ unsafe extern "C" fn xen_irq_amd_iommu_dump_intremap_table(
     ivrs_mapping: *mut sys::ivrs_mappings,
     bdf: u32,
 ) {
-    // SAFETY: The caller says so.
+    // SAFETY: The shim passes on what `iterate_ivrs_entries()` calls it with.
     if let Some(requester) = unsafe { Requester::from_raw(ivrs_mapping, bdf as u16) } {
         dump::one(view!(Iommu, iommu), requester);
     }

@@ -3,6 +3,7 @@
 
 use core::ffi::{c_int, c_uint};
 use remap_vtd::{enable, messages, pins};
+use xen::boot::Booting;
 use xen::errno::to_c;
 use xen::ioapic::IoApic;
 use xen::msi::MsiMsg;
@@ -13,7 +14,8 @@ use xen_sys as sys;
 /// See [`enable::supports_extended_mode`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_intel_iommu_supports_eim() -> bool {
-    enable::supports_extended_mode()
+    // SAFETY: The shim calls from an `__init` function.
+    enable::supports_extended_mode(unsafe { Booting::new() })
 }
 
 /// See [`enable::enable_extended_mode`]; called by the shim.

@@ -23,6 +23,7 @@ pub mod bug;
 #[cfg(feature = "amd")]
 pub mod amd;
 pub mod bind;
+pub mod boot;
 pub mod cpu;
 pub mod domain;
 pub mod errno;

@@ -1,5 +1,6 @@
 //! What interrupt remapping knows of the machine, whoever made the IOMMU (`xen/iommu.h`, `asm/apic.h`).
 
+use crate::boot::Booting;
 use irq_core::remap::entry::Apic;
 use xen_sys as sys;
 
@@ -30,15 +31,16 @@ pub fn wanted() -> bool {
 }
 
 /// Returns whether IOMMUs are to be used, as far as the boot options and what was found up to now say.
-pub fn iommus_wanted() -> bool {
-    // SAFETY: A flag that is written while Xen boots.
+pub fn iommus_wanted(_: Booting) -> bool {
+    // SAFETY: The flag is init data (`__initdata`), which is there while Xen boots. The CPU that
+    // boots alone writes it.
     unsafe { (&raw const sys::iommu_enable).read_volatile() }
 }
 
 /// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
 /// their entries could not be changed while devices use them.
-pub fn require_wide_exchange() -> bool {
-    // SAFETY: Both variables are written while Xen boots on its first CPU, which is where the caller runs.
+pub fn require_wide_exchange(_: Booting) -> bool {
+    // SAFETY: Both variables are there while Xen boots, and only the CPU that boots uses them then.
     unsafe {
         if sys::shim_has_cx16() {
             return true;

@@ -1,6 +1,7 @@
 //! Sixteen bytes that other agents see change in one piece.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Replaces 16 bytes in one piece. Only the caller writes them; others read.
 ///
@@ -9,8 +10,8 @@ use core::arch::asm;
 /// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
 #[inline]
 pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
-    // SAFETY: `replace` asks for what both need. Nothing else writes the bytes, so two reads are as
-    // good as one.
+    // SAFETY: They are mapped and aligned, and the processor has the instruction, as the caller
+    // guarantees. No other CPU writes, so two reads are as good as one.
     let seen_is_old = unsafe {
         let old = read(place);
         exchange(place, old, new) == old
@@ -26,9 +27,9 @@ pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
 #[inline]
 pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
-    // SAFETY: `exchange` asks for mapped, aligned bytes and for the instruction. LLVM keeps RBX for
-    // itself, so it is put back; the address has a register of its own, for of those that LLVM may
-    // choose RBX is one.
+    // SAFETY: The bytes are mapped and aligned, and the processor has the instruction, as the caller
+    // guarantees. LLVM keeps RBX for itself, so it is put back; the address has a register of its
+    // own, for of those that LLVM may choose RBX is one.
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
@@ -45,14 +46,20 @@ pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]
     [seen_low, seen_high]
 }
 
-/// Reads 16 bytes that nobody else writes at the moment.
+/// Reads 16 bytes that no other CPU writes at the moment.
 ///
 /// # Safety
 ///
 /// They are mapped and aligned to 8 bytes.
 #[inline]
 pub(crate) unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
-    let half = place.cast::<u64>();
-    // SAFETY: `read` asks for mapped and aligned bytes.
-    unsafe { [half.read_volatile(), half.add(1).read_volatile()] }
+    let half = place.cast_mut().cast::<u64>();
+    // SAFETY: Both halves are mapped and aligned, as the caller guarantees. Hardware reads them at the
+    // same time, so they are used as atomics.
+    unsafe {
+        [
+            AtomicU64::from_ptr(half).load(Ordering::Relaxed),
+            AtomicU64::from_ptr(half.add(1)).load(Ordering::Relaxed),
+        ]
+    }
 }

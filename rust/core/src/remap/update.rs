@@ -1,13 +1,20 @@
 //! How a remapping table changes while devices send through it.
 //!
-//! An IOMMU reads entries whenever a message arrives, and keeps what it read. So an entry is replaced in one piece, what the
-//! IOMMU keeps of the old one is invalidated before anybody relies on the new one, and an entry that was given up is nobody
-//! else's before no message can use it any more. An entry that would not change is left alone: an invalidation costs more
-//! than all the rest.
+//! An IOMMU reads entries whenever a message arrives, and caches what it read. The steps:
+//!
+//! 1. Under the table's lock an entry is replaced in one piece and written back ([`set`], [`clear`]).
+//!    An entry that would not change is left alone: an invalidation costs more than all the rest.
+//! 2. What the IOMMU caches of the old entry is invalidated ([`Stale::invalidate`]). That needs no
+//!    lock: an IOMMU that does not answer then blocks only the CPU that waits for it.
+//! 3. Entries that were cleared are free once their invalidation completed, and not before
+//!    ([`Cleared::free`], under the lock again): until then their next owner's messages could use
+//!    the old entry, and the old owner's the new one.
+//!
+//! The results of each step are what the next one takes, so that none can be left out.
 
 use super::slots::{Block, Slots};
 
-/// A table in memory, and the IOMMU that reads it.
+/// A table in memory, as software uses it.
 pub trait Table {
     /// An entry, as it stands in memory; the default one is not present.
     type Entry: Copy + Default + PartialEq;
@@ -15,7 +22,7 @@ pub trait Table {
     /// What an entry may be set to.
     type New: Into<Self::Entry>;
 
-    /// Whether the IOMMU may keep that an entry was not present (VT-d, section 6.1: caching mode).
+    /// Whether the IOMMU may cache that an entry was not present (VT-d, section 6.1: caching mode).
     const CACHES_ABSENT: bool;
 
     /// Reads an entry.
@@ -26,42 +33,88 @@ pub trait Table {
 
     /// Makes an entry's memory visible to an IOMMU that does not snoop the processors' caches.
     fn write_back(&mut self, index: usize);
+}
 
-    /// Makes the IOMMU forget what it keeps of a block's entries; returns when it has.
-    fn invalidate(&mut self, block: Block);
+/// Entries that changed, and that the IOMMU may still use as they were before.
+#[must_use = "the IOMMU may use the old entries until they are invalidated"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stale(Option<Block>);
+
+impl Stale {
+    /// Whether there is nothing to invalidate: the entry did not change, or was never cached.
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Has `invalidate` invalidate the entries, if there are any; it returns when that has
+    /// completed.
+    #[inline(always)]
+    pub fn invalidate(self, invalidate: impl FnOnce(Block)) {
+        if let Some(block) = self.0 {
+            invalidate(block);
+        }
+    }
+}
+
+/// A block whose entries were cleared, that is still in use, and whose entries the IOMMU may cache.
+#[must_use = "the block stays in use until it is invalidated and freed"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cleared(Block);
+
+/// A block that is still in use, though no message can use its entries any more.
+#[must_use = "the block stays in use until it is freed"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unused(Block);
+
+impl Cleared {
+    /// Has `invalidate` invalidate the entries; it returns when that has completed.
+    #[inline(always)]
+    pub fn invalidate(self, invalidate: impl FnOnce(Block)) -> Unused {
+        invalidate(self.0);
+        Unused(self.0)
+    }
+}
+
+impl Unused {
+    /// Frees the block. The table's lock is held.
+    #[inline(always)]
+    pub fn free<const WORDS: usize>(self, slots: &mut Slots<WORDS>) {
+        slots.release(self.0);
+    }
 }
 
 /// Sets an entry that is in use. The table's lock is held.
-// Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of their callers.
+// Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of their
+// callers.
 #[inline(always)]
-pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) {
+pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) -> Stale {
     let new = entry.into();
     let old = table.entry(index);
     if old == new {
-        return;
+        return Stale(None);
     }
     table.replace(index, old, new);
     table.write_back(index);
-    if T::CACHES_ABSENT || old != T::Entry::default() {
-        table.invalidate(Block::one(index));
-    }
+    let cached = T::CACHES_ABSENT || old != T::Entry::default();
+    Stale(cached.then(|| Block::one(index)))
 }
 
-/// Gives a block back. Returns whether all of it was in use; otherwise nothing changes. The table's lock is held.
+/// Clears the entries of a block, which stays in use. `None` where not all of it was in use; nothing
+/// changes then. The table's lock is held.
 #[inline(always)]
-pub fn release<const WORDS: usize, T: Table>(
-    slots: &mut Slots<WORDS>,
+pub fn clear<const WORDS: usize, T: Table>(
+    slots: &Slots<WORDS>,
     table: &mut T,
     block: Block,
-) -> bool {
+) -> Option<Cleared> {
     if !slots.holds(block) {
-        return false;
+        return None;
     }
     for index in block.entries() {
         let old = table.entry(index);
         table.replace(index, old, T::Entry::default());
         table.write_back(index);
     }
-    table.invalidate(block);
-    slots.release(block)
+    Some(Cleared(block))
 }

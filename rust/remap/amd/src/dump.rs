@@ -23,7 +23,7 @@ pub fn all() {
 ///
 /// Context: as for [`all`], which has it called for each requester. Replaces `dump_intremap_mapping()`.
 pub fn one(iommu: Iommu, requester: Requester) {
-    if let Some(entries) = requester.entries(iommu) {
+    if let Some(entries) = requester.entries() {
         show(&entries, || log::requester(iommu.segment(), requester));
     }
     process_pending_softirqs();

@@ -1,21 +1,22 @@
 //! Extended interrupt mode.
 
 use xen::amd::{self, Pins, Served, log};
+use xen::boot::Booting;
 use xen::ioapic::IoApic;
 use xen::remap;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are prepared for it.
 ///
-/// Context: boot, one CPU. Replaces `iov_supports_xt()`.
-pub fn supports_extended_mode() -> bool {
-    if !remap::iommus_wanted() || !remap::wanted() {
+/// Replaces `iov_supports_xt()`.
+pub fn supports_extended_mode(boot: Booting) -> bool {
+    if !remap::iommus_wanted(boot) || !remap::wanted() {
         return false;
     }
-    if !remap::require_wide_exchange() {
+    if !remap::require_wide_exchange(boot) {
         log::no_wide_exchange();
         return false;
     }
-    if !amd::prepare_extended_mode() {
+    if !amd::prepare_extended_mode(boot) {
         return false;
     }
     for io_apic in IoApic::all() {

@@ -39,7 +39,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         Some(index) => table.entry(index),
         None => Err(table),
     };
-    let mut entry = match used {
+    let entry = match used {
         Ok(entry) => entry,
         Err(table) => {
             xen_assert!(desc.messages() != 0);
@@ -49,9 +49,8 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
             first
         }
     };
-    entry.set(interrupt);
     let index = entry.index();
-    drop(entry);
+    entry.set(interrupt).invalidate();
 
     // Callers compare messages: what the entry says is no part of one any more.
     message.set(
@@ -78,9 +77,8 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
     }
     let served = served(sender)?;
     if let Some(first) = desc.entry_in_use() {
-        if let Ok(table) = served.table_of_messages()?.lock() {
-            table.release(first, desc.messages());
-        }
+        let table = served.table_of_messages()?;
+        table.release(first, desc.messages());
         desc.use_entries(None);
     }
     Ok(())

@@ -4,53 +4,41 @@
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::amd::MSI_INDEX;
 use irq_hw::ioapic::Pin;
-use xen::amd::{PinEntry, Pins, Requester, Served, TableLock, log};
+use xen::amd::{PinEntry, Pins, Served, TableLock, log};
 use xen::errno::Errno;
 use xen::ioapic::{Half, IoApic};
 use xen::{remap, xen_assert};
 
 /// Reads a register of an IO-APIC as Xen sees it.
 ///
-/// Vector and delivery mode are those of the table's entry, and so is a destination of 32 bits; all else is the pin's own,
-/// where it stands as it was written.
+/// Vector and delivery mode are those that Xen wrote last, and so is a destination of 32 bits; all
+/// else is the pin's own, where it stands as it was written. No table is locked: a crash may have
+/// stopped a CPU that holds its lock, and the crash kernel's start reads pins.
 ///
 /// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `amd_iommu_read_ioapic_from_ire()`.
 pub fn read(io_apic: IoApic, register: u32) -> u32 {
     let Some(half) = Half::of(register) else {
         return io_apic.read(register);
     };
+    if half.upper && remap::apic() == Apic::X {
+        return io_apic.read(register);
+    }
+    let remapped = Pins::of(io_apic)
+        .and_then(|pins| pins.pin(half.pin as u32))
+        .filter(|pin| pin.index() <= MSI_INDEX as usize);
+    let Some(pin) = remapped else {
+        return io_apic.read(register);
+    };
+    let logical = pin.logical();
     if half.upper {
-        return match remap::apic() {
-            Apic::X => None,
-            Apic::X2 => remapped(io_apic, half.pin as u32),
-        }
-        .map_or_else(
-            || io_apic.read(register),
-            |(_, interrupt)| interrupt.destination,
-        );
+        return logical.upper();
     }
     let value = io_apic.read(register);
-    let Some((index, interrupt)) = remapped(io_apic, half.pin as u32) else {
-        return value;
-    };
-    xen_assert!(index == (value & MSI_INDEX) as usize);
-    let [value] = Pin::new([value.into()])
-        .with_vector(interrupt.vector)
-        .with_delivery_mode(interrupt.delivery_mode)
-        .raw();
-    value as u32
-}
-
-/// The entry of the table that a pin uses, and what it stands for.
-#[inline(always)]
-fn remapped(io_apic: IoApic, pin: u32) -> Option<(usize, Interrupt)> {
-    let pins = Pins::of(io_apic)?;
-    let index = pins.pin(pin)?.index();
-    if index > MSI_INDEX as usize {
-        return None;
-    }
-    let requester = Requester::of(pins.device())?.of_interrupts();
-    Some((index, requester.lock_table()?.interrupt(index)?))
+    xen_assert!(pin.index() == (value & MSI_INDEX) as usize);
+    Pin::new([value.into()])
+        .with_vector(logical.vector())
+        .with_delivery_mode(logical.delivery_mode())
+        .lower()
 }
 
 /// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which names it.
@@ -72,10 +60,14 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let Some(used) = used else {
         return;
     };
-    let interrupt = Interrupt::of_pin(Pin::new([entry]), remap::apic());
+    let wanted = Pin::new([entry]);
+    let interrupt = Interrupt::of_pin(wanted, remap::apic());
     let table = served.table_of_pins().lock();
     match table.and_then(|table| update(table, used, interrupt)) {
-        Ok(index) => io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64),
+        Ok(index) => {
+            used.set_logical(wanted);
+            io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64);
+        }
         Err(errno) => log::pin_not_remapped(io_apic, pin, errno),
     }
 }
@@ -83,7 +75,7 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
 /// Sets the entry that a pin uses. The first time, one is taken into use.
 #[inline(always)]
 fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
-    let mut entry = match table.entry(used.index()) {
+    let entry = match table.entry(used.index()) {
         Ok(entry) => entry,
         Err(table) => {
             let entry = table.allocate(1).ok_or(Errno::NOSPC)?;
@@ -91,6 +83,7 @@ fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usiz
             entry
         }
     };
-    entry.set(interrupt);
-    Ok(entry.index())
+    let index = entry.index();
+    entry.set(interrupt).invalidate();
+    Ok(index)
 }

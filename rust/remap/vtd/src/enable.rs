@@ -1,6 +1,7 @@
 //! Interrupt remapping is switched on and off.
 
 use irq_hw::vtd::Global;
+use xen::boot::Booting;
 use xen::errno::Errno;
 use xen::ioapic::IoApic;
 use xen::remap;
@@ -9,12 +10,12 @@ use xen::xen_assert;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs.
 ///
-/// Context: boot, one CPU. Replaces `intel_iommu_supports_eim()`.
-pub fn supports_extended_mode() -> bool {
+/// Replaces `intel_iommu_supports_eim()`.
+pub fn supports_extended_mode(boot: Booting) -> bool {
     if !vtd::queue_wanted() || !remap::wanted() || units().next().is_none() {
         return false;
     }
-    if !remap::require_wide_exchange() {
+    if !remap::require_wide_exchange(boot) {
         log::no_wide_exchange();
         return false;
     }

@@ -52,6 +52,14 @@ impl<'a, I: Iommu, F: FnMut(&mut I)> Handle<'a, I, F> {
         self.wait(number)
     }
 
+    /// The same, for software that cannot do anything about a failure; the queue counts it.
+    pub fn invalidate(&mut self, block: Block)
+    where
+        I::Scope: Copy,
+    {
+        let _ = self.amid(|this| this.flush(block));
+    }
+
     fn push<T>(
         &mut self,
         mut push: impl FnMut(&mut Queue<I::Scope>) -> Result<T, Full>,
@@ -105,10 +113,5 @@ impl<I: Iommu<Scope: Copy>, F: FnMut(&mut I)> Table for Handle<'_, I, F> {
 
     fn write_back(&mut self, index: usize) {
         self.amid(|this| this.unit.table(this.table).memory.write_back(index));
-    }
-
-    fn invalidate(&mut self, block: Block) {
-        // The trait has no way to tell a failure; the queue counts it.
-        let _ = self.amid(|this| this.flush(block));
     }
 }

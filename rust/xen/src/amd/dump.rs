@@ -1,7 +1,7 @@
 //! Tables as debug key `V` shows them.
 
-use super::table::{Kept, Raw, order};
-use super::{Iommu, Requester, iommus};
+use super::Requester;
+use super::table::{Kept, Raw};
 use crate::spin::IrqLocked;
 use core::ptr::NonNull;
 use xen_sys as sys;
@@ -18,13 +18,13 @@ impl Entries<'_> {
     ///
     /// # Safety
     ///
-    /// The lock is that of the table.
-    unsafe fn new<'a>(kept: NonNull<Kept>, iommu: Iommu, lock: IrqLocked<'a>) -> Entries<'a> {
-        // SAFETY: The caller says so.
-        let raw = unsafe { kept.as_ref() }.entries;
+    /// The lock is that of the table, which is freed under it alone.
+    unsafe fn new<'a>(kept: NonNull<Kept>, lock: IrqLocked<'a>) -> Entries<'a> {
+        // SAFETY: The table's lock is held, so it is not freed.
+        let kept = unsafe { kept.as_ref() };
         Entries {
-            raw,
-            count: 1 << order(raw.start(), iommu),
+            raw: kept.entries,
+            count: kept.count(),
             _lock: lock,
         }
     }
@@ -32,7 +32,7 @@ impl Entries<'_> {
     /// Those that are not clear, with their numbers.
     pub fn set(&self) -> impl Iterator<Item = (usize, [u64; 2])> {
         (0..self.count)
-            // SAFETY: The table has that many.
+            // SAFETY: The table has that many, and its lock is held.
             .map(|index| (index, unsafe { self.raw.entry(index) }))
             .filter(|(_, entry)| *entry != [0; 2])
     }
@@ -45,24 +45,24 @@ impl Entries<'_> {
 
 impl Requester {
     /// The entries of its table; `None` where it has none.
-    pub fn entries<'a>(self, iommu: Iommu<'a>) -> Option<Entries<'a>> {
-        // SAFETY: The lock lives as long as the requester.
+    pub fn entries<'a>(self) -> Option<Entries<'a>> {
+        // SAFETY: The lock is a part of what Xen keeps of the requester, or a variable; neither is
+        // ever freed.
         let lock = unsafe { IrqLocked::take(self.lock()) };
         // SAFETY: The lock is that of its table.
-        Some(unsafe { Entries::new(NonNull::new(self.kept())?, iommu, lock) })
+        Some(unsafe { Entries::new(NonNull::new(self.kept())?, lock) })
     }
 }
 
 /// The entries of the table that all requesters share; `None` where each has its own.
 pub fn shared_entries() -> Option<Entries<'static>> {
-    let iommu = iommus().next()?;
-    // SAFETY: The variable is written while Xen boots.
+    // SAFETY: The variable is written while Xen boots, and so before a debug key is handled.
     let kept = unsafe { (&raw const sys::shared_intremap_inuse).read_volatile() };
     let kept = NonNull::new(kept)?.cast();
     // SAFETY: The lock is a variable, and that of the table.
     Some(unsafe {
         let lock = IrqLocked::take(&raw mut sys::shim_shared_intremap_lock);
-        Entries::new(kept, iommu, lock)
+        Entries::new(kept, lock)
     })
 }
 

@@ -3,6 +3,7 @@
 //! An IOMMU tells by the requester, which is the ID that a message bears, which table remaps the message. What Xen keeps of
 //! requesters, their tables, and the IO-APICs and HPETs that firmware speaks of have files of their own.
 
+use crate::boot::Booting;
 use crate::list;
 use crate::msi_desc::MsiDesc;
 use crate::view::{field, view};
@@ -19,7 +20,7 @@ mod table;
 mod users;
 
 pub use dump::{Entries, for_each_requester, shared_entries};
-pub use lock::{EntryLock, Locked, RequesterTable, TableLock};
+pub use lock::{EntryLock, RequesterTable, StaleEntry, TableLock};
 pub use platform::{Hpet, PinEntry, Pins, allocate_io_apic, hpet, index_of_io_apic};
 pub use requester::{Requester, Served};
 pub use table::{free_shared_table, order_of_user};
@@ -69,9 +70,9 @@ impl Device {
 /// Finds the IOMMUs, maps their registers and reads what firmware says of the devices. They get entries of 128 bits where all
 /// of them can do that. Returns whether they can, and nothing else is in the way.
 ///
-/// Context: boot, one CPU. What it calls is gone after boot.
-pub fn prepare_extended_mode() -> bool {
-    // SAFETY: The caller is where this may be called.
+/// Context: before IOMMUs are switched on.
+pub fn prepare_extended_mode(_: Booting) -> bool {
+    // SAFETY: The function is `__init` code, which is there while Xen boots; one CPU runs.
     unsafe { sys::amd_iommu_prepare(true) == 0 }
 }
 

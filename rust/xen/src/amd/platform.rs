@@ -1,13 +1,18 @@
 //! The IO-APICs and the HPET that firmware or the boot options speak of.
 
 use super::Device;
+use crate::boot::Booting;
 use crate::ioapic::IoApic;
+use crate::once::{Once, Zeroed};
 use crate::view::field;
 use core::hint::cold_path;
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use irq_hw::ioapic::Pin;
 use xen_sys as sys;
 
 const MAX_IO_APICS: usize = sys::MAX_IO_APICS as usize;
+/// The most pins of an IO-APIC: their number is that of a byte, plus one.
+const MAX_PINS: usize = 256;
 
 /// How many IO-APICs are spoken of.
 fn count() -> usize {
@@ -37,14 +42,12 @@ pub fn index_of_io_apic(id: u32) -> Option<usize> {
 }
 
 /// The number under which another IO-APIC can be spoken of; `None` where there is none left.
-///
-/// Context: boot, one CPU.
-pub fn allocate_io_apic() -> Option<usize> {
+pub fn allocate_io_apic(_: Booting) -> Option<usize> {
     let index = count();
     if index == MAX_IO_APICS {
         return None;
     }
-    // SAFETY: Nobody else uses the variable at that time.
+    // SAFETY: Xen boots, so no other CPU uses the variable.
     unsafe { (&raw mut sys::nr_ioapic_sbdf).write_volatile(index as u32 + 1) };
     Some(index)
 }
@@ -90,26 +93,82 @@ impl Pins {
             cold_path();
             return None;
         }
-        // SAFETY: There are as many, they stay, and nobody else writes them after they are made.
-        Some(PinEntry(unsafe { AtomicU16::from_ptr(first.add(pin)) }))
+        Some(PinEntry {
+            // SAFETY: C allocates as many as the IO-APIC has pins, never frees them, and does not
+            // write them after it has filled them in.
+            index: unsafe { AtomicU16::from_ptr(first.add(pin)) },
+            logical: LOGICAL
+                .get(self.first_of_same_id().number())?
+                .get()?
+                .0
+                .get(pin)?,
+        })
+    }
+
+    /// Allocates what is kept of pins besides what C has, unless that was done. `None` where there is
+    /// no memory.
+    ///
+    /// Context: as for `xmalloc()`; Xen boots, or it was done before.
+    pub(super) fn make() -> Option<()> {
+        IoApic::all().try_for_each(|io_apic| {
+            LOGICAL.get(io_apic.number())?.make()?;
+            Some(())
+        })
+    }
+
+    /// The first IO-APIC with this one's APIC ID: those that firmware gives the same ID have pins in
+    /// common.
+    #[inline]
+    fn first_of_same_id(self) -> IoApic {
+        let id = self.io_apic.id();
+        IoApic::all()
+            .find(|other| other.id() == id)
+            .unwrap_or(self.io_apic)
     }
 }
 
+/// The entries of an IO-APIC's pins as Xen sees them: those of the hardware have the number of an
+/// entry of the table in place of vector and delivery mode.
+struct Logical([AtomicU64; MAX_PINS]);
+
+// SAFETY: Atomics are numbers, and zero is one.
+unsafe impl Zeroed for Logical {}
+
+/// By the number of the IO-APIC.
+static LOGICAL: [Once<Logical>; MAX_IO_APICS] = [const { Once::new() }; MAX_IO_APICS];
+
 /// The entry of the table that a pin uses.
 #[derive(Clone, Copy)]
-pub struct PinEntry(&'static AtomicU16);
+pub struct PinEntry {
+    index: &'static AtomicU16,
+    logical: &'static AtomicU64,
+}
 
 impl PinEntry {
     /// Its number. There is no entry of that number where the pin uses none.
     #[inline]
     pub fn index(self) -> usize {
-        self.0.load(Ordering::Relaxed).into()
+        self.index.load(Ordering::Relaxed).into()
     }
 
     /// Notes its number.
     #[inline]
     pub fn set(self, index: usize) {
-        self.0.store(index as u16, Ordering::Relaxed);
+        self.index.store(index as u16, Ordering::Relaxed);
+    }
+
+    /// The pin's entry as Xen wrote it last; it means something only where the pin uses an entry.
+    #[inline]
+    pub fn logical(self) -> Pin {
+        Pin::new([self.logical.load(Ordering::Relaxed)])
+    }
+
+    /// Notes the pin's entry as Xen writes it. Both are noted under Xen's IO-APIC lock, so that no
+    /// reader finds one without the other.
+    #[inline]
+    pub fn set_logical(self, entry: Pin) {
+        let [entry] = entry.raw();
+        self.logical.store(entry, Ordering::Relaxed);
     }
 }
 

@@ -3,15 +3,17 @@
 use super::lock::RequesterTable;
 use super::requester::{FUNCTIONS, Served, count};
 use super::users::{Alone, Users, note_pointer};
-use super::{Iommu, Requester};
+use super::{Iommu, Pins, Requester};
 use crate::errno::Errno;
 use crate::memory;
 use crate::remap::usable_entries;
 use crate::spin::IrqLocked;
 use crate::wide;
 use core::alloc::Layout;
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::entry::Format;
 use irq_core::remap::slots::Slots;
 use xen_sys as sys;
@@ -19,12 +21,28 @@ use xen_sys as sys;
 const PAGE_SIZE: usize = 4096;
 
 /// What is kept of a table: `intremap_inuse` of each requester that uses it points here.
-// In this order: what is looked at each time comes first.
-#[repr(C)]
 pub(super) struct Kept {
-    pub(super) slots: Slots<1>,
+    /// Used under the table's lock alone.
+    pub(super) in_use: UnsafeCell<InUse>,
+    /// Never changes, like what follows.
     pub(super) entries: Raw,
+    /// How many pages it has, as a logarithm.
+    pages: u32,
+}
+
+/// What is kept of a table that changes. Zero bytes are a value of it.
+#[repr(C)]
+pub(super) struct InUse {
+    /// Which entries are in use.
+    pub(super) slots: Slots<1>,
     pub(super) alone: Alone,
+}
+
+impl Kept {
+    /// How many entries the table has.
+    pub(super) fn count(&self) -> usize {
+        (PAGE_SIZE << self.pages) / self.entries.format().size()
+    }
 }
 
 /// The memory of a table.
@@ -44,6 +62,13 @@ impl Raw {
         }
     }
 
+    fn format(self) -> Format {
+        match self {
+            Self::Narrow(_) => Format::Narrow,
+            Self::Wide(_) => Format::Wide,
+        }
+    }
+
     /// Its first byte.
     pub(super) fn start(self) -> NonNull<c_void> {
         match self {
@@ -59,32 +84,38 @@ impl Raw {
     /// The table has one of that number, and its lock is held.
     #[inline]
     pub(super) unsafe fn entry(self, index: usize) -> [u64; 2] {
-        // SAFETY: The caller says so; tables are aligned to a page.
+        // SAFETY: The table has the entry, as the caller guarantees; tables are aligned to a page.
         unsafe {
             match self {
-                Self::Narrow(first) => [first.add(index).read_volatile().into(), 0],
+                Self::Narrow(first) => {
+                    let word = AtomicU32::from_ptr(first.add(index).as_ptr());
+                    [word.load(Ordering::Relaxed).into(), 0]
+                }
                 Self::Wide(first) => wide::read(first.add(index).as_ptr()),
             }
         }
     }
 }
 
-/// The logarithm of how many entries a table has.
-pub(super) fn order(table: NonNull<c_void>, iommu: Iommu) -> u32 {
-    // SAFETY: Tables are allocated in whole pages by `allocate_table`, which notes how many.
+/// The logarithm of how many entries a table has, for an entry of a device table that is about to
+/// point there.
+///
+/// # Safety
+///
+/// The table was allocated by [`Iommu::allocate_table`], and is not freed meanwhile.
+pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
+    note_pointer();
+    // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table` notes
+    // there how many they are.
     let pages = unsafe { sys::shim_page_order(table.as_ptr()) };
     pages + PAGE_SIZE.ilog2() - iommu.format().size().ilog2()
-}
-
-/// The same, for an entry of a device table that is about to point there.
-pub fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
-    note_pointer();
-    order(table, iommu)
 }
 
 impl<'a> Iommu<'a> {
     /// Allocates a table of at least that many entries, or the largest for 0, of which nothing is in use. Returns it, and
     /// what knows which entries are in use.
+    ///
+    /// No pin is remapped before there is a table, so what is kept of pins is allocated here, too.
     ///
     /// Context: as for `xmalloc()`.
     pub fn allocate_table(self, entries: u32) -> Option<(NonNull<c_void>, NonNull<c_void>)> {
@@ -97,6 +128,7 @@ impl<'a> Iommu<'a> {
         let bytes = (entries * self.format().size()).next_multiple_of(PAGE_SIZE);
         let pages = (bytes / PAGE_SIZE).next_power_of_two().ilog2();
 
+        Pins::make()?;
         let kept = memory::zalloc(Layout::new::<Kept>())?.cast::<Kept>();
         // SAFETY: Any number of pages may be asked for.
         let table = NonNull::new(unsafe { sys::alloc_xenheap_pages(pages, 0) });
@@ -105,14 +137,17 @@ impl<'a> Iommu<'a> {
             unsafe { sys::xfree(kept.as_ptr().cast()) };
             return None;
         };
-        // SAFETY: The pages are of this table, which nobody uses yet; zero bytes are slots of which none is in use.
+        // SAFETY: Both were just allocated, and nothing else points to them. Zero bytes are slots of
+        // which none is in use.
         unsafe {
             sys::shim_clear_pages(table.as_ptr(), pages);
             sys::shim_set_page_order(table.as_ptr(), pages);
             (&raw mut (*kept.as_ptr()).entries).write(Raw::new(table, self.format()));
-            (*kept.as_ptr())
+            (&raw mut (*kept.as_ptr()).pages).write(pages);
+            let kept = kept.as_ref();
+            (*kept.in_use.get())
                 .slots
-                .limit(usable_entries(1 << order(table, self)));
+                .limit(usable_entries(kept.count()));
         }
         Some((table, kept.cast()))
     }
@@ -166,9 +201,14 @@ impl Requester {
     /// Gives up its table. That is freed with the lowest function that uses it, and then no other one of the device uses it
     /// any more.
     ///
-    /// Context: as for `xfree()`; no entry is in use, and the IOMMU does not use the table.
-    pub fn free_table(self) {
-        // SAFETY: The lock lives as long as the requester.
+    /// Context: as for `xfree()`.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses an entry of the table, and no entry of the device table points to it.
+    pub unsafe fn free_table(self) {
+        // SAFETY: The lock is a part of what Xen keeps of the requester, or a variable; neither is
+        // ever freed.
         let lock = unsafe { IrqLocked::take(self.lock()) };
         let kept = self.kept();
         let mut lowest = self.id();
@@ -178,16 +218,19 @@ impl Requester {
         }
         self.for_each_user(kept, Self::forget_table);
         drop(lock);
-        // SAFETY: Nobody knows of them any more.
+        // SAFETY: Whoever takes the lock from now on finds no pointer to the table, and the IOMMU does
+        // not use it, as the caller guarantees.
         unsafe { free(kept) };
     }
 }
 
 /// Frees the table that all requesters share.
 ///
-/// Context: boot, when no IOMMU is used after all.
-pub fn free_shared_table() {
-    // SAFETY: Nobody else uses the variables at that time, nor what they point to.
+/// # Safety
+///
+/// Xen boots with one CPU, and no IOMMU is used after all.
+pub unsafe fn free_shared_table() {
+    // SAFETY: No other CPU runs that could use the variables, nor an IOMMU that could use the table.
     unsafe {
         free(
             (&raw const sys::shared_intremap_inuse)
@@ -203,12 +246,13 @@ pub fn free_shared_table() {
 ///
 /// # Safety
 ///
-/// Nobody uses it any more.
+/// There is no other pointer to what is kept, and no IOMMU uses the table.
 unsafe fn free(kept: *mut Kept) {
     let Some(kept) = NonNull::new(kept) else {
         return;
     };
-    // SAFETY: The caller says so. For other users of the pages the order would mean something else.
+    // SAFETY: Both were allocated by `allocate_table`, and nothing else points to them. For other
+    // users of the pages the noted order would mean something else, so it is cleared.
     unsafe {
         let table = kept.as_ref().entries.start().as_ptr();
         sys::xfree(kept.as_ptr().cast());

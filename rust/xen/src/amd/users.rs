@@ -1,8 +1,9 @@
-//! Who uses a table: the IOMMU has to forget for all of them what it keeps of it.
+//! Who uses a table: what the IOMMU caches of it is invalidated for each of them.
 //!
-//! Whose messages go through a table is what the IOMMU's device table says, and other files write that. They hand the
-//! pointers of [`Kept`](super::table::Kept) on, too, to functions of the same device, without a word. But they have to ask
-//! how large a table is whenever they point an entry of the device table to it, and then it is looked again.
+//! Whose messages go through a table is what the IOMMU's device table says, and other files write
+//! that. They hand the pointers of [`Kept`](super::table::Kept) on, too, to functions of the same
+//! device, without a word. But they have to ask how large a table is whenever they point an entry of
+//! the device table to it, and then it is looked again.
 
 use super::{Iommu, Requester, tables_per_requester};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ pub(super) fn note_pointer() {
 /// What [`POINTED`] was when a table was last seen to have no more than one user; zero for never.
 pub(super) struct Alone(u64);
 
-/// Who uses a table, as an IOMMU sees it.
+/// Who may use a table, as an IOMMU sees it.
 #[derive(Clone, Copy)]
 pub(super) struct Users<'a> {
     pub(super) iommu: Iommu<'a>,
@@ -28,53 +29,94 @@ pub(super) struct Users<'a> {
     pub(super) other: u16,
 }
 
-impl Users<'_> {
-    /// Makes the IOMMU forget what it keeps of the table, for all requesters that use it. The table's lock is held.
+/// Who uses a table: found while it is locked, and used after that.
+#[must_use = "the IOMMU may use the old entries until they are invalidated"]
+pub(super) struct Caches<'a> {
+    iommu: Iommu<'a>,
+    own: u16,
+    /// Other functions of the device, a bit for each.
+    functions: u8,
+    /// Another ID, or the requester's own.
+    other: u16,
+}
+
+impl<'a> Users<'a> {
+    /// Finds out who they are. The table's lock is held, and the entries were changed before.
     #[inline(always)]
-    pub(super) fn forget(self, alone: &mut Alone) {
-        if !self.iommu.is_enabled() {
-            return;
+    pub(super) fn find(self, alone: &mut Alone) -> Caches<'a> {
+        let own = self.requester.id();
+        // An entry is replaced by a locked instruction, a full barrier. So a requester whose entry
+        // of the device table points here only after this load finds the changed entry.
+        if alone.0 == POINTED.load(Ordering::SeqCst) && self.other == own {
+            Caches {
+                iommu: self.iommu,
+                own,
+                functions: 0,
+                other: own,
+            }
+        } else {
+            self.find_others(alone)
         }
-        let Self {
-            iommu,
-            requester,
-            other,
-        } = self;
-        flush(iommu, requester.id());
-        // Whoever is pointed to the table after this was read finds it changed: to flush is a barrier.
-        if alone.0 != POINTED.load(Ordering::Relaxed) || other != requester.id() {
-            forget_for_others(iommu, requester, other, alone);
+    }
+
+    /// The same, with all others. Where there are none, that is noted.
+    #[cold]
+    #[inline(never)]
+    fn find_others(self, alone: &mut Alone) -> Caches<'a> {
+        let now = POINTED.load(Ordering::SeqCst);
+        let (own, other) = (self.requester.id(), self.other);
+        let mut functions = 0u8;
+        let mut is_found = other == own;
+        // Where all requesters have the same table, it is not asked which of them use it.
+        if tables_per_requester() {
+            let kept = self.requester.kept();
+            self.requester.for_each_user(kept, |user| {
+                if user.id() != own {
+                    functions |= 1 << (user.id() % 8);
+                    is_found |= user.id() == other;
+                }
+            });
+        }
+        if functions == 0 && other == own {
+            alone.0 = now;
+        }
+        Caches {
+            iommu: self.iommu,
+            own,
+            functions,
+            other: if is_found { own } else { other },
         }
     }
 }
 
-/// The same, for all but the requester. Where that turns out to be the only one, it is noted.
-#[cold]
-#[inline(never)]
-fn forget_for_others(iommu: Iommu, requester: Requester, other: u16, alone: &mut Alone) {
-    let now = POINTED.load(Ordering::Relaxed);
-    let mut is_other_told = other == requester.id();
-    let mut is_alone = is_other_told;
-    // Where all requesters have the same table, there is nobody to speak of.
-    if tables_per_requester() {
-        requester.for_each_user(requester.kept(), |user| {
-            if user.id() != requester.id() {
-                flush(iommu, user.id());
-                is_alone = false;
-                is_other_told |= user.id() == other;
-            }
-        });
+impl Caches<'_> {
+    /// Invalidates what the IOMMU caches of the table; returns when it has. No lock need be held.
+    #[inline(always)]
+    pub(super) fn invalidate(self) {
+        // Where it is switched off it caches nothing, and takes no commands.
+        if !self.iommu.is_enabled() {
+            return;
+        }
+        flush(self.iommu, self.own);
+        if self.functions != 0 || self.other != self.own {
+            self.invalidate_others();
+        }
     }
-    if !is_other_told {
-        flush(iommu, other);
-    }
-    if is_alone {
-        alone.0 = now;
+
+    #[cold]
+    #[inline(never)]
+    fn invalidate_others(self) {
+        for function in (0..8).filter(|function| self.functions >> function & 1 != 0) {
+            flush(self.iommu, self.own & !7 | function);
+        }
+        if self.other != self.own {
+            flush(self.iommu, self.other);
+        }
     }
 }
 
 #[inline]
 fn flush(iommu: Iommu, id: u16) {
-    // SAFETY: The IOMMU is alive, and there is a requester of this ID.
+    // SAFETY: The IOMMU is one of Xen's, which are never freed, and there is a requester of this ID.
     unsafe { sys::amd_iommu_flush_intremap(iommu.as_ptr(), id) };
 }

@@ -24,7 +24,7 @@ const MAX_IOMMUS: usize = 1024;
 /// Which entries of a table are in use; changed under the table's lock.
 struct InUse(UnsafeCell<Slots<WORDS>>);
 
-// SAFETY: Whoever touches it holds the table's lock.
+// SAFETY: It is used under the lock of its IOMMU's table alone (`Iommu::take_lock`).
 unsafe impl Sync for InUse {}
 
 // SAFETY: `Slots` says so.
@@ -46,8 +46,11 @@ impl<'a> Iommu<'a> {
             return Ok(());
         }
         let in_use = self.in_use().and_then(Once::make).ok_or(Errno::NOMEM)?;
-        // SAFETY: Nobody else uses it before there is a table.
-        unsafe { &mut *in_use.0.get() }.limit(usable_entries(ENTRIES));
+        {
+            let _lock = self.take_lock();
+            // SAFETY: `InUse` is changed under the table's lock alone, which is held.
+            unsafe { &mut *in_use.0.get() }.limit(usable_entries(ENTRIES));
+        }
         // SAFETY: The pages are all of the table.
         let address =
             unsafe { sys::alloc_pgtable_maddr(sys::XEN_IRQ_IREMAP_PAGES, field!(self, node)) };
@@ -68,9 +71,27 @@ impl<'a> Iommu<'a> {
     pub fn lock_table(self) -> Option<TableLock<'a>> {
         self.has_table().then(|| TableLock {
             iommu: self,
-            // SAFETY: The lock lives as long as the IOMMU.
-            _lock: unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) },
+            _lock: self.take_lock(),
         })
+    }
+
+    #[inline]
+    fn take_lock(self) -> IrqLocked<'a> {
+        // SAFETY: The lock is a field of Xen's structure of the IOMMU, which is never freed.
+        unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).intremap.lock) }
+    }
+
+    /// Invalidates what it caches of a block's entries; returns when it has.
+    #[inline]
+    fn invalidate(self, block: Block) {
+        let largest = self.capability().largest_handle_mask();
+        let mask = (block.log2() as u8).min(largest);
+        // A command's entries are aligned to their number, as the block is.
+        for first in block.entries().step_by(1 << mask) {
+            // SAFETY: The IOMMU is one of Xen's, and those are never freed. The call ends when the
+            // IOMMU is done; Xen waits for that without end.
+            unsafe { sys::iommu_flush_iec_index(self.as_ptr(), mask, first as u16) };
+        }
     }
 }
 
@@ -104,7 +125,8 @@ impl<'a> TableLock<'a> {
     #[inline]
     pub fn set(&mut self, index: usize, entry: Verified) -> Result<(), Errno> {
         let mut page = self.page(index).ok_or(Errno::FAULT)?;
-        update::set(&mut page, index, entry);
+        let iommu = self.iommu;
+        update::set(&mut page, index, entry).invalidate(|block| iommu.invalidate(block));
         Ok(())
     }
 
@@ -117,15 +139,19 @@ impl<'a> TableLock<'a> {
         let (Some(mut page), Some(slots)) = (self.page(first), self.slots()) else {
             return;
         };
-        if update::release(slots, &mut page, block) {
-            self.count((block.count() as u32).wrapping_neg());
-        }
+        let Some(cleared) = update::clear(slots, &mut page, block) else {
+            return;
+        };
+        cleared
+            .invalidate(|block| page.iommu.invalidate(block))
+            .free(slots);
+        self.count((block.count() as u32).wrapping_neg());
     }
 
     /// What knows which entries are in use.
     fn slots(&mut self) -> Option<&mut Slots<WORDS>> {
         let in_use = self.iommu.in_use()?.get()?;
-        // SAFETY: The lock is held, whoever uses this holds it, and the result borrows it.
+        // SAFETY: The table's lock is held as long as `self` lives, which the result borrows.
         Some(unsafe { &mut *in_use.0.get() })
     }
 
@@ -190,18 +216,6 @@ impl Table for Page<'_> {
         if unsafe { (&raw const sys::iommu_non_coherent).read_volatile() } {
             // SAFETY: The page is mapped.
             unsafe { sys::cache_writeback(self.place(index).cast(), ENTRY_SIZE as u32) };
-        }
-    }
-
-    #[inline]
-    fn invalidate(&mut self, block: Block) {
-        let largest = self.iommu.capability().largest_handle_mask();
-        let mask = (block.log2() as u8).min(largest);
-        // A command's entries are aligned to their number, as the block is.
-        for first in block.entries().step_by(1 << mask) {
-            // It ends when the IOMMU is done: Xen waits for that without end.
-            // SAFETY: The IOMMU is alive.
-            unsafe { sys::iommu_flush_iec_index(self.iommu.as_ptr(), mask, first as u16) };
         }
     }
 }

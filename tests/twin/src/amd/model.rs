@@ -3,12 +3,13 @@
 //! 1. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
 //! 2. *Entries that were not set.* An IOMMU keeps none of those. C invalidates all that it did not take into use in the same
 //!    call; so it does for an HPET's entry and for those of a block after the first, Rust does not.
-//! 3. *When invalidation takes place.* In Rust while the lock of the table is held, in C after that.
+//! 3. *Release.* Rust takes the lock again after the invalidation, to free the entries; C frees them
+//!    before it, so that another interrupt may be given what the IOMMU still uses.
 //! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
 //!    Rust looks who they are when an entry of a device table was pointed to any table since it looked last.
 //! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
 //! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C. Rust also
-//!    takes it to read a pin's entry, and to give up a requester's table. Where all requesters are to share a table, none of
+//!    takes it to give up a requester's table. Where all requesters are to share a table, none of
 //!    them uses its own lock in Rust, not even to see that there is no table yet.
 //!    The heading of the shared table's dump is printed after it was taken in Rust, before that in C.
 //! 7. *Reads of IO-APICs.* Rust leaves them out where the value is not used.
@@ -53,10 +54,9 @@ impl Model {
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
         let mut c = c.to_vec();
         let is_known = match op {
-            Op::Update { .. } | Op::WritePin { .. } | Op::Release { .. } => {
-                self.flush_as_in_rust(&mut c)
-            }
-            Op::ReadPin { upper, .. } => self.read_as_in_rust(*upper, &mut c),
+            Op::Update { .. } | Op::WritePin { .. } => self.flush_as_in_rust(&mut c),
+            Op::Release { .. } => self.flush_as_in_rust(&mut c) && self.lock_again_as_in_rust(&mut c),
+            Op::ReadPin { .. } => self.read_as_in_rust(&mut c),
             Op::Free { .. } => self.lock_as_in_rust(&mut c, 0, nothing_held()),
             Op::Dump => self.dump_as_in_rust(&mut c),
             _ => true,
@@ -89,33 +89,31 @@ impl Model {
         if !(self.plan.changed && self.plan.was_set && self.plan.enabled) {
             return true;
         }
-        let place = at - usize::from(self.plan.per_device);
-        let held = Held {
-            irqs_on: false,
-            spin_locks: usize::from(self.plan.per_device),
-            ..flushed[0].held
-        };
         let wanted = self.plan.flushed.iter().map(|id| {
             let mut entry = flushed[0].clone();
             if let Event::Call(_, told) = &mut entry.event {
                 told[1] = (*id).into();
             }
-            entry.held = held;
             entry
         });
-        c.splice(place..place, wanted);
+        c.splice(at..at, wanted);
         true
     }
 
-    /// Rules 6 and 7.
-    fn read_as_in_rust(&self, upper: bool, c: &mut Vec<Entry>) -> bool {
-        let held = c.last().map_or(nothing_held(), |entry| entry.held);
+    /// Rule 3.
+    fn lock_again_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
+        let locked = c.iter().filter(|entry| is_lock(entry)).cloned();
+        let locked: Vec<_> = locked.collect();
+        c.extend(locked);
+        true
+    }
+
+    /// Rule 7.
+    fn read_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
         if !self.plan.rust_reads {
             c.clear();
         }
-        // Of the lower half a part is the pin's own in any case.
-        let at = if upper { 0 } else { c.len() };
-        self.lock_as_in_rust(c, at, held)
+        true
     }
 
     /// Rule 6.

@@ -202,7 +202,6 @@ fn read_pin(
         // C takes what comes after a short entry for a part of it.
         return None;
     }
-    plan.rust_locks = remapped && (!upper || world.spec.x2apic);
     plan.rust_reads = !(upper && world.spec.x2apic && remapped);
     let register = 0x10 + 2 * pin as u32 + u32::from(upper);
     let arguments = [word(io_apic as u32), word(register)];

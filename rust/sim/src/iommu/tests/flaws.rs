@@ -88,8 +88,11 @@ impl<S: Subject, F: FnMut(&mut S), const ABSENT: bool> Table for Flawed<'_, S, F
             self.table.write_back(index);
         }
     }
+}
 
-    fn invalidate(&mut self, block: Block) {
+impl<S: Subject, F: FnMut(&mut S), const ABSENT: bool> Flawed<'_, S, F, ABSENT> {
+    /// Invalidates what the IOMMU caches of a block's entries; returns when that has completed.
+    pub(super) fn invalidate(&mut self, block: Block) {
         match (self.flaw, self.job) {
             (Flaw::SetKeepsCache, Job::Set)
             | (Flaw::ReleaseKeepsCache, Job::Release)

@@ -12,7 +12,7 @@ use crate::iommu::queue::{Behaviour, Pace};
 use crate::iommu::watcher::Unmeant;
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::slots::{Block, Slots};
-use irq_core::remap::update::{self, Table};
+use irq_core::remap::update;
 
 /// What the machine is like.
 #[derive(Clone, Copy, Debug)]
@@ -173,67 +173,98 @@ impl<S: Subject> Run<S> {
         let place = (Self::table(device), index);
         self.others.look_at(vec![place], device);
         self.begin(place, goal, entry);
-        if self.flaw == Flaw::AbsentForgotten {
+        let stale = if self.flaw == Flaw::AbsentForgotten {
             self.with::<false, _>(place.0, Job::Set, |_, mut table| {
-                update::set(&mut table, index, entry);
-            });
+                update::set(&mut table, index, entry)
+            })
         } else {
             self.with::<true, _>(place.0, Job::Set, |_, mut table| {
-                update::set(&mut table, index, entry);
-            });
-        }
+                update::set(&mut table, index, entry)
+            })
+        };
+        self.with::<true, _>(place.0, Job::Set, |_, mut table| {
+            stale.invalidate(|block| table.invalidate(block));
+        });
         self.end(place);
     }
 
+    /// Releases a block while another processor uses the table, too.
     fn release(&mut self, device: usize, block: Block) {
+        let other = self.release_while(device, block, |run| {
+            run.another_processor_allocates(device, block.count())
+        });
+        // So that it does not keep what the steps are to meet again.
+        if let Some((other, taken)) = other
+            && self.flaw != Flaw::SlotsFirst
+        {
+            self.held.retain(|held| *held != (other, taken));
+            self.release_while(other, taken, |_| ());
+            let table = Self::table(device);
+            let places = block.entries().map(|index| (table, index)).collect();
+            self.others.look_at(places, device);
+        }
+    }
+
+    /// Releases a block. `meanwhile` runs after its entries were cleared, while the table is not
+    /// locked.
+    fn release_while<T>(
+        &mut self,
+        device: usize,
+        block: Block,
+        meanwhile: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let table = Self::table(device);
         let places: Vec<_> = block.entries().map(|index| (table, index)).collect();
         self.others.look_at(places.clone(), device);
         for &place in &places {
             self.begin(place, None, S::Entry::default());
         }
+        let cleared = self.with::<true, _>(table, Job::Release, |slots, mut table| {
+            update::clear(slots, &mut table, block)
+        });
+        let cleared = cleared.expect("the block was in use");
         if self.flaw == Flaw::SlotsFirst {
-            self.release_too_early(device, block);
-        } else {
-            let released = self.with::<true, _>(table, Job::Release, |slots, mut table| {
-                update::release(slots, &mut table, block)
-            });
-            assert!(released, "the block was in use");
+            assert!(self.slots[table].release(block));
+        }
+        let result = meanwhile(self);
+        self.others.look_at(places.clone(), device);
+        let unused = self.with::<true, _>(table, Job::Release, |_, mut table| {
+            cleared.invalidate(|block| table.invalidate(block))
+        });
+        if self.flaw != Flaw::SlotsFirst {
+            assert!(self.slots[table].holds(block));
+            unused.free(&mut self.slots[table]);
         }
         for place in places {
             self.end(place);
         }
+        result
     }
 
-    /// Gives a block back before it is invalidated. Meanwhile another processor takes it for another device, where it can,
+    /// Allocates a block of a size for another device that has the same table, where there is one,
     /// and sets its first entry.
-    fn release_too_early(&mut self, device: usize, block: Block) {
+    fn another_processor_allocates(
+        &mut self,
+        device: usize,
+        count: usize,
+    ) -> Option<(usize, Block)> {
         let table = Self::table(device);
-        self.with::<true, _>(table, Job::Release, |slots, mut table| {
-            for index in block.entries() {
-                let old = table.entry(index);
-                table.replace(index, old, S::Entry::default());
-                table.write_back(index);
-            }
-            assert!(slots.release(block));
-        });
         let other = (0..REQUESTERS.len())
             .rfind(|&other| other != device && Self::table(other) == table)
             .unwrap_or(device);
-        if let Some(taken) = self.allocate(other, block.count()) {
-            // Whoever is given an entry takes it for absent.
-            self.end((table, taken.first()));
-            let wish = Wish::Remapped {
-                vector: 0x31,
-                destination: 1,
-            };
-            self.set(other, taken.first(), wish);
-            for _ in 0..4 {
-                self.others.act(&mut self.unit, &mut self.ledger);
-                self.unit.watch();
-            }
+        let taken = self.allocate(other, count)?;
+        // The owner of an entry takes it for absent before it is set.
+        self.end((table, taken.first()));
+        let wish = Wish::Remapped {
+            vector: 0x31,
+            destination: 1,
+        };
+        self.set(other, taken.first(), wish);
+        for _ in 0..4 {
+            self.others.act(&mut self.unit, &mut self.ledger);
+            self.unit.watch();
         }
-        self.with::<true, _>(table, Job::Release, |_, mut table| table.invalidate(block));
+        Some((other, taken))
     }
 
     fn begin(&mut self, place: Place, goal: Option<Goal>, entry: S::Entry) {

@@ -108,7 +108,9 @@ proptest! {
             // No message is sent before the entry is set for the first time.
             let mut act = |unit: &mut Vtd| if number > 0 { parties.act(unit) };
             let entry = Vtd::entry(Goal { device: DEVICE, outcome: goal });
-            set(&mut Handle::new(&mut unit, (), &mut act), index, entry);
+            let mut table = Handle::new(&mut unit, (), &mut act);
+            let stale = set(&mut table, index, entry);
+            stale.invalidate(|block| table.invalidate(block));
             parties.goals[0] = goal;
             for _ in 0..4 {
                 parties.act(&mut unit);
