@@ -159,6 +159,16 @@ impl Source {
         Some(Self::new((first as u16) << 8 | last as u16, 0, Self::BUSES))
     }
 
+    /// That of an entry, in either format. `None` where the entry is not present, or any device may
+    /// use it.
+    pub const fn of([low, high]: [u64; 2]) -> Option<Self> {
+        let source = Self((high & Self::MASK) as u32);
+        match (low & 1, source.0 >> 18) {
+            (1, Self::REQUESTER | Self::BUSES) => Some(source),
+            _ => None,
+        }
+    }
+
     /// Puts it into the second half of an entry.
     const fn into_half(self, half: u64) -> u64 {
         half & !Self::MASK | self.0 as u64

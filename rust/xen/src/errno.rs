@@ -35,6 +35,8 @@ impl Errno {
     pub const ACCES: Self = Self::new(sys::EACCES);
     /// It is there already.
     pub const EXIST: Self = Self::new(sys::EEXIST);
+    /// Out of range; here, a CPU that an entry of a remapping table cannot name.
+    pub const RANGE: Self = Self::new(sys::ERANGE);
     /// No data; here, it is not known where a table is.
     pub const NODATA: Self = Self::new(sys::ENODATA);
     /// Busy.

@@ -100,10 +100,11 @@ impl Interrupt {
         }
     }
 
-    /// The entry of VT-d that delivers the interrupt, for messages of this source.
+    /// The entry of VT-d that delivers the interrupt, for messages of this source. `None` where an
+    /// entry of the format cannot name the destination.
     ///
     /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d, section 9.9).
-    pub const fn remapped(self, apic: Apic, source: Source) -> Verified {
+    pub const fn remapped(self, format: Apic, source: Source) -> Option<Verified> {
         let entry = Remapped::new([0, 0])
             .with_present(true)
             .with_logical(self.logical)
@@ -112,15 +113,16 @@ impl Interrupt {
             .with_delivery_mode(self.delivery_mode)
             .with_vector(self.vector)
             .with_source(source);
-        let entry = match apic {
+        let entry = match format {
+            Apic::X if self.destination > u8::MAX as u32 => return None,
             Apic::X => entry.with_xapic_destination(self.destination as u8),
             Apic::X2 => entry.with_destination(self.destination),
         };
-        Verified(entry.raw())
+        Some(Verified(entry.raw()))
     }
 
     /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
-    pub const fn of_remapped(entry: Remapped, apic: Apic) -> Option<Self> {
+    pub const fn of_remapped(entry: Remapped, format: Apic) -> Option<Self> {
         if !entry.present() || entry.posted() {
             return None;
         }
@@ -129,7 +131,7 @@ impl Interrupt {
             delivery_mode: entry.delivery_mode(),
             logical: entry.logical(),
             level_triggered: entry.level_triggered(),
-            destination: match apic {
+            destination: match format {
                 Apic::X => entry.xapic_destination() as u32,
                 Apic::X2 => entry.destination(),
             },
@@ -137,15 +139,19 @@ impl Interrupt {
     }
 
     /// AMD's entry of 32 bits. It does not say how the interrupt is triggered; the message or the pin does.
-    ///
-    /// It takes the lower 8 bits of the destination: where a machine has such entries, none of its APICs has a longer ID.
-    pub const fn irte32(self) -> Irte32 {
-        Irte32::new([0])
-            .with_enabled(true)
-            .with_delivery_mode(self.delivery_mode)
-            .with_logical(self.logical)
-            .with_destination(self.destination as u8)
-            .with_vector(self.vector)
+    /// `None` where the destination has more than 8 bits.
+    pub const fn irte32(self) -> Option<Irte32> {
+        if self.destination > u8::MAX as u32 {
+            return None;
+        }
+        Some(
+            Irte32::new([0])
+                .with_enabled(true)
+                .with_delivery_mode(self.delivery_mode)
+                .with_logical(self.logical)
+                .with_destination(self.destination as u8)
+                .with_vector(self.vector),
+        )
     }
 
     /// AMD's entry of 128 bits.
@@ -226,9 +232,14 @@ mod tests {
         #[test]
         fn an_interrupt_is_found_in_its_entry(narrow in interrupt(0xff), wide in interrupt(u32::MAX)) {
             for (interrupt, apic) in [(narrow, Apic::X), (wide, Apic::X2)] {
-                let entry = Remapped::new(interrupt.remapped(apic, SOURCE).raw());
+                let entry = interrupt.remapped(apic, SOURCE).expect("it can be addressed");
+                let entry = Remapped::new(entry.raw());
                 prop_assert_eq!(Interrupt::of_remapped(entry, apic), Some(interrupt));
                 prop_assert_eq!(entry.source_id(), 0x0520);
+                prop_assert_eq!(Source::of(entry.raw()), Some(SOURCE));
+                prop_assert_eq!(Source::of(entry.with_present(false).raw()), None);
+                prop_assert_eq!(Source::of(entry.with_source_validation(0).raw()), None);
+                prop_assert_eq!(Source::of(entry.with_source_validation(3).raw()), None);
                 prop_assert_eq!(entry.redirection_hint(), interrupt.delivery_mode == 1);
                 prop_assert!(!entry.fault_processing_disabled());
             }
@@ -253,7 +264,7 @@ mod tests {
                 (interrupt.vector, interrupt.delivery_mode, interrupt.logical, interrupt.destination)
             );
             let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
-            let entry = interrupt.irte32();
+            let entry = narrow.irte32().expect("8 bits");
             prop_assert!(entry.enabled() && !entry.guest_mode());
             prop_assert_eq!(
                 (entry.vector(), entry.delivery_mode(), entry.logical(), u32::from(entry.destination())),
@@ -267,7 +278,7 @@ mod tests {
             prop_assert_eq!(Interrupt::of_irte128(interrupt.irte128()), Some(edge));
 
             let edge = Interrupt { destination: interrupt.destination & 0xff, ..edge };
-            let entry = interrupt.irte32();
+            let entry = edge.irte32().expect("8 bits");
             prop_assert_eq!(Interrupt::of_irte32(entry), Some(edge));
             prop_assert!(entry.raw()[0] <= u32::MAX.into());
         }
@@ -276,9 +287,27 @@ mod tests {
         fn a_posting_entry_names_its_descriptor(vector: u8, address: u64) {
             let aligned = address & !63;
             let entry = Posted::new(posting(vector, aligned, SOURCE).expect("an aligned descriptor").raw());
+            prop_assert_eq!(Source::of(entry.raw()), Some(SOURCE));
             prop_assert_eq!((entry.virtual_vector(), entry.descriptor()), (vector, aligned));
             prop_assert_eq!(Interrupt::of_remapped(Remapped::new(entry.raw()), Apic::X2), None);
             prop_assert_eq!(posting(vector, address, SOURCE).is_some(), address == aligned);
+        }
+    }
+
+    #[test]
+    fn destination_of_more_than_8_bits_needs_the_long_format() {
+        let to = |destination| Interrupt {
+            vector: 0x31,
+            delivery_mode: 0,
+            logical: false,
+            level_triggered: false,
+            destination,
+        };
+        for (destination, fits) in [(0, true), (0xff, true), (0x100, false), (u32::MAX, false)] {
+            let interrupt = to(destination);
+            assert_eq!(interrupt.remapped(Apic::X, SOURCE).is_some(), fits);
+            assert!(interrupt.remapped(Apic::X2, SOURCE).is_some());
+            assert_eq!(interrupt.irte32().is_some(), fits);
         }
     }
 

@@ -19,7 +19,8 @@ use xen::{remap, xen_assert};
 /// # Errors
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender, or two of its tables would have to be used, [`Errno::NOSPC`] where the
-/// table is full, or there is none; nothing changes then.
+/// table is full, or there is none, [`Errno::RANGE`] where the table's entries cannot name the CPU;
+/// nothing changes then.
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let sender = Device::sending(desc);
     if sender.is_iommu() {
@@ -34,6 +35,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     };
 
     let table = served.table_of_messages()?.lock()?;
+    let new = table.entry_for(interrupt)?;
     let mut rewrite = Rewrite::NotNeeded;
     let used = match desc.entry_in_use() {
         Some(index) => table.entry(index),
@@ -50,7 +52,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         }
     };
     let index = entry.index();
-    entry.set(interrupt).invalidate();
+    entry.set(new).invalidate();
 
     // Callers compare messages: what the entry says is no part of one any more.
     message.set(

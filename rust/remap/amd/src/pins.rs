@@ -75,6 +75,7 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
 /// Sets the entry that a pin uses. The first time, one is taken into use.
 #[inline(always)]
 fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
+    let new = table.entry_for(interrupt)?;
     let entry = match table.entry(used.index()) {
         Ok(entry) => entry,
         Err(table) => {
@@ -84,6 +85,6 @@ fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usiz
         }
     };
     let index = entry.index();
-    entry.set(interrupt).invalidate();
+    entry.set(new).invalidate();
     Ok(index)
 }

@@ -7,28 +7,61 @@ use xen::errno::Errno;
 use xen::msi::MsiMsg;
 use xen::msi_desc::MsiDesc;
 use xen::remap;
-use xen::vtd::{Unit, log};
+use xen::vtd::{TableLock, Unit, log};
 
 /// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that it goes to, and makes the
 /// message one that names the entry. The first time, entries are taken into use, for an MSI of several messages an aligned
 /// block.
+///
+/// Whose requests the messages are is worked out when the entry is set for the first time, which
+/// reads configuration space, and kept in the entry: a move asks no device.
 ///
 /// Context: the lock of the IRQ's descriptor is held, IRQs off. Replaces `msi_msg_write_remap_rte()` with a message.
 ///
 /// # Errors
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or the descriptor names no entry of it), [`Errno::NXIO`] and
-/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are; nothing changes then.
+/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are, [`Errno::RANGE`] where
+/// the entry cannot name the CPU; nothing changes then.
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
+    let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);
+    if let Some(index) = desc.entry_in_use() {
+        let mut table = lock()?;
+        if let Some(source) = kept_source(desc, &mut table, index) {
+            return set(desc, message, table, source);
+        }
+    }
     let source = source(desc, unit)?;
-    let apic = remap::apic();
+    set(desc, message, lock()?, source)
+}
+
+/// The source that the descriptor's entry was set with, or another one of the same block.
+#[inline]
+fn kept_source(desc: MsiDesc, table: &mut TableLock, index: usize) -> Option<Source> {
+    // An HPET's does not come from configuration space.
+    desc.device()?;
+    Source::of(table.entry(index)).or_else(|| {
+        let first = index.checked_sub(desc.number_in_block())?;
+        (first != index).then(|| Source::of(table.entry(first)))?
+    })
+}
+
+/// Sets the descriptor's entry, for messages of a source, and has the message name it.
+#[inline(always)]
+fn set(
+    desc: MsiDesc,
+    message: MsiMsg,
+    mut table: TableLock,
+    source: Source,
+) -> Result<Rewrite, Errno> {
     let entry = match desc.posting() {
-        None => message.interrupt(apic).remapped(apic, source),
+        None => message
+            .interrupt(remap::apic())
+            .remapped(table.format(), source)
+            .ok_or(Errno::RANGE)?,
         Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL)?,
     };
-
-    let mut table = unit.iommu().lock_table().ok_or(Errno::INVAL)?;
     let (index, rewrite) = match desc.entry_in_use() {
         Some(index) => (index, Rewrite::NotNeeded),
         None => {

@@ -35,8 +35,9 @@ fn remapped(io_apic: IoApic, pin: usize) -> Option<Interrupt> {
     let pins = Pins::of(io_apic)?;
     let index = pins.index(pin)?;
     let (iommu, _) = pins.iommu()?;
-    let entry = Remapped::new(iommu.lock_table()?.entry(index));
-    let interrupt = Interrupt::of_remapped(entry, remap::apic());
+    let mut table = iommu.lock_table()?;
+    let interrupt = Interrupt::of_remapped(Remapped::new(table.entry(index)), table.format());
+    drop(table);
     if interrupt.is_none() {
         log::pin_without_interrupt(index);
     }
@@ -63,9 +64,15 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     pins.set_index(number, index);
 
     let wanted = Pin::new([entry]);
-    let apic = remap::apic();
-    let remapped = Interrupt::of_pin(wanted, apic).remapped(apic, source::of_io_apic(id));
-    if table.set(index, remapped).is_err() {
+    let remapped =
+        Interrupt::of_pin(wanted, remap::apic()).remapped(table.format(), source::of_io_apic(id));
+    let is_set = match remapped {
+        Some(remapped) => table.set(index, remapped).is_ok(),
+        // The entry cannot name the CPU. The old one stays, and the pin's own bits change; one that
+        // has none stays masked.
+        None => Remapped::new(table.entry(index)).present(),
+    };
+    if !is_set {
         return;
     }
     drop(table);

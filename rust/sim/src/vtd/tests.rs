@@ -33,7 +33,10 @@ fn raw([low, high]: [u64; 2]) -> u128 {
 }
 
 fn remapped(source: Source) -> u128 {
-    raw(interrupt(7).remapped(Apic::X2, source).raw())
+    raw(interrupt(7)
+        .remapped(Apic::X2, source)
+        .expect("it fits")
+        .raw())
 }
 
 fn posted(vector: u8, descriptor: u64) -> u128 {
@@ -61,6 +64,7 @@ fn a_message_names_the_sum_of_handle_and_subhandle() {
     let present = |index: usize| {
         raw(interrupt(index as u32)
             .remapped(Apic::X2, Source::requester(ID))
+            .expect("it fits")
             .raw())
     };
     for index in 0..ENTRIES {
@@ -126,8 +130,14 @@ fn an_entry_takes_messages_of_its_source_alone() {
 #[test]
 fn an_entry_with_reserved_bits_is_refused() {
     let source = Source::requester(ID);
-    let narrow = raw(interrupt(7).remapped(Apic::X, source).raw());
-    let wide = raw(interrupt(u32::MAX).remapped(Apic::X2, source).raw());
+    let narrow = raw(interrupt(7)
+        .remapped(Apic::X, source)
+        .expect("it fits")
+        .raw());
+    let wide = raw(interrupt(u32::MAX)
+        .remapped(Apic::X2, source)
+        .expect("it fits")
+        .raw());
     let refused = Outcome::Blocked(Fault::ReservedInEntry);
     assert_eq!(
         outcome(Apic::X, ID, narrow),

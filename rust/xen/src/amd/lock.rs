@@ -92,6 +92,24 @@ impl<'a> TableLock<'a> {
         }
     }
 
+    /// Makes an entry that delivers an interrupt, in the table's format.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::RANGE`] where an entry of that format cannot name the destination: short ones have 8
+    /// bits, whatever mode the local APICs are in. Xen uses long entries where all IOMMUs take 32
+    /// bits (XT), and nowhere else.
+    #[inline(always)]
+    pub fn entry_for(&self, interrupt: Interrupt) -> Result<NewEntry, Errno> {
+        Ok(NewEntry(match self.table.entries {
+            Raw::Narrow(_) => {
+                let [entry] = interrupt.irte32().ok_or(Errno::RANGE)?.raw();
+                [entry, 0]
+            }
+            Raw::Wide(_) => interrupt.irte128().raw(),
+        }))
+    }
+
     /// Takes a block for `count` entries into use; none of them is valid. Returns the first; `None`
     /// where none is left, or `count` is not 1 to 32.
     #[inline(always)]
@@ -115,6 +133,9 @@ impl<'a> TableLock<'a> {
     }
 }
 
+/// An entry as [`TableLock::entry_for`] makes it; a short one is the lower half of the first word.
+pub struct NewEntry([u64; 2]);
+
 /// An entry in use of a table whose lock is held, with IRQs off.
 pub struct EntryLock<'a> {
     table: TableLock<'a>,
@@ -135,19 +156,15 @@ impl<'a> EntryLock<'a> {
         self.index
     }
 
-    /// Has it deliver an interrupt, and unlocks the table.
+    /// Sets it, and unlocks the table.
     #[inline(always)]
-    pub fn set(self, interrupt: Interrupt) -> StaleEntry<'a> {
+    pub fn set(self, NewEntry(entry): NewEntry) -> StaleEntry<'a> {
         let TableLock { table, users } = self.table;
         let stale = match table.entries {
             Raw::Narrow(entries) => {
-                let [entry] = interrupt.irte32().raw();
-                update::set(&mut Memory(entries), self.index, entry as u32)
+                update::set(&mut Memory(entries), self.index, entry[0] as u32)
             }
-            Raw::Wide(entries) => {
-                let entry = interrupt.irte128().raw();
-                update::set(&mut Memory(entries), self.index, entry)
-            }
+            Raw::Wide(entries) => update::set(&mut Memory(entries), self.index, entry),
         };
         let caches = (!stale.is_none()).then(|| users.find(&mut table.in_use.alone));
         StaleEntry { stale, caches }

@@ -20,7 +20,7 @@ mod table;
 mod users;
 
 pub use dump::{Entries, for_each_requester, shared_entries};
-pub use lock::{EntryLock, RequesterTable, StaleEntry, TableLock};
+pub use lock::{EntryLock, NewEntry, RequesterTable, StaleEntry, TableLock};
 pub use platform::{Hpet, PinEntry, Pins, allocate_io_apic, hpet, index_of_io_apic};
 pub use requester::{Requester, Served};
 pub use table::{free_shared_table, order_of_user};

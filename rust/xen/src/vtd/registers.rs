@@ -2,8 +2,10 @@
 
 use super::Iommu;
 use crate::mmio;
+use crate::once::Once;
 use crate::spin::IrqLocked;
 use crate::view::field;
+use core::sync::atomic::Ordering;
 use irq_hw::vtd::{Global, TableAddress};
 use xen_sys as sys;
 
@@ -66,6 +68,9 @@ impl Registers<'_> {
 
     /// Tells where the table is; hardware takes that over with the next command that says so.
     pub fn set_table(&self, extended_mode: bool) {
+        if let Some(in_use) = self.iommu.in_use().and_then(Once::get) {
+            in_use.extended_mode.store(extended_mode, Ordering::Relaxed);
+        }
         let size = const { (sys::XEN_IRQ_IREMAP_ENTRIES as u32).ilog2() as u8 - 1 };
         let [value] = TableAddress::new([field!(self.iommu, intremap.maddr)])
             .with_size(size)

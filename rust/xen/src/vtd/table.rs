@@ -8,7 +8,8 @@ use crate::spin::IrqLocked;
 use crate::view::{field, set_field};
 use crate::wide;
 use core::cell::UnsafeCell;
-use irq_core::remap::entry::Verified;
+use core::sync::atomic::{AtomicBool, Ordering};
+use irq_core::remap::entry::{Apic, Verified};
 use irq_core::remap::slots::{Block, Slots};
 use irq_core::remap::update::{self, Table};
 use xen_sys as sys;
@@ -21,13 +22,18 @@ const WORDS: usize = ENTRIES / 2048;
 /// The most IOMMUs that there may be; others than the first of these are not used.
 const MAX_IOMMUS: usize = 1024;
 
-/// Which entries of a table are in use; changed under the table's lock.
-struct InUse(UnsafeCell<Slots<WORDS>>);
+/// What is kept of a table.
+pub(super) struct InUse {
+    /// Which entries are in use; used under the lock of the IOMMU's table alone.
+    slots: UnsafeCell<Slots<WORDS>>,
+    /// Whether the IOMMU takes 32-bit destinations from it: extended interrupt mode.
+    pub(super) extended_mode: AtomicBool,
+}
 
-// SAFETY: It is used under the lock of its IOMMU's table alone (`Iommu::take_lock`).
+// SAFETY: `slots` is used under the lock of its IOMMU's table alone (`Iommu::take_lock`).
 unsafe impl Sync for InUse {}
 
-// SAFETY: `Slots` says so.
+// SAFETY: Zero bytes are slots of which none is in use, and false.
 unsafe impl Zeroed for InUse {}
 
 /// By the index of the IOMMU.
@@ -49,7 +55,7 @@ impl<'a> Iommu<'a> {
         {
             let _lock = self.take_lock();
             // SAFETY: `InUse` is changed under the table's lock alone, which is held.
-            unsafe { &mut *in_use.0.get() }.limit(usable_entries(ENTRIES));
+            unsafe { &mut *in_use.slots.get() }.limit(usable_entries(ENTRIES));
         }
         // SAFETY: The pages are all of the table.
         let address =
@@ -62,7 +68,7 @@ impl<'a> Iommu<'a> {
         Ok(())
     }
 
-    fn in_use(self) -> Option<&'static Once<InUse>> {
+    pub(super) fn in_use(self) -> Option<&'static Once<InUse>> {
         IN_USE.get(self.index() as usize)
     }
 
@@ -110,6 +116,20 @@ impl<'a> TableLock<'a> {
         Some(block.first())
     }
 
+    /// How long destinations of its entries are.
+    ///
+    /// That is as the IOMMU was told, and not as the local APICs are addressed: firmware may have
+    /// left those in x2APIC mode where the IOMMU takes 8 bits.
+    #[inline]
+    pub fn format(&self) -> Apic {
+        let in_use = self.iommu.in_use().and_then(Once::get);
+        if in_use.is_some_and(|in_use| in_use.extended_mode.load(Ordering::Relaxed)) {
+            Apic::X2
+        } else {
+            Apic::X
+        }
+    }
+
     /// Reads an entry. Beyond the table's end there is none that is present.
     #[inline]
     pub fn entry(&mut self, index: usize) -> [u64; 2] {
@@ -152,7 +172,7 @@ impl<'a> TableLock<'a> {
     fn slots(&mut self) -> Option<&mut Slots<WORDS>> {
         let in_use = self.iommu.in_use()?.get()?;
         // SAFETY: The table's lock is held as long as `self` lives, which the result borrows.
-        Some(unsafe { &mut *in_use.0.get() })
+        Some(unsafe { &mut *in_use.slots.get() })
     }
 
     /// Maps the page that an entry is in; `None` beyond the table's end.

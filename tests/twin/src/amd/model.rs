@@ -55,7 +55,9 @@ impl Model {
         let mut c = c.to_vec();
         let is_known = match op {
             Op::Update { .. } | Op::WritePin { .. } => self.flush_as_in_rust(&mut c),
-            Op::Release { .. } => self.flush_as_in_rust(&mut c) && self.lock_again_as_in_rust(&mut c),
+            Op::Release { .. } => {
+                self.flush_as_in_rust(&mut c) && self.lock_again_as_in_rust(&mut c)
+            }
             Op::ReadPin { .. } => self.read_as_in_rust(&mut c),
             Op::Free { .. } => self.lock_as_in_rust(&mut c, 0, nothing_held()),
             Op::Dump => self.dump_as_in_rust(&mut c),
