@@ -205,6 +205,20 @@ bits! {
     }
 }
 
+impl Global {
+    /// TES, AFLS, QIES, IRES, CFIS: what stays as the last command set it. The other bits of the
+    /// status say that something was done once (RTPS, FLS, WBFS, IRTPS), or are reserved.
+    const PERSISTENT: u64 = 1 << 31 | 1 << 28 | 1 << 26 | 1 << 25 | 1 << 23;
+
+    /// The command that changes nothing of this status: software sets or clears one bit more and
+    /// writes that (section 11.4.4.1). A status that is written as it is would have the IOMMU take
+    /// over the root table's address, say, again.
+    pub const fn unchanged(self) -> Self {
+        let [status] = self.raw();
+        Self::new([status & Self::PERSISTENT])
+    }
+}
+
 bits! {
     /// The extended capability register (section 11.4.3).
     pub struct ExtendedCapability([u64; 1]) {

@@ -100,23 +100,30 @@ pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
         log::queue_missing(iommu);
         return Err(Errno::INVAL);
     }
-    if !extended_mode && status.compatibility_format() {
-        log::compatibility_format(iommu);
-    }
     iommu.make_table().inspect_err(|_| log::no_table())?;
 
     let registers = iommu.lock_registers();
     registers.set_table(extended_mode);
-    let command = iommu.status().with_table_pointer(true);
-    registers.command(command, Global::table_pointer);
+    let mut settings = iommu.status().unchanged();
+    registers.command(settings.with_table_pointer(true), Global::table_pointer);
     drop(registers);
 
     // Whatever the IOMMU keeps is not of this table (VT-d, section 11.4.4.1, SIRTP).
     iommu.invalidate_all();
 
     let registers = iommu.lock_registers();
+    // Messages in compatibility format would pass without a table. Xen sends none once interrupts
+    // are remapped; in extended interrupt mode hardware lets none through.
+    if !extended_mode && settings.compatibility_format() {
+        let without = settings.with_compatibility_format(false);
+        if registers.try_command(without, |now| !now.compatibility_format()) {
+            settings = without;
+        } else {
+            log::compatibility_format(iommu);
+        }
+    }
     registers.command(
-        command.with_interrupt_remapping(true),
+        settings.with_interrupt_remapping(true),
         Global::interrupt_remapping,
     );
     drop(registers);
@@ -138,9 +145,8 @@ pub fn disable(iommu: Iommu) {
     if !status.interrupt_remapping() {
         return;
     }
-    registers.command(status.with_interrupt_remapping(false), |now| {
-        !now.interrupt_remapping()
-    });
+    let off = status.unchanged().with_interrupt_remapping(false);
+    registers.command(off, |now| !now.interrupt_remapping());
     if iommu.capability().extended_mode() {
         registers.leave_extended_mode();
     }

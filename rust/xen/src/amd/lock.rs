@@ -161,9 +161,7 @@ impl<'a> EntryLock<'a> {
     pub fn set(self, NewEntry(entry): NewEntry) -> StaleEntry<'a> {
         let TableLock { table, users } = self.table;
         let stale = match table.entries {
-            Raw::Narrow(entries) => {
-                update::set(&mut Memory(entries), self.index, entry[0] as u32)
-            }
+            Raw::Narrow(entries) => update::set(&mut Memory(entries), self.index, entry[0] as u32),
             Raw::Wide(entries) => update::set(&mut Memory(entries), self.index, entry),
         };
         let caches = (!stale.is_none()).then(|| users.find(&mut table.in_use.alone));

@@ -15,17 +15,24 @@ const PATIENCE: i64 = 1_000_000_000;
 /// Waits until `done` of what `read` yields. Hardware that does not answer within [`PATIENCE`] ends Xen, unless Xen is on its
 /// way to another kernel.
 fn wait<T>(read: impl Fn() -> T, done: impl Fn(T) -> bool) {
+    if !answers(read, done) {
+        // SAFETY: Does not return unless Xen is being replaced.
+        unsafe { sys::shim_vtd_malfunction() };
+    }
+}
+
+/// Waits until `done` of what `read` yields. Returns whether that was so within [`PATIENCE`].
+fn answers<T>(read: impl Fn() -> T, done: impl Fn(T) -> bool) -> bool {
     // SAFETY: The clock may be read at any time.
     let now = || unsafe { sys::get_s_time() };
     let start = now();
     while !done(read()) {
         if now() > start + PATIENCE {
-            // SAFETY: Does not return unless Xen is being replaced.
-            unsafe { sys::shim_vtd_malfunction() };
-            return;
+            return false;
         }
         core::hint::spin_loop();
     }
+    true
 }
 
 impl<'a> Iommu<'a> {
@@ -60,10 +67,20 @@ pub struct Registers<'a> {
 impl Registers<'_> {
     /// Writes the global command register and waits until the status says that it is `done`.
     pub fn command(&self, command: Global, done: impl Fn(Global) -> bool) {
-        let [command] = command.raw();
-        // SAFETY: The registers are mapped.
-        unsafe { mmio::write32(self.iommu.register(sys::DMAR_GCMD_REG), command as u32) };
+        self.write_command(command);
         wait(|| self.iommu.status(), done);
+    }
+
+    /// The same where Xen can go on without it. Returns whether it is done.
+    pub fn try_command(&self, command: Global, done: impl Fn(Global) -> bool) -> bool {
+        self.write_command(command);
+        answers(|| self.iommu.status(), done)
+    }
+
+    fn write_command(&self, command: Global) {
+        let [command] = command.raw();
+        // SAFETY: The registers are mapped as long as the IOMMU is known, which is for ever.
+        unsafe { mmio::write32(self.iommu.register(sys::DMAR_GCMD_REG), command as u32) };
     }
 
     /// Tells where the table is; hardware takes that over with the next command that says so.

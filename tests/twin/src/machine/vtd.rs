@@ -7,7 +7,7 @@ use super::table::Table;
 
 /// Where the registers of the first IOMMU are, and how far those of the next.
 const REGISTERS: usize = 0xffff_82c0_0020_0000;
-const SPAN: usize = 0x2000;
+pub(crate) const SPAN: usize = 0x2000;
 /// Where the first table is in physical memory, and how far the next.
 const TABLES: u64 = 0x23_4560_0000;
 const TABLE_SPAN: u64 = 0x40_0000;
@@ -15,14 +15,15 @@ const TABLE_SPAN: u64 = 0x40_0000;
 pub(crate) const MOST: usize = 3;
 
 /// Bits of the status that follow the command's as long as that has them.
-const LEVELS: u32 = TRANSLATION | QUEUE | REMAPPING | COMPATIBILITY;
+pub(crate) const LEVELS: u32 = TRANSLATION | QUEUE | REMAPPING | COMPATIBILITY;
 const TRANSLATION: u32 = 1 << 31;
 /// Invalidation goes through the queue.
 pub(crate) const QUEUE: u32 = 1 << 26;
 /// Interrupts are remapped.
 pub(crate) const REMAPPING: u32 = 1 << 25;
-const TABLE_POINTER: u32 = 1 << 24;
-const COMPATIBILITY: u32 = 1 << 23;
+pub(crate) const TABLE_POINTER: u32 = 1 << 24;
+/// Messages in compatibility format pass.
+pub(crate) const COMPATIBILITY: u32 = 1 << 23;
 const ROOT_POINTER: u32 = 1 << 30;
 /// Bits that a status can have.
 pub(crate) const STATUS: u32 = LEVELS | TABLE_POINTER | ROOT_POINTER;

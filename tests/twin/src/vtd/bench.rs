@@ -44,6 +44,7 @@ fn spec(x2apic: bool) -> Spec {
     };
     Spec {
         x2apic,
+        eim: x2apic,
         non_coherent: false,
         iommus: vec![IommuSpec {
             capability: CAPABILITY,
@@ -91,9 +92,11 @@ fn run(
         kexecing: false,
         late: false,
     };
-    let enable = Op::EnableEim {
-        active: false,
-        allowed: [true; 2],
+    let queue = Op::Queue { iommu: 0, on: true };
+    let enable = Op::Enable {
+        iommu: 0,
+        eim: x2apic.into(),
+        allowed: true,
         switching,
     };
     let fill = Op::Fill {
@@ -101,7 +104,7 @@ fn run(
         count: used,
         holes: Vec::new(),
     };
-    for op in [enable, fill] {
+    for op in [queue, enable, fill] {
         step(side, &op);
     }
     for (name, before, counted) in rows {

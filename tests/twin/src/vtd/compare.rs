@@ -1,7 +1,7 @@
 //! Compares what names entries, the tables, and what lies outside the arenas.
 
 use super::indices::{C, RUST};
-use super::model::{Model, entry_as_in_rust};
+use super::model::Model;
 use super::perform::options;
 use super::world::World;
 use crate::machine::table::Table;
@@ -85,15 +85,11 @@ fn compare_tables(
     };
     let read = |table: &mut Table, is_c: bool, index| {
         let (entry, seen) = table.entry(index);
-        let differs = is_c && model.is_some();
-        (
-            if differs {
-                entry_as_in_rust(entry)
-            } else {
-                entry
-            },
-            seen,
-        )
+        let entry = match model {
+            Some(model) if is_c => model.entry_as_in_rust(entry),
+            _ => entry,
+        };
+        (entry, seen)
     };
     // Each side's entries must be those of the other, so that neither has one more.
     for side in [C, RUST] {

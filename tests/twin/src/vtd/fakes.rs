@@ -71,6 +71,9 @@ extern "C" fn find_upstream_bridge(
     // SAFETY: the caller passes places for three bytes, the first two of which hold what it asks about.
     let asked = unsafe { u16::from_le_bytes([devfn.read(), bus.read()]) };
     let (result, id, below) = attempt(|env| {
+        if !env.firmware.bridges_answer {
+            return Err("a bridge is asked where the entry has its source".to_owned());
+        }
         env.firmware.upstream((segment, asked)).ok_or_else(|| {
             format!("the bridge above {segment:04x}:{asked:04x}, which does not exist")
         })

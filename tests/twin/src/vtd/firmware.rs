@@ -18,6 +18,8 @@ pub(crate) struct Firmware {
     pub(super) x2apic_allowed: bool,
     /// Whether Xen has booted.
     pub(super) active: bool,
+    /// Whether bridges may be asked: reading their configuration space takes time, and may fail.
+    pub(super) bridges_answer: bool,
     /// Which allocations fail once a table was set.
     pub(super) late_failure: Option<Failure>,
 }
@@ -45,6 +47,7 @@ impl Firmware {
                 .map(|io_apic| (io_apic.apic_id.into(), unit(io_apic.unit)))
                 .collect(),
             spec: Some(spec.clone()),
+            bridges_answer: true,
             ..Self::default()
         }
     }

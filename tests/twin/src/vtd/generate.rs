@@ -77,8 +77,10 @@ fn spec(rng: &mut Rng) -> Spec {
     let senders = (0..1 + rng.below(6))
         .map(|_| sender(rng, devices.len()))
         .collect();
+    let x2apic = rng.one_in(2);
     Spec {
-        x2apic: rng.one_in(2),
+        x2apic,
+        eim: x2apic != rng.one_in(5),
         non_coherent: rng.one_in(2),
         senders,
         io_apics: (0..rng.below(4))
@@ -215,7 +217,7 @@ fn start(rng: &mut Rng, spec: &Spec, ops: &mut Vec<Op>) {
     }
     match rng.below(8) {
         0 => {}
-        1..5 => ops.push(Op::EnableEim {
+        1..5 if spec.eim => ops.push(Op::EnableEim {
             active: false,
             allowed: [true; 2],
             switching: quick(),
@@ -375,7 +377,7 @@ fn message(rng: &mut Rng, before: &[Op]) -> Message {
         _ => Message {
             address: 0xfee0_0000 | rng.next() as u32 & 0x000f_f00c,
             data: rng.next() as u32 & 0xcfff,
-            destination: rng.next() as u32,
+            destination: rng.pick(&[u32::MAX, 0xff, 0x1ff]) & rng.next() as u32,
             posted: if rng.one_in(3) { posted(rng) } else { None },
         },
     }

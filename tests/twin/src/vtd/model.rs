@@ -12,18 +12,27 @@
 //! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
 //!    is on, Rust from the bus below it.
 //!
+//! 7. *Destinations.* C has entries name them as the local APICs are addressed, Rust as the IOMMU was
+//!    told (extended interrupt mode). Where an entry of 8 bits cannot name one, C cuts it down, and
+//!    Rust refuses and does nothing; see [`super::undo`].
+//! 8. *Commands.* C writes the status back with the bits of what was done once, Rust without them.
+//!    Where messages in compatibility format pass, C says so, and Rust switches that off.
+//!
 //! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
 //! [`super::perform`] and [`World::has_unwritten`].
 
 use std::collections::HashMap;
 
+use xen_sys as sys;
+
 use super::indices::{C, Indices, Owner, RUST};
-use super::op::Op;
+use super::op::{Message, Op};
 use super::perform::{index_of_pin, is_remappable};
 use super::spec::{Spec, bus_below};
 use super::world::World;
 use crate::answer::Answer;
 use crate::machine::table;
+use crate::machine::vtd::{COMPATIBILITY, LEVELS, REMAPPING, SPAN, TABLE_POINTER};
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 
@@ -86,7 +95,11 @@ impl Model {
             }
         }
         match *op {
-            Op::Update { sender, number, .. } => self.update(world, (sender, number), [c, rust]),
+            Op::Update {
+                sender,
+                number,
+                ref message,
+            } => self.update(world, (sender, number), message, [c, rust]),
             Op::SetUpHpet { sender } => self.set_up_hpet(world, sender, [c, rust]),
             Op::WritePin { io_apic, pin, .. } => self.write_pin((io_apic, pin), [c, rust]),
             Op::Release { sender, number } => {
@@ -112,6 +125,7 @@ impl Model {
         &mut self,
         world: &World,
         place: (usize, usize),
+        message: &Message,
         answers: [&Answer; 2],
     ) -> Result<Verdict, String> {
         let [c, rust] = answers;
@@ -126,7 +140,8 @@ impl Model {
             };
             return held_to("Rust", rust, &expected).map(|()| Verdict::Continue);
         };
-        if let Some(refusal) = sender.refusal {
+        let beyond = message.is_beyond(&self.spec).then_some(libc::ERANGE);
+        if let Some(refusal) = sender.refusal.or(beyond) {
             let expected = Answer {
                 outcome: errno(refusal),
                 output: Some(0),
@@ -135,7 +150,7 @@ impl Model {
             return if [Ok(0), errno(libc::EFAULT)].contains(&c.outcome) {
                 Ok(Verdict::Continue)
             } else {
-                Err("C should let every device use the entry".to_owned())
+                Err("C should do what Rust refuses".to_owned())
             };
         }
         if of_block != 0 && !self.owners.contains_key(&Owner::Sender(number)) {
@@ -256,11 +271,21 @@ impl Model {
 
     /// Decides whether the effects of a step agree.
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        if let Op::Update { sender, .. } = *op {
+        if let Op::Update {
+            sender,
+            ref message,
+            ..
+        } = *op
+        {
             let sender = self.spec.senders[sender % self.spec.senders.len()];
-            if self.spec.refusal(sender).is_some() && self.spec.unit(sender).is_some() {
+            let unit = self.spec.unit(sender);
+            if self.spec.refusal(sender).is_some() && unit.is_some() {
                 // Rule 4.
                 return rust.is_empty();
+            }
+            if message.is_beyond(&self.spec) && unit.is_some() {
+                // Rule 7.
+                return rust.iter().all(|entry| is_lock(entry));
             }
         }
         let c = c.iter().map(|entry| self.as_rust_does(entry));
@@ -286,6 +311,15 @@ impl Model {
                 let other = |entry: &&Entry| !is_read_of_pin(entry);
                 c.iter().filter(other).eq(rust.iter().filter(other))
             }
+            Op::Enable { .. }
+            | Op::EnableEim { .. }
+            | Op::Disable { .. }
+            | Op::DisableEim { .. } => {
+                // Rule 8.
+                let rust = self.without_switching_compatibility_off(rust);
+                self.commands_as_in_rust(&mut c);
+                c == rust
+            }
             _ => c == rust,
         }
     }
@@ -299,7 +333,7 @@ impl Model {
                     let unit = *self.order.get((told[0] >> 32) as usize)?;
                     let index = self.tables[unit].during(told[0] as u32 as usize)?;
                     told[0] = told[0] >> 32 << 32 | index as u64;
-                    [told[2], told[3]] = entry_as_in_rust([told[2], told[3]]);
+                    [told[2], told[3]] = self.entry_as_in_rust([told[2], told[3]]);
                 }
                 "__ioapic_write_entry" => {
                     told[3] = self.pin_as_in_rust(told[0] as usize, told[3])?;
@@ -308,6 +342,67 @@ impl Model {
             }
         }
         Some(entry)
+    }
+
+    /// Rule 8: what C writes to command registers, as Rust writes it.
+    fn commands_as_in_rust(&self, c: &mut Vec<Entry>) {
+        let mut table_is_new = false;
+        for entry in &mut *c {
+            let Event::MmioWrite { address, value, .. } = &mut entry.event else {
+                continue;
+            };
+            if !is_register(*address, sys::DMAR_GCMD_REG) {
+                table_is_new = is_register(*address, sys::DMAR_IRTA_REG);
+                continue;
+            }
+            let once = if table_is_new { TABLE_POINTER } else { 0 };
+            *value = *value & u64::from(LEVELS) | u64::from(once);
+            // By then Rust has switched it off.
+            if !self.spec.eim && !table_is_new && *value as u32 & REMAPPING != 0 {
+                *value &= !u64::from(COMPATIBILITY);
+            }
+            table_is_new = false;
+        }
+        c.retain(|entry| !matches!(&entry.event, Event::Log(line) if line.contains(PERMITTED)));
+    }
+
+    /// Rule 8: what Rust does without the command that blocks messages in compatibility format.
+    fn without_switching_compatibility_off(&self, rust: &[Entry]) -> Vec<Entry> {
+        let mut kept = Vec::new();
+        let mut passes = false;
+        let mut skipping = false;
+        for entry in rust {
+            match entry.event {
+                Event::MmioWrite { address, value, .. }
+                    if is_register(address, sys::DMAR_GCMD_REG) =>
+                {
+                    let passed = std::mem::replace(&mut passes, value as u32 & COMPATIBILITY != 0);
+                    skipping = !self.spec.eim
+                        && passed
+                        && value as u32 & (COMPATIBILITY | TABLE_POINTER) == 0;
+                }
+                Event::MmioRead { .. } => {}
+                _ => skipping = false,
+            }
+            if !skipping {
+                kept.push(entry.clone());
+            }
+        }
+        kept
+    }
+
+    /// An entry as C has it, with the destination and the requesters that it has in Rust (rules 6
+    /// and 7).
+    pub(super) fn entry_as_in_rust(&self, [low, high]: table::Entry) -> table::Entry {
+        let is_remapped = low & PRESENT != 0 && low & POSTED == 0;
+        let (rest, destination) = (low & 0xffff_ffff, low >> 32);
+        let destination = match (self.spec.x2apic, self.spec.eim) {
+            _ if !is_remapped => destination,
+            (true, false) => destination << 8,
+            (false, true) => destination >> 8,
+            _ => destination,
+        };
+        [rest | destination << 32, requesters_as_in_rust(high)]
     }
 
     /// A pin's entry as C has it, with the entry of Rust that it names.
@@ -321,15 +416,31 @@ impl Model {
     }
 }
 
-/// An entry as C has it, with the requesters that Rust lets use it (rule 6).
-pub(super) fn entry_as_in_rust([low, high]: table::Entry) -> table::Entry {
+/// P, and IM.
+const PRESENT: u64 = 1;
+const POSTED: u64 = 1 << 15;
+
+/// The upper half of an entry as C has it, with the requesters that Rust lets use it (rule 6).
+fn requesters_as_in_rust(high: u64) -> u64 {
     /// SVT: the identifier is the first and the last bus.
     const BUSES: u64 = 2;
     if high >> 18 & 3 != BUSES {
-        return [low, high];
+        return high;
     }
     let first = bus_below((high >> 8) as u8);
-    [low, high & !0xff00 | u64::from(first) << 8]
+    high & !0xff00 | u64::from(first) << 8
+}
+
+/// What C says where messages in compatibility format pass.
+const PERMITTED: &str = "Compatibility Format Interrupts permitted";
+
+/// Whether an address is that of a register of an IOMMU.
+fn is_register(address: usize, register: u32) -> bool {
+    address % SPAN == register as usize
+}
+
+fn is_lock(entry: &Entry) -> bool {
+    matches!(entry.event, Event::Lock { .. } | Event::Unlock { .. })
 }
 
 const WRITE_BACK: &str = "cache_writeback";

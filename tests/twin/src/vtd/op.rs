@@ -1,5 +1,6 @@
 //! The steps of a case.
 
+use super::spec::Spec;
 use crate::machine::vtd::Pace;
 
 /// A call of intremap.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
@@ -89,4 +90,11 @@ pub(crate) struct Message {
     pub(crate) destination: u32,
     /// The posted-interrupt descriptor that it goes to, and the vector there.
     pub(crate) posted: Option<(u64, u8)>,
+}
+
+impl Message {
+    /// Whether an entry of the table cannot name its destination.
+    pub(super) fn is_beyond(&self, spec: &Spec) -> bool {
+        self.posted.is_none() && spec.is_beyond(self.destination)
+    }
 }

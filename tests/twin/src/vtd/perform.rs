@@ -12,7 +12,7 @@ use crate::argument::word;
 use crate::cpu::Trap;
 use crate::heap::Failure;
 use crate::loader::Image;
-use crate::machine::vtd::{Pace, QUEUE};
+use crate::machine::vtd::{COMPATIBILITY, Pace, QUEUE};
 use crate::side::{Outcome, Script, Side};
 use crate::xen::{get, set};
 
@@ -118,6 +118,9 @@ fn switching(
             allowed: [x2apic, remapping],
             switching,
         } => {
+            if !world.spec.eim {
+                return None;
+            }
             let firmware = &mut side.env().firmware;
             firmware.x2apic_allowed = x2apic;
             firmware.remapping_allowed = remapping;
@@ -141,10 +144,16 @@ fn switching(
         } => {
             let number = iommu(number)?;
             side.env().firmware.remapping_allowed = allowed;
+            let eim = if world.spec.eim { eim.max(1) } else { 0 };
             let arguments = [world.iommus[number] as u64, word(eim)];
             let answer = switch_on(side, api, world, (switching, script), |side, script| {
                 call(side, api.enable, &arguments, script)
             });
+            let vtd = &mut side.env().machine.vtd;
+            if !api.keeps_use && eim == 0 && vtd.switched_on {
+                // C leaves on what Rust switches off: see `super::model`, rule 8.
+                vtd.registers[number].status &= !COMPATIBILITY;
+            }
             Some(answer)
         }
         Op::DisableEim { switching } => {
@@ -252,6 +261,12 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
             if !world.remapped[io_apic][pin] && world.has_unwritten(unit) {
                 return None;
             }
+            // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too.
+            let entry = if world.spec.is_beyond(u32::MAX) {
+                entry & !(0xffff_ff00 << 32)
+            } else {
+                entry
+            };
             let arguments = [word(io_apic as u32), word(pin as u32), entry];
             let outcome = call(side, api.write_pin, &arguments, script.anywhere());
             let hardware = pin_of(side, io_apic, pin);
@@ -331,16 +346,21 @@ fn update(
     world.addressee = sender.unit;
     world.set_message(message.address.into(), message.data, message.destination);
     let arguments = [desc as u64, world.message as u64];
-    if let (Some(_), Some(unit)) = (sender.refusal, sender.unit) {
+    // A move asks no bridge: the entry has its source.
+    side.env().firmware.bridges_answer = !(api.keeps_use && get!(desc, irte_initialized));
+    let is_refused = sender.refusal.is_some() || message.is_beyond(&world.spec);
+    if let Some(unit) = sender.unit.filter(|_| is_refused) {
         let before = undo::Snapshot::of(side, world, number, unit);
         let outcome = call(side, api.update, &arguments, script.anywhere());
         let changed = before.restore(side, world);
+        side.env().firmware.bridges_answer = true;
         return Some(Answer {
             output: Some(changed.into()),
             ..Answer::int(outcome)
         });
     }
     let outcome = call(side, api.update, &arguments, script.anywhere());
+    side.env().firmware.bridges_answer = true;
     Some(Answer {
         output: Some(u64::from(get!(desc, remap_index) as u32)),
         ..Answer::int(outcome)

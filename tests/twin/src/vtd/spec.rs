@@ -73,7 +73,11 @@ pub(super) enum SenderSpec {
 /// A world.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
+    /// Whether the local APICs are in x2APIC mode, and Xen composes 32-bit destinations.
     pub(super) x2apic: bool,
+    /// Whether IOMMUs are switched on in extended interrupt mode. Firmware may have left the local
+    /// APICs in x2APIC mode where they are not.
+    pub(super) eim: bool,
     pub(super) non_coherent: bool,
     pub(super) iommus: Vec<IommuSpec>,
     pub(super) io_apics: Vec<IoApicSpec>,
@@ -83,6 +87,11 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
+    /// Whether an entry of the table cannot name a destination.
+    pub(super) fn is_beyond(&self, destination: u32) -> bool {
+        self.x2apic && !self.eim && destination > 0xff
+    }
+
     /// The unit that serves a sender.
     pub(super) fn unit(&self, sender: SenderSpec) -> Option<usize> {
         match sender {
