@@ -35,10 +35,11 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
     }
     let value = io_apic.read(register);
     xen_assert!(pin.index() == (value & MSI_INDEX) as usize);
-    Pin::new([value.into()])
+    let [value] = Pin::new([value.into()])
         .with_vector(logical.vector())
         .with_delivery_mode(logical.delivery_mode())
-        .lower()
+        .raw();
+    value as u32
 }
 
 /// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which names it.

@@ -26,7 +26,10 @@ use xen::vtd::{TableLock, Unit, log};
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);
-    if let Some(index) = desc.entry_in_use() {
+    // An HPET's source does not come from configuration space.
+    if desc.device().is_some()
+        && let Some(index) = desc.entry_in_use()
+    {
         let mut table = lock()?;
         if let Some(source) = kept_source(desc, &mut table, index) {
             return set(desc, message, table, source);
@@ -39,8 +42,6 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
 /// The source that the descriptor's entry was set with, or another one of the same block.
 #[inline]
 fn kept_source(desc: MsiDesc, table: &mut TableLock, index: usize) -> Option<Source> {
-    // An HPET's does not come from configuration space.
-    desc.device()?;
     Source::of(table.entry(index)).or_else(|| {
         let first = index.checked_sub(desc.number_in_block())?;
         (first != index).then(|| Source::of(table.entry(first)))?

@@ -136,6 +136,21 @@ impl Requester {
         }
     }
 
+    /// Whether it was taken for a copy of its device's function 0, because firmware does not list it.
+    ///
+    /// Then it has the pointers to function 0's table, but its own entry of the device table points to
+    /// no table, and the IOMMU drops its messages. (A phantom function has the pointers, too; but
+    /// that sends no messages of its own.)
+    #[inline]
+    pub(super) fn is_copy(self) -> bool {
+        let of_device = self.of_device();
+        let kept = self.kept();
+        self.id != of_device.id
+            && !kept.is_null()
+            && kept == of_device.kept()
+            && tables_per_requester()
+    }
+
     /// Has something done for each function of the device that uses a table, in ascending order.
     pub(super) fn for_each_user(self, kept: *mut Kept, act: impl FnMut(Self)) {
         let of_device = self.of_device().id;

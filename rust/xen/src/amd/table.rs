@@ -169,28 +169,32 @@ impl<'a> Served<'a> {
     ///
     /// # Errors
     ///
-    /// [`Errno::INVAL`] where two tables would have to.
+    /// [`Errno::INVAL`] where two tables would have to, [`Errno::NODEV`] where the IOMMU has none for
+    /// the messages: see [`Requester::is_copy`].
     #[inline]
     pub fn table_of_messages(self) -> Result<RequesterTable<'a>, Errno> {
         let (accesses, interrupts) = (self.of_accesses(), self.own.of_interrupts());
-        let users = |requester, other: Requester| {
-            RequesterTable(Users {
+        let users = |requester: Requester, other: Requester| {
+            if requester.is_copy() {
+                return Err(Errno::NODEV);
+            }
+            Ok(RequesterTable(Users {
                 iommu: self.iommu,
                 requester,
                 other: other.id(),
-            })
+            }))
         };
         if accesses.id() == interrupts.id() {
-            return Ok(users(accesses, accesses));
+            return users(accesses, accesses);
         }
         let (own, others) = (accesses.kept(), interrupts.kept());
         if own.is_null() {
-            return Ok(users(interrupts, accesses));
+            return users(interrupts, accesses);
         }
         let is_one = others.is_null() || others == own;
         xen_assert!(is_one);
         if is_one {
-            Ok(users(accesses, interrupts))
+            users(accesses, interrupts)
         } else {
             Err(Errno::INVAL)
         }

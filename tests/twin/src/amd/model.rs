@@ -16,6 +16,13 @@
 //! 8. *What is allocated.* How much is allocated to know the entries in use, in what order, and what that holds is the
 //!    side's own business; see [`super::world::World`] and [`super::platform`].
 //!
+//! 9. *Messages that bear another function's ID.* That has the table, and the sender has none. C
+//!    follows a null pointer; here it is told that the other function sends them.
+//! 10. *Functions that firmware does not list* are taken for copies of function 0, with its table, but
+//!    their entries of the device table do not point to that. C says that all is well, and no
+//!    message comes; Rust refuses, and C is not called.
+//! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
+//!
 //! Which entries are taken into use does not differ: both take the lowest block.
 //!
 //! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
@@ -54,9 +61,12 @@ impl Model {
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
         let mut c = c.to_vec();
         let is_known = match op {
-            Op::Update { .. } | Op::WritePin { .. } => self.flush_as_in_rust(&mut c),
+            Op::Update { .. } if self.plan.refusal.is_some() => {
+                return c.is_empty() && rust.iter().all(is_lock);
+            }
+            Op::Update { .. } | Op::WritePin { .. } => self.flush_as_in_rust(&mut c, rust),
             Op::Release { .. } => {
-                self.flush_as_in_rust(&mut c) && self.lock_again_as_in_rust(&mut c)
+                self.flush_as_in_rust(&mut c, rust) && self.lock_again_as_in_rust(&mut c)
             }
             Op::ReadPin { .. } => self.read_as_in_rust(&mut c),
             Op::Free { .. } => self.lock_as_in_rust(&mut c, 0, nothing_held()),
@@ -74,7 +84,7 @@ impl Model {
     }
 
     /// Rules 1 to 5. False where C itself does not what it is known for.
-    fn flush_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
+    fn flush_as_in_rust(&self, c: &mut Vec<Entry>, rust: &[Entry]) -> bool {
         let Some(at) = c.iter().position(is_flush) else {
             // Nothing that the IOMMU may keep was changed.
             return !(self.plan.changed && self.plan.was_set && self.plan.enabled) || c.is_empty();
@@ -91,10 +101,20 @@ impl Model {
         if !(self.plan.changed && self.plan.was_set && self.plan.enabled) {
             return true;
         }
-        let wanted = self.plan.flushed.iter().map(|id| {
+        let does_rust = |id: &u16| rust.iter().any(|entry| is_flush_of(entry, *id));
+        let flushed_in_rust = self.plan.flushed.iter();
+        let flushed_in_rust =
+            flushed_in_rust.filter(|id| !self.plan.copies.contains(id) || does_rust(id));
+        let wanted = flushed_in_rust.map(|id| {
             let mut entry = flushed[0].clone();
             if let Event::Call(_, told) = &mut entry.event {
                 told[1] = (*id).into();
+                // One whose messages bear another ID has no table to tell the state of.
+                if self.plan.stands_in.is_some_and(|alias| alias != *id)
+                    && self.plan.flushed.last() == Some(id)
+                {
+                    told[2] = 0;
+                }
             }
             entry
         });
@@ -153,6 +173,11 @@ impl Model {
 
 fn is_flush(entry: &Entry) -> bool {
     matches!(entry.event, Event::Call(name, _) if name == FLUSH)
+}
+
+/// Whether the IOMMU is told to forget the table of a requester.
+fn is_flush_of(entry: &Entry, id: u16) -> bool {
+    matches!(entry.event, Event::Call(name, told) if name == FLUSH && told[1] == u64::from(id))
 }
 
 fn is_softirqs(entry: &Entry) -> bool {

@@ -11,7 +11,7 @@ use super::world::{NO_ENTRY, World, own, set_own};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::loader::Image;
-use crate::side::{Script, Side};
+use crate::side::{Outcome, Script, Side};
 use crate::vtd::world::{byte_variable, set_variable, set_wide_exchange};
 use crate::xen::{get, set};
 
@@ -179,6 +179,12 @@ fn write_pin(
 ) -> Option<Answer> {
     let (io_apic, pin) = choose_pin(world, io_apic, pin)?;
     plan_pin(side, world, io_apic)?;
+    // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too.
+    let entry = if world.spec.x2apic && world.plan.size == 4 {
+        entry & !(0xffff_ff00 << 32)
+    } else {
+        entry
+    };
     let arguments = [word(io_apic as u32), word(pin as u32), entry];
     let answer = changing(side, world, |side| {
         Answer::void(side.call(api.write_pin, &arguments, script.anywhere()))
@@ -229,6 +235,10 @@ fn plan_messages(side: &mut Side, world: &mut World, number: usize) -> Option<()
     let place = world.senders[number].place;
     if !world.is_iommu(place) && world.iommu_of(side, place).is_some() {
         world.plan = Plan::of(side, world, place, By::Messages)?;
+        let is_hpet = get!(world.senders[number].descs, dev).is_null();
+        if world.plan.stands_in.is_some() && is_hpet {
+            return None;
+        }
     }
     Some(())
 }
@@ -254,15 +264,51 @@ fn update(
     }
     plan_messages(side, world, number)?;
     world.set_message(message.address, message.data, message.destination);
+    let is_beyond = world.spec.x2apic && world.plan.size == 4 && message.destination > 0xff;
+    if world.plan.refusal.is_none() && is_beyond {
+        world.plan.refusal = Some(libc::ERANGE);
+    }
+    if let Some(refusal) = world.plan.refusal
+        && !api.is_rust
+    {
+        return Some(Answer {
+            output: Some(index_of(desc)),
+            ..Answer::int(Ok(u64::from(refusal.wrapping_neg() as u32)))
+        });
+    }
     let arguments = [desc as u64, world.message as u64];
+    let stands_in = world.plan.stands_in;
     let answer = changing(side, world, |side| {
-        let outcome = side.call(api.update, &arguments, script.anywhere());
+        let outcome = from_stand_in(side, api, stands_in, desc, |side| {
+            side.call(api.update, &arguments, script.anywhere())
+        });
         Answer {
             output: Some(index_of(desc)),
             ..Answer::int(outcome)
         }
     });
     Some(answer)
+}
+
+/// Makes a call about a descriptor. C is told that another function sends its messages, where their
+/// ID is that one's.
+fn from_stand_in(
+    side: &mut Side,
+    api: &Api,
+    stands_in: Option<u16>,
+    desc: *mut sys::msi_desc,
+    call: impl FnOnce(&mut Side) -> Outcome,
+) -> Outcome {
+    let device = get!(desc, dev);
+    let Some(id) = stands_in.filter(|_| !api.is_rust && !device.is_null()) else {
+        return call(side);
+    };
+    let own = get!(device, __bindgen_anon_1.sbdf.sbdf);
+    let other = own & !0xffff | u32::from(id);
+    set!(device, __bindgen_anon_1.sbdf.sbdf, other);
+    let outcome = call(side);
+    set!(device, __bindgen_anon_1.sbdf.sbdf, own);
+    outcome
 }
 
 fn release(
@@ -276,7 +322,9 @@ fn release(
     plan_messages(side, world, number)?;
     // With that it changes what the IOMMU may know, if the entries were ever set or not.
     let desc = world.senders[number].descs;
-    let outcome = side.call(api.update, &[desc as u64, 0], script.anywhere());
+    let outcome = from_stand_in(side, api, world.plan.stands_in, desc, |side| {
+        side.call(api.update, &[desc as u64, 0], script.anywhere())
+    });
     world.plan.changed = true;
     world.plan.was_set = true;
     Some(Answer {
@@ -299,6 +347,9 @@ fn set_up_hpet(
     let place = world.senders[number].place;
     if world.iommu_of(side, place).is_some() {
         world.plan = Plan::of(side, world, place, By::Messages)?;
+        if world.plan.stands_in.is_some() || world.plan.refusal.is_some() {
+            return None;
+        }
     }
     let desc = world.senders[number].descs;
     let outcome = side.call(api.set_up_hpet, &[desc as u64], script);
@@ -320,7 +371,7 @@ fn fill(
     const BLOCK: usize = 32;
     let number = World::choose(&world.senders, sender)?;
     plan_messages(side, world, number)?;
-    if world.plan.table == 0 {
+    if world.plan.table == 0 || world.plan.stands_in.is_some() || world.plan.refusal.is_some() {
         return None;
     }
     let device = get!(world.senders[number].descs, dev);

@@ -18,6 +18,13 @@ pub(super) struct Plan {
     pub(super) size: usize,
     /// The requesters that Rust has the IOMMU forget the table of.
     pub(super) flushed: Vec<u16>,
+    /// Those of them that are taken for copies of function 0: whether Rust knows of them does not
+    /// matter, for no entry of the device table points to the table for them.
+    pub(super) copies: Vec<u16>,
+    /// The requester whose messages the sender's are, where that has no table of its own.
+    pub(super) stands_in: Option<u16>,
+    /// Why Rust refuses a message, where C does what has no effect, or another one.
+    pub(super) refusal: Option<i32>,
     /// Whether the IOMMU is switched on.
     pub(super) enabled: bool,
     /// Whether an entry was changed.
@@ -86,34 +93,56 @@ impl Plan {
             By::Pins => interrupts,
             By::Messages => platform.of_accesses(place)?,
         };
-        let table = |id| platform.requester((place.0, id)).map_or(0, table_of);
-        let used = table(accesses);
+        let requester_of = |id| platform.requester((place.0, id));
+        let table = |id| requester_of(id).map_or(0, table_of);
+        let alias_of = |id| requester_of(id).map(|own| get!(own, dte_requestor_id));
+        // C follows a null pointer where the sender has no table: there it is told that what the
+        // messages' ID stands for sends them.
+        let stands_in = (by == By::Messages && table_of(own) == 0).then_some(interrupts);
+        let (id, other) = match stands_in {
+            Some(alias) => (alias, accesses),
+            None => (accesses, interrupts),
+        };
+        let used = table(id);
         let same = |table: usize| table == used;
-        let fits = match by {
-            By::Pins => true,
-            By::Messages => {
+        let fits = match (by, stands_in) {
+            (By::Pins, _) => true,
+            (By::Messages, None) => {
                 same(table_of(own)) && (table(interrupts) == 0 || same(table(interrupts)))
             }
+            (By::Messages, Some(alias)) => alias_of(alias) == Some(alias) && alias != place.1,
         };
         if used == 0 || !fits {
             return None;
         }
-        let requester = (place.0, accesses);
-        let mut flushed = vec![accesses];
-        for user in sharers(side, world, requester)
-            .into_iter()
-            .chain([interrupts])
+        let first = id & !(FUNCTIONS - 1);
+        let is_copy = world.spec.per_device && id != first && table(first) == used;
+        if let Some(alias) = stands_in
+            && world.iommu_of(side, (place.0, alias)) != Some(iommu)
         {
+            return None;
+        }
+        let requester = (place.0, id);
+        let mut flushed = vec![id];
+        let sharers = sharers(side, world, requester);
+        for user in sharers.iter().copied().chain([other]) {
             if !flushed.contains(&user) {
                 flushed.push(user);
             }
         }
+        let platform = &side.env().amd;
+        let copies = sharers.iter().copied();
+        let copies = copies.filter(|user| *user != id && platform.is_copy((place.0, *user)));
+        let copies = copies.collect();
         let lock = rust_lock(side, requester);
         let locks = [own_lock(side, requester), own_lock(side, place)].map(|c| (c, lock));
         Some(Self {
             table: used,
             size: if world.spec.iommus[iommu].wide { 16 } else { 4 },
             flushed,
+            copies,
+            stands_in,
+            refusal: (is_copy && by == By::Messages).then_some(libc::ENODEV),
             enabled: get!(world.iommus[iommu], enabled) != 0,
             locks: locks.into(),
             lock: world.spec.per_device.then_some(lock),

@@ -38,9 +38,8 @@ pub(crate) struct Platform {
     pub(super) prepared: i32,
     /// Xen's words about the pages of the arena.
     pub(super) page_infos: *mut sys::page_info,
-    /// The table that a function got which was taken for a copy of function 0, and its IOMMU: Xen is to point its entry of
-    /// the device table there.
-    pub(super) copied: Option<[u64; 2]>,
+    /// Functions that were taken for copies of function 0.
+    copies: Vec<Place>,
     blocks: Vec<Block>,
     call: u64,
 }
@@ -53,7 +52,7 @@ impl Default for Platform {
             iommus: Vec::new(),
             prepared: 0,
             page_infos: std::ptr::null_mut(),
-            copied: None,
+            copies: Vec::new(),
             blocks: Vec::new(),
             call: 0,
         }
@@ -74,7 +73,8 @@ impl Platform {
             .then(|| mappings.wrapping_add(id.into()))
     }
 
-    /// The IOMMU that serves a device. A function that firmware does not list is taken for a copy of function 0.
+    /// The IOMMU that serves a device. A function that firmware does not list is taken for a copy of function 0, with the
+    /// pointer to its table; Xen does not have the function's entry of the device table point there.
     pub(super) fn serving(&mut self, place: Place) -> *mut sys::amd_iommu {
         let Some(own) = self.requester(place) else {
             return std::ptr::null_mut();
@@ -92,13 +92,15 @@ impl Platform {
                 if alias == first.1 {
                     set!(own, dte_requestor_id, id);
                 }
-                let table: *mut core::ffi::c_void = get!(own, intremap_table);
-                if !table.is_null() {
-                    self.copied = Some([table as u64, iommu as u64]);
-                }
+                self.copies.push(place);
             }
         }
         get!(own, iommu)
+    }
+
+    /// Whether a function was taken for a copy of function 0.
+    pub(super) fn is_copy(&self, place: Place) -> bool {
+        self.copies.contains(&place)
     }
 
     /// The requester that memory accesses of a device come from.

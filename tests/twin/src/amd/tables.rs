@@ -43,8 +43,8 @@ pub(super) fn order(
     Some(Answer::int(side.call(api.order, &arguments, script)))
 }
 
-/// Allocates a table as Xen does: for a requester that bears its own ID, its phantom functions, and here also for whatever
-/// bears its ID; or for all.
+/// Allocates a table as Xen does: for a requester that bears its own ID and its phantom functions; or for all. One whose
+/// requests bear another ID has none.
 pub(super) fn allocate(
     side: &mut Side,
     api: &Api,
@@ -97,7 +97,7 @@ pub(super) fn allocate(
     })
 }
 
-/// Has whoever bears a requester's ID use its table, and its phantom functions.
+/// Has a requester and its phantom functions use its table.
 fn share(
     side: &mut Side,
     world: &World,
@@ -105,7 +105,6 @@ fn share(
     (table, in_use): (u64, *mut core::ffi::c_ulong),
 ) {
     let mut users = vec![id];
-    let is_here = |place: Place| place.0 == segment;
     let spec = &world.spec;
     let devices = spec
         .devices
@@ -115,9 +114,6 @@ fn share(
         let last = id | (FUNCTIONS - 1);
         users.extend((id..=last).step_by(device.stride.into()));
     }
-    let aliases = spec.requesters.iter();
-    let aliases = aliases.filter(|other| is_here(other.place) && other.alias == id);
-    users.extend(aliases.map(|other| other.place.1));
     for user in users {
         if let Some(mapping) = side.env().amd.requester((segment, user))
             && table_of(mapping) == 0

@@ -248,9 +248,6 @@ impl World {
     /// The number of the IOMMU that serves a place.
     pub(super) fn iommu_of(&self, side: &mut Side, place: Place) -> Option<usize> {
         let iommu = side.env().amd.serving(place);
-        if let Some(copied) = side.env().amd.copied.take() {
-            self.point(side, copied);
-        }
         self.iommus.iter().position(|known| *known == iommu)
     }
 }

@@ -50,6 +50,16 @@ pub(crate) struct Registers {
     coming: Option<(u32, u32, u64)>,
 }
 
+impl Registers {
+    /// Clears bits of the status, now and when the last command is carried out.
+    pub(crate) fn clear_status(&mut self, bits: u32) {
+        self.status &= !bits;
+        if let Some((_, status, _)) = &mut self.coming {
+            *status &= !bits;
+        }
+    }
+}
+
 /// All IOMMUs of a side.
 pub(crate) struct Vtd {
     /// The registers of each.

@@ -18,6 +18,8 @@
 //! 8. *Commands.* C writes the status back with the bits of what was done once, Rust without them.
 //!    Where messages in compatibility format pass, C says so, and Rust switches that off.
 //!
+//! 9. *A new table.* Rust limits the entries that may be used under the table's lock, C takes none.
+//!
 //! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
 //! [`super::perform`] and [`World::has_unwritten`].
 
@@ -316,7 +318,7 @@ impl Model {
             | Op::Disable { .. }
             | Op::DisableEim { .. } => {
                 // Rule 8.
-                let rust = self.without_switching_compatibility_off(rust);
+                let rust = self.without_switching_compatibility_off(&without_lock_of_new(rust));
                 self.commands_as_in_rust(&mut c);
                 c == rust
             }
@@ -348,11 +350,16 @@ impl Model {
     fn commands_as_in_rust(&self, c: &mut Vec<Entry>) {
         let mut table_is_new = false;
         for entry in &mut *c {
-            let Event::MmioWrite { address, value, .. } = &mut entry.event else {
+            let Event::MmioWrite {
+                address,
+                width,
+                value,
+            } = &mut entry.event
+            else {
                 continue;
             };
             if !is_register(*address, sys::DMAR_GCMD_REG) {
-                table_is_new = is_register(*address, sys::DMAR_IRTA_REG);
+                table_is_new = is_register(*address, sys::DMAR_IRTA_REG) && *width == 8;
                 continue;
             }
             let once = if table_is_new { TABLE_POINTER } else { 0 };
@@ -369,14 +376,15 @@ impl Model {
     /// Rule 8: what Rust does without the command that blocks messages in compatibility format.
     fn without_switching_compatibility_off(&self, rust: &[Entry]) -> Vec<Entry> {
         let mut kept = Vec::new();
-        let mut passes = false;
+        let mut passes_at = None;
         let mut skipping = false;
         for entry in rust {
             match entry.event {
                 Event::MmioWrite { address, value, .. }
                     if is_register(address, sys::DMAR_GCMD_REG) =>
                 {
-                    let passed = std::mem::replace(&mut passes, value as u32 & COMPATIBILITY != 0);
+                    let passed = passes_at == Some(address);
+                    passes_at = (value as u32 & COMPATIBILITY != 0).then_some(address);
                     skipping = !self.spec.eim
                         && passed
                         && value as u32 & (COMPATIBILITY | TABLE_POINTER) == 0;
@@ -437,6 +445,23 @@ const PERMITTED: &str = "Compatibility Format Interrupts permitted";
 /// Whether an address is that of a register of an IOMMU.
 fn is_register(address: usize, register: u32) -> bool {
     address % SPAN == register as usize
+}
+
+/// Rule 9: what Rust does without taking a lock and dropping it at once in the events' sight.
+fn without_lock_of_new(rust: &[Entry]) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = Vec::new();
+    for entry in rust {
+        let was_taken = match (kept.last().map(|last| &last.event), &entry.event) {
+            (Some(Event::Lock { lock: taken, .. }), Event::Unlock { lock, .. }) => taken == lock,
+            _ => false,
+        };
+        if was_taken {
+            kept.pop();
+        } else {
+            kept.push(entry.clone());
+        }
+    }
+    kept
 }
 
 fn is_lock(entry: &Entry) -> bool {

@@ -98,6 +98,10 @@ pub(super) fn perform(
             count,
             ref holes,
         } => {
+            // It writes the same entries into both tables, whose formats differ here.
+            if world.spec.x2apic != world.spec.eim {
+                return None;
+            }
             let unit = World::choose(&world.iommus, iommu)?;
             fill::fill(side, api, world, unit, count, holes)
         }
@@ -152,7 +156,7 @@ fn switching(
             let vtd = &mut side.env().machine.vtd;
             if !api.keeps_use && eim == 0 && vtd.switched_on {
                 // C leaves on what Rust switches off: see `super::model`, rule 8.
-                vtd.registers[number].status &= !COMPATIBILITY;
+                vtd.registers[number].clear_status(COMPATIBILITY);
             }
             Some(answer)
         }
