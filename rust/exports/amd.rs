@@ -32,7 +32,8 @@ unsafe extern "C" fn amd_iommu_alloc_intremap_table(
 ) -> *mut c_void {
     match view!(Iommu, iommu).allocate_table(nr) {
         Some((table, in_use)) => {
-            // SAFETY: The caller says so. To C the pointer means nothing.
+            // SAFETY: C passes a variable, or a field of what it keeps of a requester. To C the
+            // pointer means nothing.
             unsafe { inuse_map.write(in_use.as_ptr().cast()) };
             table.as_ptr()
         }
@@ -121,7 +122,7 @@ unsafe extern "C" fn xen_irq_amd_iommu_msi_msg_update_ire(
     msg: *mut sys::msi_msg,
 ) -> c_int {
     let desc = view!(MsiDesc, msi_desc);
-    // SAFETY: The caller says so.
+    // SAFETY: C passes a message of its own stack or of a descriptor, or NULL.
     to_c(match unsafe { MsiMsg::from_raw(msg) } {
         // Xen 4.20 writes the device's registers either way.
         Some(message) => messages::update(desc, message).map(|_| ()),

@@ -75,7 +75,7 @@ unsafe extern "C" fn xen_irq_msi_msg_write_remap_rte(
     msg: *mut sys::msi_msg,
 ) -> c_int {
     let desc = view!(MsiDesc, msi_desc);
-    // SAFETY: The caller says so.
+    // SAFETY: C passes a message of its own stack or of a descriptor, or NULL.
     to_c(match unsafe { MsiMsg::from_raw(msg) } {
         // Xen 4.20 writes the device's registers either way.
         Some(message) => messages::update(desc, message).map(|_| ()),

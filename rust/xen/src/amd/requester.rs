@@ -162,7 +162,7 @@ impl Requester {
 
     /// The lock of its table: that of function 0 of the device, with which it may share the table.
     ///
-    /// C takes the requester's own lock, which keeps nobody away that shares the table.
+    /// A requester's own lock would not keep those away that share the table.
     #[inline]
     pub(super) fn lock(self) -> *mut sys::spinlock_t {
         if !tables_per_requester() {

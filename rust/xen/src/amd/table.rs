@@ -133,7 +133,7 @@ impl<'a> Iommu<'a> {
         // SAFETY: Any number of pages may be asked for.
         let table = NonNull::new(unsafe { sys::alloc_xenheap_pages(pages, 0) });
         let Some(table) = table else {
-            // SAFETY: Nobody else knows of it.
+            // SAFETY: It was just allocated, and nothing else points to it.
             unsafe { sys::xfree(kept.as_ptr().cast()) };
             return None;
         };
@@ -222,7 +222,7 @@ impl Requester {
         }
         self.for_each_user(kept, Self::forget_table);
         drop(lock);
-        // SAFETY: Whoever takes the lock from now on finds no pointer to the table, and the IOMMU does
+        // SAFETY: Who takes the lock from now on finds no pointer to the table, and the IOMMU does
         // not use it, as the caller guarantees.
         unsafe { free(kept) };
     }

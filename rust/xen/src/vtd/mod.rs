@@ -1,13 +1,14 @@
 //! VT-d units (`drivers/passthrough/vtd`).
 //!
 //! What firmware says of an IOMMU is here; its registers, its interrupt remapping table and the IO-APICs that it serves have
-//! rooms of their own.
+//! modules of their own.
 
 use crate::errno::Errno;
 use crate::list;
 use crate::pci::PciDev;
 use crate::view::{field, view};
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, Ordering};
 use irq_hw::vtd::ExtendedCapability;
 use xen_sys as sys;
 
@@ -46,7 +47,8 @@ pub fn firmware_supports_remapping() -> bool {
 pub fn may_use_x2apic() -> bool {
     // SAFETY: The state is a word that the boot CPU writes. The function is a part of the code that is gone after boot.
     unsafe {
-        (&raw const sys::system_state).read_volatile() >= sys::SYS_STATE_active
+        AtomicU32::from_ptr((&raw mut sys::system_state).cast()).load(Ordering::Relaxed)
+            >= sys::SYS_STATE_active
             || sys::platform_supports_x2apic()
     }
 }
@@ -88,7 +90,8 @@ impl Unit<'static> {
 
     /// The ID that an IO-APIC's requests bear.
     pub fn id_of_io_apic(self, id: u32) -> Option<u16> {
-        // SAFETY: As for `units`; the nodes are members of this kind.
+        // SAFETY: The list is made while Xen parses DMAR at boot, before it is read, and never
+        // changes after that. Its nodes are members of this kind.
         unsafe { list::nodes(&raw mut (*self.as_ptr()).ioapic_list) }
             .map(|node| {
                 list::container::<sys::acpi_ioapic_unit>(
@@ -96,22 +99,23 @@ impl Unit<'static> {
                     offset_of!(sys::acpi_ioapic_unit, list),
                 )
             })
-            // SAFETY: As above.
+            // SAFETY: What is in the list is never freed.
             .find(|&entry| unsafe { (*entry).apic_id } as u32 == id)
-            // SAFETY: As above; every bit of the number counts.
+            // SAFETY: What is in the list is never freed; any bits are a number.
             .map(|entry| unsafe { (*entry).ioapic.info })
     }
 
     /// The ID that an HPET's requests bear.
     pub fn id_of_hpet(self, id: u32) -> Option<u16> {
-        // SAFETY: As for `units`; the nodes are members of this kind.
+        // SAFETY: The list is made while Xen parses DMAR at boot, before it is read, and never
+        // changes after that. Its nodes are members of this kind.
         unsafe { list::nodes(&raw mut (*self.as_ptr()).hpet_list) }
             .map(|node| {
                 list::container::<sys::acpi_hpet_unit>(node, offset_of!(sys::acpi_hpet_unit, list))
             })
-            // SAFETY: As above.
+            // SAFETY: What is in the list is never freed.
             .find(|&entry| unsafe { (*entry).id } == id)
-            // SAFETY: As above; every bit of the number counts.
+            // SAFETY: What is in the list is never freed; any bits are a number.
             .map(|entry| unsafe { (*entry).__bindgen_anon_1.bdf })
     }
 }
@@ -131,12 +135,6 @@ impl<'a> Iommu<'a> {
     #[inline]
     pub fn has_table(self) -> bool {
         field!(self, intremap.maddr) != 0
-    }
-
-    /// How many entries of its table are in use.
-    #[inline]
-    pub fn entries_in_use(self) -> u32 {
-        field!(self, intremap.num)
     }
 
     /// Forgets the faults that were recorded.
@@ -163,7 +161,8 @@ impl<'a> Iommu<'a> {
 
     /// Makes the IOMMU forget all entries that it keeps.
     pub fn invalidate_all(self) {
-        // SAFETY: The IOMMU is alive. Of a failure, nobody could make anything.
+        // SAFETY: The IOMMU is one of Xen's, which are never freed. Nothing could be done about a
+        // failure, which `queue_invalidate_wait()` has reported.
         unsafe { sys::iommu_flush_iec_global(self.as_ptr()) };
     }
 }

@@ -197,7 +197,7 @@ impl<'a> TableLock<'a> {
     }
 }
 
-/// A page of a table, mapped while its lock is held. Whoever uses it passes indices of entries that are in it.
+/// A page of a table, mapped while its lock is held. Indices are those of entries that are in it; others wrap.
 struct Page<'a> {
     iommu: Iommu<'a>,
     entries: *mut [u64; 2],
