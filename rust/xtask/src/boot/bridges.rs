@@ -8,7 +8,7 @@
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, same_from, shows};
-use super::scenarios::Scenario;
+use super::scenarios::{Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 
@@ -48,6 +48,55 @@ const fn bridges(
         )
     }
 }
+
+/// A bridge on the root port, and one on bus 0 with a device behind it: buses 1 to 3 in that order.
+const TWO_BRIDGES: &[&str] = &[
+    "-device",
+    "pcie-pci-bridge,bus=rp",
+    "-device",
+    "pcie-pci-bridge,id=express-to-pci,addr=9",
+    "-device",
+    "edu,bus=express-to-pci,addr=1",
+];
+
+/// A bridge is registered again before its buses are numbered. From then on the walk from a device on
+/// another bus ends there, with secondary bus 0.
+pub(super) const RENUMBERED: Scenario = Scenario {
+    machine: Machine {
+        more: TWO_BRIDGES,
+        ..smoke::machine(smoke::VTD)
+    },
+    payload: Payload::Kernel {
+        kernel: Kernel::Bridges,
+        line: smoke::MEMORY,
+        words: "renumber",
+        module: None,
+    },
+    ..bridges(
+        "bridges-renumbered",
+        "a bridge without bus numbers, and an interrupt behind another one moves; VT-d",
+        smoke::VTD,
+        RENUMBERED_SOURCES,
+    )
+};
+
+/// The exact source, before and after.
+const RENUMBERED_SOURCES: &[Rule] = &[
+    shows(
+        "pci-by-its-bus-before",
+        'V',
+        "bridges: before",
+        &["R:", ":  2   0  0303 "],
+        1,
+    ),
+    shows(
+        "pci-by-its-bus-after",
+        'V',
+        "bridges: after the moves",
+        &["R:", ":  2   0  0303 "],
+        1,
+    ),
+];
 
 /// With VT-d.
 pub(super) const VTD: Scenario = bridges(

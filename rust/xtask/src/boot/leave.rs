@@ -10,6 +10,9 @@ use crate::guest::Kernel;
 /// which it does not do by itself.
 const CRASH: &str = "dom0_mem=128M,max:128M crashkernel=16M@64M iommu=crash-disable";
 
+/// The same, with interrupts still remapped: what Xen does by itself.
+const CRASH_ON: &str = "dom0_mem=128M,max:128M crashkernel=16M@64M";
+
 const fn leave(
     name: &'static str,
     about: &'static str,
@@ -32,6 +35,8 @@ const HEIR: Module = Module::Kernel(Kernel::Heir);
 
 const REBOOT_CHECKS: &[&str] = &["leaver", "heir"];
 const CRASH_CHECKS: &[&str] = &["leaver", "heir", "remapping-is-off"];
+
+const CRASH_ON_CHECKS: &[&str] = &["leaver", "heir", "remapping-is-on"];
 
 const AGAIN_CHECKS: &[&str] = &["leaver", "again"];
 
@@ -66,6 +71,22 @@ pub(super) const CRASH_AMD: Scenario = leave(
     smoke::AMD,
     (CRASH, HEIR),
     CRASH_CHECKS,
+);
+/// As after a crash, with remapping left on; VT-d.
+pub(super) const CRASH_ON_VTD: Scenario = leave(
+    "kexec-crash-on-vtd",
+    "Xen leaves the machine to a crash kernel, with remapping on; VT-d",
+    smoke::VTD,
+    (CRASH_ON, HEIR),
+    CRASH_ON_CHECKS,
+);
+/// As after a crash, with remapping left on; AMD-Vi.
+pub(super) const CRASH_ON_AMD: Scenario = leave(
+    "kexec-crash-on-amd",
+    "Xen leaves the machine to a crash kernel, with remapping on; AMD-Vi",
+    smoke::AMD,
+    (CRASH_ON, HEIR),
+    CRASH_ON_CHECKS,
 );
 /// To Xen itself, with VT-d.
 pub(super) const AGAIN_VTD: Scenario = leave(

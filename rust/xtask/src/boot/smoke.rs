@@ -140,6 +140,59 @@ pub(super) const MOVE_RECHECK: Scenario = Scenario {
     ..MOVE_VTD
 };
 
+/// One processor with APIC ID 0, and one with 256, which makes firmware switch x2APIC mode on.
+const CPU_256: &[&str] = &[
+    "-smp",
+    "1,maxcpus=257,sockets=257,cores=1,threads=1",
+    "-cpu",
+    "EPYC,-monitor,-npt,+x2apic",
+    "-device",
+    "EPYC-x86_64-cpu,socket-id=256,core-id=0,thread-id=0",
+];
+
+const fn mover_256(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+    Scenario {
+        machine: Machine {
+            more: CPU_256,
+            ..machine(iommu)
+        },
+        payload: Payload::Kernel {
+            kernel: Kernel::IrqMover,
+            line: MEMORY,
+            words: "short",
+            module: None,
+        },
+        rules: &[],
+        numbers: &[],
+        on_stock: false,
+        ..mover(name, about, iommu, &[])
+    }
+}
+
+/// A processor that takes more than 8 bits to name.
+pub(super) const MOVE_256_VTD: Scenario = mover_256(
+    "move-256-vtd",
+    "interrupts move to a processor with APIC ID 256, and back; VT-d",
+    VTD,
+);
+
+/// The IOMMU cannot name it: no interrupt moves there, and all arrive. Stock Xen loses them.
+pub(super) const MOVE_256_VTD_NOEIM: Scenario = mover_256(
+    "move-256-vtd-noeim",
+    "the same, where the IOMMU takes 8 bits; VT-d without extended interrupt mode",
+    Iommu::Vtd {
+        intremap: true,
+        eim: false,
+    },
+);
+
+/// See [`MOVE_256_VTD`].
+pub(super) const MOVE_256_AMD: Scenario = mover_256(
+    "move-256-amd",
+    "interrupts move to a processor with APIC ID 256, and back; AMD-Vi",
+    AMD,
+);
+
 const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
     Scenario {
         on_stock: false,

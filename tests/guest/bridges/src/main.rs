@@ -26,6 +26,12 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     let mut report = Report::new("bridges", Console);
     report.phase(60, format_args!("messages from behind bridges"));
     let mut machine = Machine::start(&mut report, start_info);
+    if start_info.line().ends_with(b"renumber") {
+        renumbered(&mut report, &mut machine);
+        report.result();
+        report.end();
+        hypercall::power_off()
+    }
     let bound = [
         express(&mut report, &mut machine, ROOT_PORT),
         conventional(&mut report, &mut machine, EXPRESS_TO_PCI),
@@ -43,6 +49,59 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     report.result();
     report.end();
     hypercall::power_off()
+}
+
+/// A bridge is registered before its buses are numbered, and a device behind another one has its
+/// interrupt moved, and set up again.
+fn renumbered(report: &mut Report<Console>, machine: &mut Machine) {
+    /// Primary, secondary and subordinate bus.
+    const BUSES: u8 = 0x18;
+    const ENXIO: i64 = 6;
+
+    let (pirq, port) = conventional(report, machine, EXPRESS_TO_PCI);
+    let above = pci::find(EXPRESS_TO_PCI).expect("no such bridge");
+    let mut behind = pci::functions_behind(above).filter(|function| function.id() == Edu::ID);
+    let function = behind.next().expect("no such device behind the bridge");
+    let edu = Edu::new(machine.map(function.bar(0)));
+    hypercall::debug_keys(report, "V", "before");
+
+    let port_above = pci::find(ROOT_PORT).expect("no such bridge");
+    let liar = pci::functions_behind(port_above).find(|other| other.id() == EXPRESS_TO_PCI);
+    let liar = liar.expect("no such bridge behind the root port");
+    source::add(report, liar);
+    report.expect(
+        format_args!("pci_device_remove"),
+        hypercall::pci_device_remove(liar),
+        0,
+    );
+    let buses = liar.read32(BUSES);
+    liar.write32(BUSES, 0);
+    source::add(report, liar);
+
+    for vcpu in [1, 0, 1] {
+        report.expect(
+            format_args!("bind_vcpu {vcpu}"),
+            hypercall::bind_vcpu(port, vcpu),
+            0,
+        );
+        // An interrupt moves when it comes.
+        for _ in 0..2 {
+            edu.pulse();
+            arrives(report, machine, (pirq, port));
+        }
+    }
+    hypercall::debug_keys(report, "V", "after the moves");
+
+    report.expect(format_args!("close"), hypercall::close(port), 0);
+    let unmapped = hypercall::unmap_pirq(pirq as i32);
+    report.expect(format_args!("unmap_pirq"), unmapped, 0);
+    let again = hypercall::map_pirq(&mut source::message(function));
+    report.expect(
+        format_args!("map_pirq with the source unknown"),
+        again,
+        -ENXIO,
+    );
+    liar.write32(BUSES, buses);
 }
 
 /// A device of PCI Express, with MSI-X.

@@ -30,9 +30,12 @@ extern "C" fn main() -> ! {
     }
     let iommu = Iommu::find();
     report.say(format_args!("{iommu}"));
-    if !iommu.remaps() {
-        report.check("remapping-is-off", true, format_args!(""));
-    }
+    let remapping = if iommu.remaps() {
+        "remapping-is-on"
+    } else {
+        "remapping-is-off"
+    };
+    report.check(remapping, true, format_args!(""));
     report.result();
     report.end();
     power_off(&report)
