@@ -110,7 +110,11 @@ impl Plan {
             (By::Messages, None) => {
                 same(table_of(own)) && (table(interrupts) == 0 || same(table(interrupts)))
             }
-            (By::Messages, Some(alias)) => alias_of(alias) == Some(alias) && alias != place.1,
+            (By::Messages, Some(alias)) => {
+                alias_of(alias) == Some(alias)
+                    && alias != place.1
+                    && !world.is_iommu((place.0, alias))
+            }
         };
         if used == 0 || !fits {
             return None;

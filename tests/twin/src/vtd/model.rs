@@ -319,8 +319,7 @@ impl Model {
             | Op::DisableEim { .. } => {
                 // Rule 8.
                 let rust = self.without_switching_compatibility_off(&without_lock_of_new(rust));
-                self.commands_as_in_rust(&mut c);
-                c == rust
+                self.commands_as_in_rust(&mut c) && c == rust
             }
             _ => c == rust,
         }
@@ -346,9 +345,11 @@ impl Model {
         Some(entry)
     }
 
-    /// Rule 8: what C writes to command registers, as Rust writes it.
-    fn commands_as_in_rust(&self, c: &mut Vec<Entry>) {
+    /// Rule 8: what C writes to command registers, as Rust writes it. False where C does not say
+    /// that messages in compatibility format pass.
+    fn commands_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
         let mut table_is_new = false;
+        let mut permitted = 0;
         for entry in &mut *c {
             let Event::MmioWrite {
                 address,
@@ -363,14 +364,20 @@ impl Model {
                 continue;
             }
             let once = if table_is_new { TABLE_POINTER } else { 0 };
-            *value = *value & u64::from(LEVELS) | u64::from(once);
+            *value &= u64::from(LEVELS | once);
+            permitted += usize::from(table_is_new && *value as u32 & COMPATIBILITY != 0);
             // By then Rust has switched it off.
             if !self.spec.eim && !table_is_new && *value as u32 & REMAPPING != 0 {
                 *value &= !u64::from(COMPATIBILITY);
             }
             table_is_new = false;
         }
+        if self.spec.eim {
+            return true;
+        }
+        let before = c.len();
         c.retain(|entry| !matches!(&entry.event, Event::Log(line) if line.contains(PERMITTED)));
+        before - c.len() >= permitted
     }
 
     /// Rule 8: what Rust does without the command that blocks messages in compatibility format.
