@@ -19,8 +19,8 @@
 //! 9. *Messages that bear another function's ID.* That has the table, and the sender has none. C
 //!    follows a null pointer; here it is told that the other function sends them.
 //! 10. *Functions that firmware does not list* are taken for copies of function 0, with its table, but
-//!    their entries of the device table do not point to that. C says that all is well, and no
-//!    message comes; Rust refuses, and C is not called.
+//!     their entries of the device table do not point to that. C says that all is well, and no
+//!     message comes; Rust refuses, and C is not called.
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
 //!
 //! Which entries are taken into use does not differ: both take the lowest block.
