@@ -32,8 +32,14 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vtd", "write a pin: the first time", Some("0 in use")),
     Exception::new("vtd", "release", None),
     Exception::new("vtd", "release, of a block", None),
-    Exception::new("amd", "read a pin, lower half", None),
-    Exception::new("amd", "read a pin, upper half", Some("128-bit")),
+    // The source is taken from the entry, and the format is what the IOMMU was told.
+    Exception::new("vtd", "retarget an MSI", None),
+    Exception::new("vtd", "repeat an MSI", None),
+    Exception::new("vtd", "post an MSI", None),
+    Exception::new("vtd", "retarget posted", None),
+    // What Xen writes is noted beside the pin, so that a read takes no lock.
+    Exception::new("amd", "write a pin: mask only", None),
+    Exception::new("amd", "write a pin: new vector", None),
     Exception::new("amd", "release", None),
     Exception::new("amd", "release, of a block", None),
     Exception::new("msi", "compose a message", None),
