@@ -213,7 +213,7 @@ unsafe extern "C" fn pci_restore_msi_state(pdev: *const sys::pci_dev) -> c_int {
 ///
 /// # Safety
 ///
-/// The function is one of Xen's, and the value is C's.
+/// The function is one of Xen's, or none for one that Xen does not know, and the value is C's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_msi_conf_write_intercept(
     pdev: *const sys::pci_dev,
@@ -221,14 +221,19 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
     size: c_uint,
     data: *mut u32,
 ) -> c_int {
+    // SAFETY: C passes a function that `pcidevs_lock` or its owner's PCI lock keeps, or NULL.
+    let device = unsafe { PciDev::from_raw(pdev.cast_mut()) };
     // SAFETY: `pci_conf_write_intercept()` and vPCI pass the address of a local variable.
     let value = unsafe { data.read() };
-    match intercept::intercept(view!(PciDev, pdev), reg, size, value) {
+    match intercept::intercept(device, reg, size, value) {
         Ok(Write::Other) => 0,
-        Ok(Write::Value(value)) => {
+        Ok(Write::Allowed) => 1,
+        Ok(Write::Done(value)) => {
             // SAFETY: The same variable as was read above, of which no reference was made.
             unsafe { data.write(value) };
-            1
+            // C carries out nothing where the result is negative, and tells the domain nothing of
+            // it.
+            Errno::EXIST.negative()
         }
         Err(errno) => errno.negative(),
     }
@@ -310,4 +315,11 @@ unsafe extern "C" fn xen_irq_disable_msi(pdev: *const sys::pci_dev) {
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_config_writes_done() {
     config::wait_is_over();
+}
+
+/// See [`config::changed`]: the machine has woken from S3; called by `enter_state()` with one CPU
+/// and IRQs off.
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_msi_resume() {
+    config::changed();
 }

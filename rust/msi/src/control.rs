@@ -3,6 +3,7 @@
 use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
 use xen::host::config::{self, Address};
 use xen::msi_desc::MsiDesc;
+use xen::msix::Msix;
 use xen::pci::PciDev;
 
 /// Reads message control of an MSI capability.
@@ -52,12 +53,16 @@ pub(crate) fn decodes_memory(device: PciDev) -> bool {
 /// Returns whether the entry of a table can be reached: its function is enabled and decodes memory.
 #[inline]
 pub(crate) fn is_ready(desc: MsiDesc, device: PciDev) -> bool {
+    device.msix().is_some_and(Msix::is_known_ready) || is_ready_now(desc, device)
+}
+
+/// As [`is_ready`], by what configuration space says now.
+#[cold]
+pub(crate) fn is_ready_now(desc: MsiDesc, device: PciDev) -> bool {
     let Some(msix) = device.msix() else {
         return false;
     };
-    if msix.is_known_ready() {
-        return true;
-    }
+    msix.forget_ready();
     let epoch = config::epoch();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);
     if ready && let Some(epoch) = epoch {

@@ -1,13 +1,13 @@
 //! Interrupts of a device end.
 
 use crate::control;
-use crate::mask::read_own_bits;
-use irq_hw::msix::{MASKED, VECTOR_CTRL};
+use irq_core::host::mask::with_mask;
+use irq_hw::msix::VECTOR_CTRL;
+use xen::host::desc::RegisterLock;
 use xen::host::device;
 use xen::host::log;
 use xen::host::new::{Leaving, MsiBlock};
 use xen::host::ranges;
-use xen::host::reserved::Reserved;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
@@ -43,26 +43,36 @@ pub(crate) fn quiet_entry(msi: MsiDesc, device: PciDev) {
         xen_assert!(false);
         return;
     };
+    xen_assert!(!device.has_no_msi());
+    if !mask_for_good(msi, device, msix, position) {
+        log::not_disabled(msi, device);
+    }
+    release_table(msix);
+}
+
+/// Masks an entry, or all messages of its function where the entry cannot be reached. Returns false
+/// where that was the only way to mask it.
+fn mask_for_good(msi: MsiDesc, device: PciDev, msix: Msix, position: u16) -> bool {
     let function = device.config();
+    let _locked = RegisterLock::take();
     let control = control::msix(function, position);
     let mut mask_all = msix.mask_all().host;
     if !control.enabled() {
         msix.set_host_mask_all(true);
         control::set_msix(function, position, control::opened(control));
     }
-    xen_assert!(!device.has_no_msi());
+    let mut reached = true;
     if control::decodes_memory(device) {
         let entry = msi.table_entry();
-        let reserved = read_own_bits(entry).map_or(msi.last_reserved(), Reserved::bits);
-        entry.write32(VECTOR_CTRL, reserved | MASKED);
+        entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     } else if !control.masks_all() {
-        log::not_disabled(msi, device);
+        reached = false;
         mask_all = true;
     }
     msix.set_host_mask_all(mask_all);
     let masked = control.masks_all() || mask_all || msix.mask_all().guest;
     control::set_msix(function, position, control.with_mask_all(masked));
-    release_table(msix);
+    reached
 }
 
 /// One entry less is set up, or the function is not prepared any more.
@@ -117,6 +127,7 @@ pub fn stop_sending(device: PciDev) {
         control::enable_msi(function, position, false);
     }
     if let Some(position) = device.msix_position() {
+        let _locked = RegisterLock::take();
         let control = control::msix(function, position);
         control::set_msix(function, position, control.with_enabled(false));
     }

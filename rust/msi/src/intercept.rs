@@ -1,12 +1,11 @@
 //! What dom0 writes to configuration space.
 
 use crate::enable::find;
-use irq_core::host::mask;
+use crate::{control, mask};
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::errno::Errno;
 use xen::host::config;
-use xen::host::desc::MaskRegister;
-use xen::host::reserved::Reserved;
+use xen::host::desc::RegisterLock;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::Msix;
 use xen::pci::PciDev;
@@ -14,28 +13,47 @@ use xen::pci::PciDev;
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Nothing of ours is written.
+    /// It is to be carried out as it is; no interrupt depends on it.
     Other,
-    /// Something of ours is, and this value instead.
-    Value(u32),
+    /// It is to be carried out as it is; it is about MSI.
+    Allowed,
+    /// It has been carried out, with this value.
+    Done(u32),
 }
 
-/// Looks at a write of 1, 2 or 4 bytes that a domain is about to make, before the CPU carries it out.
+/// Looks at a write of 1, 2 or 4 bytes that a domain is about to make, before the CPU carries it
+/// out. What other CPUs may change meanwhile is written here, under the lock of those registers.
+/// Nothing is known of the function of `None`.
 ///
 /// Context: `pcidevs_lock` is held, or the locks that vPCI takes; IRQs on. Replaces `pci_msi_conf_write_intercept()`.
 ///
 /// # Errors
 ///
 /// [`Errno::ACCES`] for what domains may not write.
-pub fn intercept(device: PciDev, register: u32, size: u32, value: u32) -> Result<Write, Errno> {
+pub fn intercept(
+    device: Option<PciDev>,
+    register: u32,
+    size: u32,
+    value: u32,
+) -> Result<Write, Errno> {
     config::write_announced();
+    let Some(device) = device else {
+        return Ok(Write::Other);
+    };
     if let (Some(msix), Some(position)) = (device.msix(), device.msix_position()) {
         let registers = MsixRegisters::new(position);
         if registers.holds(register) {
-            if register != registers.control().into() || size != 2 {
-                return Err(Errno::ACCES);
-            }
-            return Ok(Write::Value(mask_all(msix, value)));
+            let control = registers.control().into();
+            return if (register, size) == (control, 2) {
+                let written = write_control(device, msix, position, value as u16);
+                Ok(Write::Done(value & !0xffff | u32::from(written)))
+            } else if (register, size) == (position.into(), 4) {
+                // The lower half cannot be written.
+                let written = write_control(device, msix, position, (value >> 16) as u16);
+                Ok(Write::Done(value & 0xffff | u32::from(written) << 16))
+            } else {
+                Err(Errno::ACCES)
+            };
         }
     }
     match find(device, Sender::Msi, None) {
@@ -44,12 +62,15 @@ pub fn intercept(device: PciDev, register: u32, size: u32, value: u32) -> Result
     }
 }
 
-/// Message control of MSI-X: messages that the host wants masked stay so.
-fn mask_all(msix: Msix, value: u32) -> u32 {
-    let control = MsixControl::new(value as u16);
+/// Message control of MSI-X: messages that the host wants masked stay so. Returns what was written.
+fn write_control(device: PciDev, msix: Msix, position: u16, value: u16) -> u16 {
+    let control = MsixControl::new(value);
+    let _locked = RegisterLock::take();
     msix.set_guest_mask_all(control.masks_all());
     let masked = control.masks_all() || msix.mask_all().host;
-    value & !0xffff | u32::from(control.with_mask_all(masked).raw())
+    let written = control.with_mask_all(masked);
+    control::set_msix(device.config(), position, written);
+    written.raw()
 }
 
 /// The MSI capability of a function with mask bits.
@@ -65,35 +86,14 @@ fn messages(
     if register < msi.position().into() || register >= mask + 8 {
         return Ok(Write::Other);
     }
-    if register == registers.control().into() {
-        return if size == 2 {
-            Ok(Write::Value(value))
-        } else {
-            Err(Errno::ACCES)
-        };
-    }
-    if register < mask || register >= mask + 4 || size != 4 {
-        return Err(Errno::ACCES);
-    }
-    Ok(Write::Value(mask_messages(device, msi, value)))
-}
-
-/// The mask register: what the host wants masked stays so, and so do messages that are not set up.
-fn mask_messages(device: PciDev, msi: MsiDesc, value: u32) -> u32 {
-    let _locked = MaskRegister::lock();
-    let mut unused = mask::all(device.capable_messages());
-    let mut written = value;
-    for (number, desc) in msi.block().enumerate().take(32) {
-        let bit = 1 << number;
-        let mut masks = desc.masks();
-        masks.guest = value & bit != 0;
-        desc.set_masks(masks);
-        if masks.host {
-            written |= bit;
+    let control = registers.control().into();
+    match (register, size) {
+        // As two bytes, or with the two before, which cannot be written.
+        _ if (register, size) == (control, 2) => Ok(Write::Allowed),
+        _ if (register, size) == (msi.position().into(), 4) => Ok(Write::Allowed),
+        _ if (register, size) == (mask, 4) => {
+            Ok(Write::Done(mask::write_for_guest(msi, device, value)))
         }
-        unused &= !bit;
+        _ => Err(Errno::ACCES),
     }
-    // What the domain writes beyond the messages is the device's to keep, or not.
-    msi.first_of_block().keep_reserved(Reserved::default());
-    written | unused
 }

@@ -8,12 +8,14 @@
 //! - [`restore`]: a device that has lost its state gets it back.
 //! - [`dump`]: debug key `M`.
 //!
-//! Locks, outer to inner: `pcidevs_lock` or the owner's PCI lock (which entries there are), the lock of a table's pages, a
-//! descriptor's lock (its masks and its message), the lock of mask registers.
+//! Locks, outer to inner: `pcidevs_lock` or the owner's PCI lock (which entries there are), the
+//! lock of a table's pages, a descriptor's lock (its masks and its message), the lock of registers
+//! that several interrupts share.
 //!
-//! Nothing here relies on what a device says a second time. Where a table is, is asked when its first entry is set up; whether a
-//! function is enabled and decodes memory is remembered until somebody writes to configuration space
-//! ([`xen::host::config`]), and each mask that is written is read back, which shows a function that has changed by itself.
+//! Nothing here relies on what a device says a second time. Where a table is, is asked when its
+//! first entry is set up; whether a function is enabled and decodes memory is remembered until
+//! somebody writes to configuration space ([`xen::host::config`]); an entry is read before and
+//! after its mask is written, which shows a function that has changed by itself.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -4,11 +4,10 @@ use crate::control;
 use core::cell::Cell;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
-use irq_hw::msix::{MASKED, VECTOR_CTRL};
+use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
-use xen::fixmap::Register;
 use xen::host::config::{self, Address};
-use xen::host::desc::MaskRegister;
+use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::reserved::Reserved;
 use xen::irq::IrqDesc;
@@ -17,14 +16,60 @@ use xen::msix::{Msix, Warning};
 use xen::pci::PciDev;
 use xen::{xen_assert, xen_warn};
 
+/// What becomes of an interrupt's masks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    /// Whether Xen wants it masked; `None` where that stays as it is.
+    host: Option<bool>,
+    /// Whether its owner does, likewise.
+    guest: Option<bool>,
+}
+
+impl Change {
+    /// The device gets the masks as they are.
+    pub(crate) const NONE: Self = Self {
+        host: None,
+        guest: None,
+    };
+
+    const fn host(mask: bool) -> Self {
+        Self {
+            host: Some(mask),
+            guest: None,
+        }
+    }
+
+    const fn guest(mask: bool) -> Self {
+        Self {
+            host: None,
+            guest: Some(mask),
+        }
+    }
+
+    const fn both(host: bool, guest: bool) -> Self {
+        Self {
+            host: Some(host),
+            guest: Some(guest),
+        }
+    }
+
+    /// The masks that come of it.
+    #[inline]
+    fn of(self, masks: Masks) -> Masks {
+        Masks {
+            host: self.host.unwrap_or(masks.host),
+            guest: self.guest.unwrap_or(masks.guest),
+        }
+    }
+}
+
 /// Masks an interrupt for Xen.
 ///
 /// Context: the descriptor's lock is held, IRQs off. Replaces `mask_msi_irq()`.
 #[inline]
 pub fn mask(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let guest = msi.guest_masked();
-    let masked = set(desc, msi, Masks { host: true, guest });
+    let masked = set(desc, msi, Change::host(true));
     xen_assert!(masked);
 }
 
@@ -34,8 +79,7 @@ pub fn mask(desc: IrqDesc) {
 #[inline]
 pub fn unmask(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let guest = msi.guest_masked();
-    if !set(desc, msi, Masks { host: false, guest }) {
+    if !set(desc, msi, Change::host(false)) {
         xen_warn!();
     }
 }
@@ -46,8 +90,7 @@ pub fn unmask(desc: IrqDesc) {
 #[inline]
 pub fn mask_for_guest(desc: IrqDesc, guest: bool) {
     let Some(msi) = desc.msi_desc() else { return };
-    let host = msi.masks().host;
-    set(desc, msi, Masks { host, guest });
+    set(desc, msi, Change::guest(guest));
 }
 
 /// Lets it come for the first time; a guest has to unmask it by itself.
@@ -55,22 +98,17 @@ pub fn mask_for_guest(desc: IrqDesc, guest: bool) {
 /// Context: as for [`mask`]. Replaces `startup_msi_irq()`.
 pub fn start(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let guest = desc.is_for_guests();
-    if !set(desc, msi, Masks { host: false, guest }) {
+    if !set(desc, msi, Change::both(false, desc.is_for_guests())) {
         xen_warn!();
     }
 }
 
-/// Lets it come no more.
+/// Masks it for Xen and for its owner.
 ///
 /// Context: as for [`mask`]. Replaces `shutdown_msi_irq()`.
 pub fn stop(desc: IrqDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let both = Masks {
-        host: true,
-        guest: true,
-    };
-    let masked = set(desc, msi, both);
+    let masked = set(desc, msi, Change::both(true, true));
     xen_assert!(masked);
 }
 
@@ -82,17 +120,18 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
     msi.sender() != Sender::Msi || msi.has_mask_bit()
 }
 
-/// Masks an MSI at its device if somebody wants that, and notes who. Returns whether the device does as wanted.
+/// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
+/// device does as wanted.
 #[inline]
-pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, masks: Masks) -> bool {
+pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, change: Change) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
         return false;
     };
     match msi.sender() {
-        Sender::Msix => set_entry(desc, msi, device, masks),
+        Sender::Msix => set_entry(desc, msi, device, change),
         Sender::Msi => {
-            set_message(msi, device, masks);
+            set_message(msi, device, change);
             true
         }
         _ => false,
@@ -102,15 +141,18 @@ pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, masks: Masks) -> bool {
 /// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them, and what lies beyond the
 /// messages is as the device has it.
 #[inline]
-fn set_message(msi: MsiDesc, device: PciDev, masks: Masks) {
-    let _locked = MaskRegister::lock();
-    msi.set_masks(masks);
+fn set_message(msi: MsiDesc, device: PciDev, change: Change) {
+    // A domain's write of the register changes the guest's masks under this lock alone.
+    let _locked = RegisterLock::take();
+    msi.set_masks(change.of(msi.masks()));
     if msi.has_mask_bit() {
         write_register(msi, device);
     }
 }
 
 /// Writes the mask register that an MSI is in.
+///
+/// Context: [`RegisterLock`] is held.
 #[inline]
 fn write_register(msi: MsiDesc, device: PciDev) {
     let function = device.config();
@@ -129,7 +171,7 @@ fn write_register(msi: MsiDesc, device: PciDev) {
 
 /// What a mask register has beyond the messages of its function; the device is asked where that may have changed.
 ///
-/// Context: [`MaskRegister`] is held.
+/// Context: [`RegisterLock`] is held.
 #[inline]
 fn reserved_in_register(msi: MsiDesc, function: Address, register: u16, capable: u32) -> u32 {
     let first = msi.first_of_block();
@@ -147,27 +189,49 @@ pub(crate) fn read_beyond_messages(function: Address, register: u16, capable: u3
     read.unwrap_or_default()
 }
 
-/// Reads bits 31:1 of an entry's vector control; nothing where the device does not answer.
-pub(crate) fn read_own_bits(entry: Register) -> Option<Reserved> {
-    Reserved::read(|| {
-        let read = entry.read32(VECTOR_CTRL);
-        (read != u32::MAX).then_some(read & !MASKED)
-    })
+/// Carries out a domain's write of the mask register of a function's MSI: it masks the messages
+/// whose bits are set, and no others. What Xen wants masked stays so, and so do messages that are
+/// not set up. Returns what was written.
+///
+/// Context: `pcidevs_lock` is held, or the locks that vPCI takes.
+pub(crate) fn write_for_guest(msi: MsiDesc, device: PciDev, value: u32) -> u32 {
+    let _locked = RegisterLock::take();
+    for (number, desc) in msi.block().enumerate().take(32) {
+        let guest = value >> number & 1 != 0;
+        let host = desc.masks().host;
+        desc.set_masks(Masks { host, guest });
+    }
+    let capable = device.capable_messages();
+    let messages = mask::register(capable, msi.block().map(MsiDesc::masks));
+    let written = value & !mask::all(capable) | messages;
+    // What the domain writes beyond the messages is the device's to keep, or not.
+    msi.first_of_block().keep_reserved(Reserved::default());
+    device.config().write32(msi.mask_register(), written);
+    written
 }
 
 /// An entry of an MSI-X table.
 #[inline]
-fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, masks: Masks) -> bool {
+fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, change: Change) -> bool {
     let Some(msix) = device.msix() else {
         return false;
     };
+    let (before, masks) = (msi.masks(), change.of(msi.masks()));
     let entry = Entry {
         msi,
         device,
         msix,
         seen: Cell::new(None),
     };
-    match mask::set(&entry, masks) {
+    if mask::set_if_known(&entry, before, masks) {
+        msi.set_masks(masks);
+        return true;
+    }
+    let outcome = {
+        let _locked = RegisterLock::take();
+        mask::set_with_care(&entry, masks)
+    };
+    match outcome {
         Outcome::Done => {
             msi.set_masks(masks);
             true
@@ -194,6 +258,8 @@ struct Entry<'a> {
 
 impl mask::Entry for Entry<'_> {
     fn control(&self) -> MsixControl {
+        // Until it is seen to be ready, nothing is written to its memory.
+        self.msix.forget_ready();
         let epoch = config::epoch();
         let control = control::msix(self.device.config(), self.msi.position());
         self.seen.set(epoch.filter(|_| control.enabled()));
@@ -213,20 +279,13 @@ impl mask::Entry for Entry<'_> {
     }
 
     #[inline]
-    fn set_vector_control(&self, value: u32) -> u32 {
-        let entry = self.msi.table_entry();
-        entry.write32(VECTOR_CTRL, value);
-        entry.read32(VECTOR_CTRL)
+    fn vector_control(&self) -> u32 {
+        self.msi.table_entry().read32(VECTOR_CTRL)
     }
 
-    fn read_reserved(&self) -> u32 {
-        match read_own_bits(self.msi.table_entry()) {
-            Some(read) => {
-                self.msi.keep_reserved(read);
-                read.bits()
-            }
-            None => self.msi.last_reserved(),
-        }
+    #[inline]
+    fn set_vector_control(&self, value: u32) {
+        self.msi.table_entry().write32(VECTOR_CTRL, value);
     }
 
     fn mask_all(&self) -> Masks {
@@ -238,8 +297,7 @@ impl mask::Entry for Entry<'_> {
     }
 
     #[inline]
-    fn known(&self) -> Option<u32> {
-        let ready = self.msix.is_known_ready();
-        ready.then(|| self.msi.reserved().unwrap_or_else(|| self.read_reserved()))
+    fn is_known_ready(&self) -> bool {
+        self.msix.is_known_ready()
     }
 }

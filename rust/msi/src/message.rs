@@ -6,12 +6,23 @@ use irq_hw::msix;
 use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
 use xen::host::cpus::CpuMask;
+use xen::host::desc::RegisterLock;
 use xen::host::irq::Handler;
 use xen::host::message::{self as msi, Message};
 use xen::irq::IrqDesc;
 use xen::msi_desc::{MsiDesc, Sender};
+use xen::msix::Msix;
 use xen::pci::PciDev;
 use xen::xen_assert;
+
+/// When a device's registers are written, where interrupts are remapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registers {
+    /// Where what the device has to send changes, by what the IOMMU's driver says.
+    IfChanged,
+    /// Always: what the device has is not known.
+    Always,
+}
 
 /// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all zeros where the vector is not one
 /// that Xen gives to interrupts, or none of the CPUs is online.
@@ -34,11 +45,17 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 ///
 /// # Errors
 ///
-/// As for [`give`]; the IRQ is not bound then.
+/// As for [`give`], and [`Errno::INVAL`] where there is no CPU online to which the message could
+/// go, or no vector; the IRQ is not bound then.
 pub fn bind(desc: IrqDesc, msi: MsiDesc, handler: Handler) -> Result<(), Errno> {
-    desc.bind_msi(msi, handler);
     let message = compose(desc.vector().into(), Some(desc.cpus()));
-    give(msi, message).inspect_err(|_| desc.unbind_msi())
+    let has_target = message != Message::default();
+    xen_assert!(has_target);
+    if !has_target {
+        return Err(Errno::INVAL);
+    }
+    desc.bind_msi(msi, handler);
+    give(msi, message, Registers::Always).inspect_err(|_| desc.unbind_msi())
 }
 
 /// As [`bind`], with the handler that the MSI needs; the device need not be enabled yet.
@@ -57,16 +74,18 @@ pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
                 msix.forget_ready();
             }
             let function = device.config();
+            let _locked = RegisterLock::take();
             let control = control::msix(function, msi.position());
-            (!control.enabled()).then_some((function, control))
+            (!control.enabled()).then(|| {
+                control::set_msix(function, msi.position(), control::opened(control));
+                (function, control)
+            })
         }
         _ => None,
     };
-    if let Some((function, control)) = before {
-        control::set_msix(function, msi.position(), control::opened(control));
-    }
     let result = bind(desc, msi, handler);
     if let Some((function, control)) = before {
+        let _locked = RegisterLock::take();
         control::set_msix(function, msi.position(), control);
     }
     result
@@ -85,8 +104,14 @@ pub fn retarget(desc: IrqDesc, cpus: Option<CpuMask>) {
     };
     xen_assert!(desc.is_locked());
     let message = msi.message().to(desc.vector(), destination);
+    // AMD's IOMMUs name no CPUs where they have lost their own message, at boot and after S3.
+    let registers = if cpus.is_some() {
+        Registers::IfChanged
+    } else {
+        Registers::Always
+    };
     // A device that cannot be reached now gets the message when it is restored.
-    let _ = give(msi, message);
+    let _ = give(msi, message, registers);
 }
 
 /// Has a device send a message, remapped where interrupts are.
@@ -97,9 +122,9 @@ pub fn retarget(desc: IrqDesc, cpus: Option<CpuMask>) {
 ///
 /// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
 #[inline]
-pub(crate) fn give(msi: MsiDesc, message: Message) -> Result<(), Errno> {
+pub(crate) fn give(msi: MsiDesc, message: Message, registers: Registers) -> Result<(), Errno> {
     let (sent, rewrite) = msi.remap(message)?;
-    if rewrite == Rewrite::NotNeeded {
+    if rewrite == Rewrite::NotNeeded && registers == Registers::IfChanged {
         return Ok(());
     }
     let Some(device) = msi.device() else {
@@ -114,16 +139,24 @@ pub(crate) fn give(msi: MsiDesc, message: Message) -> Result<(), Errno> {
     }
 }
 
-/// The message of an MSI-X entry.
+/// The message of an MSI-X entry. A function that is taken for ready and has disabled MSI-X by
+/// itself may drop it; that is seen by what it answers then: the address of a message is neither 0
+/// nor all ones.
 #[inline]
 fn write_entry(msi: MsiDesc, device: PciDev, message: Message) -> Result<(), Errno> {
-    if !control::is_ready(msi, device) {
+    let known = device.msix().is_some_and(Msix::is_known_ready);
+    if !known && !control::is_ready_now(msi, device) {
         return Err(Errno::NXIO);
     }
     let entry = msi.table_entry();
-    entry.write32(msix::ADDRESS, message.address as u32);
+    let address = message.address as u32;
+    entry.write32(msix::ADDRESS, address);
     entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
     entry.write32(msix::DATA, message.data);
+    let lost = known && entry.read32(msix::ADDRESS) != address;
+    if lost && !control::is_ready_now(msi, device) {
+        return Err(Errno::NXIO);
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::enable::{Refused, is_for_xen};
 use irq_core::host::mask;
 use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
+use xen::host::desc::RegisterLock;
 use xen::host::new::NewMsi;
 use xen::host::request::Request;
 use xen::msi_desc::MsiDesc;
@@ -27,6 +28,7 @@ pub(crate) fn set_up<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc
 
     let registers = MsiRegisters::new(position, control.is_64_bit());
     if control.is_maskable() {
+        let _locked = RegisterLock::take();
         // What the function does not have is reserved, and stays.
         let reserved = function.read32(registers.mask());
         let all = mask::all(device.capable_messages());

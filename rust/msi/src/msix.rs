@@ -2,13 +2,14 @@
 
 use crate::control;
 use crate::enable::is_for_xen;
-use crate::mask::read_own_bits;
+use irq_core::host::mask::with_mask;
 use irq_core::host::place::{Pages, Table, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{Location, MsixControl, MsixRegisters};
 use xen::cpu::current;
 use xen::errno::Errno;
 use xen::host::config::Address;
+use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::new::NewMsi;
 use xen::host::pages::Mapped;
@@ -46,16 +47,18 @@ pub(crate) fn set_up_entry<'a>(
         // One page is mapped for an entry; what is mapped behind it is another's.
         return Err(Errno::INVAL);
     }
+    if first {
+        mask_entries(msix, table)?;
+    }
     let page = msix.map(table, table.entry(request.entry()))?;
     let entry = page.entry().ok_or(Errno::INVAL)?;
-    let reserved = read_own_bits(entry).unwrap_or_default();
-    entry.write32(VECTOR_CTRL, reserved.bits() | MASKED);
+    entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     if first {
         found.protect(msix)?;
     }
     let number = request.entry() as u16;
     let msi = new
-        .become_msix(opened.position, number, (page, reserved), request.irq())
+        .become_msix(opened.position, number, page, request.irq())
         .ok_or(Errno::INVAL)?;
     if first {
         report_owner(device);
@@ -73,6 +76,7 @@ pub(crate) fn set_up_entry<'a>(
 pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
     let opened = Opened::new(device, msix)?;
     let found = Found::Now(locate(device, msix, opened.position, None)?);
+    mask_entries(msix, found.table())?;
     let shared = map_shared(device, msix, found.table());
     found.protect(msix)?;
     for (which, page) in ENDS.into_iter().zip(shared) {
@@ -81,6 +85,34 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
         }
     }
     opened.close(true);
+    Ok(())
+}
+
+/// Masks every entry of a table of which none is in use. What ran before may have left some
+/// unmasked, which would send messages once the function does not mask all any more.
+///
+/// # Errors
+///
+/// [`Errno::NOMEM`] where there is no room to map a page of the table, [`Errno::INVAL`] where no
+/// table has so many pages.
+fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
+    let pages = table.pages();
+    for page in pages.first..=pages.last {
+        let first = table.vector_controls(page).next();
+        let Some(mapped) = first.map(|first| msix.map(table, first)).transpose()? else {
+            continue;
+        };
+        for address in table.vector_controls(page) {
+            let Some(control) = mapped.word(address) else {
+                continue;
+            };
+            let value = control.read32(0);
+            // Bits 31:1 are the device's.
+            if value & MASKED == 0 {
+                control.write32(0, value | MASKED);
+            }
+        }
+    }
     Ok(())
 }
 
@@ -213,10 +245,12 @@ impl<'a> Opened<'a> {
     fn new(device: PciDev<'a>, msix: Msix<'a>) -> Result<Self, Errno> {
         let position = device.msix_position().ok_or(Errno::NODEV)?;
         let function = device.config();
+        let locked = RegisterLock::take();
         let control = control::msix(function, position);
         let host_mask_all = msix.mask_all().host;
         msix.set_host_mask_all(true);
         control::set_msix(function, position, control::opened(control));
+        drop(locked);
         let opened = Self {
             function,
             device,
@@ -250,6 +284,7 @@ impl<'a> Opened<'a> {
 
 impl Drop for Opened<'_> {
     fn drop(&mut self) {
+        let _locked = RegisterLock::take();
         self.msix.set_host_mask_all(self.host_mask_all);
         control::set_msix(self.function, self.position, self.control);
     }

@@ -1,9 +1,12 @@
 //! A device that has lost its state gets it back.
 
+use crate::mask::Change;
+use crate::message::Registers;
 use crate::{control, mask, message};
 use irq_hw::pci::MsixControl;
 use xen::errno::Errno;
 use xen::host::config::Address;
+use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::request;
 use xen::host::reserved::Reserved;
@@ -76,10 +79,10 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
             // A reset may have changed what the device has beyond its messages.
             msi.keep_reserved(Reserved::default());
             control::enable_msi(function, position, false);
-            // What the IOMMU knows of it is as before.
-            let _ = message::give(msi, msi.message());
+            // What the IOMMU knows of it is as before; the device has lost it.
+            let _ = message::give(msi, msi.message(), Registers::Always);
         }
-        mask::set(locked.desc(), msi, msi.masks());
+        mask::set(locked.desc(), msi, Change::NONE);
     }
     let control = control::msi(function, position).with_messages(first.messages());
     control::set_msi(function, position, control);
@@ -89,8 +92,8 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
 
 /// An entry of an MSI-X table.
 fn restore_entry(locked: &LockedDesc, msi: MsiDesc) -> Result<(), Errno> {
-    let _ = message::give(msi, msi.message());
-    if mask::set(locked.desc(), msi, msi.masks()) {
+    let _ = message::give(msi, msi.message(), Registers::Always);
+    if mask::set(locked.desc(), msi, Change::NONE) {
         Ok(())
     } else {
         // The function does not decode memory any more.
@@ -109,8 +112,10 @@ struct Opened {
 impl Opened {
     fn new(device: PciDev, position: u16) -> Self {
         let function = device.config();
+        let locked = RegisterLock::take();
         let control = control::msix(function, position);
         control::set_msix(function, position, control::opened(control));
+        drop(locked);
         Self {
             function,
             position,
@@ -127,6 +132,7 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
+        let _locked = RegisterLock::take();
         control::set_msix(self.function, self.position, self.control);
     }
 }

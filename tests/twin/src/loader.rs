@@ -329,6 +329,15 @@ impl Image {
         words
     }
 
+    /// What the objects' own variables hold now.
+    pub(crate) fn own_bytes(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for (place, bytes) in &self.own {
+            all.extend_from_slice(self.map.bytes(*place, bytes.len()));
+        }
+        all
+    }
+
     /// The range of the objects' own code.
     pub(crate) fn text(&self) -> Range<usize> {
         self.text.clone()

@@ -3,9 +3,6 @@
 //! A message is masked at the device while the host or the guest wants it masked. An entry of an MSI-X table can be reached only
 //! while the function decodes memory, and some functions ask for MSI-X to be enabled besides. Where the entry cannot be
 //! reached, a message can still be kept from coming by masking all messages of the function.
-//!
-//! Bits 31:1 of an entry's vector control are the device's: steering tags, or what a device keeps there (PCIe 6.0, section
-//! 7.7.2.5). They are written as they were read last.
 
 use irq_hw::msix::MASKED;
 use irq_hw::pci::MsixControl;
@@ -32,23 +29,22 @@ impl Masks {
 
 /// A function with an MSI-X table, and one entry of the table.
 pub trait Entry {
-    /// Reads message control.
+    /// Reads message control. What was known of the function before is known no more.
     fn control(&self) -> MsixControl;
     /// Writes message control.
     fn set_control(&self, control: MsixControl);
     /// Asks whether the function decodes memory.
     fn decodes_memory(&self) -> bool;
-    /// Writes the entry's vector control, and reads it back, so that the device has seen it.
-    fn set_vector_control(&self, value: u32) -> u32;
-    /// Reads bits 31:1 of the entry's vector control; those that were read last where it reads as all ones.
-    fn read_reserved(&self) -> u32;
+    /// Reads the entry's vector control; what was written before has reached the device then.
+    fn vector_control(&self) -> u32;
+    /// Writes the entry's vector control.
+    fn set_vector_control(&self, value: u32);
     /// Whether the host, and whether the owner, wants all messages of the function masked.
     fn mask_all(&self) -> Masks;
     /// Notes whether the host wants that.
     fn set_host_mask_all(&self, mask: bool);
-    /// Returns bits 31:1 of the entry's vector control where the function is known to be enabled and to decode memory. They are
-    /// read again where the function may have changed since they were read last.
-    fn known(&self) -> Option<u32>;
+    /// Returns whether the function is known to be enabled and to decode memory.
+    fn is_known_ready(&self) -> bool;
 }
 
 /// What came of it.
@@ -65,32 +61,54 @@ pub enum Outcome {
     Unreachable,
 }
 
-/// Masks or unmasks an entry. Takes no read of configuration space where the function is known to be ready and turns out to
-/// be.
+/// Masks or unmasks an entry of a function that is known to be ready, without a look at
+/// configuration space; it was masked for `noted` before. Returns whether the entry is as wanted;
+/// [`set_with_care`] is to be called else.
+///
+/// The entry is read before and after it is written. A function that is gone or does not decode
+/// memory reads as all ones, and is not written to. One that has disabled MSI-X by itself may drop
+/// the write, and answer all reads of its table with the same value. So that the mask bit is as
+/// wanted is believed where it was seen to change, and where it had not to change.
 ///
 /// Context: the lock of the message's descriptor is held.
 #[inline]
-pub fn set<E: Entry>(entry: &E, masks: Masks) -> Outcome {
-    let mask = if masks.any() { MASKED } else { 0 };
-    if let Some(reserved) = entry.known() {
-        let value = reserved | mask;
-        if has_taken(entry.set_vector_control(value), value) {
-            return Outcome::Done;
-        }
+pub fn set_if_known<E: Entry>(entry: &E, noted: Masks, masks: Masks) -> bool {
+    if !entry.is_known_ready() {
+        return false;
     }
-    set_with_care(entry, mask)
+    let mask = masks.any();
+    let before = entry.vector_control();
+    if before == u32::MAX || reads_as(before, mask) && noted.any() != mask {
+        return false;
+    }
+    entry.set_vector_control(with_mask(before, mask));
+    reads_as(entry.vector_control(), mask)
 }
 
-/// Whether an entry has what was written, by what is read of it. A function that is gone, or does not decode memory any more, reads
-/// as all ones; one that was reset has other bits 31:1, where it has any.
+/// Whether vector control is that of an entry that can be reached and is masked or not; bits 31:1
+/// may be anything.
 #[inline]
-const fn has_taken(read: u32, written: u32) -> bool {
-    read == written && read != u32::MAX
+const fn reads_as(vector_control: u32, masked: bool) -> bool {
+    vector_control != u32::MAX && (vector_control & MASKED != 0) == masked
+}
+
+/// Vector control with another mask bit. Bits 31:1 stay, unless all ones say that there is no
+/// answer.
+#[inline]
+pub const fn with_mask(vector_control: u32, mask: bool) -> u32 {
+    let reserved = match vector_control {
+        u32::MAX => 0,
+        value => value & !MASKED,
+    };
+    reserved | if mask { MASKED } else { 0 }
 }
 
 /// Masks or unmasks an entry of a function of which nothing is known.
+///
+/// Context: as for [`set_if_known`]; nothing else changes message control meanwhile.
 #[cold]
-fn set_with_care<E: Entry>(entry: &E, mask: u32) -> Outcome {
+pub fn set_with_care<E: Entry>(entry: &E, masks: Masks) -> Outcome {
+    let mask = masks.any();
     let host = entry.mask_all().host;
     let control = entry.control();
     if !control.enabled() {
@@ -98,12 +116,14 @@ fn set_with_care<E: Entry>(entry: &E, mask: u32) -> Outcome {
         entry.set_control(control.with_enabled(true).with_mask_all(true));
     }
     let (outcome, mask_all) = if entry.decodes_memory() {
-        entry.set_vector_control(entry.read_reserved() | mask);
+        entry.set_vector_control(with_mask(entry.vector_control(), mask));
+        // The write has reached the device before Xen relies on it.
+        entry.vector_control();
         if control.enabled() {
             return Outcome::Done;
         }
         (Outcome::Done, host)
-    } else if mask == 0 {
+    } else if !mask {
         (Outcome::Unreachable, host)
     } else {
         let newly = !control.masks_all();

@@ -1,6 +1,6 @@
 //! Where a function's MSI-X table is in memory.
 
-use irq_hw::msix::ENTRY_SIZE;
+use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
@@ -53,6 +53,16 @@ impl Table {
     /// The pages that it lies in.
     pub const fn pages(self) -> Pages {
         Pages::of(self.address, self.entries as u64 * ENTRY_SIZE)
+    }
+
+    /// The addresses of the vector controls that lie in the page with a number.
+    pub fn vector_controls(self, page: u64) -> impl Iterator<Item = u64> {
+        let first = self.address.wrapping_add(VECTOR_CTRL);
+        let start = page.wrapping_mul(PAGE);
+        let before = start.saturating_sub(first).div_ceil(ENTRY_SIZE);
+        (before..self.entries.into())
+            .map(move |index| first.wrapping_add(index * ENTRY_SIZE))
+            .take_while(move |address| address / PAGE == page)
     }
 
     /// Whether other registers may lie in its first page, before it, and in its last page, behind it.
@@ -135,6 +145,16 @@ mod tests {
             prop_assert_eq!(table.entry(0)..table.entry(entries), bytes.clone());
             let pages = |index| pages_of(table.entry(index)..table.entry(index + 1)).len();
             prop_assert!((0..entries).all(|index| table.crosses_page(index) == (pages(index) == 2)));
+            // Each entry has its vector control in one of the pages.
+            let controls = table.pages().first..=table.pages().last;
+            let controls: Vec<u64> = controls
+                .flat_map(|page| {
+                    let within = table.vector_controls(page);
+                    within.inspect(|at| assert_eq!(at >> 12, page)).collect::<Vec<_>>()
+                })
+                .collect();
+            let expected: Vec<u64> = (0..entries).map(|index| table.entry(index) + 12).collect();
+            prop_assert_eq!(controls, expected);
             // The pages' other bytes are somebody else's.
             let pages = table.pages();
             let before = pages.first * 4096 < bytes.start;

@@ -131,6 +131,11 @@ impl Function {
         }
     }
 
+    /// Disables MSI-X of its own accord. The entries stay as they are.
+    pub fn disable_itself(&mut self) {
+        self.control = self.control.with_enabled(false);
+    }
+
     /// Another function decodes the same addresses from now on, and this one does not.
     pub fn give_addresses_away(&mut self) {
         self.command = 0;

@@ -3,6 +3,7 @@
 mod flaws;
 mod ledger;
 mod limits;
+mod lone;
 mod msi;
 mod mutants;
 mod owner;

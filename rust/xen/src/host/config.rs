@@ -124,7 +124,8 @@ pub fn wait_is_over() {
     }
 }
 
-/// Says that Xen has changed something in configuration space that others may have read meanwhile.
+/// Says that something has changed in configuration space that others may have read meanwhile: Xen
+/// has written it, or all devices have lost what they were told while the machine slept.
 pub fn changed() {
     EPOCH.changed();
 }

@@ -10,7 +10,8 @@ use xen_sys as sys;
 impl<'a> MsiDesc<'a> {
     /// Notes who wants it masked.
     ///
-    /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI, [`MaskRegister`].
+    /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI,
+    /// [`RegisterLock`].
     #[inline]
     pub fn set_masks(self, masks: Masks) {
         const OTHERS: u8 = !(sys::XEN_IRQ_MSI_HOST_MASKED | sys::XEN_IRQ_MSI_GUEST_MASKED) as u8;
@@ -76,17 +77,17 @@ impl<'a> MsiDesc<'a> {
     }
 }
 
-/// The mask registers of all MSIs, and the masks of their messages: a register holds the bits of messages whose descriptors have
-/// different locks.
+/// The lock of registers that several interrupts share, whose descriptors have different locks: the
+/// mask registers of all MSIs, with the masks of their messages, and message control of MSI-X.
 #[must_use = "the lock is dropped where this is dropped"]
-pub struct MaskRegister(#[allow(dead_code)] IrqLocked<'static>);
+pub struct RegisterLock(#[allow(dead_code)] IrqLocked<'static>);
 
-impl MaskRegister {
-    /// Takes the lock.
+impl RegisterLock {
+    /// Takes the lock, inside all others.
     ///
     /// Context: any.
     #[inline]
-    pub fn lock() -> Self {
+    pub fn take() -> Self {
         // SAFETY: It is a lock that lives as long as Xen.
         Self(unsafe { IrqLocked::take(&raw mut sys::shim_msi_mask_lock) })
     }

@@ -1,7 +1,7 @@
 //! Descriptors of MSIs that are being set up, and their end.
 
 use super::pages::Mapped;
-use super::reserved::{HAS_OWN, Own, Reserved};
+use super::reserved::{HAS_OWN, Own};
 use crate::fixmap::index_of;
 use crate::list;
 use crate::memory;
@@ -100,16 +100,15 @@ impl<'a> NewMsi<'a> {
         self.publish(irq)
     }
 
-    /// Makes it that of an entry of an MSI-X table, masked by both, with bits 31:1 of its vector
-    /// control as read, and adds it to the function's list. `None` where the entry lies in two
-    /// pages.
+    /// Makes it that of an entry of an MSI-X table, masked by both, and adds it to the function's list.
+    /// `None` where the entry lies in two pages.
     ///
     /// Context: as for [`Self::become_msi`].
     pub fn become_msix(
         self,
         position: u16,
         entry: u16,
-        (page, reserved): (Mapped, Reserved),
+        page: Mapped,
         irq: i32,
     ) -> Option<MsiDesc<'a>> {
         let at = page.entry()?.address();
@@ -123,7 +122,6 @@ impl<'a> NewMsi<'a> {
         unsafe {
             describe(first, sys::PCI_CAP_ID_MSIX, position, entry, bits);
             (*first).__bindgen_anon_1.mask_base = at as *mut _;
-            MsiDesc::from_raw(first)?.keep_reserved(reserved);
         }
         Some(self.publish(irq))
     }

@@ -31,6 +31,15 @@ impl Mapped<'_> {
             .then(|| unsafe { Register::new(page.at::<u8>(self.address) as usize) })
     }
 
+    /// The 32-bit word at a physical address; `None` where that does not lie in the page.
+    pub fn word(&self, address: u64) -> Option<Register<'_>> {
+        let is_here = address >> 12 == self.address >> 12 && address.is_multiple_of(4);
+        // SAFETY: The page is mapped until its users are gone, and this is one.
+        let page = unsafe { Page::new(self.index) };
+        // SAFETY: The four bytes lie in the page.
+        is_here.then(|| unsafe { Register::new(page.at::<u8>(address) as usize) })
+    }
+
     /// Keeps it for the descriptor of the entry, with which [`Msix::unmap`] gives it back.
     pub(super) fn keep(self) {
         core::mem::forget(self);

@@ -1,5 +1,4 @@
-//! Bits of an MSI's registers that are the device's: those of the mask register beyond the messages, and bits 31:1 of the vector
-//! control of an MSI-X entry.
+//! Bits of an MSI's mask register beyond its messages, which are the device's.
 //!
 //! They are written as they were read last, and read again once configuration space may have changed, as by a reset. They lie behind
 //! the descriptors that [`super::new`] allocates. The one of an IOMMU's MSI is a part of another structure: its bits are read each
@@ -67,18 +66,9 @@ impl Default for Reserved {
 }
 
 impl MsiDesc<'_> {
-    /// The device's bits as they were read last.
-    ///
-    /// Context: as for [`Self::set_masks`]; this is the first of its block.
-    #[inline]
-    pub fn last_reserved(self) -> u32 {
-        let own = self.own();
-        own.map_or(0, |own| own.reserved.load(Ordering::Relaxed))
-    }
-
     /// The device's bits, if nothing has changed since they were read.
     ///
-    /// Context: as for [`Self::last_reserved`].
+    /// Context: as for [`Self::set_masks`]; this is the first of its block.
     #[inline]
     pub fn reserved(self) -> Option<u32> {
         let own = self.own()?;
@@ -88,7 +78,7 @@ impl MsiDesc<'_> {
 
     /// Keeps the device's bits.
     ///
-    /// Context: as for [`Self::last_reserved`].
+    /// Context: as for [`Self::reserved`].
     pub fn keep_reserved(self, reserved: Reserved) {
         let Some(own) = self.own() else { return };
         own.reserved.store(reserved.bits, Ordering::Relaxed);

@@ -38,6 +38,10 @@ pub(crate) struct Function {
     reserved: u32,
     /// Whether the table answers only while MSI-X is enabled.
     pub(crate) needs_enable: bool,
+    /// What it reads as where it does not, although memory is decoded.
+    pub(crate) hidden: u32,
+    /// Whether what ran before has left entries unmasked, and may do so again while none is in use.
+    pub(crate) leaves_unmasked: bool,
     /// Whether the sides were not compared since it changed.
     changed: bool,
     /// Whether it was pulled.
@@ -60,6 +64,8 @@ impl Function {
             table: Vec::new(),
             reserved: 0,
             needs_enable: false,
+            hidden: NOBODY,
+            leaves_unmasked: false,
             changed: true,
             gone: false,
             physical: None,
@@ -102,9 +108,48 @@ impl Function {
     /// Reset: everything is as when the world began, but nothing is switched on.
     pub(crate) fn reset(&mut self) {
         self.changed = true;
+        self.leaves_unmasked = false;
         self.config = self.initial.clone();
         self.set(COMMAND, 2, 0);
         self.mask_table();
+    }
+
+    /// What ran before Xen, or dom0, leaves some entries unmasked, with messages of their own.
+    pub(crate) fn leave_unmasked(&mut self) {
+        if !self.leaves_unmasked {
+            return;
+        }
+        for (number, entry) in self.table.chunks_mut(WORDS).enumerate().skip(1).step_by(3) {
+            entry[0] = 0xfee0_0000;
+            entry[2] = number as u32;
+            entry[VECTOR_CONTROL] &= !1;
+        }
+        self.changed = true;
+    }
+
+    /// The number of an entry that is not masked, but for some.
+    pub(crate) fn unmasked(&self, but: &[usize]) -> Option<usize> {
+        let mut entries = self.table.chunks(WORDS).enumerate();
+        let found =
+            entries.find(|(number, entry)| entry[VECTOR_CONTROL] & 1 == 0 && !but.contains(number));
+        found.map(|(number, _)| number)
+    }
+
+    /// Masks all entries.
+    pub(crate) fn mask_entries(&mut self, but: &[usize]) {
+        while let Some(number) = self.unmasked(but) {
+            self.table[number * WORDS + VECTOR_CONTROL] |= 1;
+            self.changed = true;
+        }
+    }
+
+    /// Disables MSI-X by itself.
+    pub(crate) fn disable_itself(&mut self) {
+        let control = self.control() & !ENABLE;
+        if self.msix != 0 {
+            self.set(self.msix + CONTROL, 2, control.into());
+            self.changed = true;
+        }
     }
 
     /// The register as it stands.

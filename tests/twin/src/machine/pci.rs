@@ -96,12 +96,17 @@ impl Pci {
 
     /// Whether the table of a function answers.
     fn answers(&self, number: usize) -> bool {
+        self.decodes(number) && self.functions[number].table_answers()
+    }
+
+    /// Whether the memory of a function is there.
+    fn decodes(&self, number: usize) -> bool {
         let function = &self.functions[number];
         let decodes = match function.physical {
             Some(physical) => self.functions[physical].decodes(),
             None => function.decodes(),
         };
-        decodes && function.table_answers()
+        decodes && !function.gone
     }
 
     /// Reads memory.
@@ -114,6 +119,8 @@ impl Pci {
         };
         let value = if self.answers(function) {
             self.functions[function].table_word(word)
+        } else if self.decodes(function) {
+            self.functions[function].hidden
         } else {
             u32::MAX
         };

@@ -103,6 +103,8 @@ fn spec(remapping: u8) -> Spec {
         pba: (0, 0x1_0000),
         needs_enable: false,
         reserved: 0,
+        hidden: !0,
+        leaves_unmasked: false,
     };
     Spec {
         x2apic: true,
@@ -116,6 +118,7 @@ fn spec(remapping: u8) -> Spec {
         booted: true,
         pvh: false,
         lies: 0,
+        tells: false,
         recheck: false,
         devices: vec![
             device(TABLE, None, Some(msix)),

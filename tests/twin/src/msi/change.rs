@@ -5,7 +5,7 @@ use super::op::Change;
 use super::perform::choose;
 use super::world::{World, set_online};
 use crate::machine::function::Function;
-use crate::side::Side;
+use crate::side::{Script, Side};
 use crate::xen::{get, set};
 
 /// Grace periods after which nobody waits any more.
@@ -50,7 +50,16 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
         Change::Sleep => {
             let functions = &mut side.env().machine.pci.functions;
             functions.iter_mut().for_each(|function| function.reset());
+            if let Ok(resume) = side.image.symbol("xen_irq_msi_resume") {
+                let script = Script {
+                    irqs_off: true,
+                    ..Script::plain(0)
+                };
+                let done = side.call(resume, &[], script);
+                assert!(done.is_ok() && side.env().trace.is_empty(), "{done:?}");
+            }
         }
+        Change::Disable { device } => function(side, world, device).disable_itself(),
         Change::Reset { device } => function(side, world, device).reset(),
         Change::Pull { device, gone } => function(side, world, device).gone = gone,
         Change::Command { device, command } => {

@@ -98,6 +98,7 @@ pub(super) fn op(rng: &mut Rng) -> Op {
             1 => Op::DisableAll,
             _ => Op::ResetState { device },
         },
+        12 if rng.one_in(3) => Op::UnknownWrite,
         12..16 => config_write(rng, device),
         16 => Op::Restore { device },
         17 => Op::Compose {
@@ -193,6 +194,7 @@ fn change(rng: &mut Rng) -> Change {
         11 | 13 => Change::Grace {
             once: rng.one_in(3),
         },
+        15 if rng.one_in(2) => Change::Disable { device },
         14 => Change::Command {
             device,
             command: rng.pick(&[0, 2, 6, 2, 7]),

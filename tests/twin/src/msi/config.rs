@@ -12,8 +12,22 @@ use crate::xen::get;
 const SRIOV: u32 = 0x10;
 const READ: [&str; 3] = ["pci_conf_read8", "pci_conf_read16", "pci_conf_read32"];
 const WRITE: [&str; 3] = ["pci_conf_write8", "pci_conf_write16", "pci_conf_write32"];
+/// A write that dom0 makes after Xen has been asked, by its width.
+pub(super) const BY_DOM0: &str = "a write of dom0's";
 /// A write to a function that was pulled.
 pub(super) const LOST: &str = "a write that is lost";
+
+/// A write in configuration space that is compared: function, register, value and width.
+pub(super) fn as_write(event: &Event) -> Option<[u64; 4]> {
+    let Event::Call(name, [sbdf, register, value, width, ..]) = *event else {
+        return None;
+    };
+    let own = WRITE.iter().position(|write| *write == name);
+    match own {
+        Some(place) => Some([sbdf, register, value, 1 << place]),
+        None => (name == BY_DOM0).then_some([sbdf, register, value, width]),
+    }
+}
 
 fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
     attempt(|env| {
@@ -36,6 +50,17 @@ fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
         let told = [sbdf.into(), register.into(), value.into()];
         let function = env.machine.pci.function(sbdf);
         let gone = function.is_some_and(|function| function.gone);
+        let lock = env.msi.register_lock;
+        // Of what is gone nothing says which register is where.
+        if lock != 0
+            && !gone
+            && env.msi.shared_registers.contains(&(sbdf, register))
+            && !env.held.contains(&lock)
+        {
+            return Err(format!(
+                "a write of register {register:#x} without its lock"
+            ));
+        }
         call(env, if gone { LOST } else { WRITE[width / 2] }, &told);
         let register = register as usize;
         if !register.is_multiple_of(width) || register > 4092 {

@@ -193,6 +193,22 @@ pub(super) extern "C" fn update_ire_from_msi(
     })
 }
 
+/// The shim's function; where the IOMMU's driver says what changes, that is what it is told by.
+pub(super) extern "C" fn shim_update(desc: *mut sys::msi_desc, message: *mut sys::msi_msg) -> i32 {
+    type Update = extern "C" fn(*mut sys::msi_desc, *mut sys::msi_msg) -> i32;
+    let (update, tells) = with(|env| (env.msi.update, env.msi.tells));
+    // SAFETY: it is the address of the shim's function, which has this prototype.
+    let update: Update = unsafe { std::mem::transmute(update) };
+    let before = get!(desc, remap_index);
+    let result = update(desc, message);
+    let same = before >= 0 && before == get!(desc, remap_index);
+    if tells && result > 0 && same {
+        0
+    } else {
+        result
+    }
+}
+
 pub(super) extern "C" fn irq_complete_move(desc: *mut sys::irq_desc) {
     with(|env| {
         let number = number_of(env, desc);

@@ -57,6 +57,8 @@ impl World {
             function.set(pos + 8, 4, msix.pba.1 | msix.pba.0);
             function.msix = pos;
             function.needs_enable = msix.needs_enable;
+            function.hidden = msix.hidden;
+            function.leaves_unmasked = msix.leaves_unmasked;
             function.table_at = self.spec.table(number);
             function.make_table(msix.entries as usize, msix.reserved);
             let arch: *mut sys::arch_msix = arena.object("arch_msix", number);

@@ -37,6 +37,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "rangeset_overlaps_range" => rangeset_overlaps_range as *const (),
         "destroy_irq" => controls::destroy_irq as *const (),
         "set_desc_affinity" => controls::set_desc_affinity as *const (),
+        "shim_update_ire_from_msi" => controls::shim_update as *const (),
         "irq_complete_move" => controls::irq_complete_move as *const (),
         "move_native_irq" => controls::move_native_irq as *const (),
         "end_nonmaskable_irq" => controls::end_nonmaskable_irq as *const (),

@@ -1,6 +1,7 @@
 //! Steps about one function.
 
 use super::api::Api;
+use super::config::BY_DOM0;
 use super::op::{Op, Register};
 use super::perform::{call, choose};
 use super::world::World;
@@ -94,6 +95,7 @@ pub(super) fn of_function(
             }
             config_write(side, api, world, (device, place, size, data), script)
         }
+        Op::UnknownWrite => Some(unknown_write(side, api, world, script)),
         _ => None,
     }
 }
@@ -124,6 +126,9 @@ fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -
     }
 }
 
+/// What Rust answers where it has carried a write out: `-EEXIST`.
+const CARRIED_OUT: u64 = -libc::EEXIST as u32 as u64;
+
 /// A write of dom0's: Xen is asked where the kernel of one would ask it, and what it allows is carried out.
 fn config_write(
     side: &mut Side,
@@ -141,33 +146,83 @@ fn config_write(
     };
     let register = register & 0xff & !(size - 1);
     let value = data & u32::MAX >> (32 - 8 * size);
+    // C refuses to write message control with the two bytes before it, which cannot be written:
+    // dom0 makes that two writes.
+    let begins = |pos: Option<u8>| pos.is_some_and(|pos| u32::from(pos) == register);
+    let msi = spec.msi.filter(|msi| msi.maskable).map(|msi| msi.pos);
+    let msix = spec.msix.map(|msix| msix.pos);
+    let halves = size == 4 && (begins(msix) || begins(msi));
+    let (asked, width, shift) = if halves && !api.sees_all_writes {
+        (register + 2, 2, 16)
+    } else {
+        (register, size, 0)
+    };
     // SAFETY: the place lies in the arena.
-    unsafe { world.data.write(value) };
+    unsafe { world.data.write(value >> shift) };
     let mut answer = Answer::void(Ok(0));
     // With Rust, Xen shows it all writes.
     if register >= 64 || api.sees_all_writes {
         let arguments = [
             world.devices[device] as u64,
-            word(register),
-            word(size),
+            word(asked),
+            word(width),
             world.data as u64,
         ];
         answer = Answer::int(call(side, api.intercept, &arguments, script));
     }
     // SAFETY: as above.
-    let data = unsafe { world.data.read() };
+    let written = unsafe { world.data.read() };
+    let data = written << shift | value & ((1 << shift) - 1);
+    // SAFETY: as above.
+    unsafe { world.data.write(data) };
     answer.output = Some(data.into());
-    if answer.outcome == Ok(1) {
-        let asked = (register, value);
-        answer.output = Some(u64::from(data) | registers::guest_masks(side, world, device, asked));
+    // What the other CPUs may change meanwhile, Rust writes itself.
+    let done = api.sees_all_writes && answer.outcome == Ok(CARRIED_OUT);
+    if done {
+        answer.outcome = Ok(1);
     }
-    if answer
+    if answer.outcome == Ok(1) {
+        let place = (register, value);
+        answer.output = Some(u64::from(data) | registers::guest_masks(side, world, device, place));
+    }
+    let refused = answer
         .outcome
         .as_ref()
-        .is_ok_and(|result| (*result as i32) >= 0)
-    {
+        .map_or(true, |result| (*result as i32) < 0);
+    if !done && !refused {
+        // Of message control of MSI-X and what is before it, this is what can be written.
+        let (register, width, data) = if halves && begins(msix) {
+            (register + 2, 2, data >> 16)
+        } else {
+            (register, size, data)
+        };
+        let told = [spec.sbdf, register, data, width].map(u64::from);
+        if !side.env().machine.pci.functions[device].gone {
+            super::fakes::call(side.env(), BY_DOM0, &told);
+        }
         let function = &mut side.env().machine.pci.functions[device];
-        function.write(register as usize, size as usize, data);
+        function.write(register as usize, width as usize, data);
     }
     Some(answer)
+}
+
+/// A write of dom0's to a function that Xen does not know, as a bridge may be. What Rust knows of
+/// functions ends then.
+fn unknown_write(side: &mut Side, api: &Api, world: &World, script: Script) -> Answer {
+    // SAFETY: the place lies in the arena.
+    unsafe { world.data.write(0) };
+    if !api.sees_all_writes {
+        side.env().trace.clear();
+        return Answer::int(Ok(0));
+    }
+    let before = side.image.own_bytes();
+    let arguments = [0, word(4), word(2), world.data as u64];
+    let answer = Answer::int(call(side, api.intercept, &arguments, script));
+    if side.image.own_bytes() == before {
+        return Answer {
+            output: Some(registers::WRONG),
+            ..answer
+        };
+    }
+    answer
 }

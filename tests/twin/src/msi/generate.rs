@@ -53,6 +53,7 @@ fn spec(rng: &mut Rng) -> Spec {
         } else {
             0
         },
+        tells: rng.one_in(3),
         recheck,
         devices,
     }
@@ -70,6 +71,8 @@ fn crowd(rng: &mut Rng) -> Spec {
             pba: (0, 0x1_0000),
             needs_enable: false,
             reserved: 0,
+            hidden: !0,
+            leaves_unmasked: false,
         }),
         sriov: None,
         header: 0,
@@ -183,6 +186,8 @@ fn msix(rng: &mut Rng) -> MsixSpec {
         pba,
         needs_enable: rng.one_in(4),
         reserved: reserved(rng),
+        hidden: rng.pick(&[!0, !0, 0, 1]),
+        leaves_unmasked: rng.one_in(2),
     }
 }
 

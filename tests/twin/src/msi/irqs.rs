@@ -34,6 +34,21 @@ pub(super) fn under_lock(
     outcome
 }
 
+/// Has an interrupt bound to a message; notes where there is nothing to which the message could go.
+pub(super) fn bind(
+    side: &mut Side,
+    function: usize,
+    arguments: &[u64],
+    desc: *mut sys::irq_desc,
+    script: Script,
+) -> Outcome {
+    let cpus = get!(get!(desc, arch.cpu_mask), bits)[0] & side.env().msi.online;
+    let vector = get!(desc, arch.vector) as u8;
+    side.env().msi.no_target |=
+        cpus == 0 || u32::from(vector) < sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32;
+    under_lock(side, function, arguments, desc, script)
+}
+
 /// Whether an interrupt is nobody's.
 pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
     get!(desc, handler) as u64 == side.env().msi.no_irq_type && get!(desc, msi_desc).is_null()
@@ -58,7 +73,7 @@ pub(super) fn set_up(
         return None;
     }
     let arguments = [interrupt as u64, desc as u64];
-    let outcome = under_lock(side, api.set_up, &arguments, interrupt, script);
+    let outcome = bind(side, api.set_up, &arguments, interrupt, script);
     Some(Answer::int(outcome))
 }
 
@@ -91,7 +106,7 @@ pub(super) fn set_up_iommu(
     set!(desc, dev, world.devices[device]);
     let interrupt = world.irq(get!(desc, irq) as usize);
     let arguments = [interrupt as u64, desc as u64, world.controller as u64];
-    let outcome = under_lock(side, api.set_up_with, &arguments, interrupt, script);
+    let outcome = bind(side, api.set_up_with, &arguments, interrupt, script);
     Some(Answer::int(outcome))
 }
 
@@ -143,7 +158,19 @@ pub(super) fn act(
         }
         _ => {}
     }
+    // All callers mask an interrupt before they move it, where it can be.
+    let mut masked = Vec::new();
+    if matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. })
+        && let Some(disable) = get!(handler, disable)
+    {
+        let outcome = under_lock(side, disable as usize, &[desc as u64], desc, script);
+        if outcome.is_err() {
+            return Some(Answer::void(outcome));
+        }
+        masked = std::mem::take(&mut side.env().trace);
+    }
     let outcome = under_lock(side, function, &arguments, desc, script);
+    side.env().trace.splice(0..0, masked);
     Some(match what {
         Call::Startup => Answer::int(outcome),
         _ => Answer::void(outcome),

@@ -4,7 +4,7 @@ use xen_sys as sys;
 
 use super::api::Api;
 use super::descs::{self, Found};
-use super::irqs::{is_free, under_lock};
+use super::irqs::{bind, is_free};
 use super::op::{Base, Op, Wish};
 use super::perform::{call, enable, irq_for};
 use super::world::World;
@@ -77,7 +77,7 @@ pub(super) fn map(
         let interrupt = world.irq(irq);
         let outcome = if is_free(calls.side, interrupt) {
             let arguments = [interrupt as u64, desc.wrapping_add(number) as u64];
-            calls.make(|side, script| under_lock(side, api.set_up, &arguments, interrupt, script))
+            calls.make(|side, script| bind(side, api.set_up, &arguments, interrupt, script))
         } else {
             Ok(-libc::EBUSY as u64)
         };

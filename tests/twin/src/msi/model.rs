@@ -3,11 +3,13 @@
 //! 1. *Reads of configuration space.* Rust knows from an earlier time that a function is enabled and decodes memory, what its
 //!    masks are, and where its table begins; C reads all that each time. So reads are left out, but Rust's may not be more; and with the
 //!    boot option `msi-recheck` those for an interrupt that is masked, unmasked or moved are the same.
-//! 2. *Functions that change behind Xen.* Rust writes an entry first, sees by the read that follows that nobody has taken it, and
-//!    then does as C. Writes that nobody takes are left out. Where MSI-X was switched off and the table answers all the
-//!    same, Rust does not switch it on for the time of the write; and the debug key shows the mask bit there. Moves that
-//!    would write a message then are left out ([`super::registers::are_unclear`]); and of what is switched off it does not
-//!    matter whether all its messages are masked ([`super::registers::settle`]).
+//! 2. *Functions that change behind Xen.* Rust reads an entry before it writes it; where that is not
+//!    as expected it does as C. Where MSI-X was switched off and the table answers all the same,
+//!    Rust does not switch it on for the time of the write; and the debug key shows the mask bit
+//!    there. Moves that would write a message then are left out
+//!    ([`super::registers::are_unclear`]); and of what is switched off it does not matter whether
+//!    all its messages are masked ([`super::registers::settle`]). Where the table reads as 0 or 1
+//!    meanwhile, Rust may lose a write of a mask bit that had not to change.
 //! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says. Where the device lost it, Rust's
 //!    is right, and C's is put right ([`super::registers::settle`]).
 //! 4. *Errors while something is set up.* Rust leaves everything as it was; C leaves MSI disabled, or MSI-X disabled and
@@ -26,15 +28,26 @@
 //!
 //! 10. *The last page of a table that shares it.* C maps the page where the last entry begins, Rust the one where it ends. Where
 //!    these are two Rust goes on alone.
+//! 11. *Registers that several CPUs write.* Rust writes them with IRQs off, under a lock
+//!     ([`super::config`] sees to that); and what dom0 writes there Rust carries out itself, where C
+//!     has its caller do that.
+//! 12. *What does not change.* Where the IOMMU's driver says so, Rust does not write a message again
+//!     that is moved to some CPUs; on 4.20 C always does.
+//! 13. *Entries that are not set up.* Rust masks all where the first is set up, page by page
+//!     ([`without_masking`]); C leaves them as they are ([`super::registers::settle_entries`]).
+//!     Where no page can be mapped any more, preparing a function is an error of Rust's: from there
+//!     on Rust goes on alone.
+//! 14. *Messages to nowhere.* Where no CPU of an interrupt is online, or its vector is none, C
+//!     writes zeroes; Rust does not bind the interrupt, and goes on alone.
 //!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in [`super::registers::are_unclear`] and where
 //! steps are carried out.
 
-use super::config::LOST;
+use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;
-use super::op::Op;
-use super::registers::{SETTLED, WRONG, is_write};
-use super::spec::Spec;
+use super::op::{Call, Op};
+use super::registers::{SETTLED, UNMASKED, WRONG, is_write};
+use super::spec::{MsiSpec, Spec};
 use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
 use crate::answer::Answer;
@@ -94,6 +107,22 @@ impl Model {
         if says(c, MISMAPPED) && rust.outcome == Ok(0) {
             return Ok(Verdict::Alone);
         }
+        // C writes all zeroes to the device.
+        if world.no_target && rust.outcome == Ok(u64::from(-libc::EINVAL as u32)) {
+            return Ok(Verdict::Alone);
+        }
+        if says(rust, UNMASKED) {
+            return Err("Rust has left an entry unmasked that is not set up".to_owned());
+        }
+        let is_full = matches!(op, Op::Prepare { .. } | Op::Crowd { .. }) && world.is_full;
+        if self.failed && is_full && rust.outcome == Ok(u64::from(-libc::ENOMEM as u32)) {
+            return Ok(Verdict::Alone);
+        }
+        if says(rust, WRONG) && matches!(op, Op::UnknownWrite) {
+            return Err(
+                "Rust has not noticed a write to a function that Xen does not know".to_owned(),
+            );
+        }
         if says(rust, WRONG) && !self.spec.recheck {
             return Err("Rust has written a mask register wrongly".to_owned());
         }
@@ -103,7 +132,7 @@ impl Model {
         }
         let ignored = match op {
             Op::ConfigWrite { .. } => !0 << 32,
-            _ => LEFT | WRONG | DIGEST,
+            _ => LEFT | WRONG | DIGEST | UNMASKED,
         };
         let kept = |answer: &Answer| {
             let output = answer.output.map(|output| output & !ignored);
@@ -124,10 +153,44 @@ impl Model {
 
     /// Decides whether the effects of a step agree.
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        let exact = self.spec.recheck && matches!(op, Op::Irq { .. });
-        if exact {
-            // Rust reads what the device has in vector control before it writes the mask bit.
-            let kept = |trace: &[Entry]| -> Vec<Entry> {
+        if matches!(op, Op::ConfigWrite { .. }) {
+            let writes = |trace: &[Entry]| -> Vec<_> {
+                trace
+                    .iter()
+                    .filter_map(|entry| as_write(&entry.event))
+                    .collect()
+            };
+            return writes(c) == writes(rust) && reads(rust) == 0;
+        }
+        let is_irq = matches!(op, Op::Irq { .. });
+        let forced = matches!(
+            op,
+            Op::Irq {
+                call: Call::Retarget { cpus: None },
+                ..
+            }
+        );
+        let is_same = |entry: &Entry| match entry.event {
+            Event::Call("update_ire_from_msi", [_, place, ..]) => place as i64 >= 0,
+            _ => false,
+        };
+        if is_irq && self.spec.tells && !forced && rust.iter().any(is_same) {
+            // Nor has Rust to know then whether the function is ready.
+            let kept = |trace: Vec<Entry>| -> Vec<Entry> {
+                let is_read = |event: &Event| match event {
+                    Event::MmioRead { .. } => true,
+                    Event::Call(name, _) => is_config_read(name),
+                    _ => false,
+                };
+                let kept = trace.into_iter().filter(|entry| !is_read(&entry.event));
+                kept.collect()
+            };
+            let (c, rust) = (kept(self.without_messages(c)), kept(rust.to_vec()));
+            return lines_apart(c) == lines_apart(rust);
+        }
+        if is_irq && self.spec.recheck {
+            // Rust reads vector control before it writes it, and what it has written of a message.
+            let writes = |trace: &[Entry]| -> Vec<Entry> {
                 let is_read = |entry: &&Entry| matches!(entry.event, Event::MmioRead { .. });
                 trace
                     .iter()
@@ -135,17 +198,22 @@ impl Model {
                     .cloned()
                     .collect()
             };
-            return lines_apart(kept(c)) == lines_apart(kept(rust));
+            return lines_apart(writes(c)) == lines_apart(writes(rust));
         }
+        let rust = &without_masking(rust);
         if reads(rust) > reads(c) {
             return false;
         }
         let rust_writes = rust.iter().any(|entry| is_config_write(&entry.event));
-        let leave_out = self.failed || self.behind && matches!(op, Op::Irq { .. }) && !rust_writes;
+        let direct = self.behind && is_irq && !rust_writes;
+        let leave_out = self.failed || direct;
+        // What is written to such a table first, and is seen not to be taken.
+        let lies_low = self.behind && is_irq && !direct && self.hides_its_table();
         let kept = |trace: &[Entry]| -> Vec<Entry> {
             let kept = trace.iter().filter(|entry| match &entry.event {
-                Event::MmioRead { .. } | Event::MmioLost { .. } => false,
-                Event::MmioWrite { .. } => !self.failed,
+                Event::MmioRead { .. } => false,
+                Event::MmioLost { value, .. } if lies_low && *value <= 1 => false,
+                Event::MmioWrite { .. } | Event::MmioLost { .. } => !self.failed,
                 Event::Lock { .. } | Event::Unlock { .. } => !self.failed,
                 Event::Call(name, _) if is_config_read(name) => false,
                 Event::Call("pci_find_ext_capability", _) => false,
@@ -163,11 +231,62 @@ impl Model {
                         held: entry.held,
                     }
                 }
+                // The tables are compared.
+                Event::MmioLost {
+                    address,
+                    width,
+                    value,
+                } if direct && *value <= 1 && self.hides_its_table() => Entry {
+                    event: Event::MmioWrite {
+                        address: *address,
+                        width: *width,
+                        value: *value,
+                    },
+                    held: entry.held,
+                },
                 _ => entry.clone(),
             };
-            kept.map(shown).collect()
+            kept.map(shown).map(without_irqs).collect()
         };
         lines_apart(kept(c)) == lines_apart(kept(rust))
+    }
+
+    /// Whether some table reads as 0 or 1 while MSI-X is disabled.
+    fn hides_its_table(&self) -> bool {
+        let mut tables = self.spec.devices.iter().filter_map(|device| device.msix);
+        tables.any(|msix| msix.needs_enable && msix.hidden != !0)
+    }
+
+    /// A trace without the messages that are written: three words of an entry in a row, or
+    /// registers of MSI.
+    fn without_messages(&self, trace: &[Entry]) -> Vec<Entry> {
+        let address = |at: usize| match trace.get(at).map(|entry| &entry.event) {
+            Some(Event::MmioWrite { address, .. } | Event::MmioLost { address, .. }) => {
+                Some(*address)
+            }
+            _ => None,
+        };
+        let begins = |at: usize| {
+            let first = address(at);
+            first.is_some()
+                && (1..3).all(|word| address(at + word) == first.map(|at| at + 4 * word))
+        };
+        let in_entry = |at: usize| (at.saturating_sub(2)..=at).any(begins);
+        let entries = trace.iter().enumerate();
+        let kept = entries.filter(|(at, entry)| !in_entry(*at) && !self.is_message(&entry.event));
+        kept.map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Whether an event is a write of the address or the data of an MSI.
+    fn is_message(&self, event: &Event) -> bool {
+        as_write(event).is_some_and(|[sbdf, register, ..]| {
+            let mut devices = self.spec.devices.iter();
+            devices.any(|device| {
+                let msi = device.msi.filter(|_| u64::from(device.sbdf) == sbdf);
+                let words = |msi: MsiSpec| u64::from(msi.pos) + 4..u64::from(msi.mask_register());
+                msi.is_some_and(|msi| words(msi).contains(&register))
+            })
+        })
     }
 
     /// Whether an event is a write of a mask register of MSI.
@@ -184,6 +303,64 @@ impl Model {
 fn lines_apart(trace: Vec<Entry>) -> (Vec<Entry>, Vec<Entry>) {
     let trace = trace.into_iter();
     trace.partition(|entry| matches!(entry.event, Event::Log(_)))
+}
+
+/// An access to a device, whether interrupts were on or not: Rust has them off while it holds the
+/// lock of shared registers.
+fn without_irqs(mut entry: Entry) -> Entry {
+    let is_access = match &entry.event {
+        Event::MmioWrite { .. } | Event::MmioLost { .. } => true,
+        event => is_config_write(event),
+    };
+    entry.held.irqs_on |= is_access;
+    entry
+}
+
+/// A trace without the pages that were mapped to mask what lies in them, and unmapped again.
+fn without_masking(trace: &[Entry]) -> Vec<Entry> {
+    let mut rest = trace;
+    let mut kept = Vec::new();
+    while let [first, others @ ..] = rest {
+        let masking = masked_page(rest);
+        if masking == 0 {
+            kept.push(first.clone());
+            rest = others;
+        } else {
+            rest = &rest[masking..];
+        }
+    }
+    kept
+}
+
+/// How many events at the beginning of a trace are those of masking what lies in a page; 0 where
+/// none are.
+fn masked_page(trace: &[Entry]) -> usize {
+    let event = |at: usize| trace.get(at).map(|entry| &entry.event);
+    // A page is mapped or unmapped under the lock of a table, unless it has other users.
+    let under_lock = |at: usize, maps: bool| {
+        if !matches!(event(at), Some(Event::Lock { .. })) {
+            return None;
+        }
+        let length = match event(at + 1) {
+            Some(Event::Call("__set_fixmap", [_, _, flags, ..])) if (*flags != 0) == maps => 3,
+            _ => 2,
+        };
+        let ends = matches!(event(at + length - 1), Some(Event::Unlock { .. }));
+        ends.then_some(length)
+    };
+    let masks = |entry: &&Entry| match entry.event {
+        Event::MmioRead { .. } => true,
+        Event::MmioWrite { value, .. } | Event::MmioLost { value, .. } => value & 1 != 0,
+        _ => false,
+    };
+    let Some(start) = under_lock(0, true) else {
+        return 0;
+    };
+    let end = start + trace[start..].iter().take_while(masks).count();
+    match under_lock(end, false) {
+        Some(length) if end > start && length == start => end + length,
+        _ => 0,
+    }
 }
 
 /// How often configuration space was read.

@@ -58,6 +58,8 @@ pub(crate) enum Op {
         size: u32,
         data: u32,
     },
+    /// dom0 writes a register of a function that Xen does not know.
+    UnknownWrite,
     Restore {
         device: usize,
     },
@@ -186,6 +188,10 @@ pub(crate) enum Change {
     Pull {
         device: usize,
         gone: bool,
+    },
+    /// It disables MSI-X by itself.
+    Disable {
+        device: usize,
     },
     /// The word of commands changes, and Xen is not asked.
     Command {

@@ -40,13 +40,18 @@ pub(super) fn perform(
     if registers::are_unclear(side, world, op) {
         return None;
     }
+    registers::leave_unmasked(side, world);
     side.env().trace.clear();
+    side.env().msi.no_target = false;
     side.env().msi.not_protected = false;
     side.env().msi.crossed = false;
     let answer = carry_out(side, api, world, op, script)?;
+    world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
+    world.no_target = side.env().msi.no_target;
     world.not_protected = side.env().msi.not_protected;
     world.crossed = matches!(answer.outcome, Err(Trap::Fault(_))) || side.env().msi.crossed;
     let answer = registers::settle(side, world, answer);
+    let answer = registers::settle_entries(side, world, api, (op, answer));
     world.look(op, &answer);
     Some(answer)
 }

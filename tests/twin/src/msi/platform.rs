@@ -25,12 +25,22 @@ pub(crate) struct Platform {
     pub(super) no_irq_type: u64,
     /// Whether APIC IDs have 32 bits.
     pub(super) x2apic: bool,
+    /// Whether an interrupt was bound in this step whose message has no CPU or no vector.
+    pub(super) no_target: bool,
     /// Whether a range could not be added to it in this step.
     pub(super) not_protected: bool,
     /// Whether an entry was set up in it that lies in two pages.
     pub(super) crossed: bool,
     /// Entries of the remapping table that were handed out.
     pub(super) remapped: i32,
+    /// The side's lock of registers that several interrupts share; 0 where it has none. The
+    /// registers: function and register.
+    pub(super) register_lock: u64,
+    pub(super) shared_registers: Vec<(u32, u32)>,
+    /// The shim's function that updates an entry of the remapping table, and whether the IOMMU's
+    /// driver says what changes.
+    pub(super) update: usize,
+    pub(super) tells: bool,
     /// The handler of debug key M.
     pub(super) key_handler: u64,
 }

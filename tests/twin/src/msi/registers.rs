@@ -2,6 +2,7 @@
 
 use xen_sys as sys;
 
+use super::api::Api;
 use super::descs::{self, Found};
 use super::op::{Call, Change, Op};
 use super::world::World;
@@ -12,6 +13,8 @@ use crate::xen::{addr, get};
 
 /// Says in an answer that a mask register of MSI is not what Xen's own state asks for, where it had been lost.
 pub(super) const WRONG: u64 = 1 << 40;
+/// Says that an entry that is not set up is not masked, where Xen has enabled MSI-X.
+pub(super) const UNMASKED: u64 = 1 << 42;
 /// Says that such a register was written, and put right if it was wrong.
 pub(super) const SETTLED: u64 = 1 << 41;
 /// The bit of MSI-X's message control that enables it.
@@ -92,6 +95,61 @@ fn settle_control(side: &mut Side, world: &World, device: usize) {
     );
 }
 
+/// Before a step: what ran before Xen, or dom0, has left entries unmasked of functions that Xen
+/// uses none of.
+pub(super) fn leave_unmasked(side: &mut Side, world: &mut World) {
+    for device in 0..world.devices.len() {
+        let msix = get!(world.devices[device], msix);
+        world.unused[device] = msix.is_null() || get!(msix, used_entries) == 0;
+        if world.unused[device] {
+            side.env().machine.pci.functions[device].leave_unmasked();
+        }
+    }
+}
+
+/// Where the first entries of a table were set up, or could not be, no other is to be unmasked: C
+/// leaves them as they are, and they are masked for it. Rust is to have masked them where the first
+/// is set up.
+pub(super) fn settle_entries(
+    side: &mut Side,
+    world: &World,
+    api: &Api,
+    (op, answer): (&Op, Answer),
+) -> Answer {
+    let sets_up = matches!(
+        op,
+        Op::Map(_) | Op::Enable(_) | Op::Fill { .. } | Op::Crowd { .. } | Op::Prepare { .. }
+    );
+    if !sets_up {
+        return answer;
+    }
+    let mut left = false;
+    for device in 0..world.devices.len() {
+        let msix = get!(world.devices[device], msix);
+        if !world.unused[device] || msix.is_null() {
+            continue;
+        }
+        let all = descs::of_device(side, world, device).unwrap_or_default();
+        let all = all.iter().filter(|found| found.is_msix());
+        let used: Vec<_> = all
+            .map(|found| get!(found.desc, msi_attrib.entry_nr).into())
+            .collect();
+        let function = &mut side.env().machine.pci.functions[device];
+        // Where nothing says where the table is, or it does not answer, Xen masks in vain.
+        let answers = function.table_at.is_some() && !function.gone && has_own_place(world, device);
+        let is_first = get!(msix, used_entries) > 0 && answers;
+        left |= is_first && api.sees_all_writes && function.unmasked(&used).is_some();
+        function.mask_entries(&used);
+    }
+    if !left || world.spec.lies > 0 {
+        return answer;
+    }
+    Answer {
+        output: Some(answer.output.unwrap_or_default() | UNMASKED),
+        ..answer
+    }
+}
+
 /// The masks of the guest after dom0 wrote a mask register: C takes any bit of a message or of those after it for that of
 /// the message. Puts them right; which were wrong is in the upper half of the answer.
 pub(super) fn guest_masks(
@@ -145,6 +203,20 @@ fn is_lost(side: &mut Side, world: &World, op: &Op) -> bool {
     several && (crooked || gone)
 }
 
+/// Whether a step would set up the first entry of a table that lies where another's is, as no two
+/// that work do: Rust masks all entries there.
+fn is_covered(world: &World, op: &Op) -> bool {
+    let device = match *op {
+        Op::Map(wish) | Op::Enable(wish) if wish.msix => wish.device,
+        Op::Fill { device, .. } | Op::Crowd { device } | Op::Prepare { device, .. } => device,
+        _ => return false,
+    };
+    let device = device % world.devices.len();
+    let msix = get!(world.devices[device], msix);
+    let unused = msix.is_null() || get!(msix, used_entries) == 0;
+    unused && !has_own_place(world, device)
+}
+
 /// Whether a step would set up MSIs of a function that has some with other interrupts already: C lets several blocks
 /// share the one register of masks, and that of the message.
 fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
@@ -165,21 +237,42 @@ fn is_uncovered(world: &World, op: &Op) -> bool {
     else {
         return false;
     };
-    let device = device % world.devices.len();
+    !has_own_place(world, device % world.devices.len())
+}
+
+/// Whether no other function's table lies where that of a function does.
+fn has_own_place(world: &World, device: usize) -> bool {
     let range = |device: usize| {
         let entries = world.spec.devices[device].msix?.entries;
         let start = world.spec.table(device)?;
         Some(start..start + 16 * u64::from(entries))
     };
-    range(device).is_some_and(|own| {
+    let meets_another = |own: std::ops::Range<u64>| {
         let others = (0..world.devices.len()).filter(|other| *other != device);
         let mut others = others.filter_map(range);
         others.any(|other| own.start < other.end && other.start < own.end)
-    })
+    };
+    !range(device).is_some_and(meets_another)
 }
 
-/// Whether a step would move a message of an entry of a function that has switched MSI-X off behind Xen: C asks and does
-/// not write it, or switches MSI-X on for it; Rust has no reason to ask.
+/// Whether an entry of a function's table is set up for two interrupts, the messages of which
+/// overwrite each other.
+fn is_shared(side: &mut Side, world: &World, device: usize) -> bool {
+    let all = descs::of_device(side, world, device).unwrap_or_default();
+    let all = all.iter().filter(|found| found.is_msix());
+    let mut entries: Vec<u16> = all
+        .map(|found| get!(found.desc, msi_attrib.entry_nr))
+        .collect();
+    let count = entries.len();
+    entries.sort_unstable();
+    entries.dedup();
+    entries.len() < count
+}
+
+/// Whether a step would move a message of an entry of a function that has switched MSI-X off behind
+/// Xen, and whose table does not read as all ones: C asks and does not write it, or switches MSI-X
+/// on for it; Rust has no reason to ask. Or of a function that has lost its messages, or has one
+/// entry for two of them, where what has not changed is not written.
 ///
 /// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI; or whether it
 /// would take a table away behind Xen that another covers: Rust's read is answered by the other then.
@@ -194,6 +287,9 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
             ..
         }
     );
+    if is_covered(world, op) {
+        return true;
+    }
     if is_lost(side, world, op) || is_second_block(side, world, op) || is_uncovered(world, op) {
         return true;
     }
@@ -201,6 +297,9 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         && (0..world.devices.len()).any(|device| {
             let function = &side.env().machine.pci.functions[device];
             let is_off = function.peek(function.msix + 2, 2) & ENABLE == 0;
-            world.behind[device] && function.msix != 0 && is_off
+            // Where the table reads as all ones meanwhile, both find out.
+            let answers = !function.needs_enable || function.hidden != !0;
+            let unclear = world.behind[device] && function.msix != 0 && is_off && answers;
+            unclear || world.spec.tells && (world.lost[device] || is_shared(side, world, device))
         })
 }

@@ -130,6 +130,15 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
         }));
         ops.extend((0..4).map(|_| set_up(rng)));
     }
+    if msix && rng.one_in(4) {
+        // It disables MSI-X by itself while it is used, and is enabled again.
+        ops.push(Op::World(Change::Disable { device }));
+        for _ in 0..2 {
+            let call = any_call(rng);
+            ops.push(irq(rng, call));
+        }
+        ops.push(enable_by_dom0(rng, device, msix));
+    }
     if rng.one_in(4) {
         ops.push(op(rng));
     }

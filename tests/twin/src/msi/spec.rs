@@ -48,10 +48,13 @@ pub(super) struct MsixSpec {
     /// BAR and offset.
     pub(super) table: (u32, u32),
     pub(super) pba: (u32, u32),
-    /// Whether the table answers only while MSI-X is enabled.
+    /// Whether the table answers only while MSI-X is enabled, and what it reads as else.
     pub(super) needs_enable: bool,
     /// What vector control has in bits 31:1, which are the device's.
     pub(super) reserved: u32,
+    pub(super) hidden: u32,
+    /// Whether entries are unmasked while Xen has set none up.
+    pub(super) leaves_unmasked: bool,
 }
 
 /// A capability of single root I/O virtualisation.
@@ -103,6 +106,8 @@ pub(crate) struct Spec {
     pub(super) pvh: bool,
     /// One read in so many of a device is a lie; none if zero.
     pub(super) lies: usize,
+    /// Whether the IOMMU's driver says what of a message changes, as from 4.21 on.
+    pub(super) tells: bool,
     /// The boot option `msi-recheck`.
     pub(super) recheck: bool,
     pub(super) devices: Vec<DeviceSpec>,
@@ -148,6 +153,24 @@ impl Spec {
         }
         let first = memory(&sriov.bars, bir)?;
         Some(first + u64::from(number) * sriov.lens[bir]).filter(|base| *base != 0)
+    }
+
+    /// Registers that several interrupts share: mask registers of MSI, and message control of
+    /// MSI-X.
+    pub(super) fn shared_registers(&self) -> Vec<(u32, u32)> {
+        let of_device = |device: &DeviceSpec| {
+            let msi = device.msi.filter(|msi| msi.maskable);
+            let registers = [
+                msi.map(MsiSpec::mask_register),
+                device.msix.map(|msix| u32::from(msix.pos) + 2),
+            ];
+            let sbdf = device.sbdf;
+            let registers = registers.into_iter().flatten();
+            registers.map(move |register| (sbdf, register))
+        };
+        // Where a device lies, any register may be taken for another.
+        let honest = self.devices.iter().filter(|_| self.lies == 0);
+        honest.flat_map(of_device).collect()
     }
 
     /// Where the table of a function is.

@@ -60,8 +60,16 @@ pub(crate) struct World {
     pub(super) behind: Vec<bool>,
     /// Whose mask register of MSI may have been lost.
     pub(super) stale: Vec<bool>,
+    /// Of which functions no entry was in use before this step.
+    pub(super) unused: Vec<bool>,
+    /// Which functions have lost their messages.
+    pub(super) lost: Vec<bool>,
     /// Whether pages could not be protected in the last step.
     pub(super) not_protected: bool,
+    /// Whether an interrupt was bound in the last step whose message has no CPU or no vector.
+    pub(super) no_target: bool,
+    /// Whether as many pages are mapped as can be.
+    pub(super) is_full: bool,
     /// Whether an entry was set up that lies in two pages, or Xen stopped on the way.
     pub(super) crossed: bool,
     /// Whether the interrupt of an IOMMU is set up; it is so once.
@@ -96,7 +104,11 @@ impl World {
             foreign: Vec::new(),
             behind: vec![false; spec.devices.len()],
             stale: vec![false; spec.devices.len()],
+            unused: vec![true; spec.devices.len()],
+            lost: vec![false; spec.devices.len()],
             not_protected: false,
+            no_target: false,
+            is_full: false,
             crossed: false,
             iommu_set_up: false,
         };
@@ -157,9 +169,14 @@ impl World {
             read_only: pages as u64,
             no_irq_type,
             x2apic: spec.x2apic,
+            no_target: false,
             not_protected: false,
             crossed: false,
             remapped: 0,
+            register_lock: side.image.symbol("shim_msi_mask_lock").unwrap_or(0) as u64,
+            shared_registers: self.spec.shared_registers(),
+            update: side.image.symbol("shim_update_ire_from_msi").unwrap_or(0),
+            tells: spec.tells,
             key_handler: 0,
         };
         let targets = [
@@ -200,11 +217,16 @@ impl World {
             Change::Reset { device } | Change::Pull { device, .. } => {
                 self.behind[device % count] = true;
                 self.stale[device % count] = true;
+                self.lost[device % count] = true;
             }
-            Change::Command { device, .. } => self.behind[device % count] = true,
+            Change::Command { device, .. } | Change::Disable { device } => {
+                self.behind[device % count] = true;
+            }
+            // Xen knows when it has slept.
             Change::Sleep => {
-                self.behind.fill(true);
+                self.behind.fill(false);
                 self.stale.fill(true);
+                self.lost.fill(true);
             }
             _ => {}
         }
@@ -214,9 +236,10 @@ impl World {
     pub(super) fn look(&mut self, op: &Op, answer: &Answer) {
         let count = self.devices.len();
         match *op {
-            Op::ConfigWrite { .. } => self.behind.fill(false),
+            Op::ConfigWrite { .. } | Op::UnknownWrite => self.behind.fill(false),
             Op::Restore { device } if answer.outcome == Ok(0) => {
                 self.behind[device % count] = false;
+                self.lost[device % count] = false;
             }
             _ => {}
         }

@@ -8,6 +8,14 @@ use proptest::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::vec;
 
+fn set(function: &Function, noted: Masks, masks: Masks) -> Outcome {
+    if set_if_known(function, noted, masks) {
+        Outcome::Done
+    } else {
+        set_with_care(function, masks)
+    }
+}
+
 /// What must come of masking or unmasking, and what is read and written for it in configuration space.
 fn expected(
     before: &State,
@@ -49,6 +57,8 @@ enum Step {
         index: usize,
         masks: Masks,
         known: bool,
+        /// Whether Xen has noted that the entry is masked; it may be wrong.
+        noted: bool,
     },
     /// The owner writes message control; Xen adds what the host wants.
     Control { enabled: bool, mask_all: bool },
@@ -60,34 +70,14 @@ enum Step {
     Reset,
 }
 
-/// Bits 31:1 of the entries' vector control, and what Xen has them for.
-#[derive(Clone, Copy, Debug, Default)]
-struct OwnBits {
-    bits: u32,
-    kept: u32,
-}
-
-fn own_bits() -> impl Strategy<Value = OwnBits> {
-    let bits = || {
-        prop_oneof![
-            Just(0u32),
-            Just(!1),
-            any::<u32>().prop_map(|bits| bits & !1)
-        ]
-    };
-    prop_oneof![
-        3 => bits().prop_map(|bits| OwnBits { bits, kept: bits }),
-        1 => (bits(), bits()).prop_map(|(bits, kept)| OwnBits { bits, kept }),
-    ]
-}
-
 fn masks() -> impl Strategy<Value = Masks> {
     any::<(bool, bool)>().prop_map(|(host, guest)| Masks { host, guest })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0usize..2, masks(), any::<bool>()).prop_map(|(index, masks, known)| Step::Set { index, masks, known }),
+        4 => (0usize..2, masks(), any::<bool>(), any::<bool>())
+            .prop_map(|(index, masks, known, noted)| Step::Set { index, masks, known, noted }),
         2 => any::<(bool, bool)>().prop_map(|(enabled, mask_all)| Step::Control { enabled, mask_all }),
         2 => any::<bool>().prop_map(Step::Decode),
         1 => any::<bool>().prop_map(Step::HostMasksAll),
@@ -96,13 +86,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Carries out a step, and compares what comes of it with what must.
-fn follow(state: &RefCell<State>, step: Step, picky: bool, own: OwnBits) {
+fn follow(state: &RefCell<State>, step: Step, picky: bool, reserved: u32) {
     match step {
         Step::Set {
             index,
             masks,
             known,
-        } => set_and_compare(state, index, masks, known, picky, own),
+            noted,
+        } => set_and_compare(state, index, (noted, masks), known, picky, reserved),
         Step::Control { enabled, mask_all } => {
             let state = &mut *state.borrow_mut();
             state.enabled = enabled;
@@ -122,33 +113,36 @@ fn follow(state: &RefCell<State>, step: Step, picky: bool, own: OwnBits) {
 fn set_and_compare(
     state: &RefCell<State>,
     index: usize,
-    masks: Masks,
+    (noted, masks): (bool, Masks),
     known: bool,
     picky: bool,
-    own: OwnBits,
+    reserved: u32,
 ) {
     let before = state.borrow().clone();
     let reachable = before.decodes && (before.enabled || !picky);
     let wanted = masks.host || masks.guest;
-    // All ones are what a function reads as that is gone.
-    let answers = own.bits | u32::from(wanted) != u32::MAX;
-    let stale = own.kept != own.bits;
-    let shortcut = known && reachable && answers && !stale;
+    // All ones are no answer, before the write or after it.
+    let masked = before.entries[index];
+    let answers = |masked| reserved << 1 | u32::from(masked) != u32::MAX;
+    let seen = masked != wanted || noted == wanted;
+    let shortcut = known && reachable && seen && answers(masked) && answers(wanted);
     let (after, outcome, [reads, writes]) = expected(&before, index, wanted, shortcut);
     let function = Function {
         state,
         index,
-        known,
+        known: Cell::new(known),
         picky,
-        reserved: own.bits,
-        kept: own.kept,
-        overwritten: Cell::new(false),
+        reserved,
         events: RefCell::default(),
         escaped: Cell::new(false),
     };
-    assert_eq!(set(&function, masks), outcome);
-    assert!(!function.overwritten.get() || known && stale, "{own:x?}");
+    let noted = Masks {
+        host: noted,
+        guest: false,
+    };
+    assert_eq!(set(&function, noted, masks), outcome);
     assert_eq!(*state.borrow(), after);
+    assert!(shortcut || !function.known.get(), "still believed");
     assert!(!function.escaped.get(), "enabled without masking all");
     let events = function.events.into_inner();
     let is_read = |event: &&Event| matches!(event, Event::ReadControl | Event::ReadCommand);
@@ -165,7 +159,7 @@ proptest! {
     fn masks_are_what_the_reference_says(
         steps in prop::collection::vec(step(), 1..24),
         picky: bool,
-        own in own_bits(),
+        reserved in prop_oneof![Just(0u32), Just(u32::MAX), any::<u32>()],
     ) {
         let state = RefCell::new(State {
             enabled: false,
@@ -175,7 +169,7 @@ proptest! {
             entries: [true; 2],
         });
         for step in steps {
-            follow(&state, step, picky, own);
+            follow(&state, step, picky, reserved);
         }
     }
 
@@ -197,7 +191,7 @@ proptest! {
 /// Every combination once, so that none is left to chance.
 #[test]
 fn the_whole_matrix_is_what_the_reference_says() {
-    for bits in 0..1u32 << 10 {
+    for bits in 0..1u32 << 11 {
         let bit = |number: u32| bits >> number & 1 != 0;
         let state = RefCell::new(State {
             enabled: bit(0),
@@ -213,30 +207,39 @@ fn the_whole_matrix_is_what_the_reference_says() {
             host: bit(6),
             guest: bit(7),
         };
-        set_and_compare(&state, 0, masks, bit(8), bit(9), OwnBits::default());
+        set_and_compare(&state, 0, (bit(10), masks), bit(8), bit(9), 0);
     }
 }
 
-/// What an entry reads as, and whether that means that it has what was written.
+/// What an entry reads as, and whether that means that it is there and has this mask bit.
 #[test]
-fn what_is_gone_or_says_something_else_has_not_taken() {
-    for (read, written, taken) in [
-        (0, 0, true),
-        (1, 1, true),
-        (1, 0, false),
-        (0, 1, false),
-        (u32::MAX, 1, false),
-        (u32::MAX, 0, false),
-        (0x5a5a_0001, 0x5a5a_0001, true),
-        (0x5a5a_0000, 0x5a5a_0001, false),
-        (1, 0x5a5a_0001, false),
-        (u32::MAX, u32::MAX, false),
+fn what_is_gone_or_says_something_else_is_not_believed() {
+    for (read, masked, believed) in [
+        (0, false, true),
+        (1, true, true),
+        (1, false, false),
+        (0, true, false),
+        (u32::MAX, true, false),
+        (u32::MAX, false, false),
+        (u32::MAX - 1, false, true),
+        (0x7fff_ffff, true, true),
     ] {
-        assert_eq!(
-            has_taken(read, written),
-            taken,
-            "{read:#x} after {written:#x}"
-        );
+        assert_eq!(reads_as(read, masked), believed, "{read:#x}, {masked}");
+    }
+}
+
+#[test]
+fn the_reserved_bits_stay_unless_there_is_no_answer() {
+    for (read, mask, written) in [
+        (0, true, 1),
+        (1, false, 0),
+        (0x5a5a_0001, false, 0x5a5a_0000),
+        (0x5a5a_0000, true, 0x5a5a_0001),
+        (u32::MAX - 1, true, u32::MAX),
+        (u32::MAX, true, 1),
+        (u32::MAX, false, 0),
+    ] {
+        assert_eq!(with_mask(read, mask), written, "{read:#x}, {mask}");
     }
 }
 
@@ -256,11 +259,9 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
     let function = Function {
         state: &state,
         index: 1,
-        known: false,
+        known: Cell::new(false),
         picky: true,
-        reserved: 0x5a5a_0000,
-        kept: 0,
-        overwritten: Cell::new(false),
+        reserved: 0,
         events: RefCell::default(),
         escaped: Cell::new(false),
     };
@@ -268,8 +269,7 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
         host: false,
         guest: false,
     };
-    assert_eq!(set(&function, masks), Outcome::Done);
-    assert!(!function.overwritten.get());
+    assert_eq!(set(&function, masks, masks), Outcome::Done);
     assert_eq!(
         function.events.into_inner(),
         vec![

@@ -9,6 +9,10 @@ pub(super) enum Flaw {
     NoReadBack,
     /// It is read back, and what is read is taken for what was written.
     ReadBackIgnored,
+    /// An entry is written without a look at it before.
+    NotReadBefore,
+    /// A function that turned out not to be ready is still taken for ready.
+    StillBelieved,
     /// That the host wants all masked is not noted.
     MaskAllForgotten,
     /// That the host does not want it any more is not noted.
@@ -25,6 +29,8 @@ pub(super) enum Flaw {
     GuestForgotten,
     /// What was known stays so for ever.
     KnownKept,
+    /// What was known before the machine slept is known afterwards.
+    SleepForgotten,
     /// The epoch is asked for after configuration space has been read.
     AskedLate,
     /// The owner's writes are not announced.
@@ -37,8 +43,6 @@ pub(super) enum Flaw {
     AgainForgotten,
     /// The function's own bits of vector control are taken for zero.
     OwnBitsCleared,
-    /// They are read once.
-    OwnBitsReadOnce,
     /// Nothing is known ever.
     KnownForgotten,
 }

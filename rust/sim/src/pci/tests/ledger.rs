@@ -39,6 +39,8 @@ pub(super) struct Ledger {
     all: Masks,
     /// The owner has MSI-X enabled.
     enabled: bool,
+    /// The function has disabled MSI-X by itself since the owner last wrote that.
+    disabled_itself: bool,
     /// The function has not lost what it was told.
     in_sync: bool,
     /// The violations, in order.
@@ -56,6 +58,7 @@ impl Ledger {
             lines: Vec::new(),
             all: NOBODY,
             enabled: false,
+            disabled_itself: false,
             in_sync: false,
             violations: Vec::new(),
             delivered: 0,
@@ -87,6 +90,11 @@ impl Ledger {
         }
     }
 
+    /// The function has disabled MSI-X by itself: what is pending waits until the owner enables it.
+    pub(super) fn disabled_itself(&mut self) {
+        self.disabled_itself = true;
+    }
+
     /// It has been told everything anew.
     pub(super) fn restored(&mut self) {
         self.in_sync = true;
@@ -95,6 +103,7 @@ impl Ledger {
     /// The owner has written message control.
     pub(super) fn control(&mut self, enabled: bool, mask_all: bool) {
         self.enabled = enabled;
+        self.disabled_itself = false;
         self.all.guest = mask_all;
         for line in &mut self.lines {
             line.owed &= enabled;
@@ -147,7 +156,7 @@ impl Ledger {
 
     /// Nothing is on its way: what is not masked has come.
     pub(super) fn quiet(&mut self) {
-        let open = self.enabled && self.in_sync && !self.all.any();
+        let open = self.enabled && !self.disabled_itself && self.in_sync && !self.all.any();
         let lost = |line: &&mut Line| open && line.owed && line.masked == Some(false);
         for line in self.lines.iter_mut().filter(lost) {
             line.owed = false;

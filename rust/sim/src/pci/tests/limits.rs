@@ -2,13 +2,12 @@
 
 use super::flaws::Flaw;
 use super::ledger::NOBODY;
-use super::ledger::Violation::{Escaped, Trampled};
+use super::ledger::Violation::Trampled;
 use super::owner::Write;
 use super::scenario::{Machine, World};
 use super::steps::{ENTRIES, Step};
 use crate::pci::msix::Traits;
 use irq_core::host::mask::{Masks, Outcome};
-use irq_hw::pci::MsixControl;
 
 const MACHINE: Machine = Machine {
     traits: Traits {
@@ -63,21 +62,6 @@ fn the_owner_can_end_what_it_alone_masks() {
     assert_eq!(raise(&world), 0);
     write(&world, control(false));
     assert_eq!(world.ledger().delivered, 1);
-}
-
-/// What is written for the owner is told from what the host wanted when it was intercepted.
-#[test]
-fn a_write_of_message_control_can_come_too_late() {
-    let world = world();
-    let written = MsixControl::new(0).with_enabled(true);
-    write(&world, Write::Decode(false));
-    let intercepted = world.xen.intercept(written);
-    let outcome = world.set(0, BY_HOST);
-    assert_eq!(outcome, Outcome::AllMasked { newly: true });
-    assert_eq!(raise(&world), 0);
-    world.function().write_control(intercepted);
-    world.look();
-    assert_eq!(world.ledger().violations, [Escaped]);
 }
 
 /// The function ceases to decode memory after it has been asked, and before the entry is written.

@@ -1,4 +1,6 @@
-//! MSI with mask bits: the mask register is told from who wants what masked, and never read.
+//! MSI with mask bits: the mask register is told from who wants what masked, and never read. Two
+//! CPUs change it: Xen masks and unmasks messages on one, while a guest's write of the register is
+//! carried out on the other.
 
 use crate::pci::msi::Function;
 use irq_core::host::mask::{Masks, register};
@@ -18,16 +20,25 @@ enum Flaw {
     OthersForgotten,
     /// The register is written only where something is to be masked.
     UnmaskForgotten,
+    /// What a guest's write comes to is computed under the lock, and written when it is no longer
+    /// held.
+    WrittenLater,
+    /// The guest's mask of a message is read before the lock is taken.
+    ReadEarlier,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// An event of the function.
     Raise(u32),
-    /// Xen masks or unmasks a message.
-    Host(usize, bool),
-    /// The guest writes the register.
-    Guest(u32),
+    /// One CPU begins to mask or unmask a message for Xen, which it does not do yet.
+    HostBegins(usize, bool),
+    /// It has done so.
+    HostEnds,
+    /// Another begins to carry out the guest's write of the register.
+    GuestBegins(u32),
+    /// It has done so.
+    GuestEnds,
     /// The guest enables or disables MSI.
     Enable(bool),
 }
@@ -35,8 +46,10 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0u32..64).prop_map(Step::Raise),
-        4 => (0usize..32, any::<bool>()).prop_map(|(number, mask)| Step::Host(number, mask)),
-        2 => any::<u32>().prop_map(Step::Guest),
+        4 => (0usize..32, any::<bool>()).prop_map(|(number, mask)| Step::HostBegins(number, mask)),
+        4 => Just(Step::HostEnds),
+        3 => any::<u32>().prop_map(Step::GuestBegins),
+        3 => Just(Step::GuestEnds),
         1 => any::<bool>().prop_map(Step::Enable),
     ]
 }
@@ -63,7 +76,15 @@ struct Report {
 struct Run {
     function: Function,
     capable: u32,
+    /// Who wants which message masked, as Xen has noted.
     masks: Vec<Masks>,
+    /// The same, told from what has ended.
+    wanted: Vec<Masks>,
+    /// What Xen's CPU is at: the message, whether it is to be masked, and the guest's mask as it
+    /// was read.
+    host: Option<(usize, bool, bool)>,
+    /// What the guest's CPU is at: what was written, and what that comes to.
+    guest: Option<(u32, Option<u32>)>,
     enabled: bool,
     owed: Vec<bool>,
     flaw: Flaw,
@@ -79,6 +100,9 @@ fn run(flaw: Flaw, capable: u32, used: u32, steps: &[Step]) -> Report {
         function: Function::new(capable),
         capable,
         masks: vec![masks; used as usize],
+        wanted: vec![masks; used as usize],
+        host: None,
+        guest: None,
         enabled: true,
         owed: vec![false; used as usize],
         flaw,
@@ -102,16 +126,18 @@ impl Run {
                     self.owed[number as usize] = true;
                 }
             }
-            Step::Host(number, mask) => {
-                self.masks[number % used].host = mask;
-                self.write(number % used);
+            Step::HostBegins(number, mask) => {
+                self.host_ends();
+                let number = number % used;
+                self.host = Some((number, mask, self.masks[number].guest));
             }
-            Step::Guest(bits) => {
-                for (number, masks) in self.masks.iter_mut().enumerate() {
-                    masks.guest = bits >> number & 1 != 0;
-                }
-                self.write(0);
+            Step::HostEnds => self.host_ends(),
+            Step::GuestBegins(bits) => {
+                self.guest_ends();
+                let later = (self.flaw == Flaw::WrittenLater).then(|| self.note_guest(bits));
+                self.guest = Some((bits, later));
             }
+            Step::GuestEnds => self.guest_ends(),
             Step::Enable(enabled) => {
                 self.enabled = enabled;
                 self.function.enable(if enabled { used as u32 } else { 0 });
@@ -119,29 +145,81 @@ impl Run {
         }
     }
 
+    /// Xen's CPU holds the lock from here to the end.
+    fn host_ends(&mut self) {
+        let Some((number, host, early)) = self.host.take() else {
+            return;
+        };
+        let guest = if self.flaw == Flaw::ReadEarlier {
+            early
+        } else {
+            self.masks[number].guest
+        };
+        self.masks[number] = Masks { host, guest };
+        self.wanted[number].host = host;
+        self.write(number);
+    }
+
+    /// The guest's CPU does.
+    fn guest_ends(&mut self) {
+        let Some((bits, later)) = self.guest.take() else {
+            return;
+        };
+        let value = match later {
+            Some(value) => value,
+            None => self.note_guest(bits),
+        };
+        for (number, wanted) in self.wanted.iter_mut().enumerate() {
+            wanted.guest = bits >> number & 1 != 0;
+        }
+        if self.flaw != Flaw::UnmaskForgotten || self.masks[0].any() {
+            self.function.write_mask(value);
+        }
+    }
+
+    /// Notes what the guest wants masked; returns what is to be written.
+    fn note_guest(&mut self, bits: u32) -> u32 {
+        for (number, masks) in self.masks.iter_mut().enumerate() {
+            masks.guest = bits >> number & 1 != 0;
+        }
+        self.register(0)
+    }
+
     /// Writes the mask register, after a change to one message or to all.
     fn write(&mut self, changed: usize) {
-        let flaw = self.flaw;
-        if flaw == Flaw::UnmaskForgotten && !self.masks[changed].any() {
+        if self.flaw == Flaw::UnmaskForgotten && !self.masks[changed].any() {
             return;
         }
+        let value = self.register(changed);
+        self.function.write_mask(value);
+    }
+
+    /// What the register has to be.
+    fn register(&self, changed: usize) -> u32 {
+        let flaw = self.flaw;
         let masks = self.masks.iter().enumerate().map(|(number, masks)| Masks {
             host: masks.host
                 && flaw != Flaw::HostForgotten
                 && (flaw != Flaw::OthersForgotten || number == changed),
             guest: masks.guest && flaw != Flaw::GuestForgotten,
         });
-        self.function.write_mask(register(self.capable, masks));
+        register(self.capable, masks)
     }
 
     fn check(&mut self) {
         for number in self.function.take_sent() {
             self.report.delivered += 1;
             self.owed[number as usize] = false;
-            self.report.escaped += usize::from(self.masks[number as usize].any());
+            // While the guest writes, its masks may be the old ones or the new ones.
+            let new = self.guest.is_some_and(|(bits, _)| bits >> number & 1 == 0);
+            let wanted = self.wanted[number as usize];
+            self.report.escaped += usize::from(wanted.host || wanted.guest && !new);
+        }
+        if self.guest.is_some() {
+            return;
         }
         let mut mask = u32::MAX >> (32 - self.capable);
-        for (number, masks) in self.masks.iter().enumerate() {
+        for (number, masks) in self.wanted.iter().enumerate() {
             let open = !masks.any();
             mask &= !(u32::from(open) << number);
             self.report.lost += usize::from(open && self.enabled && self.owed[number]);
@@ -186,6 +264,13 @@ fn everybodys_masks_of_all_messages_are_needed() {
         let report = total(flaw);
         assert!(
             report.escaped > 0 && report.wrong > 0,
+            "{flaw:?}: {report:?}"
+        );
+    }
+    for flaw in [Flaw::WrittenLater, Flaw::ReadEarlier] {
+        let report = total(flaw);
+        assert!(
+            report.escaped > 0 && report.lost > 0 && report.wrong > 0,
             "{flaw:?}: {report:?}"
         );
     }

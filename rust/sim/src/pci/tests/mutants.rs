@@ -74,7 +74,6 @@ fn what_is_known_must_not_be_older_than_the_last_change() {
 #[test]
 fn what_is_the_functions_own_stays() {
     fails(Flaw::OwnBitsCleared, &[Overwritten]);
-    fails(Flaw::OwnBitsReadOnce, &[Overwritten]);
 }
 
 #[test]

@@ -172,17 +172,31 @@ impl World {
                 self.steady.set(false);
                 self.owner.borrow_mut().announce(self, write);
             }
+            Step::Enable => {
+                let mask_all = self.xen.all.get().guest;
+                self.write(Write::Control {
+                    enabled: true,
+                    mask_all,
+                });
+            }
             Step::CarryOut => self.owner.borrow_mut().carry_out(self),
             Step::Settle => self.owner.borrow_mut().settle(self),
             Step::DecodeBehind(decodes) => {
                 self.steady.set(false);
                 self.function().set_decoding(decodes);
             }
+            Step::DisableBehind => {
+                self.steady.set(false);
+                self.function().disable_itself();
+                self.ledger().disabled_itself();
+            }
             Step::ResetBehind => self.lose_all(Function::reset),
             Step::Sleep => {
                 self.owner.borrow_mut().finish(self);
                 self.lose_all(Function::reset_to_other_bits);
-                self.xen.epoch.changed();
+                if self.xen.flaw != Flaw::SleepForgotten {
+                    self.xen.epoch.changed();
+                }
             }
             Step::Restore => self.restore(),
             Step::Reassign => {
@@ -271,8 +285,9 @@ impl World {
         let steady = self.steady.get() && !self.announced.get();
         self.free
             .set(self.free.get() + usize::from(took.reads == 0));
-        let most = if steady { [0, 0, 1] } else { [2, 2, 2] };
-        let cheap = took.reads <= most[0] && took.writes <= most[1] && took.entry <= most[2];
+        let most = if steady { [0, 0, 1, 2] } else { [2, 2, 2, 4] };
+        let all = [took.reads, took.writes, took.entry, took.looks];
+        let cheap = all.iter().zip(most).all(|(took, most)| *took <= most);
         self.expect(cheap, Violation::Costly);
 
         if torn {

@@ -21,12 +21,16 @@ pub(super) enum Step {
     Guest(usize, bool),
     /// The owner is about to write to configuration space.
     Announce(Write),
+    /// The owner enables MSI-X, which is carried out and waited for at once.
+    Enable,
     /// The owner's oldest write is carried out.
     CarryOut,
     /// The wait for writes ends, if it may.
     Settle,
     /// The function begins or ceases to decode memory, and nobody is told.
     DecodeBehind(bool),
+    /// It disables MSI-X by itself, and nobody is told.
+    DisableBehind,
     /// It resets itself, and nobody is told.
     ResetBehind,
     /// All sleeps and wakes up; the function has lost everything.
@@ -65,6 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::CarryOut),
         8 => Just(Step::Settle),
         2 => any::<bool>().prop_map(Step::DecodeBehind),
+        3 => Just(Step::DisableBehind),
+        3 => Just(Step::Enable),
         1 => Just(Step::ResetBehind),
         1 => Just(Step::Sleep),
         4 => Just(Step::Restore),
@@ -83,7 +89,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 pub(super) fn machine() -> impl Strategy<Value = Machine> {
-    let hidden = prop::sample::select(vec![None, Some(0), Some(u32::MAX)]);
+    let hidden = prop::sample::select(vec![None, Some(0), Some(1), Some(u32::MAX)]);
     (hidden, any::<bool>(), any::<bool>()).prop_map(|(hidden, keeps_pending, crowded)| Machine {
         traits: Traits {
             hidden,

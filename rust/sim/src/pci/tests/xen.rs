@@ -5,7 +5,7 @@ use super::ledger::NOBODY;
 use super::scenario::World;
 use crate::pci::msix::CAPABILITY;
 use irq_core::host::epoch::{Epoch, Seen};
-use irq_core::host::mask::{Entry, Masks, Outcome, set};
+use irq_core::host::mask::{Entry, Masks, Outcome, set_if_known, set_with_care};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{COMMAND, COMMAND_MEMORY, MsixControl};
 use std::cell::{Cell, RefCell};
@@ -19,8 +19,6 @@ pub(super) struct Xen {
     pub(super) all: Cell<Masks>,
     /// Who wants which entry masked.
     pub(super) entries: RefCell<Vec<Masks>>,
-    /// Bits 31:1 of each entry's vector control, and the epoch in which they were read.
-    reserved: RefCell<Vec<(u32, u32)>>,
     pub(super) flaw: Flaw,
 }
 
@@ -31,7 +29,6 @@ impl Xen {
             known: Cell::new(0),
             all: Cell::new(NOBODY),
             entries: RefCell::default(),
-            reserved: RefCell::new(vec![(0, 0); entries]),
             flaw,
         };
         xen.reassign(entries);
@@ -56,14 +53,27 @@ impl Xen {
             index,
             asked: Cell::new(None),
             enabled: Cell::new(false),
+            noted: self.entries.borrow()[index].any(),
+            written: Cell::new(None),
             accesses: Cell::default(),
         };
         let guest = masks.guest && self.flaw != Flaw::GuestForgotten;
-        let outcome = set(&handle, Masks { guest, ..masks });
+        let noted = self.entries.borrow()[index];
+        let wanted = Masks { guest, ..masks };
+        let outcome = if set_if_known(&handle, noted, wanted) {
+            Outcome::Done
+        } else {
+            set_with_care(&handle, wanted)
+        };
         if outcome == Outcome::Done {
             self.entries.borrow_mut()[index] = masks;
         }
         (outcome, handle.accesses.get())
+    }
+
+    /// Whether the function is known to be ready.
+    pub(super) fn is_known_ready(&self) -> bool {
+        self.epoch.is(self.known.get())
     }
 
     /// What is written for the owner who writes message control.
@@ -84,6 +94,10 @@ struct Handle<'a> {
     asked: Cell<Option<Seen>>,
     /// Whether message control said that MSI-X is enabled.
     enabled: Cell<bool>,
+    /// Whether the entry is masked, as Xen has noted.
+    noted: bool,
+    /// What was written to vector control.
+    written: Cell<Option<u32>>,
     accesses: Cell<Accesses>,
 }
 
@@ -94,7 +108,9 @@ pub(super) struct Accesses {
     pub(super) reads: u32,
     /// Writes to configuration space.
     pub(super) writes: u32,
-    /// Writes to the table, each read back.
+    /// Reads of the table.
+    pub(super) looks: u32,
+    /// Writes to the table.
     pub(super) entry: u32,
 }
 
@@ -108,11 +124,19 @@ impl Handle<'_> {
     fn flaw(&self) -> Flaw {
         self.xen.flaw
     }
+
+    /// Where the entry's vector control is.
+    fn address(&self) -> u64 {
+        self.world.table().entry(self.index as u32) + VECTOR_CTRL
+    }
 }
 
 impl Entry for Handle<'_> {
     fn control(&self) -> MsixControl {
         self.world.others_act();
+        if self.flaw() != Flaw::StillBelieved {
+            self.xen.known.set(0);
+        }
         self.asked.set(self.xen.epoch.current());
         self.world.others_act();
         self.count(|accesses| accesses.reads += 1);
@@ -153,39 +177,34 @@ impl Entry for Handle<'_> {
         decodes
     }
 
-    fn set_vector_control(&self, value: u32) -> u32 {
-        self.world.before_entry();
-        self.count(|accesses| accesses.entry += 1);
-        let address = self.world.table().entry(self.index as u32) + VECTOR_CTRL;
-        self.world.function().write_memory(address, value);
-        self.world.others_act();
-        if self.flaw() == Flaw::NoReadBack {
-            return value;
+    fn vector_control(&self) -> u32 {
+        let written = self.written.take();
+        match (self.flaw(), written) {
+            (Flaw::NoReadBack, Some(value)) => return value,
+            (Flaw::NotReadBefore, None) => return u32::from(self.noted),
+            _ => {}
         }
+        self.world.others_act();
+        self.count(|accesses| accesses.looks += 1);
+        let address = self.address();
         let read = self.world.function().read_memory(address);
         self.world.look();
-        match self.flaw() {
-            Flaw::ReadBackIgnored => value,
+        match (self.flaw(), written) {
+            (Flaw::ReadBackIgnored, Some(value)) => value,
             _ => read,
         }
     }
 
-    fn read_reserved(&self) -> u32 {
-        self.world.others_act();
-        let epoch = self.xen.epoch.current();
-        let address = self.world.table().entry(self.index as u32) + VECTOR_CTRL;
-        let read = self.world.function().read_memory(address);
-        self.world.look();
-        let kept = &mut self.xen.reserved.borrow_mut()[self.index];
-        match self.flaw() {
-            Flaw::OwnBitsCleared => return 0,
-            Flaw::OwnBitsReadOnce if kept.1 != 0 => return kept.0,
-            _ => {}
-        }
-        if read != u32::MAX {
-            *kept = (read & !MASKED, epoch.map_or(0, Seen::number));
-        }
-        kept.0
+    fn set_vector_control(&self, value: u32) {
+        self.world.before_entry();
+        self.count(|accesses| accesses.entry += 1);
+        let address = self.address();
+        let value = match self.flaw() {
+            Flaw::OwnBitsCleared => value & MASKED,
+            _ => value,
+        };
+        self.world.function().write_memory(address, value);
+        self.written.set(Some(value));
     }
 
     fn mask_all(&self) -> Masks {
@@ -204,20 +223,12 @@ impl Entry for Handle<'_> {
         }
     }
 
-    fn known(&self) -> Option<u32> {
+    fn is_known_ready(&self) -> bool {
         let known = self.xen.known.get();
-        let ready = match self.flaw() {
+        match self.flaw() {
             Flaw::KnownKept => known != 0,
             Flaw::KnownForgotten => false,
-            _ => self.xen.epoch.is(known),
-        };
-        let (reserved, seen) = self.xen.reserved.borrow()[self.index];
-        ready.then(|| {
-            if self.xen.epoch.is(seen) {
-                reserved
-            } else {
-                self.read_reserved()
-            }
-        })
+            _ => self.xen.is_known_ready(),
+        }
     }
 }

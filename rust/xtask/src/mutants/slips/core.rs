@@ -126,19 +126,39 @@ pub(super) const SLIPS: &[Slip] = &[
         "a mask is not read back",
         MASK,
         "",
-        "has_taken(entry.set_vector_control(value), value)",
-        "{
-            entry.set_vector_control(value);
-            true
-        }",
+        "reads_as(entry.vector_control(), mask)",
+        "true",
     ),
     slip(
         "all ones count as a mask that was taken",
         MASK,
         "",
-        "has_taken(entry.set_vector_control(value), value)",
-        "(entry.set_vector_control(value) ^ value) & MASKED == 0",
+        "vector_control != u32::MAX && ",
+        "",
+    )
+    .alone(),
+    slip(
+        "a function that does not answer is written to",
+        MASK,
+        "",
+        "before == u32::MAX || reads_as(before, mask) && noted.any() != mask",
+        "reads_as(before, mask) && noted.any() != mask",
     ),
+    slip(
+        "a mask bit that was not seen to change is believed",
+        MASK,
+        "",
+        "before == u32::MAX || reads_as(before, mask) && noted.any() != mask",
+        "before == u32::MAX",
+    ),
+    slip(
+        "the reserved bits of an entry are cleared",
+        MASK,
+        "",
+        "value => value & !MASKED,",
+        "_ => 0,",
+    )
+    .alone(),
     slip(
         "a table is reached while a guest may lift mask-all",
         MASK,

@@ -25,9 +25,9 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the lock of the mask register is dropped at once",
         MASK,
-        "",
-        "let _locked = MaskRegister::lock();",
-        "let locked = MaskRegister::lock();
+        "fn set_message(",
+        "let _locked = RegisterLock::take();",
+        "let locked = RegisterLock::take();
     let _locked = if $slipped {
         drop(locked);
         None
@@ -37,11 +37,24 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .survives("a twin in which masks change only while their lock is held"),
     slip(
-        "the lock of the mask register is dropped at once in an interception",
+        "the lock of the mask register is dropped at once for a domain",
+        MASK,
+        "pub(crate) fn write_for_guest(",
+        "let _locked = RegisterLock::take();",
+        "let locked = RegisterLock::take();
+    let _locked = if $slipped {
+        drop(locked);
+        None
+    } else {
+        Some(locked)
+    };",
+    ),
+    slip(
+        "the lock of message control is dropped at once for a domain",
         INTERCEPT,
         "",
-        "let _locked = MaskRegister::lock();",
-        "let locked = MaskRegister::lock();
+        "let _locked = RegisterLock::take();",
+        "let locked = RegisterLock::take();
     let _locked = if $slipped {
         drop(locked);
         None
@@ -91,7 +104,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a message is written to a table that cannot be reached",
         MESSAGE,
         "",
-        "!control::is_ready(msi, device)",
+        "!known && !control::is_ready_now(msi, device)",
         "false",
     ),
     slip(
@@ -102,6 +115,42 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     )
     .survives("a twin that counts writes of messages (C makes it, and nothing else differs)"),
+    slip(
+        "a message that the device may have lost is not written again",
+        MESSAGE,
+        "",
+        "registers == Registers::IfChanged",
+        "true",
+    ),
+    slip(
+        "a message that is dropped counts as written",
+        MESSAGE,
+        "",
+        "known && entry.read32(msix::ADDRESS) != address",
+        "false",
+    )
+    .survives("a function in the twin that reads as 0 or 1 while its message is moved"),
+    slip(
+        "an interrupt is bound whose message goes nowhere",
+        MESSAGE,
+        "",
+        "if !has_target {",
+        "if !has_target && !$slipped {",
+    ),
+    slip(
+        "the entries of an earlier kernel stay unmasked",
+        MSIX,
+        "",
+        "value & MASKED == 0",
+        "false",
+    ),
+    slip(
+        "a function that did not answer is still believed ready",
+        CONTROL,
+        "",
+        "msix.forget_ready();",
+        "",
+    ),
     slip(
         "a function is not looked at again when an interrupt is set up",
         MESSAGE,
@@ -190,8 +239,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "an entry is set up unmasked",
         MSIX,
         "",
-        "reserved.bits() | MASKED",
-        "reserved.bits()",
+        "at.write32(VECTOR_CTRL, with_mask(at.read32(VECTOR_CTRL), true));",
+        "",
     ),
     slip(
         "MSI is enabled while its message is written",
@@ -203,17 +252,17 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the masks of an MSI are not restored",
         RESTORE,
-        "let _ = message::give(msi, msi.message());
+        "let _ = message::give(msi, msi.message(), Registers::Always);
         }",
-        "mask::set(locked.desc(), msi, msi.masks());",
+        "mask::set(locked.desc(), msi, Change::NONE);",
         "",
     ),
     slip(
         "a domain lifts the host's mask of an MSI",
-        INTERCEPT,
+        MASK,
         "",
-        "if masks.host {",
-        "if masks.host && !$slipped {",
+        "let host = desc.masks().host;",
+        "let host = desc.masks().host && !$slipped;",
     ),
     slip(
         "a domain's write does not end what is known of a function",

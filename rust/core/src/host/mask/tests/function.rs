@@ -41,16 +41,12 @@ pub(super) struct Function<'a> {
     pub(super) state: &'a RefCell<State>,
     pub(super) index: usize,
     /// Whether Xen takes it for ready; it may be wrong.
-    pub(super) known: bool,
+    pub(super) known: Cell<bool>,
     /// Whether its table cannot be reached while MSI-X is disabled.
     pub(super) picky: bool,
-    /// Bits 31:1 of an entry, which are the function's own.
+    /// What the reserved bits of an entry read as.
     pub(super) reserved: u32,
-    /// What Xen has them for, where it takes the function for ready.
-    pub(super) kept: u32,
     pub(super) events: RefCell<Vec<Event>>,
-    /// They were written as something else.
-    pub(super) overwritten: Cell<bool>,
     /// A message could have been sent that was not wanted.
     pub(super) escaped: Cell<bool>,
 }
@@ -59,11 +55,16 @@ impl Function<'_> {
     fn note(&self, event: Event) {
         self.events.borrow_mut().push(event);
     }
+
+    fn answers(&self, state: &State) -> bool {
+        state.decodes && (state.enabled || !self.picky)
+    }
 }
 
 impl Entry for Function<'_> {
     fn control(&self) -> MsixControl {
         self.note(Event::ReadControl);
+        self.known.set(false);
         self.state.borrow().control()
     }
 
@@ -85,26 +86,24 @@ impl Entry for Function<'_> {
         self.state.borrow().decodes
     }
 
-    fn set_vector_control(&self, value: u32) -> u32 {
-        self.note(Event::WriteEntry);
-        let state = &mut *self.state.borrow_mut();
-        if !state.decodes || self.picky && !state.enabled {
+    fn vector_control(&self) -> u32 {
+        let state = self.state.borrow();
+        if !self.answers(&state) {
             return u32::MAX;
         }
-        state.entries[self.index] = value & 1 != 0;
-        let lost = value & !1 != self.reserved;
-        self.overwritten.set(self.overwritten.get() | lost);
-        // They are fixed; so where Xen is wrong about them it sees that.
-        self.reserved | value & 1
+        self.reserved << 1 | u32::from(state.entries[self.index])
     }
 
-    fn read_reserved(&self) -> u32 {
-        let state = self.state.borrow();
-        if !state.decodes || self.picky && !state.enabled {
-            self.kept
-        } else {
-            self.reserved
+    fn set_vector_control(&self, value: u32) {
+        self.note(Event::WriteEntry);
+        let state = &mut *self.state.borrow_mut();
+        if !self.answers(state) {
+            return;
         }
+        // All ones are taken for no answer.
+        let read = self.reserved << 1 | u32::from(state.entries[self.index]);
+        assert!(value >> 1 == read >> 1 || read == u32::MAX, "{value:#x}");
+        state.entries[self.index] = value & 1 != 0;
     }
 
     fn mask_all(&self) -> Masks {
@@ -115,7 +114,7 @@ impl Entry for Function<'_> {
         self.state.borrow_mut().all.host = mask;
     }
 
-    fn known(&self) -> Option<u32> {
-        self.known.then_some(self.kept)
+    fn is_known_ready(&self) -> bool {
+        self.known.get()
     }
 }
