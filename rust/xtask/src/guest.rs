@@ -31,6 +31,8 @@ pub(crate) enum Kernel {
     Bridges,
     /// A PV dom0 whose device disappears while its interrupts are bound.
     Unplugger,
+    /// A PV dom0 whose devices have entries that an earlier kernel left unmasked.
+    StaleEntries,
     /// A PV dom0 that uses up the entries of an interrupt remapping table.
     TableFiller,
     /// A PV dom0 that watches what Xen does to a vector control of MSI-X.
@@ -56,6 +58,7 @@ impl Kernel {
             Self::Heir => "heir",
             Self::Bridges => "bridges",
             Self::Unplugger => "unplugger",
+            Self::StaleEntries => "stale-entries",
             Self::TableFiller => "table-filler",
             Self::VectorControl => "vector-control",
             Self::MsixWalker => "msix-walker",

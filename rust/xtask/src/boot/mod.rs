@@ -23,6 +23,7 @@ mod rig;
 mod runner;
 mod scenarios;
 mod smoke;
+mod stale;
 mod summary;
 mod transcript;
 mod verdict;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
 use super::rig::{self, Ramdisk, Rig};
-use super::{bridges, image, leave, multi, owners, reads, smoke};
+use super::{bridges, image, leave, multi, owners, reads, smoke, stale};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -295,6 +295,9 @@ pub(super) const ALL: &[Scenario] = &[
     leave::AGAIN_AMD,
     multi::VTD,
     multi::AMD,
+    stale::VTD,
+    stale::AMD,
+    stale::NONE,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",

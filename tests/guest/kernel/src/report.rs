@@ -162,6 +162,11 @@ impl<C: Channel> Report<C> {
         self.line(format_args!("check {} FAIL {text}", self.name));
     }
 
+    /// Gives a number in which stock Xen and ours may differ.
+    pub fn count(&self, name: &str, number: u64) {
+        self.line(format_args!("count {name} {number}"));
+    }
+
     /// Runs `action`, which makes the hypervisor print what belongs to a debug key, between two marks.
     pub fn key(&mut self, letter: char, label: &str, action: impl FnOnce() -> i64) {
         self.line(format_args!("key {letter} {}: {label}", self.name));
