@@ -329,14 +329,16 @@ impl<'a> Scene<'a> {
     /// The dwords that requests under way write, or may have written.
     fn under_way(&self) -> Vec<Key> {
         let accesses = self.vcpus.iter().filter_map(|vcpu| vcpu.access.as_ref());
-        let elements = accesses
-            .filter(|access| access.request.write)
-            .flat_map(|access| {
-                let request = access.request;
-                (0..request.count).map(move |number| (element(&request, number).0, request.size))
-            });
-        elements
-            .flat_map(|(address, size)| self.keys(address, size, 0))
+        accesses
+            .flat_map(|access| self.written(&access.request))
+            .collect()
+    }
+
+    /// The dwords that a request writes where the tables are now.
+    fn written(&self, request: &Request) -> Vec<Key> {
+        let count = if request.write { request.count } else { 0 };
+        (0..count)
+            .flat_map(|number| self.keys(element(request, number).0, request.size, 0))
             .map(|(key, _)| key)
             .collect()
     }
@@ -580,6 +582,12 @@ impl<'a> Scene<'a> {
         if access.request.write {
             for history in self.histories.values_mut() {
                 history.finish(access.number, self.now);
+            }
+        }
+        // A table that moved may be back where it was when this ends.
+        for key in self.written(&access.request) {
+            if self.moved[key.0] >= access.start {
+                self.histories.entry(key).or_default().disturb();
             }
         }
         if let Some(work) = &mut self.vcpus[vcpu].work {
