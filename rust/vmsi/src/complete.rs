@@ -2,11 +2,16 @@
 //!
 //! A guest programs an entry and unmasks it. The device model learns the message from the writes and binds the interrupt;
 //! only then may Xen unmask it. So an unmasking write goes to the device model first, and is applied here.
+//!
+//! The table, or the entry's interrupt, may have come to be since a write began: by that very write, by another vCPU's, or by the
+//! device model itself. So every write that the device model has carried out is applied once more to what Xen keeps now.
 
-use crate::emulate::{self, Outcome, apply};
+use crate::emulate::{self, Outcome, PAGE, apply, pages, set_mask};
 use irq_core::msix::access::{Access, is_aligned};
+use irq_core::msix::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
 use xen::ioreq::Answer;
+use xen::tables::EntryIrq;
 use xen::vcpu::Vcpu;
 use xen::{log, rcu, tables};
 
@@ -20,8 +25,19 @@ pub fn complete(vcpu: Vcpu) {
     if snooped | unmask != 0 {
         vcpu.set_snoop_address(0);
         finish_unmask(vcpu, snooped, unmask);
-    } else if let Some(answer) = vcpu.request().answered_read() {
+    } else if vcpu.request().is_answered() {
+        take_answer(vcpu);
+    }
+}
+
+/// Takes what there is to take from a request that the device model has answered.
+#[cold]
+#[inline(never)]
+fn take_answer(vcpu: Vcpu) {
+    if let Some(answer) = vcpu.request().answered_read() {
         learn(vcpu, &answer);
+    } else if let Some(write) = vcpu.request().answered_write() {
+        settle(vcpu, &write);
     }
 }
 
@@ -31,13 +47,84 @@ pub fn complete(vcpu: Vcpu) {
 fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
     let control = match unmask {
         0 if unmasks_from_memory(vcpu, snooped) => snooped,
-        0 => return,
         _ => unmask,
     };
-    vcpu.set_unmask_address(0);
-    // The table may have moved away meanwhile, and the write was not to what another has there.
-    if apply(control, 4, 0, vcpu, false) != Outcome::Done {
-        log::write_completion_failed();
+    if control != 0 {
+        vcpu.set_unmask_address(0);
+        // The table may have moved away meanwhile, and the write was not to what another has there.
+        if apply(control, 4, 0, vcpu, false) != Outcome::Done {
+            log::write_completion_failed();
+        }
+    }
+    let is_of_snooped = |write: &Write| {
+        write
+            .candidate()
+            .is_some_and(|candidate| candidate.control == snooped)
+    };
+    let request = vcpu.request();
+    let from_memory = || request.write_from_memory().filter(is_of_snooped);
+    if let Some(write) = request.answered_write().or_else(from_memory) {
+        settle(vcpu, &write);
+        // All that the vCPU asked for is done: an unmasking that `apply` held back must not undo a later mask.
+        vcpu.set_unmask_address(0);
+    }
+}
+
+/// Applies a write that the device model has carried out to the words and mask bits that Xen keeps now.
+fn settle(vcpu: Vcpu, write: &Write) {
+    let Some((start, end)) = write.span(0) else {
+        return;
+    };
+    for page in pages(start, end) {
+        let (start, end) = (start.max(page) & !3, end.min(page + PAGE));
+        for address in (start..end).step_by(4) {
+            let written = write.dword(address);
+            let rcu = rcu::read();
+            let Some(table) = tables::find(vcpu.domain(), &rcu, page) else {
+                break;
+            };
+            let Some(place) = table.place(address) else {
+                continue;
+            };
+            match Access::decode(address, 4) {
+                Some(Access::Word(index)) => {
+                    if let Some(word) = table.entry(place).word(index) {
+                        word.settle(value_of(written));
+                    }
+                }
+                _ => {
+                    let entry = table.entry(place);
+                    let bound = table.bound(entry, place);
+                    let masked = table.guest_masked(entry, place);
+                    drop(rcu);
+                    if let (Some(irq), Some(masked), Some(written)) = (bound, masked, written) {
+                        settle_mask(vcpu, (irq, masked), written);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The value of a dword, where it was in the request.
+fn value_of(written: Option<Source>) -> Option<u32> {
+    match written? {
+        Source::Value(value) => Some(value as u32),
+        Source::Memory(_) => None,
+    }
+}
+
+/// Masks or unmasks an interrupt as a vector control dword was written, if it is not `masked` so
+/// already.
+fn settle_mask(vcpu: Vcpu, (irq, masked): (EntryIrq, bool), written: Source) {
+    let control = match written {
+        Source::Value(value) => Some(value as u32),
+        Source::Memory(memory) => vcpu.read_guest_u32(memory),
+    };
+    if let Some(mask) = control.map(|control| control & MASKED != 0)
+        && masked != mask
+    {
+        let _ = set_mask(vcpu, irq, mask);
     }
 }
 

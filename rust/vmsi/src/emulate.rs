@@ -95,7 +95,7 @@ fn accept_elsewhere(request: Ioreq) -> bool {
         snoop(vcpu, &write);
         // Other elements, or the rest of one, may be in a page with a table.
         if !request.is_plain() || write.crosses_page() {
-            lose_unseen(vcpu.domain(), &write, 0);
+            lose(vcpu.domain(), write.span(0));
         }
     }
     false
@@ -127,11 +127,19 @@ fn accept_slowly(request: Ioreq) -> bool {
     if let Some(write) = write {
         if !accepted {
             snoop(vcpu, &write);
+        } else if matches!(write.source, Source::Memory(_)) && is_aligned(write.address, write.size)
+        {
+            // Of what is accepted, the device model gets the first element alone; nothing, where that is not aligned.
+            let first = Write {
+                count: write.count.min(1),
+                ..write
+            };
+            snoop(vcpu, &first);
         }
         // Of a repeated write, and of one from memory, Xen sees at most the first element, and what is neither carried out
         // here nor kept the device model may carry out.
         if !request.is_plain() || !(accepted || kept) {
-            lose_unseen(vcpu.domain(), &write, u32::from(accepted));
+            lose(vcpu.domain(), write.span(accepted.into()));
         }
     }
     accepted
@@ -177,21 +185,26 @@ fn message(entry: &Entry, address: u64, len: u32) -> Option<u64> {
     }
 }
 
-/// Forgets the words that a write changes from its element number `first` on.
-#[cold]
-#[inline(never)]
-fn lose_unseen(domain: Domain, write: &Write, first: u32) {
+pub(crate) const PAGE: u64 = 4096;
+
+/// The first bytes of the pages that some bytes lie in, as far as one request can reach.
+pub(crate) fn pages(start: u64, end: u64) -> impl Iterator<Item = u64> {
     /// Pages that a string instruction can reach in one request: 4,096 elements of 8 bytes, on any alignment.
     const PAGES: usize = 9;
-    const PAGE: u64 = 4096;
-    let Some((start, end)) = write.span(first) else {
+    (start & !(PAGE - 1)..end)
+        .step_by(PAGE as usize)
+        .take(PAGES)
+}
+
+/// Invalidates the words of messages that lie in `start..end`, until the guest's next plain write.
+#[cold]
+#[inline(never)]
+pub(crate) fn lose(domain: Domain, span: Option<(u64, u64)>) {
+    let Some((start, end)) = span else {
         return;
     };
     let rcu = rcu::read();
-    for page in (start & !(PAGE - 1)..end)
-        .step_by(PAGE as usize)
-        .take(PAGES)
-    {
+    for page in pages(start, end) {
         let Some(table) = tables::find(domain, &rcu, page) else {
             continue;
         };
@@ -438,7 +451,7 @@ fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
 }
 
 /// Applies a mask bit.
-fn set_mask(vcpu: Vcpu, irq: EntryIrq, mask: bool) -> Outcome {
+pub(crate) fn set_mask(vcpu: Vcpu, irq: EntryIrq, mask: bool) -> Outcome {
     irq.set_guest_mask(vcpu.domain(), mask);
     Outcome::Done
 }

@@ -2,6 +2,7 @@
 //!
 //! Context: the domain's event lock is held for writing, and `pcidevs_lock` or the domain's `pci_lock`; IRQs on.
 
+use crate::emulate::lose;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 use xen::domain::Domain;
 use xen::errno::Errno;
@@ -31,6 +32,13 @@ pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     }
     let binding = binding(pirq).ok_or(Errno::INVAL)?;
     tables::bind(lock, binding, base)?;
+
+    // A write under way may have begun before there was the table, and an answer to a read may be older than its end.
+    for vcpu in domain.vcpus() {
+        if let Some(write) = vcpu.request().pending_write() {
+            lose(domain, write.span(0));
+        }
+    }
 
     // The guest's write that brought the device model here may be the one that unmasks the entry.
     let control = base.wrapping_add(u64::from(binding.number()) * ENTRY_SIZE + VECTOR_CTRL);

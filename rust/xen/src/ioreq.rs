@@ -59,8 +59,27 @@ impl Ioreq<'_> {
         if bits & (Self::STATE | Self::DIR) != sys::STATE_IOREQ_READY as u8 {
             return None;
         }
+        Some(self.write())
+    }
+
+    /// Returns the write from memory that it is, or was until the device model carried it out.
+    pub fn write_from_memory(self) -> Option<Write> {
+        let bits = self.bits() & (Self::DIR | Self::DATA_IS_PTR);
+        (bits == Self::DATA_IS_PTR && self.is_memory()).then(|| self.write())
+    }
+
+    /// Returns the write whose values it holds, if the device model is done with one.
+    pub fn answered_write(self) -> Option<Write> {
+        let expected = sys::STATE_IORESP_READY as u8;
+        let is_one = self.bits() & (Self::STATE | Self::DIR | Self::DATA_IS_PTR) == expected
+            && self.is_memory();
+        is_one.then(|| self.write())
+    }
+
+    fn write(self) -> Write {
+        let bits = self.bits();
         let data = field!(self, data);
-        Some(Write {
+        Write {
             address: self.address(),
             size: self.size(),
             count: field!(self, count),
@@ -70,7 +89,13 @@ impl Ioreq<'_> {
             } else {
                 Source::Value(data)
             },
-        })
+        }
+    }
+
+    /// Returns whether the device model has answered it and the emulator has not taken the answer.
+    #[inline]
+    pub fn is_answered(self) -> bool {
+        self.bits() & Self::STATE == sys::STATE_IORESP_READY as u8
     }
 
     /// Returns the answer that it holds, if it is a plain read of memory that the device model is done with.

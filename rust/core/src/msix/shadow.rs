@@ -51,6 +51,17 @@ impl Word {
         );
     }
 
+    /// The device model is done with a write of this value, or of one that Xen does not see. Unless the word is known to
+    /// have that value it is lost: the write may have begun before Xen knew of the table, and an answer to a read may be
+    /// older.
+    pub fn settle(&self, written: Option<u32>) {
+        let expected = written.map(|value| Self::KNOWN | u64::from(value));
+        // Whatever is written meanwhile is a write that the guest does not order with this one.
+        if Some(self.0.load(Ordering::Relaxed)) != expected {
+            self.lose();
+        }
+    }
+
     /// Notes that the guest writes a value that Xen does not see.
     pub fn lose(&self) {
         self.0.store(Self::LOST, Ordering::Relaxed);
@@ -161,6 +172,7 @@ mod tests {
         Write(u32),
         Learn(u32),
         Lose,
+        Settle(Option<u32>),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -168,16 +180,22 @@ mod tests {
             any::<u32>().prop_map(Step::Write),
             any::<u32>().prop_map(Step::Learn),
             Just(Step::Lose),
+            any::<Option<u32>>().prop_map(Step::Settle),
         ]
     }
 
-    /// What a word must hold after some steps, told from the last writes alone.
+    /// What a word must hold after some steps, told from the last of them that counts.
     fn expected(steps: &[Step]) -> Option<u32> {
-        let last = steps.iter().rev().find(|s| !matches!(s, Step::Learn(_)));
-        match last {
-            Some(Step::Write(value)) => Some(*value),
-            Some(_) => None,
-            None => steps.iter().find_map(|s| match s {
+        let last = steps
+            .iter()
+            .rposition(|step| !matches!(step, Step::Learn(_)));
+        match last.map(|at| (at, steps[at])) {
+            Some((_, Step::Write(value))) => Some(value),
+            Some((at, Step::Settle(written))) => {
+                expected(&steps[..at]).filter(|value| Some(*value) == written)
+            }
+            Some((_, Step::Lose)) => None,
+            _ => steps.iter().find_map(|step| match step {
                 Step::Learn(value) => Some(*value),
                 _ => None,
             }),
@@ -193,9 +211,21 @@ mod tests {
                     Step::Write(value) => word.write(value),
                     Step::Learn(value) => word.learn(value),
                     Step::Lose => word.lose(),
+                    Step::Settle(value) => word.settle(value),
                 }
             }
             prop_assert_eq!(word.get(), expected(&steps));
+        }
+
+        #[test]
+        fn a_word_that_was_settled_is_written_or_lost(value: u32, other: u32, learned: u32) {
+            let word = Word::new();
+            word.write(value);
+            word.settle(Some(value));
+            prop_assert_eq!(word.get(), Some(value));
+            word.settle(Some(other).filter(|other| *other != value));
+            word.learn(learned);
+            prop_assert_eq!(word.get(), None);
         }
 
         #[test]

@@ -41,10 +41,36 @@ pub struct Candidate {
 }
 
 impl Write {
-    /// Returns the vector control dword that this write may unmask.
-    ///
-    /// Of a repeated write only one that ascends and ends with an entry counts; if it spans several entries (it cannot
-    /// here, by its length) only the last would be unmasked.
+    /// Returns what this write leaves in the dword at an address, where one element covers it whole; others a device model
+    /// does not take.
+    pub fn dword(&self, address: u64) -> Option<Source> {
+        let (start, end) = self.span(0)?;
+        let offset = address.checked_sub(start)?;
+        let inside = offset.checked_rem(u64::from(self.size))?;
+        if address >= end || inside + 4 > u64::from(self.size) {
+            return None;
+        }
+        Some(match self.source {
+            Source::Value(value) => Source::Value(value.checked_shr(8 * inside as u32)?),
+            Source::Memory(memory) => {
+                let first = if self.descending {
+                    memory.checked_sub(self.address.checked_sub(start)?)?
+                } else {
+                    memory
+                };
+                Source::Memory(first.checked_add(offset)?)
+            }
+        })
+    }
+
+    /// Returns the last vector control dword that this write covers, in the order of addresses.
+    fn last_control(&self) -> Option<u64> {
+        let (start, end) = self.span(0)?;
+        let last = (end / ENTRY_SIZE * ENTRY_SIZE).checked_sub(4)?;
+        (last >= start).then_some(last)
+    }
+
+    /// Returns the vector control dword that this write may unmask: of one from memory, the last that it covers.
     pub fn candidate(&self) -> Option<Candidate> {
         match self.source {
             Source::Value(value) => {
@@ -58,18 +84,15 @@ impl Write {
                     source: None,
                 })
             }
-            Source::Memory(memory) => {
-                if !matches!(self.size, 4 | 8) || self.descending {
-                    return None;
+            Source::Memory(_) => {
+                let control = self.last_control()?;
+                match self.dword(control)? {
+                    Source::Memory(memory) => Some(Candidate {
+                        control,
+                        source: Some(memory),
+                    }),
+                    Source::Value(_) => None,
                 }
-                let fits =
-                    self.count != 0 && u64::from(self.count) <= ENTRY_SIZE / u64::from(self.size);
-                let bytes = u64::from(self.size.wrapping_mul(self.count));
-                let end = self.address.wrapping_add(bytes);
-                (fits && end % ENTRY_SIZE == 0).then(|| Candidate {
-                    control: end.wrapping_sub(4),
-                    source: Some(memory.wrapping_add(bytes).wrapping_sub(4)),
-                })
             }
         }
     }
@@ -169,23 +192,26 @@ mod tests {
     }
 
     #[test]
-    fn other_strings_do_not_count() {
+    fn a_string_over_several_entries_has_its_last_vector_control() {
+        let control = |write: Write| write.candidate().map(|found| (found.control, found.source));
+        assert_eq!(control(string(0x1000, 4, 8)), Some((0x101c, Some(0x501c))));
+        assert_eq!(control(string(0x1004, 4, 6)), Some((0x100c, Some(0x5008))));
+        let descending = Write {
+            descending: true,
+            ..string(0x100c, 4, 4)
+        };
+        assert_eq!(control(descending), Some((0x100c, Some(0x5000))));
+    }
+
+    #[test]
+    fn a_string_without_a_whole_vector_control_has_none() {
         for write in [
             string(0x1000, 4, 3),
-            string(0x1000, 4, 8),
             string(0x1000, 2, 8),
             string(0x1000, 4, 0),
         ] {
             assert_eq!(write.candidate(), None, "{write:?}");
         }
-        assert_eq!(
-            Write {
-                descending: true,
-                ..string(0x1000, 4, 4)
-            }
-            .candidate(),
-            None
-        );
     }
 
     proptest! {
@@ -223,6 +249,31 @@ mod tests {
             let write = plain(address, 1 << shift, 0);
             let last = address + u64::from(write.size) - 1;
             prop_assert_eq!(write.crosses_page(), address >> 12 != last >> 12);
+        }
+
+        #[test]
+        fn a_dword_is_a_part_of_one_element(
+            address in 0x1000u64..0x1040, shift in 0u32..4, count in 1u32..12, descending: bool,
+            memory: bool, at in 0u64..0x100
+        ) {
+            let source = if memory { Source::Memory(0x5000) } else { Source::Value(0x2222_2222_1111_1111) };
+            let write = Write { address, size: 1 << shift, count, descending, source };
+            let size = u64::from(write.size);
+            let wanted = 0xfc0 + at;
+            let found = (0..u64::from(count)).find_map(|element| {
+                let (start, from) = if descending {
+                    (address - element * size, 0x5000 - element * size)
+                } else {
+                    (address + element * size, 0x5000 + element * size)
+                };
+                let inside = wanted.checked_sub(start).filter(|inside| inside + 4 <= size)?;
+                Some(if memory {
+                    Source::Memory(from + inside)
+                } else {
+                    Source::Value(0x2222_2222_1111_1111 >> (8 * inside))
+                })
+            });
+            prop_assert_eq!(write.dword(wanted), found);
         }
 
         #[test]

@@ -63,6 +63,7 @@ impl Subject for Vmsi {
         if model.is_some_and(model::Model::wrote_beside) {
             world::settle_warnings(c, rust);
         }
+        model.map_or(Ok(()), |model| model.settle_notes(c, rust))?;
         world::compare_snooped(c, rust)
     }
 

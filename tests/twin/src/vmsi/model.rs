@@ -15,7 +15,7 @@ use super::world::{Kind, READ_LOCKED, Spec, World, guest_masked, hvm_io};
 use crate::answer::Answer;
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
-use crate::xen::get;
+use crate::xen::{get, set};
 
 const ENTRY: u64 = 16;
 /// Entries whose words C keeps.
@@ -189,6 +189,8 @@ pub(crate) struct Model {
     beside: Option<bool>,
     /// A completion wrote beside a table on C's side.
     completed_beside: Cell<bool>,
+    /// The vector control dword that Rust notes of the write from memory that was asked for last, and where its value is.
+    written: Option<(u64, u64)>,
 }
 
 impl Model {
@@ -299,7 +301,34 @@ impl Model {
             accepted: (false, false),
             beside: None,
             completed_beside: Cell::new(false),
+            written: None,
         }
+    }
+
+    /// Compares what both sides note of a write from memory that goes to the device model, and lets Rust have what C has: C notes
+    /// only a write of one entry that it does not accept. What Rust makes of the others the oracle judges.
+    pub(super) fn settle_notes(&self, c: &World, rust: &World) -> Result<(), String> {
+        let vcpus = |world: &World| -> Vec<_> {
+            let domains = world.domains.iter();
+            domains.flat_map(|domain| domain.vcpus.clone()).collect()
+        };
+        for (c, rust) in vcpus(c).into_iter().zip(vcpus(rust)) {
+            let noted = |vcpu| {
+                let io = hvm_io(vcpu);
+                (get!(io, msix_snoop_address), get!(io, msix_snoop_gpa))
+            };
+            let (of_c, of_rust) = (noted(c), noted(rust));
+            // Without an address the other word means nothing.
+            if of_c == of_rust || (of_c.0, of_rust.0) == (0, 0) {
+                continue;
+            }
+            if Some(of_rust) != self.written {
+                return Err(format!("Rust notes {of_rust:x?} where C has {of_c:x?}"));
+            }
+            set!(hvm_io(rust), msix_snoop_address, of_c.0);
+            set!(hvm_io(rust), msix_snoop_gpa, of_c.1);
+        }
+        Ok(())
     }
 
     /// Follows the step, and decides whether two answers agree.
@@ -362,6 +391,10 @@ impl Model {
                     self.note(world, (domain, vcpu), id);
                 } else {
                     self.note(world, (domain, vcpu), None);
+                }
+                self.written = last_control(&request, self.accepted.1);
+                if self.written.is_some() {
+                    self.noted.remove(&place_of(world, (domain, vcpu)));
                 }
                 if request.ready && request.write {
                     self.observe(domain % 2, &request);
@@ -657,6 +690,38 @@ fn alone_if(table: bool) -> Verdict {
     } else {
         Verdict::Continue
     }
+}
+
+/// The last vector control dword of what the device model gets of a write from memory, and where its value is: the first element of
+/// what was accepted, if that is aligned.
+fn last_control(request: &Request, accepted: bool) -> Option<(u64, u64)> {
+    let size = u64::from(request.size);
+    if !(request.ready && request.write && request.pointer) {
+        return None;
+    }
+    let count = match accepted {
+        true if !request.address.is_multiple_of(size) => 0,
+        true => request.count.min(1),
+        false => request.count,
+    };
+    let elements: Vec<_> = (0..u64::from(count))
+        .map(|element| match request.backwards {
+            true => (
+                request.address - element * size,
+                request.data - element * size,
+            ),
+            false => (
+                request.address + element * size,
+                request.data + element * size,
+            ),
+        })
+        .collect();
+    let end = elements.iter().map(|(start, _)| start + size).max()?;
+    let control = (end & !(ENTRY - 1)) - 4;
+    let (start, memory) = elements.iter().find(|(start, _)| {
+        (*start..=start + size).contains(&control) && control + 4 <= start + size
+    })?;
+    Some((control, memory + (control - start)))
 }
 
 fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {
