@@ -33,7 +33,8 @@ pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     let binding = binding(pirq).ok_or(Errno::INVAL)?;
     tables::bind(lock, binding, base)?;
 
-    // A write under way may have begun before there was the table, and an answer to a read may be older than its end.
+    // A write under way may have begun before there was the table, and an answer to a read may be
+    // older than its end.
     for vcpu in domain.vcpus() {
         if let Some(write) = vcpu.request().pending_write() {
             lose(domain, write.span(0));

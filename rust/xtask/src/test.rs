@@ -130,6 +130,12 @@ const CHECKS: &[Check] = &[
     quick("slips in our own Rust are found", || {
         run_line(&["mutants", "--sample", "8", "--cases", "5000"])
     }),
+    quick("what guests read from MSI-X tables", || {
+        run_line(&["twin", "--oracle", "--cases", "200000"])
+    }),
+    quick("wrong answers from MSI-X tables are found", || {
+        run_line(&["twin", "--oracle", "--self-check"])
+    }),
     quick(
         "README's recipe leaves GRUB's default as it is",
         grub::check,
