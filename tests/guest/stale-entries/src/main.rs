@@ -228,6 +228,10 @@ impl Sender<'_> {
         let (pirq, port) = table.bind(report, name, USED);
         (self.prepare)();
         stale.entries += table.unmasked();
+        // A device may send one more message of the entry that was in use before.
+        machine.drain(port);
+        hypercall::two_words(TwoWordCommand::Eoi, pirq);
+        machine.drain(port);
         for number in table.others() {
             (self.raise)(number);
             stale.messages += u64::from(machine.comes(port)) + u64::from(machine.comes(other.port));

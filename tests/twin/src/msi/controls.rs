@@ -76,7 +76,7 @@ fn place(cpu: u32) -> (usize, u32) {
 }
 
 /// The CPUs of a mask. One that operations cannot name counts as the 64th.
-fn cpus(mask: *const sys::cpumask) -> u64 {
+pub(super) fn cpus(mask: *const sys::cpumask) -> u64 {
     let bits = get!(mask, bits);
     let is_in = |cpu: &u32| {
         let (word, bit) = place(*cpu);

@@ -3,7 +3,7 @@
 use xen_sys as sys;
 
 use super::api::Api;
-use super::controls::set_cpus;
+use super::controls::{cpus, set_cpus};
 use super::descs;
 use super::op::Call;
 use super::perform::call;
@@ -42,7 +42,7 @@ pub(super) fn bind(
     desc: *mut sys::irq_desc,
     script: Script,
 ) -> Outcome {
-    let cpus = get!(get!(desc, arch.cpu_mask), bits)[0] & side.env().msi.online;
+    let cpus = cpus(get!(desc, arch.cpu_mask)) & side.env().msi.online;
     let vector = get!(desc, arch.vector) as u8;
     side.env().msi.no_target |=
         cpus == 0 || u32::from(vector) < sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32;
