@@ -28,6 +28,8 @@ impl Frame {
     pub(super) fn step(&mut self, instruction: &Instruction) {
         if is_frame_base(instruction) {
             self.base = Some(self.depth);
+        } else if changes_rbp(instruction) {
+            self.base = None;
         }
         match movement(instruction) {
             Movement::None => {}
@@ -103,6 +105,17 @@ fn is_frame_base(i: &Instruction) -> bool {
         && i.op0_register() == Register::RBP
         && i.op1_kind() == OpKind::Register
         && i.op1_register() == Register::RSP
+}
+
+/// Whether %rbp holds another value from here on; an epilogue that restores the caller's is none.
+fn changes_rbp(i: &Instruction) -> bool {
+    i.op_count() > 0
+        && i.op0_kind() == OpKind::Register
+        && i.op0_register().full_register() == Register::RBP
+        && !matches!(
+            i.mnemonic(),
+            Mnemonic::Push | Mnemonic::Pop | Mnemonic::Cmp | Mnemonic::Test
+        )
 }
 
 fn ends_block(i: &Instruction) -> bool {
