@@ -180,4 +180,7 @@ int shim_resource_setup_pci(const struct pci_dev *pdev)
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);
 }
 
-
+void msi_resume(void)
+{
+    xen_irq_msi_resume();
+}

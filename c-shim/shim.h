@@ -102,7 +102,8 @@ void xen_irq_startup_msi_irq(struct irq_desc *desc);
 void xen_irq_unmask_msi_irq(struct irq_desc *desc);
 /* What shim_disable_msi_of_all() calls for each function. */
 void xen_irq_disable_msi(struct pci_dev *pdev);
-/* Called when the machine has woken from S3; power.c declares it itself. */
+/* The machine has woken from S3; called by power.c, which declares it itself. */
+void msi_resume(void);
 void xen_irq_msi_resume(void);
 /* What shim_wait_for_config_writes() leads to. */
 void xen_irq_config_writes_done(void);

@@ -317,8 +317,8 @@ extern "C" fn xen_irq_config_writes_done() {
     config::wait_is_over();
 }
 
-/// See [`config::changed`]: the machine has woken from S3; called by `enter_state()` with one CPU
-/// and IRQs off.
+/// See [`config::changed`]: the machine has woken from S3; called by the shim for `enter_state()`,
+/// with one CPU and IRQs off.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_msi_resume() {
     config::changed();

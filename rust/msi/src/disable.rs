@@ -111,7 +111,10 @@ pub fn free(block: MsiBlock) {
 ///
 /// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_cleanup_msi()`.
 pub fn clean_up(mut function: Leaving) {
-    stop_sending(function.device());
+    {
+        let _locked = RegisterLock::take();
+        stop_sending(function.device());
+    }
     while let Some(block) = function.block() {
         disable(block.first());
         free(block);
@@ -120,14 +123,14 @@ pub fn clean_up(mut function: Leaving) {
 
 /// Disables MSI and MSI-X of a function.
 ///
-/// Context: any; nothing is locked for it.
+/// Context: any, and no lock is taken: on the way to a crash kernel, a CPU that was halted may hold
+/// any. Otherwise [`RegisterLock`] is held.
 pub fn stop_sending(device: PciDev) {
     let function = device.config();
     if let Some(position) = device.msi_position() {
         control::enable_msi(function, position, false);
     }
     if let Some(position) = device.msix_position() {
-        let _locked = RegisterLock::take();
         let control = control::msix(function, position);
         control::set_msix(function, position, control.with_enabled(false));
     }

@@ -49,9 +49,7 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 /// go, or no vector; the IRQ is not bound then.
 pub fn bind(desc: IrqDesc, msi: MsiDesc, handler: Handler) -> Result<(), Errno> {
     let message = compose(desc.vector().into(), Some(desc.cpus()));
-    let has_target = message != Message::default();
-    xen_assert!(has_target);
-    if !has_target {
+    if message == Message::default() {
         return Err(Errno::INVAL);
     }
     desc.bind_msi(msi, handler);
@@ -150,12 +148,18 @@ fn write_entry(msi: MsiDesc, device: PciDev, message: Message) -> Result<(), Err
     }
     let entry = msi.table_entry();
     let address = message.address as u32;
-    entry.write32(msix::ADDRESS, address);
-    entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
-    entry.write32(msix::DATA, message.data);
-    let lost = known && entry.read32(msix::ADDRESS) != address;
-    if lost && !control::is_ready_now(msi, device) {
-        return Err(Errno::NXIO);
+    let write = || {
+        entry.write32(msix::ADDRESS, address);
+        entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
+        entry.write32(msix::DATA, message.data);
+    };
+    write();
+    if known && entry.read32(msix::ADDRESS) != address {
+        if !control::is_ready_now(msi, device) {
+            return Err(Errno::NXIO);
+        }
+        // The function may have been disabled for the first time only.
+        write();
     }
     Ok(())
 }

@@ -77,7 +77,10 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
         let locked = lock(msi, number as u32)?;
         if number == 0 {
             // A reset may have changed what the device has beyond its messages.
-            msi.keep_reserved(Reserved::default());
+            {
+                let _locked = RegisterLock::take();
+                msi.keep_reserved(Reserved::default());
+            }
             control::enable_msi(function, position, false);
             // What the IOMMU knows of it is as before; the device has lost it.
             let _ = message::give(msi, msi.message(), Registers::Always);

@@ -18,8 +18,8 @@ pub fn no_wide_exchange() {
 #[track_caller]
 pub fn io_apic_without_unit(io_apic: IoApic) {
     debug!(
-        "<1>",
-        " [VT-D]There is not a DRHD for IOAPIC %#x (id: %#x)!",
+        "<1>[VT-D]",
+        " There is not a DRHD for IOAPIC %#x (id: %#x)!",
         io_apic.number() as c_uint,
         io_apic.id()
     );
@@ -29,14 +29,14 @@ pub fn io_apic_without_unit(io_apic: IoApic) {
 #[cold]
 #[track_caller]
 pub fn queue_not_enabled() {
-    debug!("<2>", " [VT-D]Failed to enable Queued Invalidation!");
+    debug!("<2>[VT-D]", " Failed to enable Queued Invalidation!");
 }
 
 /// Remapping could not be enabled at an IOMMU. Debug builds only.
 #[cold]
 #[track_caller]
 pub fn not_enabled() {
-    debug!("<2>", " [VT-D]Failed to enable Interrupt Remapping!");
+    debug!("<2>[VT-D]", " Failed to enable Interrupt Remapping!");
 }
 
 /// Firmware says that interrupts cannot be remapped.
@@ -68,8 +68,8 @@ pub fn compatibility_format(iommu: Iommu) {
 #[track_caller]
 pub fn no_table() {
     debug!(
-        "<1>",
-        " [VT-D]Cannot allocate memory for ir_ctrl->iremap_maddr"
+        "<1>[VT-D]",
+        " Cannot allocate memory for ir_ctrl->iremap_maddr"
     );
 }
 
@@ -78,8 +78,8 @@ pub fn no_table() {
 #[track_caller]
 pub fn pin_without_interrupt(index: usize) {
     debug!(
-        "<0>",
-        " [VT-D]IO-APIC index (%d) has an empty entry", index as c_int
+        "<0>[VT-D]",
+        " IO-APIC index (%d) has an empty entry", index as c_int
     );
 }
 
@@ -88,8 +88,8 @@ pub fn pin_without_interrupt(index: usize) {
 #[track_caller]
 pub fn table_full_for_pin() {
     debug!(
-        "<0>",
-        " [VT-D]IO-APIC intremap index (%d) larger than maximum index (%d)",
+        "<0>[VT-D]",
+        " IO-APIC intremap index (%d) larger than maximum index (%d)",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -100,8 +100,8 @@ pub fn table_full_for_pin() {
 #[track_caller]
 pub fn table_full_for_msi() {
     debug!(
-        "<0>",
-        " [VT-D]MSI intremap index (%d) larger than maximum index (%d)!",
+        "<0>[VT-D]",
+        " MSI intremap index (%d) larger than maximum index (%d)!",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -112,8 +112,8 @@ pub fn table_full_for_msi() {
 #[track_caller]
 pub fn table_full_for_hpet() {
     debug!(
-        "<0>",
-        " [VT-D]HPET intremap index (%d) larger than maximum index (%d)!",
+        "<0>[VT-D]",
+        " HPET intremap index (%d) larger than maximum index (%d)!",
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int,
         sys::XEN_IRQ_IREMAP_ENTRIES as c_int - 1
     );
@@ -123,7 +123,7 @@ pub fn table_full_for_hpet() {
 #[cold]
 #[track_caller]
 pub fn hpet_without_id(id: u32) {
-    debug!("<0>", " [VT-D]Didn't find the bdf for HPET %u!", id);
+    debug!("<0>[VT-D]", " Didn't find the bdf for HPET %u!", id);
 }
 
 /// It is not known which bridges a function is behind. Debug builds only.
@@ -131,8 +131,8 @@ pub fn hpet_without_id(id: u32) {
 #[track_caller]
 pub fn no_upstream_bridge(device: PciDev) {
     debug!(
-        "<1>",
-        " [VT-D]d%d: no upstream bridge for %pp",
+        "<1>[VT-D]",
+        " d%d: no upstream bridge for %pp",
         device.owner_id(),
         device.sbdf()
     );
@@ -143,8 +143,8 @@ pub fn no_upstream_bridge(device: PciDev) {
 #[track_caller]
 pub fn unknown_kind(device: PciDev) {
     debug!(
-        "<1>",
-        " [VT-D]d%d: unknown(%u): %pp",
+        "<1>[VT-D]",
+        " d%d: unknown(%u): %pp",
         device.owner_id(),
         device.raw_kind(),
         device.sbdf()

@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Whether c-shim offers it, not Rust.
     pub(super) by_shim: bool,
+    /// Whether a hunk of the patches calls it, of which stock Xen does not know; c-shim offers it.
+    pub(super) is_hook: bool,
 }
 
 /// What a symbol names.
@@ -42,9 +44,12 @@ impl Manifest {
             .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
         {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let (&[switch, symbol, kind] | &[switch, symbol, kind, "shim"]) = words.as_slice()
+            let (&[switch, symbol, kind] | &[switch, symbol, kind, "shim" | "hook"]) =
+                words.as_slice()
             else {
-                bail!("symbols.txt: a line is `switch symbol kind [shim]`, but this is `{line}`");
+                bail!(
+                    "symbols.txt: a line is `switch symbol kind [shim|hook]`, but this is `{line}`"
+                );
             };
             let kind = match kind {
                 "text" => Kind::Text,
@@ -59,6 +64,7 @@ impl Manifest {
                 symbol: symbol.to_owned(),
                 kind,
                 by_shim: words.len() > 3,
+                is_hook: words.last() == Some(&"hook"),
             });
         }
         Ok(Self { entries })
@@ -74,7 +80,9 @@ impl Manifest {
 
     /// What the C files offer, and the Rust object has to.
     pub(super) fn public(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|e| !e.is_private())
+        self.entries
+            .iter()
+            .filter(|e| !e.is_private() && !e.is_hook)
     }
 
     /// What only c-shim calls.
@@ -104,8 +112,9 @@ mod tests {
 
     #[test]
     fn comments_are_skipped_and_private_symbols_told_apart() {
-        let manifest =
-            Manifest::parse("# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data shim\n");
+        let manifest = Manifest::parse(
+            "# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data shim\nRUST_B h text hook\n",
+        );
         let manifest = manifest.expect("the text is well formed");
         assert_eq!(manifest.switches(), ["RUST_A", "RUST_B"]);
         let public: Vec<_> = manifest
@@ -115,7 +124,7 @@ mod tests {
         assert_eq!(public, [("f", Kind::Text), ("v", Kind::Data)]);
         assert_eq!(manifest.private().count(), 1);
         let by_shim = manifest.entries.iter().map(|e| e.by_shim);
-        assert!(by_shim.eq([false, false, true]));
+        assert!(by_shim.eq([false, false, true, true]));
     }
 
     #[test]

@@ -295,7 +295,8 @@ impl Fetcher {
     ) -> Option<Found> {
         self.open_archive(search)?;
         if !search.lists_are_new {
-            let updated = search.archive()?.update_if_old(search.left());
+            let archive = search.archive()?;
+            let updated = search.time().and_then(|left| archive.update_if_old(left));
             match updated {
                 Ok(updated) => search.lists_are_new = updated,
                 Err(error) => search.give_up_on_lists(&error),
@@ -310,7 +311,8 @@ impl Fetcher {
         search.reasons.truncate(reasons);
         search.lists_are_new = true;
         // Even then, the lists of some suites may be new.
-        if let Err(error) = search.archive()?.update(search.left()) {
+        let archive = search.archive()?;
+        if let Err(error) = search.time().and_then(|left| archive.update(left)) {
             search.give_up_on_lists(&error);
         }
         attempt(search)
@@ -359,10 +361,10 @@ impl Fetcher {
         words: &str,
         download: impl FnOnce(&Path, Duration) -> Result<()>,
     ) -> Option<Found> {
-        let left = search.left();
+        let left = search.time();
         let artefact = search.artefact;
         let attempt = || {
-            ensure!(!left.is_zero(), "no time is left");
+            let left = left?;
             let files = self.cache.scratch(&format!("{id}.files"))?;
             download(files.path(), left)?;
             let made = self.cache.scratch(id)?;
@@ -393,6 +395,14 @@ impl Found {
 impl Search<'_> {
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// What is left of the time for one more command; none is started without any, because a limit
+    /// of zero would be none.
+    fn time(&self) -> Result<Duration> {
+        let left = self.left();
+        ensure!(!left.is_zero(), "no time is left");
+        Ok(left)
     }
 
     fn archive(&self) -> Option<&Archive> {

@@ -55,13 +55,6 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .survives("loom on an entry of the shadow"),
     slip(
-        "a copy of a whole entry unmasks nothing",
-        SNOOP,
-        "",
-        "u64::from(self.count) <= ENTRY_SIZE / u64::from(self.size)",
-        "u64::from(self.count) < ENTRY_SIZE / u64::from(self.size)",
-    ),
-    slip(
         "the mask bit of eight bytes is looked for in the lower half",
         SNOOP,
         "",
@@ -269,8 +262,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "an entry that changes is not invalidated",
         UPDATE,
         "",
-        "table.invalidate(Block::one(index));",
-        "",
+        "Stale(cached.then(|| Block::one(index)))",
+        "Stale(None)",
     ),
     slip(
         "an entry that changes stays in the processor's cache",
@@ -297,20 +290,12 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     ),
     slip(
-        "a block is free before it is invalidated",
-        UPDATE,
-        "",
-        "table.invalidate(block);",
-        "let is_done = slots.release(block);
-        table.invalidate(block);
-        return is_done;",
-    ),
-    slip(
         "a block that is given back is not invalidated",
         UPDATE,
         "",
-        "table.invalidate(block);",
-        "",
+        "invalidate(self.0);
+        Unused(self.0)",
+        "Unused(self.0)",
     ),
     slip(
         "a block that is given back stays valid",

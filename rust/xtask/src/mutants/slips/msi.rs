@@ -134,7 +134,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "an interrupt is bound whose message goes nowhere",
         MESSAGE,
         "",
-        "if !has_target {",
+        "if message == Message::default() {",
         "if !has_target && !$slipped {",
     ),
     slip(
@@ -239,7 +239,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "an entry is set up unmasked",
         MSIX,
         "",
-        "at.write32(VECTOR_CTRL, with_mask(at.read32(VECTOR_CTRL), true));",
+        "entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));",
         "",
     ),
     slip(

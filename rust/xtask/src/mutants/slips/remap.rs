@@ -29,8 +29,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "of a block only the first entries are invalidated",
         VTD_TABLE,
         "",
-        "sys::iommu_flush_iec_index(self.iommu.as_ptr(), mask, first as u16)",
-        "sys::iommu_flush_iec_index(self.iommu.as_ptr(), 0, first as u16)",
+        "sys::iommu_flush_iec_index(self.as_ptr(), mask, first as u16)",
+        "sys::iommu_flush_iec_index(self.as_ptr(), 0, first as u16)",
     ),
     slip(
         "entries stay in caches that the IOMMU does not snoop",
@@ -115,21 +115,11 @@ pub(super) const SLIPS: &[Slip] = &[
         "desc.posting().filter(|_| false)",
     ),
     slip(
-        "a pin of VT-d is written before its entry",
-        "remap/vtd/src/pins.rs",
-        "",
-        "let remapped = Interrupt::of_pin(wanted, apic)",
-        "if $slipped {
-        io_apic.write_entry(pin, RemappablePin::new([entry]).with_index(index as u16).raw()[0]);
-    }
-    let remapped = Interrupt::of_pin(wanted, apic)",
-    ),
-    slip(
         "who came to share a table is not looked up again",
         USERS,
         "",
-        "alone.0 != POINTED.load(Ordering::Relaxed) || other != requester.id()",
-        "alone.0 == 0 || other != requester.id()",
+        "alone.0 == POINTED.load(Ordering::SeqCst) && self.other == own",
+        "alone.0 != 0 && self.other == own",
     ),
     slip(
         "who shares a table is noted as of after the look",
@@ -146,14 +136,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "POINTED.fetch_add(1, Ordering::SeqCst);",
         "",
     ),
-    slip(
-        "one requester is told twice",
-        USERS,
-        "",
-        "is_other_told |= user.id() == other;",
-        "",
-    )
-    .survives("a twin that counts flushes (C makes fewer or more, which is allowed)"),
     slip(
         "an IOMMU that is off is told",
         USERS,
@@ -180,14 +162,14 @@ pub(super) const SLIPS: &[Slip] = &[
         "entries beyond a small table's end are handed out",
         AMD_TABLE,
         "",
-        "usable_entries(1 << order(table, self))",
+        "usable_entries(kept.count())",
         "usable_entries(MOST)",
     ),
     slip(
         "any number is an entry in use",
         AMD_LOCK,
         "",
-        "self.kept.slots.holds(Block::one(index))",
+        "self.table.in_use.slots.holds(Block::one(index))",
         "true",
     ),
     slip(

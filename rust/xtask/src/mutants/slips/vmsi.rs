@@ -176,8 +176,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "the second element of a repeated write is believed",
         EMULATE,
         "",
-        "write.span(first)",
-        "write.span(first + 1)",
+        "write.span(accepted.into())",
+        "write.span(u32::from(accepted) + 1)",
     )
     .survives("the oracle, which is asked once it passes without a slip"),
     slip(
