@@ -8,6 +8,11 @@ pub(crate) fn byte(value: u64) -> u64 {
     value ^ GARBAGE_OF_BYTE
 }
 
+/// A 16-bit argument.
+pub(crate) fn half(value: u16) -> u64 {
+    u64::from(value) | GARBAGE_OF_BYTE & !0xffff
+}
+
 /// A 32-bit argument.
 pub(crate) fn word(value: u32) -> u64 {
     u64::from(value) | GARBAGE

@@ -176,7 +176,7 @@ fn free_of(
     let arguments = [
         world.iommus[iommu] as u64,
         mapping as u64,
-        crate::argument::byte(place.1.into()),
+        crate::argument::half(place.1),
     ];
     side.env().amd.start_call();
     Some(Answer::int(side.call(api.free, &arguments, script)))
