@@ -45,8 +45,8 @@ unsafe extern "C" fn amd_iommu_alloc_intremap_table(
 ///
 /// # Safety
 ///
-/// The requester, if there is one, is that of the ID. No device table entry points to the table, and
-/// nothing uses an entry of it.
+/// The requester, if there is one, is that of the ID. No device table entry points to the table,
+/// and nothing uses an entry of it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_amd_iommu_free_intremap_table(
     ivrs_mapping: *mut sys::ivrs_mappings,

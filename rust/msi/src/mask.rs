@@ -138,8 +138,8 @@ pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, change: Change) -> bool {
     }
 }
 
-/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them, and what lies beyond the
-/// messages is as the device has it.
+/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them,
+/// and what lies beyond the messages is as the device has it.
 #[inline]
 fn set_message(msi: MsiDesc, device: PciDev, change: Change) {
     // A domain's write of the register changes the guest's masks under this lock alone.
@@ -169,7 +169,8 @@ fn write_register(msi: MsiDesc, device: PciDev) {
     function.write32(register, value);
 }
 
-/// What a mask register has beyond the messages of its function; the device is asked where that may have changed.
+/// What a mask register has beyond the messages of its function; the device is asked where that may
+/// have changed.
 ///
 /// Context: [`RegisterLock`] is held.
 #[inline]

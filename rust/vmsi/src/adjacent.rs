@@ -1,7 +1,7 @@
 //! Registers of a device that share a page with its MSI-X table.
 //!
-//! The guest cannot be given such a page, so that Xen carries its accesses out. What must not be written, the pending bits and the
-//! table itself, is not.
+//! The guest cannot be given such a page, so that Xen carries its accesses out. What must not be
+//! written, the pending bits and the table itself, is not.
 
 use irq_core::msix::beside::Bytes;
 use xen::domain::Domain;

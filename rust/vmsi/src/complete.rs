@@ -3,8 +3,9 @@
 //! A guest programs an entry and unmasks it. The device model learns the message from the writes and binds the interrupt;
 //! only then may Xen unmask it. So an unmasking write goes to the device model first, and is applied here.
 //!
-//! The table, or the entry's interrupt, may have come to be since a write began: by that very write, by another vCPU's, or by the
-//! device model itself. So every write that the device model has carried out is applied once more to what Xen keeps now.
+//! The table, or the entry's interrupt, may have come to be since a write began: by that very
+//! write, by another vCPU's, or by the device model itself. So every write that the device model
+//! has carried out is applied once more to what Xen keeps now.
 
 use crate::emulate::{self, Outcome, PAGE, apply, pages, set_mask};
 use irq_core::msix::access::{Access, is_aligned};
@@ -65,12 +66,14 @@ fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
     let from_memory = || request.write_from_memory().filter(is_of_snooped);
     if let Some(write) = request.answered_write().or_else(from_memory) {
         settle(vcpu, &write);
-        // All that the vCPU asked for is done: an unmasking that `apply` held back must not undo a later mask.
+        // All that the vCPU asked for is done: an unmasking that `apply` held back must not undo a
+        // later mask.
         vcpu.set_unmask_address(0);
     }
 }
 
-/// Applies a write that the device model has carried out to the words and mask bits that Xen keeps now.
+/// Applies a write that the device model has carried out to the words and mask bits that Xen keeps
+/// now.
 fn settle(vcpu: Vcpu, write: &Write) {
     let Some((start, end)) = write.span(0) else {
         return;

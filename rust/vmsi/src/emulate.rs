@@ -129,7 +129,8 @@ fn accept_slowly(request: Ioreq) -> bool {
             snoop(vcpu, &write);
         } else if matches!(write.source, Source::Memory(_)) && is_aligned(write.address, write.size)
         {
-            // Of what is accepted, the device model gets the first element alone; nothing, where that is not aligned.
+            // Of what is accepted, the device model gets the first element alone; nothing, where
+            // that is not aligned.
             let first = Write {
                 count: write.count.min(1),
                 ..write
@@ -322,7 +323,8 @@ enum Rest {
     Adjacent,
 }
 
-/// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers beside it if those are meant, too.
+/// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers
+/// beside it if those are meant, too.
 pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool) -> Outcome {
     // The table is of no use any more once the interrupt is known.
     let rest = {

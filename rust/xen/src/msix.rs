@@ -85,8 +85,8 @@ impl Msix<'_> {
         }
     }
 
-    /// The bytes of the table of `device`, whose structure this is, and those of its pending bits; `None` where the device does not
-    /// say where they are.
+    /// The bytes of the table of `device`, whose structure this is, and those of its pending bits;
+    /// `None` where the device does not say where they are.
     ///
     /// Context: any; reads configuration space.
     pub fn protected(self, device: PciDev) -> Option<[Bytes; 2]> {

@@ -1,4 +1,5 @@
-//! The shadow of a table's entries in single pages, so that a large table needs no contiguous memory.
+//! The shadow of a table's entries in single pages, so that a large table needs no contiguous
+//! memory.
 
 use crate::errno::Errno;
 use crate::memory;
@@ -33,7 +34,7 @@ impl Shadow {
     ///
     /// # Safety
     ///
-    /// `this` points to zeroed memory for it that nobody else uses.
+    /// `this` points to zeroed memory for it that nothing else uses.
     pub(crate) unsafe fn allocate(this: *mut Self, entries: usize) -> Result<(), Errno> {
         if !(1..=MAX_ENTRIES).contains(&entries) {
             return Err(Errno::INVAL);
@@ -66,7 +67,7 @@ impl Shadow {
     ///
     /// # Safety
     ///
-    /// Nobody else has seen them.
+    /// No other CPU has seen them.
     unsafe fn free(this: *mut Self) {
         let pages = this.cast::<sys::shim_pages>();
         // SAFETY: `allocate` noted as many pages as the count says.
@@ -92,7 +93,8 @@ impl Shadow {
     #[inline]
     pub(crate) unsafe fn get_unchecked(&self, number: usize, entries: usize) -> &Entry {
         let number = nospec::bounded(number, entries);
-        // SAFETY: There is a page for each so many entries, which holds as many, zeroed or used as entries alone.
+        // SAFETY: There is a page for each so many entries, which holds as many, zeroed or used as
+        // entries alone.
         unsafe {
             let page = (&raw const (*self.0.get()).page).cast::<*const Entry>();
             &*page.add(number / PER_PAGE).read().add(number % PER_PAGE)

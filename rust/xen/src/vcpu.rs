@@ -106,8 +106,8 @@ impl<'a> Vcpu<'a> {
 
     /// Notes that a read of a table goes to the device model, and the table's generation.
     ///
-    /// It lies where the source of a snooped write does, which has no meaning while no write is snooped. Where one is, nothing is
-    /// noted.
+    /// It lies where the source of a snooped write does, which has no meaning while no write is
+    /// snooped. Where one is, nothing is noted.
     #[inline]
     pub fn note_read(self, generation: u64) {
         if self.snoop_address() == 0 {

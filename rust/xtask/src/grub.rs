@@ -1,5 +1,5 @@
-//! README's recipe for a real machine, carried out with Debian's GRUB in a root of its own: what is booted by default has to
-//! be the same before and after it.
+//! README's recipe for a real machine, carried out with Debian's GRUB in a root of its own: what is
+//! booted by default has to be the same before and after it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ esac
 ///
 /// # Errors
 ///
-/// When the recipe changes what is booted by default, or its own entry does not boot the new image; or when the old recipe
-/// is not found out.
+/// When the recipe changes what is booted by default, or its own entry does not boot the new image;
+/// or when the old recipe is not found out.
 pub(crate) fn check() -> Result<()> {
     let packages = cache::entry("grub", &format!("{:?}", GRUB.origins), |dir| {
         let debs = fetch::files(&fetch::get(&GRUB)?)?;

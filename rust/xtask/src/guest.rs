@@ -41,7 +41,8 @@ pub(crate) enum Kernel {
     MsixWalker,
     /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
     MsixHolder,
-    /// An HVM guest that uses the pending bits in the page of its device's MSI-X table: a multiboot image.
+    /// An HVM guest that uses the pending bits in the page of its device's MSI-X table: a multiboot
+    /// image.
     PendingBits,
 }
 

@@ -1,9 +1,10 @@
 //! `cargo xtask mutants`: small slips in our own Rust, and which judge finds each.
 //!
-//! A slip is a text of a source and what takes its place (`mutants/slips`). Those that change what the code does stand
-//! all in one copy of the sources, as choices by a word that is set in the finished program or object: the tests of the
-//! host's crates and the object for Xen are built once. A slip of machine code, of a `const fn`, or of how a cost grows
-//! has a build of its own. The judges are asked in the order of their cost, until one finds the slip.
+//! A slip is a text of a source and what takes its place (`mutants/slips`). Those that change what
+//! the code does stand all in one copy of the sources, as choices by a word that is set in the
+//! finished program or object: the tests of the host's crates and the object for Xen are built
+//! once. A slip of machine code, of a `const fn`, or of how a cost grows has a build of its own.
+//! The judges are asked in the order of their cost, until one finds the slip.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,7 +169,8 @@ fn choose(all: &[Numbered], args: &Args) -> Result<Vec<Numbered>> {
             !chosen.is_empty(),
             "{TABLE} names none of these slips as found"
         );
-        // Neighbours are of one file: a stride that has no divisor in common with the number spreads them.
+        // Neighbours are of one file: a stride that has no divisor in common with the number
+        // spreads them.
         let stride = (17..).find(|stride| common(*stride, chosen.len()) == 1);
         let stride = stride.unwrap_or(1);
         let spread: Vec<_> = (0..chosen.len())

@@ -307,8 +307,8 @@ fn open_log(path: &Path) -> Result<File> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The time that this process and the children that it has waited for have had on CPUs, without what the host's other
-/// work took.
+/// The time that this process and the children that it has waited for have had on CPUs, without
+/// what the host's other work took.
 pub(crate) fn cpu_time() -> std::time::Duration {
     let of = |who| {
         getrusage(who).map_or(0, |usage| {

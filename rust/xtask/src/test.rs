@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything that has to hold; what finds most per minute comes first.
 //!
-//! The long scenarios form shards: a run has one of them, which the commit chooses, so that all of them are run again and
-//! again while each run is short. Every part of Xen that is in Rust is booted in each shard.
+//! The long scenarios form shards: a run has one of them, which the commit chooses, so that all of
+//! them are run again and again while each run is short. Every part of Xen that is in Rust is
+//! booted in each shard.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ pub(crate) struct Args {
     /// Leave out what boots a machine.
     #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Also build with clang and with the menu off, run all shards, and compare all scenarios with stock Xen.
+    /// Also build with clang and with the menu off, run all shards, and compare all scenarios with
+    /// stock Xen.
     #[arg(long)]
     full: bool,
     /// Run only the checks whose names contain this.
@@ -29,7 +31,8 @@ pub(crate) struct Args {
     /// Begin no check after so many minutes; what is left out is said.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     minutes: Option<u64>,
-    /// Run this one of the shards that the long scenarios form; the commit chooses one, unless given.
+    /// Run this one of the shards that the long scenarios form; the commit chooses one, unless
+    /// given.
     #[arg(long, value_name = "N", conflicts_with_all = ["quick", "full", "only"],
         value_parser = clap::value_parser!(u8).range(..SHARDS as i64))]
     shard: Option<u8>,

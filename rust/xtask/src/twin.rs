@@ -43,8 +43,8 @@ pub(crate) struct Args {
     /// The replaced file; all unless given.
     #[arg(long, value_parser = arguments::replaced_file())]
     file: Option<String>,
-    /// Hold what guests read from MSI-X tables to what they wrote, and count the wrong answers of each side; with
-    /// `--self-check`, plant faults around the sides and see that each is found.
+    /// Hold what guests read from MSI-X tables to what they wrote, and count the wrong answers of
+    /// each side; with `--self-check`, plant faults around the sides and see that each is found.
     #[arg(long, conflicts_with = "file")]
     oracle: bool,
     /// Plant faults in copies of the C originals and see that each is found.
@@ -98,7 +98,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// Cases that a fault planted around the sides has to be found in by the oracle.
 const ORACLE_CASES: u64 = 2000;
-/// The faults: writes that Xen does not see, wrong answers of the device model, completions that do not run.
+/// The faults: writes that Xen does not see, wrong answers of the device model, completions that do
+/// not run.
 const ORACLE_FAULTS: [&str; 3] = ["unseen", "wrong-answer", "no-completion"];
 
 /// Judges both sides of the MSI-X table's emulation by what the guest should read.

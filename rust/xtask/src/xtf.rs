@@ -113,8 +113,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Runs tests again whose results differ, prints all runs and what they say, and keeps the runs in a file. Returns how many
-/// tests are different for certain. `first` are the results so far.
+/// Runs tests again whose results differ, prints all runs and what they say, and keeps the runs in
+/// a file. Returns how many tests are different for certain. `first` are the results so far.
 fn try_again(
     machine: &mut impl Boots,
     tests: &[&Test],

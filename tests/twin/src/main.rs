@@ -73,7 +73,8 @@ struct Arguments {
     /// Count what allocates instead, together with Xen's allocator, which this object is.
     #[arg(long, requires = "bench")]
     allocator: Option<PathBuf>,
-    /// Judge each side by what the guest should read; `none` or a fault to plant in what happens around it.
+    /// Judge each side by what the guest should read; `none` or a fault to plant in what happens
+    /// around it.
     #[arg(long, value_name = "FAULT")]
     oracle: Option<vmsi::oracle::Fault>,
     /// Both sides are built from C: nothing at all may differ.

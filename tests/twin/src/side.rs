@@ -41,7 +41,8 @@ pub(crate) struct Env {
     pub(crate) irq_desc: *mut xen_sys::irq_desc,
     /// Each domain's pirqs: the domain's address, the number, and the structure.
     pub(crate) pirqs: Vec<(u64, i32, *mut xen_sys::pirq)>,
-    /// Memory of a guest, by its first address; where there is none, what reads it finds is made up.
+    /// Memory of a guest, by its first address; where there is none, what reads it finds is made
+    /// up.
     pub(crate) guest_memory: Vec<(u64, Vec<u8>)>,
     /// IOMMUs and IO-APICs.
     pub(crate) machine: Machine,

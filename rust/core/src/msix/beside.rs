@@ -1,15 +1,17 @@
 //! What lies in the pages of an MSI-X table beside the table.
 //!
-//! A guest's writes to a device's other registers there are carried out for it. They must reach neither the table nor the pending
-//! bits. Only the places of the two in their pages are asked for: Xen knows the pages, and protects them.
+//! A guest's writes to a device's other registers there are carried out for it. They must reach
+//! neither the table nor the pending bits. Only the places of the two in their pages are asked for:
+//! Xen knows the pages, and protects them.
 
 use irq_hw::msix::ENTRY_SIZE;
 use irq_hw::pci::Location;
 
 const PAGE: u64 = 4096;
 
-/// Where a table or its pending bits begin in their page, by the register that says so and the base address register that it
-/// names. That of a virtual function reads as 0: its memory begins with a page.
+/// Where a table or its pending bits begin in their page, by the register that says so and the base
+/// address register that it names. That of a virtual function reads as 0: its memory begins with a
+/// page.
 pub const fn offset_in_page(location: Location, base_address: u32) -> u64 {
     (base_address as u64 & !0xf).wrapping_add(location.offset() as u64) % PAGE
 }

@@ -51,9 +51,9 @@ impl Word {
         );
     }
 
-    /// The device model is done with a write of this value, or of one that Xen does not see. Unless the word is known to
-    /// have that value it is lost: the write may have begun before Xen knew of the table, and an answer to a read may be
-    /// older.
+    /// The device model is done with a write of this value, or of one that Xen does not see. Unless
+    /// the word is known to have that value it is lost: the write may have begun before Xen knew of
+    /// the table, and an answer to a read may be older.
     pub fn settle(&self, written: Option<u32>) {
         let expected = written.map(|value| Self::KNOWN | u64::from(value));
         // Whatever is written meanwhile is a write that the guest does not order with this one.

@@ -41,8 +41,8 @@ pub struct Candidate {
 }
 
 impl Write {
-    /// Returns what this write leaves in the dword at an address, where one element covers it whole; others a device model
-    /// does not take.
+    /// Returns what this write leaves in the dword at an address, where one element covers it
+    /// whole; others a device model does not take.
     pub fn dword(&self, address: u64) -> Option<Source> {
         let (start, end) = self.span(0)?;
         let offset = address.checked_sub(start)?;
@@ -70,7 +70,8 @@ impl Write {
         (last >= start).then_some(last)
     }
 
-    /// Returns the vector control dword that this write may unmask: of one from memory, the last that it covers.
+    /// Returns the vector control dword that this write may unmask: of one from memory, the last
+    /// that it covers.
     pub fn candidate(&self) -> Option<Candidate> {
         match self.source {
             Source::Value(value) => {

@@ -2,7 +2,8 @@
 //!
 //! An IOMMU reads entries whenever a message arrives, and caches what it read. The steps:
 //!
-//! 1. Under the table's lock an entry is replaced in one piece and written back ([`set`], [`clear`]).
+//! 1. Under the table's lock an entry is replaced in one piece and written back ([`set`],
+//! [`clear`]).
 //!    An entry that would not change is left alone: an invalidation costs more than all the rest.
 //! 2. What the IOMMU caches of the old entry is invalidated ([`Stale::invalidate`]). That needs no
 //!    lock: an IOMMU that does not answer then blocks only the CPU that waits for it.
@@ -85,8 +86,8 @@ impl Unused {
 }
 
 /// Sets an entry that is in use. The table's lock is held.
-// Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of their
-// callers.
+// Names of generic functions grow beyond what Xen's symbol table takes, so these are a part of
+// their callers.
 #[inline(always)]
 pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) -> Stale {
     let new = entry.into();
@@ -100,8 +101,8 @@ pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) -> Stale {
     Stale(cached.then(|| Block::one(index)))
 }
 
-/// Clears the entries of a block, which stays in use. `None` where not all of it was in use; nothing
-/// changes then. The table's lock is held.
+/// Clears the entries of a block, which stays in use. `None` where not all of it was in use;
+/// nothing changes then. The table's lock is held.
 #[inline(always)]
 pub fn clear<const WORDS: usize, T: Table>(
     slots: &Slots<WORDS>,

@@ -133,7 +133,8 @@ pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
 
 /// Switches remapping off at one IOMMU, where it is on. Its table stays as it is.
 ///
-/// Extended interrupt mode ends with it: when remapping is switched on again, local APICs may have 8-bit IDs.
+/// Extended interrupt mode ends with it: when remapping is switched on again, local APICs may have
+/// 8-bit IDs.
 ///
 /// Context: any; IRQs may be off. Replaces `disable_intremap()`.
 pub fn disable(iommu: Iommu) {

@@ -21,8 +21,8 @@ use xen::vtd::{TableLock, Unit, log};
 /// # Errors
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or the descriptor names no entry of it), [`Errno::NXIO`] and
-/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are, [`Errno::RANGE`] where
-/// the entry cannot name the CPU; nothing changes then.
+/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are, [`Errno::RANGE`]
+/// where the entry cannot name the CPU; nothing changes then.
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);

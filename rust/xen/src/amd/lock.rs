@@ -96,8 +96,8 @@ impl<'a> TableLock<'a> {
     ///
     /// # Errors
     ///
-    /// [`Errno::RANGE`] where an entry of that format cannot name the destination: short ones have 8
-    /// bits, whatever mode the local APICs are in. Xen uses long entries where all IOMMUs take 32
+    /// [`Errno::RANGE`] where an entry of that format cannot name the destination: short ones have
+    /// 8 bits, whatever mode the local APICs are in. Xen uses long entries where all IOMMUs take 32
     /// bits (XT), and nowhere else.
     #[inline(always)]
     pub fn entry_for(&self, interrupt: Interrupt) -> Result<NewEntry, Errno> {
@@ -182,7 +182,8 @@ impl StaleEntry<'_> {
     }
 }
 
-/// Entries of a table whose lock is held. Indices are those of entries in use, so the table has them.
+/// Entries of a table whose lock is held. Indices are those of entries in use, so the table has
+/// them.
 struct Memory<E>(NonNull<E>);
 
 impl Memory<u32> {
@@ -234,8 +235,8 @@ impl Table for Memory<[u64; 2]> {
         // SAFETY: As in `entry`. The table's lock keeps other writers away. IOMMUs are not used on
         // processors without the instruction (`remap::require_wide_exchange`).
         let seen = unsafe { wide::exchange(self.0.add(index).as_ptr(), old, new) };
-        // Half by half: rustc compares arrays as one number of 128 bits, which would want an aligned
-        // stack.
+        // Half by half: rustc compares arrays as one number of 128 bits, which would want an
+        // aligned stack.
         let is_old = seen[0] == old[0] && seen[1] == old[1];
         if !is_old {
             log::entry_changed(seen, old);

@@ -105,8 +105,8 @@ impl Pins {
         })
     }
 
-    /// Allocates what is kept of pins besides what C has, unless that was done. `None` where there is
-    /// no memory.
+    /// Allocates what is kept of pins besides what C has, unless that was done. `None` where there
+    /// is no memory.
     ///
     /// Context: as for `xmalloc()`; Xen boots, or it was done before.
     pub(super) fn make() -> Option<()> {
@@ -116,8 +116,8 @@ impl Pins {
         })
     }
 
-    /// The first IO-APIC with this one's APIC ID: those that firmware gives the same ID have pins in
-    /// common.
+    /// The first IO-APIC with this one's APIC ID: those that firmware gives the same ID have pins
+    /// in common.
     #[inline]
     fn first_of_same_id(self) -> IoApic {
         let id = self.io_apic.id();

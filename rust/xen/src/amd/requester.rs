@@ -136,11 +136,12 @@ impl Requester {
         }
     }
 
-    /// Whether it was taken for a copy of its device's function 0, because firmware does not list it.
+    /// Whether it was taken for a copy of its device's function 0, because firmware does not list
+    /// it.
     ///
-    /// Then it has the pointers to function 0's table, but its own entry of the device table points to
-    /// no table, and the IOMMU drops its messages. (A phantom function has the pointers, too; but
-    /// that sends no messages of its own.)
+    /// Then it has the pointers to function 0's table, but its own entry of the device table points
+    /// to no table, and the IOMMU drops its messages. (A phantom function has the pointers, too;
+    /// but that sends no messages of its own.)
     #[inline]
     pub(super) fn is_copy(self) -> bool {
         let of_device = self.of_device();

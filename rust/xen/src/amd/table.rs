@@ -105,8 +105,8 @@ impl Raw {
 /// The table was allocated by [`Iommu::allocate_table`], and is not freed meanwhile.
 pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
     note_pointer();
-    // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table` notes
-    // there how many they are.
+    // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table`
+    // notes there how many they are.
     let pages = unsafe { sys::shim_page_order(table.as_ptr()) };
     pages + PAGE_SIZE.ilog2() - iommu.format().size().ilog2()
 }
@@ -137,8 +137,8 @@ impl<'a> Iommu<'a> {
             unsafe { sys::xfree(kept.as_ptr().cast()) };
             return None;
         };
-        // SAFETY: Both were just allocated, and nothing else points to them. Zero bytes are slots of
-        // which none is in use.
+        // SAFETY: Both were just allocated, and nothing else points to them. Zero bytes are slots
+        // of which none is in use.
         unsafe {
             sys::shim_clear_pages(table.as_ptr(), pages);
             sys::shim_set_page_order(table.as_ptr(), pages);
@@ -169,8 +169,8 @@ impl<'a> Served<'a> {
     ///
     /// # Errors
     ///
-    /// [`Errno::INVAL`] where two tables would have to, [`Errno::NODEV`] where the IOMMU has none for
-    /// the messages: see [`Requester::is_copy`].
+    /// [`Errno::INVAL`] where two tables would have to, [`Errno::NODEV`] where the IOMMU has none
+    /// for the messages: see [`Requester::is_copy`].
     #[inline]
     pub fn table_of_messages(self) -> Result<RequesterTable<'a>, Errno> {
         let (accesses, interrupts) = (self.of_accesses(), self.own.of_interrupts());
@@ -234,7 +234,8 @@ impl Requester {
 ///
 /// Xen boots with one CPU, and no IOMMU is used after all.
 pub unsafe fn free_shared_table() {
-    // SAFETY: No other CPU runs that could use the variables, nor an IOMMU that could use the table.
+    // SAFETY: No other CPU runs that could use the variables, nor an IOMMU that could use the
+    // table.
     unsafe {
         free(
             (&raw const sys::shared_intremap_inuse)

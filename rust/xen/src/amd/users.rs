@@ -2,8 +2,8 @@
 //!
 //! Whose messages go through a table is what the IOMMU's device table says, and other files write
 //! that. They hand the pointers of [`Kept`](super::table::Kept) on, too, to functions of the same
-//! device, without a word. But they have to ask how large a table is whenever they point an entry of
-//! the device table to it, and then it is looked again.
+//! device, without a word. But they have to ask how large a table is whenever they point an entry
+//! of the device table to it, and then it is looked again.
 
 use super::{Iommu, Requester, tables_per_requester};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -117,6 +117,7 @@ impl Caches<'_> {
 
 #[inline]
 fn flush(iommu: Iommu, id: u16) {
-    // SAFETY: The IOMMU is one of Xen's, which are never freed, and there is a requester of this ID.
+    // SAFETY: The IOMMU is one of Xen's, which are never freed, and there is a requester of this
+    // ID.
     unsafe { sys::amd_iommu_flush_intremap(iommu.as_ptr(), id) };
 }

@@ -1,8 +1,8 @@
 //! Bits of an MSI's mask register beyond its messages, which are the device's.
 //!
-//! They are written as they were read last, and read again once configuration space may have changed, as by a reset. They lie behind
-//! the descriptors that [`super::new`] allocates. The one of an IOMMU's MSI is a part of another structure: its bits are read each
-//! time.
+//! They are written as they were read last, and read again once configuration space may have
+//! changed, as by a reset. They lie behind the descriptors that [`super::new`] allocates. The one
+//! of an IOMMU's MSI is a part of another structure: its bits are read each time.
 
 use super::config;
 use crate::msi_desc::MsiDesc;
@@ -86,15 +86,16 @@ impl MsiDesc<'_> {
         own.known.store(known, Ordering::Relaxed);
     }
 
-    /// What lies behind the block's descriptors, of which this is the first, if `NewMsi` allocated them.
+    /// What lies behind the block's descriptors, of which this is the first, if `NewMsi` allocated
+    /// them.
     #[inline]
     fn own(&self) -> Option<&Own> {
         if self.bits() & HAS_OWN == 0 {
             return None;
         }
         let behind = self.nth(self.messages() as usize).as_ptr();
-        // SAFETY: The bit says that `NewMsi::allocate` made room for it, of zero bytes, behind as many descriptors as the first has
-        // messages. It is freed with them.
+        // SAFETY: The bit says that `NewMsi::allocate` made space for it, of zero bytes, behind as
+        // many descriptors as the first has messages. It is freed with them.
         Some(unsafe { &*behind.cast::<Own>() })
     }
 }

@@ -197,7 +197,8 @@ impl<'a> TableLock<'a> {
     }
 }
 
-/// A page of a table, mapped while its lock is held. Indices are those of entries that are in it; others wrap.
+/// A page of a table, mapped while its lock is held. Indices are those of entries that are in it;
+/// others wrap.
 struct Page<'a> {
     iommu: Iommu<'a>,
     entries: *mut [u64; 2],

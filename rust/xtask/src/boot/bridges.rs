@@ -59,8 +59,8 @@ const TWO_BRIDGES: &[&str] = &[
     "edu,bus=express-to-pci,addr=1",
 ];
 
-/// A bridge is registered again before its buses are numbered. From then on the walk from a device on
-/// another bus ends there, with secondary bus 0.
+/// A bridge is registered again before its buses are numbered. From then on the walk from a device
+/// on another bus ends there, with secondary bus 0.
 pub(super) const RENUMBERED: Scenario = Scenario {
     machine: Machine {
         more: TWO_BRIDGES,

@@ -45,8 +45,8 @@ pub(crate) use xtf::{Death, Told, XtfRun};
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The scenario to run, what the names of several begin with (`smoke`, `dom0`, `hvm`), or `all`, which is every one but
-    /// `main`: the `hvm-*` hold all that `main` does.
+    /// The scenario to run, what the names of several begin with (`smoke`, `dom0`, `hvm`), or
+    /// `all`, which is every one but `main`: the `hvm-*` hold all that `main` does.
     #[arg(long, default_value = "main", value_name = "NAME")]
     scenario: String,
     /// Run stock Xen.

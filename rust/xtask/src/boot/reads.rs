@@ -31,13 +31,15 @@ pub(super) fn between_marks(messages: &str) -> Option<Event> {
 /// The emulator's option that has it say which accesses to memory nothing answers.
 pub(super) const UNANSWERED: &[&str] = &["-d", "invalid_mem"];
 
-/// What the number of writes is called that a guest makes beside its device's table, and that the emulator does not say.
+/// What the number of writes is called that a guest makes beside its device's table, and that the
+/// emulator does not say.
 pub(super) const BESIDE_THE_TABLE: &str = "lost-writes-beside-the-table";
 
 /// Where the guest `pending-bits` writes in the table's page, and how many bytes.
 const WRITES: [(&str, &str); 4] = [("c00", "1"), ("c02", "2"), ("c04", "4"), ("c08", "8")];
 
-/// How many of the guest's writes beside a table did not reach the device; none where nothing is said of any access.
+/// How many of the guest's writes beside a table did not reach the device; none where nothing is
+/// said of any access.
 pub(super) fn beside_the_table(messages: &str) -> Option<Event> {
     let said = |(place, size): (&str, &str)| {
         let place = format!("{place}, size {size},");

@@ -57,11 +57,13 @@ enum Stop {
     Exit,
 }
 
-/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`; `watch` sees each event as it comes.
+/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`; `watch` sees
+/// each event as it comes.
 ///
 /// # Errors
 ///
-/// When the emulator cannot be started, or `watch` fails. Everything that goes wrong later is in the record.
+/// When the emulator cannot be started, or `watch` fails. Everything that goes wrong later is in
+/// the record.
 pub(super) fn run(
     emulator: Cmd,
     serial: &Path,

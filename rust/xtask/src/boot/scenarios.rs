@@ -131,7 +131,8 @@ pub(super) const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
 pub(super) const AMD: Iommu = Iommu::Amd { xt: false };
 pub(super) const AMD_XT: Iommu = Iommu::Amd { xt: true };
 
-/// A device whose pending bits and table are in one page, and word of accesses to what nothing answers for.
+/// A device whose pending bits and table are in one page, and word of accesses to what nothing
+/// answers for.
 const PENDING_DEVICES: &[&str] = &[
     "-device",
     "nec-usb-xhci,msi=off,msix=on,addr=6",
@@ -203,8 +204,8 @@ const HVM_CHECKS: &[&str] = &[
     "hvm-destroy-10",
 ];
 
-/// The main job: what `cargo xtask boot` does when it is given no scenario. The `hvm-*` do the same and more, so `all` is
-/// without it.
+/// The main job: what `cargo xtask boot` does when it is given no scenario. The `hvm-*` do the same
+/// and more, so `all` is without it.
 pub(super) const MAIN: Scenario = Scenario {
     name: "main",
     about: "an HVM guest drives NIC and disk, and is destroyed; VT-d",

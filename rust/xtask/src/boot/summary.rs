@@ -8,7 +8,8 @@ use super::runner::Record;
 /// How Xen begins the line with its version and its compiler.
 const VERSION: &str = "Xen version ";
 
-/// What a run of `main` in which all checks were true has shown: the name of a thing and what was seen of it.
+/// What a run of `main` in which all checks were true has shown: the name of a thing and what was
+/// seen of it.
 ///
 /// `xen` says which parts of Xen are in Rust, `machine` what it ran on.
 pub(super) fn lines(record: &Record, xen: &str, machine: &str) -> Vec<(&'static str, String)> {
@@ -76,7 +77,8 @@ fn count(event: &Event) -> Option<(&str, u64)> {
     }
 }
 
-/// What a guest says of a device that it uses: "device 0x8086 0x10d3 driver e1000e interrupts 3 msix".
+/// What a guest says of a device that it uses: "device 0x8086 0x10d3 driver e1000e interrupts 3
+/// msix".
 fn device(event: &Event) -> Option<String> {
     let Event::Say(text) = event else {
         return None;

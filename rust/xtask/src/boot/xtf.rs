@@ -64,7 +64,8 @@ impl XtfRun {
         ))
     }
 
-    /// Boots dom0 with a list of tests, each a name and a configuration in dom0, and tells of each as it comes.
+    /// Boots dom0 with a list of tests, each a name and a configuration in dom0, and tells of each
+    /// as it comes.
     ///
     /// # Errors
     ///

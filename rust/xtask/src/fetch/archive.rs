@@ -360,7 +360,8 @@ fn host_mirror() -> Result<String> {
         })
 }
 
-/// Writes a file unless it already has this content, so that its time stays that of the last change.
+/// Writes a file unless it already has this content, so that its time stays that of the last
+/// change.
 fn write_if_new(path: &Path, text: &str) -> Result<()> {
     if fs::read_to_string(path).is_ok_and(|found| found == text) {
         return Ok(());

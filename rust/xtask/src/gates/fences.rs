@@ -1,10 +1,10 @@
 //! Rule 7: fences against speculation stand behind the branch or the lock that they harden.
 //!
-//! A fence is an `lfence` with a record in `.altinstructions`, by which Xen removes it where it is not needed. It
-//! hardens a branch if it comes first on one of the branch's two ways, before memory is touched and before the next
-//! condition is computed; it hardens a lock if it follows the call that takes the lock, with no branch and no other
-//! fence in between. Two arms with equal text are merged by
-//! LLVM into one fence before the branch, which hardens nothing.
+//! A fence is an `lfence` with a record in `.altinstructions`, by which Xen removes it where it is
+//! not needed. It hardens a branch if it comes first on one of the branch's two ways, before memory
+//! is touched and before the next condition is computed; it hardens a lock if it follows the call
+//! that takes the lock, with no branch and no other fence in between. Two arms with equal text are
+//! merged by LLVM into one fence before the branch, which hardens nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

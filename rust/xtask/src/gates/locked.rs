@@ -1,10 +1,12 @@
-//! Entries of remapping tables and words that several CPUs write change in one step: the bus has to be locked for it.
+//! Entries of remapping tables and words that several CPUs write change in one step: the bus has to
+//! be locked for it.
 
 use iced_x86::{Mnemonic, OpKind};
 
 use super::subject::{Finding, Subject};
 
-/// Every instruction that reads and writes memory in one step if it is locked, and only then, is locked.
+/// Every instruction that reads and writes memory in one step if it is locked, and only then, is
+/// locked.
 pub(super) fn check(subject: &Subject) -> Finding {
     let (mut total, mut faults) = (0usize, Vec::new());
     for (run, step) in subject.code.steps() {

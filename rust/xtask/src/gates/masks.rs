@@ -1,5 +1,6 @@
 //! Rule 7, for indices: one that a guest chooses is masked before it reaches memory, as C has it by
-//! `array_access_nospec()`. Else a CPU that guesses wrong reads beyond the array, and leaves a trace in its caches.
+//! `array_access_nospec()`. Else a CPU that guesses wrong reads beyond the array, and leaves a
+//! trace in its caches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +82,8 @@ fn index(step: &Step) -> Option<Register> {
     is_shift.then(|| i.op0_register().full_register())
 }
 
-/// Whether a register holds an index and a mask of all ones or zeros, made by comparing and subtracting with borrow.
+/// Whether a register holds an index and a mask of all ones or zeros, made by comparing and
+/// subtracting with borrow.
 fn is_mask(before: &[Step], register: Register) -> bool {
     let mut made = None;
     let mut masked = false;

@@ -46,7 +46,8 @@ pub(super) fn tests(copy: &Path) -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-/// Builds the object of a copy as Xen's make does (c-shim/Makefile), and leaves it at `output`, with its IR beside it.
+/// Builds the object of a copy as Xen's make does (c-shim/Makefile), and leaves it at `output`,
+/// with its IR beside it.
 pub(super) fn object(
     copy: &Path,
     build: &xen::Build,

@@ -24,7 +24,8 @@ const SOURCES: [&str; 9] = [
 /// The word that says which slip is chosen.
 pub(super) const WORD: &str = "xen_irq_slip";
 
-/// What goes into the lowest crate. The word is not zero, so that it has a place in the file, where it is set.
+/// What goes into the lowest crate. The word is not zero, so that it has a place in the file, where
+/// it is set.
 const CHOICE: &str = r#"
 #[allow(missing_docs, non_upper_case_globals, unsafe_code)]
 #[unsafe(no_mangle)]
@@ -124,8 +125,8 @@ impl Texts {
         crate::cache::short_hash(&all)
     }
 
-    /// Makes the folder hold these texts and no others; what is there already is not written again, so that cargo finds it
-    /// unchanged.
+    /// Makes the folder hold these texts and no others; what is there already is not written again,
+    /// so that cargo finds it unchanged.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         for old in files_below(folder)? {
             let path = old.strip_prefix(folder).unwrap_or(&old);

@@ -13,13 +13,16 @@ pub(super) struct Slip {
     pub(super) file: &'static str,
     /// A text that the file holds once, before the place. Empty where `from` itself is there once.
     after: &'static str,
-    /// What is right: an expression, or a statement with its semicolon or brace. The first behind `after`.
+    /// What is right: an expression, or a statement with its semicolon or brace. The first behind
+    /// `after`.
     from: &'static str,
     /// What takes its place. With [`SLIPPED`] in it, it is the whole text, for both cases.
     to: &'static str,
-    /// Another place in the file, where its text is once, and what is there then; as `to`, with [`SLIPPED`].
+    /// Another place in the file, where its text is once, and what is there then; as `to`, with
+    /// [`SLIPPED`].
     and: Option<(&'static str, &'static str)>,
-    /// Whether it needs a build of its own, because the judge looks at machine code, or a `const fn` holds it.
+    /// Whether it needs a build of its own, because the judge looks at machine code, or a `const
+    /// fn` holds it.
     pub(super) alone: bool,
     /// Whether it shows in how a cost grows.
     pub(super) scale: bool,
@@ -39,7 +42,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The text for both cases, where the slip itself says it; `chosen` is what tells whether it is chosen.
+    /// The text for both cases, where the slip itself says it; `chosen` is what tells whether it is
+    /// chosen.
     pub(super) fn whole(&self, chosen: &str) -> Option<String> {
         self.to
             .contains(SLIPPED)

@@ -1,4 +1,5 @@
-//! Results of tests in a plain file: a line each, `test<TAB>result`, sorted by the tests' names, so that `diff` compares two.
+//! Results of tests in a plain file: a line each, `test<TAB>result`, sorted by the tests' names, so
+//! that `diff` compares two.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,8 +14,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Begins a file of results, or goes on with the one that is there. `of` stands for all that was run; a file beside
-    /// the results keeps it.
+    /// Begins a file of results, or goes on with the one that is there. `of` stands for all that
+    /// was run; a file beside the results keeps it.
     ///
     /// # Errors
     ///

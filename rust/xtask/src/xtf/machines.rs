@@ -18,8 +18,8 @@ const USELESS: u32 = 2;
 
 /// What boots machines that run tests.
 pub(super) trait Boots {
-    /// Boots a machine that runs these tests in order, and tells of each as it comes. Returns how the machine died, if it
-    /// did not turn itself off.
+    /// Boots a machine that runs these tests in order, and tells of each as it comes. Returns how
+    /// the machine died, if it did not turn itself off.
     fn boot(
         &mut self,
         flavour: Flavour,
@@ -43,8 +43,8 @@ impl Boots for XtfRun {
     }
 }
 
-/// Runs `tests` in order; `ended` gets each one's result as it comes. A machine that dies is booted again, and goes on behind
-/// the test that it died in.
+/// Runs `tests` in order; `ended` gets each one's result as it comes. A machine that dies is booted
+/// again, and goes on behind the test that it died in.
 ///
 /// # Errors
 ///
@@ -115,7 +115,8 @@ pub(super) mod tests {
     /// Machines that run tests.
     #[derive(Default)]
     pub(in super::super) struct Fake {
-        /// What is done in a test, on stock Xen and with Rust, the first time and so on; what is last is done from then on.
+        /// What is done in a test, on stock Xen and with Rust, the first time and so on; what is
+        /// last is done from then on.
         acts: HashMap<&'static str, [Vec<Act>; 2]>,
         /// How often each test was begun, by its name.
         runs: HashMap<String, [usize; 2]>,

@@ -79,8 +79,9 @@ pub(super) fn judge(stock: &Tries, rust: &Tries) -> Verdict {
     }
 }
 
-/// Judges by rate: `before` are the first runs on stock Xen, which help to say what is usual. They do not count otherwise, nor
-/// do the first runs with Rust: that one of those was unusual is why there are more.
+/// Judges by rate: `before` are the first runs on stock Xen, which help to say what is usual. They
+/// do not count otherwise, nor do the first runs with Rust: that one of those was unusual is why
+/// there are more.
 pub(super) fn judge_rate(before: &Tries, stock: &Tries, rust: &Tries) -> Verdict {
     let all = Tries([before.0.as_slice(), stock.0.as_slice()].concat());
     match all.usual() {

@@ -1,5 +1,6 @@
-//! An HVM guest whose device has the pending bits in the page of its MSI-X table: for each entry, a message that is raised while it
-//! is masked shows there, and comes once when it is unmasked. Then it writes to the pending bits, and to registers beside them.
+//! An HVM guest whose device has the pending bits in the page of its MSI-X table: for each entry, a
+//! message that is raised while it is masked shows there, and comes once when it is unmasked. Then
+//! it writes to the pending bits, and to registers beside them.
 //!
 //! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
 
@@ -24,7 +25,8 @@ long_mode_entry!(main, halt);
 /// How often the pending bits are read before a message counts as lost. Each read leaves the guest.
 const PATIENCE: usize = 20_000;
 
-/// Where in the table's page no device of the scenario has anything. Who emulates the machine says what is written there.
+/// Where in the table's page no device of the scenario has anything. Who emulates the machine says
+/// what is written there.
 const BESIDE: usize = 0xc00;
 
 extern "C" fn main() -> ! {

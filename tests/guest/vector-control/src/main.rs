@@ -1,5 +1,5 @@
-//! A PV dom0 that writes something to the bits of an MSI-X vector control that are the device's, and reads them after each thing
-//! that Xen does to the entry.
+//! A PV dom0 that writes something to the bits of an MSI-X vector control that are the device's,
+//! and reads them after each thing that Xen does to the entry.
 
 #![no_std]
 #![no_main]

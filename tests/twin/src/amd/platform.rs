@@ -73,8 +73,9 @@ impl Platform {
             .then(|| mappings.wrapping_add(id.into()))
     }
 
-    /// The IOMMU that serves a device. A function that firmware does not list is taken for a copy of function 0, with the
-    /// pointer to its table; Xen does not have the function's entry of the device table point there.
+    /// The IOMMU that serves a device. A function that firmware does not list is taken for a copy
+    /// of function 0, with the pointer to its table; Xen does not have the function's entry of the
+    /// device table point there.
     pub(super) fn serving(&mut self, place: Place) -> *mut sys::amd_iommu {
         let Some(own) = self.requester(place) else {
             return std::ptr::null_mut();

@@ -43,8 +43,8 @@ pub(super) fn order(
     Some(Answer::int(side.call(api.order, &arguments, script)))
 }
 
-/// Allocates a table as Xen does: for a requester that bears its own ID and its phantom functions; or for all. One whose
-/// requests bear another ID has none.
+/// Allocates a table as Xen does: for a requester that bears its own ID and its phantom functions;
+/// or for all. One whose requests bear another ID has none.
 pub(super) fn allocate(
     side: &mut Side,
     api: &Api,

@@ -218,7 +218,8 @@ impl Function {
         self.table[word]
     }
 
-    /// Xen writes a word of the table. A device that keeps something in bits 31:1 of vector control has them written, too.
+    /// Xen writes a word of the table. A device that keeps something in bits 31:1 of vector control
+    /// has them written, too.
     pub(crate) fn set_table_word(&mut self, word: usize, value: u32) {
         self.table[word] = if self.reserved == 0 {
             Self::without_reserved(word, value)

@@ -100,11 +100,12 @@ pub(super) fn of_function(
     }
 }
 
-/// Says in an answer that a page that the table shares with other registers is not the one that is mapped for it.
+/// Says in an answer that a page that the table shares with other registers is not the one that is
+/// mapped for it.
 pub(super) const MISMAPPED: u64 = 1 << 35;
 
-/// Looks where the pages of a table are mapped that it shares with other registers: the one with its first byte, and the one
-/// with its last.
+/// Looks where the pages of a table are mapped that it shares with other registers: the one with
+/// its first byte, and the one with its last.
 fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -> Answer {
     let (Some(table), Some(msix)) = (world.spec.table(device), world.spec.devices[device].msix)
     else {

@@ -461,8 +461,8 @@ fn message(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<Op> {
     ops
 }
 
-/// A read that the device model answers, and what others do while it is under way: the guest's other vCPUs write, and the table is
-/// set up, or set up again.
+/// A read that the device model answers, and what others do while it is under way: the guest's
+/// other vCPUs write, and the table is set up, or set up again.
 fn read_in_flight(rng: &mut Rng, spec: &Spec, pirq: usize, domain: usize, vcpu: usize) -> Vec<Op> {
     let request = Request {
         count: 1,
@@ -526,8 +526,8 @@ fn read_in_flight(rng: &mut Rng, spec: &Spec, pirq: usize, domain: usize, vcpu: 
     ops
 }
 
-/// A write that begins before a table, in another page if the table begins with one, and ends in its first entry, between two
-/// reads of that.
+/// A write that begins before a table, in another page if the table begins with one, and ends in
+/// its first entry, between two reads of that.
 fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
     let device = &spec.devices[rng.below(spec.devices.len())];
     let (domain, address) = (device.domain, device.gtable);

@@ -182,14 +182,16 @@ pub(crate) struct Model {
     page_locks: Vec<u64>,
     tables: [Vec<Table>; 2],
     tables_made: u64,
-    /// Which table the read is of that the device model answers for a vCPU, by its domain and number.
+    /// Which table the read is of that the device model answers for a vCPU, by its domain and
+    /// number.
     noted: HashMap<(usize, usize), u64>,
     accepted: (bool, bool),
     /// Of a write beside a table, whether it may be carried out.
     beside: Option<bool>,
     /// A completion wrote beside a table on C's side.
     completed_beside: Cell<bool>,
-    /// The vector control dword that Rust notes of the write from memory that was asked for last, and where its value is.
+    /// The vector control dword that Rust notes of the write from memory that was asked for last,
+    /// and where its value is.
     written: Option<(u64, u64)>,
 }
 
@@ -199,8 +201,8 @@ impl Model {
         self.beside.is_some() || self.completed_beside.take()
     }
 
-    /// Decides whether the effects of a step agree. Of writes beside a table C drops all to a page that has pending bits; Rust
-    /// drops those to the pending bits and to the table itself.
+    /// Decides whether the effects of a step agree. Of writes beside a table C drops all to a page
+    /// that has pending bits; Rust drops those to the pending bits and to the table itself.
     ///
     /// Registers beside a table: Rust reaches them with the locks that keep the function and the
     /// mapping; C takes neither.
@@ -210,7 +212,8 @@ impl Model {
         };
         let rust = &rust[..];
         let Some(may_be_written) = self.beside else {
-            // C applies an unmasking write to whatever lies at its address when the device model is done.
+            // C applies an unmasking write to whatever lies at its address when the device model is
+            // done.
             let is_beside = |entry: &&Entry| match &entry.event {
                 Event::MmioWrite { width, value, .. } => (*width, *value) == (4, 0),
                 Event::Log(line) => line.contains("adjacent"),
@@ -264,7 +267,8 @@ impl Model {
         }
     }
 
-    /// Whether an aligned write beside a table, to a page that is mapped, may be carried out: none for other writes.
+    /// Whether an aligned write beside a table, to a page that is mapped, may be carried out: none
+    /// for other writes.
     fn write_beside(
         &mut self,
         world: &World,
@@ -305,8 +309,9 @@ impl Model {
         }
     }
 
-    /// Compares what both sides note of a write from memory that goes to the device model, and lets Rust have what C has: C notes
-    /// only a write of one entry that it does not accept. What Rust makes of the others the oracle judges.
+    /// Compares what both sides note of a write from memory that goes to the device model, and lets
+    /// Rust have what C has: C notes only a write of one entry that it does not accept. What Rust
+    /// makes of the others the oracle judges.
     pub(super) fn settle_notes(&self, c: &World, rust: &World) -> Result<(), String> {
         let vcpus = |world: &World| -> Vec<_> {
             let domains = world.domains.iter();
@@ -597,7 +602,8 @@ impl Model {
         self.note(world, vcpu, asked);
     }
 
-    /// Notes which table a read of a vCPU is of that the device model answers; none where a write is snooped.
+    /// Notes which table a read of a vCPU is of that the device model answers; none where a write
+    /// is snooped.
     fn note(&mut self, world: &World, vcpu: (usize, usize), table: Option<u64>) {
         let (domain, vcpu) = place_of(world, vcpu);
         let io = hvm_io(world.domains[domain].vcpus[vcpu]);
@@ -608,7 +614,8 @@ impl Model {
         }
     }
 
-    /// The device model answered a read. A table that is newer than the read learns nothing from it.
+    /// The device model answered a read. A table that is newer than the read learns nothing from
+    /// it.
     fn learn(&mut self, (domain, vcpu): (usize, usize), request: &Request) {
         if request.pointer || request.write || !request.ready || request.count != 1 {
             return;
@@ -692,8 +699,8 @@ fn alone_if(table: bool) -> Verdict {
     }
 }
 
-/// The last vector control dword of what the device model gets of a write from memory, and where its value is: the first element of
-/// what was accepted, if that is aligned.
+/// The last vector control dword of what the device model gets of a write from memory, and where
+/// its value is: the first element of what was accepted, if that is aligned.
 fn last_control(request: &Request, accepted: bool) -> Option<(u64, u64)> {
     let size = u64::from(request.size);
     if !(request.ready && request.write && request.pointer) {

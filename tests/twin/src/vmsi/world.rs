@@ -360,7 +360,7 @@ impl World {
 
 impl World {
     /// Removes a device, as `pci_remove_device()` does: its descriptors and structures are freed,
-    /// and nobody tells the table. `before_free` is what `pci_cleanup_msi()` does besides.
+    /// and the table is not told. `before_free` is what `pci_cleanup_msi()` does besides.
     pub(super) fn remove(
         &mut self,
         side: &mut Side,
@@ -528,8 +528,8 @@ fn build_domain(
     }
 }
 
-/// Compares where the value of a snooped write is. Where none is snooped it means nothing to C, and Rust has something of its own
-/// there.
+/// Compares where the value of a snooped write is. Where none is snooped it means nothing to C, and
+/// Rust has something of its own there.
 pub(super) fn compare_snooped(c: &World, rust: &World) -> Result<(), String> {
     let snooped = |world: &World| -> Vec<(u64, u64)> {
         let vcpus = world.domains.iter().flat_map(|domain| &domain.vcpus);
@@ -550,7 +550,8 @@ pub(super) fn compare_snooped(c: &World, rust: &World) -> Result<(), String> {
     }
 }
 
-/// After a write beside a table, has C's notes of what was warned of be Rust's: C drops more, and says so.
+/// After a write beside a table, has C's notes of what was warned of be Rust's: C drops more, and
+/// says so.
 pub(super) fn settle_warnings(c: &World, rust: &World) {
     let there = c.devices.iter().zip(&rust.devices).filter(|(c, _)| !c.gone);
     for (c, rust) in there {

@@ -18,8 +18,8 @@ pub(super) fn compare(
     if options(c) != options(rust) {
         return Err("what Xen knows of its options differs".to_owned());
     }
-    // C has the address of the table taken over again with each command, and where hardware does not
-    // answer, the status does not say that it was: see `super::model`, rule 8.
+    // C has the address of the table taken over again with each command, and where hardware does
+    // not answer, the status does not say that it was: see `super::model`, rule 8.
     let registers = |side: &mut Side| {
         let mut registers = side.env().machine.vtd.registers.clone();
         for registers in &mut registers {

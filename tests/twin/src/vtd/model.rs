@@ -12,7 +12,8 @@
 //! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
 //!    is on, Rust from the bus below it.
 //!
-//! 7. *Destinations.* C has entries name them as the local APICs are addressed, Rust as the IOMMU was
+//! 7. *Destinations.* C has entries name them as the local APICs are addressed, Rust as the IOMMU
+//! was
 //!    told (extended interrupt mode). Where an entry of 8 bits cannot name one, C cuts it down, and
 //!    Rust refuses and does nothing; see [`super::undo`].
 //! 8. *Commands.* C writes the status back with the bits of what was done once, Rust without them.

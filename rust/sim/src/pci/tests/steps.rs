@@ -29,7 +29,7 @@ pub(super) enum Step {
     Settle,
     /// The function begins or ceases to decode memory, and nobody is told.
     DecodeBehind(bool),
-    /// It disables MSI-X by itself, and nobody is told.
+    /// It disables MSI-X by itself, and Xen is not told.
     DisableBehind,
     /// It resets itself, and nobody is told.
     ResetBehind,

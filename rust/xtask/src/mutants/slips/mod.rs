@@ -1,7 +1,7 @@
 //! The slips, by unit.
 //!
-//! Kinds that tests overlook are in all of them: what a second CPU does between two steps, what is freed too early, numbers
-//! beyond the usual, machine code.
+//! Kinds that tests overlook are in all of them: what a second CPU does between two steps, what is
+//! freed too early, numbers beyond the usual, machine code.
 
 use super::slip::Slip;
 
