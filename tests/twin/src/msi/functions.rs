@@ -111,6 +111,9 @@ fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -
     else {
         return answer;
     };
+    if registers::has_moved(side, world, device) {
+        return answer;
+    }
     let last = table + u64::from(msix.entries) * 16 - 1;
     let mapped = get!(get!(world.devices[device], msix), adj_access_idx);
     let fixmap = &side.env().machine.pci.fixmap;

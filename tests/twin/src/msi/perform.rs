@@ -37,10 +37,10 @@ pub(super) fn perform(
     op: &Op,
     script: Script,
 ) -> Option<Answer> {
+    registers::leave_unmasked(side, world);
     if registers::are_unclear(side, world, op) {
         return None;
     }
-    registers::leave_unmasked(side, world);
     side.env().trace.clear();
     side.env().msi.no_target = false;
     side.env().msi.not_protected = false;

@@ -95,11 +95,13 @@ fn settle_control(side: &mut Side, world: &World, device: usize) {
     );
 }
 
-/// Before a step: what ran before Xen, or dom0, has left entries unmasked of functions that Xen
+/// Before a step: notes what is in use; and what ran before Xen, or dom0, has left entries unmasked of functions that Xen
 /// uses none of.
 pub(super) fn leave_unmasked(side: &mut Side, world: &mut World) {
     for device in 0..world.devices.len() {
         let msix = get!(world.devices[device], msix);
+        // Two interrupts overwrite each other's message in one entry; one of them may end.
+        world.lost[device] |= is_shared(side, world, device);
         world.unused[device] = msix.is_null() || get!(msix, used_entries) == 0;
         if world.unused[device] {
             side.env().machine.pci.functions[device].leave_unmasked();
@@ -116,10 +118,11 @@ pub(super) fn settle_entries(
     api: &Api,
     (op, answer): (&Op, Answer),
 ) -> Answer {
-    let sets_up = matches!(
-        op,
-        Op::Map(_) | Op::Enable(_) | Op::Fill { .. } | Op::Crowd { .. } | Op::Prepare { .. }
-    );
+    let sets_up = match op {
+        Op::Map(wish) | Op::Enable(wish) => wish.msix,
+        Op::Fill { .. } | Op::Crowd { .. } | Op::Prepare { .. } => true,
+        _ => false,
+    };
     if !sets_up {
         return answer;
     }
@@ -134,9 +137,13 @@ pub(super) fn settle_entries(
         let used: Vec<_> = all
             .map(|found| get!(found.desc, msi_attrib.entry_nr).into())
             .collect();
+        let has_moved = has_moved(side, world, device);
         let function = &mut side.env().machine.pci.functions[device];
         // Where nothing says where the table is, or it does not answer, Xen masks in vain.
-        let answers = function.table_at.is_some() && !function.gone && has_own_place(world, device);
+        let answers = !has_moved
+            && function.table_at.is_some()
+            && !function.gone
+            && has_own_place(world, device);
         let is_first = get!(msix, used_entries) > 0 && answers;
         left |= is_first && api.sees_all_writes && function.unmasked(&used).is_some();
         function.mask_entries(&used);
@@ -205,7 +212,7 @@ fn is_lost(side: &mut Side, world: &World, op: &Op) -> bool {
 
 /// Whether a step would set up the first entry of a table that lies where another's is, as no two
 /// that work do: Rust masks all entries there.
-fn is_covered(world: &World, op: &Op) -> bool {
+fn is_covered(side: &mut Side, world: &World, op: &Op) -> bool {
     let device = match *op {
         Op::Map(wish) | Op::Enable(wish) if wish.msix => wish.device,
         Op::Fill { device, .. } | Op::Crowd { device } | Op::Prepare { device, .. } => device,
@@ -214,7 +221,10 @@ fn is_covered(world: &World, op: &Op) -> bool {
     let device = device % world.devices.len();
     let msix = get!(world.devices[device], msix);
     let unused = msix.is_null() || get!(msix, used_entries) == 0;
-    unused && !has_own_place(world, device)
+    // Nor is an entry masked that was given up for an MSI and is set up all the same.
+    let all = descs::of_device(side, world, device).unwrap_or_default();
+    let has_entries = all.iter().any(|found| found.is_msix());
+    unused && (has_entries || !has_own_place(world, device))
 }
 
 /// Whether a step would set up MSIs of a function that has some with other interrupts already: C lets several blocks
@@ -238,6 +248,14 @@ fn is_uncovered(world: &World, op: &Op) -> bool {
         return false;
     };
     !has_own_place(world, device % world.devices.len())
+}
+
+/// Whether dom0 has moved the memory of a function, whose table stays where it was here.
+pub(super) fn has_moved(side: &mut Side, world: &World, device: usize) -> bool {
+    let function = &side.env().machine.pci.functions[device];
+    let bars = world.spec.devices[device].bars.into_iter().enumerate();
+    bars.into_iter()
+        .any(|(number, bar)| function.peek(0x10 + 4 * number, 4) != bar)
 }
 
 /// Whether no other function's table lies where that of a function does.
@@ -287,7 +305,7 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
             ..
         }
     );
-    if is_covered(world, op) {
+    if is_covered(side, world, op) {
         return true;
     }
     if is_lost(side, world, op) || is_second_block(side, world, op) || is_uncovered(world, op) {
@@ -300,6 +318,6 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
             // Where the table reads as all ones meanwhile, both find out.
             let answers = !function.needs_enable || function.hidden != !0;
             let unclear = world.behind[device] && function.msix != 0 && is_off && answers;
-            unclear || world.spec.tells && (world.lost[device] || is_shared(side, world, device))
+            unclear || world.spec.tells && world.lost[device]
         })
 }
