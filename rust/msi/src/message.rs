@@ -148,18 +148,12 @@ fn write_entry(msi: MsiDesc, device: PciDev, message: Message) -> Result<(), Err
     }
     let entry = msi.table_entry();
     let address = message.address as u32;
-    let write = || {
-        entry.write32(msix::ADDRESS, address);
-        entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
-        entry.write32(msix::DATA, message.data);
-    };
-    write();
-    if known && entry.read32(msix::ADDRESS) != address {
-        if !control::is_ready_now(msi, device) {
-            return Err(Errno::NXIO);
-        }
-        // The function may have been disabled for the first time only.
-        write();
+    entry.write32(msix::ADDRESS, address);
+    entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
+    entry.write32(msix::DATA, message.data);
+    let lost = known && entry.read32(msix::ADDRESS) != address;
+    if lost && !control::is_ready_now(msi, device) {
+        return Err(Errno::NXIO);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Commands without a network, to show that they need none once all is in the cache.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -10,13 +11,22 @@ use crate::patch::repository;
 /// An address of this machine at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
+/// The path of this program. cargo may have built it anew since it was started, under the same path.
+fn this_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("cannot find this program")?;
+    let text = path.to_string_lossy();
+    Ok(text
+        .strip_suffix(" (deleted)")
+        .map_or_else(|| path.clone(), PathBuf::from))
+}
+
 /// Runs commands of this program one after another where nothing can be fetched.
 ///
 /// # Errors
 ///
 /// When one of them fails.
 pub(crate) fn run(commands: &[&[&str]]) -> Result<()> {
-    let xtask = std::env::current_exe().context("cannot find this program")?;
+    let xtask = this_program()?;
     let namespace = namespace();
     if namespace.is_empty() {
         println!("this host gives no network namespace: proxies that do not answer stand for it");

@@ -238,7 +238,6 @@ mod tests {
                 "smoke-pv-vtd",
                 "smoke-pv-amd",
                 "smoke-pv-vtd-noeim",
-                "smoke-pv-nointremap",
                 "smoke-pv-amd-noxt",
                 "smoke-pvh-vtd",
                 "smoke-pvh-amd"

@@ -267,7 +267,6 @@ pub(super) const ALL: &[Scenario] = &[
     smoke::PV_VTD,
     smoke::PV_AMD,
     smoke::PV_VTD_NOEIM,
-    smoke::PV_NOINTREMAP,
     smoke::PV_AMD_NOXT,
     smoke::PVH_VTD,
     smoke::PVH_AMD,

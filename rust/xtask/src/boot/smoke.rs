@@ -337,12 +337,6 @@ pub(super) const PV_VTD_NOEIM: Scenario = pv(
     scenarios::VTD_NOEIM,
 );
 /// See [`PV_VTD`].
-pub(super) const PV_NOINTREMAP: Scenario = pv(
-    "smoke-pv-nointremap",
-    "our own PV dom0; interrupts are not remapped",
-    scenarios::VTD_NOINTREMAP,
-);
-/// See [`PV_VTD`].
 pub(super) const PV_AMD_NOXT: Scenario = pv(
     "smoke-pv-amd-noxt",
     "our own PV dom0; AMD-Vi with 32-bit entries, and Xen asks for any CPU",

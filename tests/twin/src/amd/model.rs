@@ -4,8 +4,7 @@
 //! 2. *Entries that were not set.* An IOMMU keeps none of those. C invalidates all that it did not take into use in the same
 //!    call; so it does for an HPET's entry and for those of a block after the first, Rust does not.
 //! 3. *Release.* Rust takes the lock again after the invalidation, to free the entries; C frees
-//! them
-//!    before it, so that another interrupt may be given what the IOMMU still uses.
+//!    them before it, so that another interrupt may be given what the IOMMU still uses.
 //! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
 //!    Rust looks who they are when an entry of a device table was pointed to any table since it looked last.
 //! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
@@ -20,8 +19,7 @@
 //! 9. *Messages that bear another function's ID.* That has the table, and the sender has none. C
 //!    follows a null pointer; here it is told that the other function sends them.
 //! 10. *Functions that firmware does not list* are taken for copies of function 0, with its table,
-//! but
-//!     their entries of the device table do not point to that. C says that all is well, and no
+//!     but their entries of the device table do not point to that. C says that all is well, and no
 //!     message comes; Rust refuses, and C is not called.
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
 //!

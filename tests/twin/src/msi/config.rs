@@ -52,7 +52,11 @@ fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
         let gone = function.is_some_and(|function| function.gone);
         let lock = env.msi.register_lock;
         // Of what is gone nothing says which register is where.
-        if lock != 0
+        if env.msi.crashes {
+            if env.held.contains(&lock) {
+                return Err("a lock on the way to a crash kernel".to_owned());
+            }
+        } else if lock != 0
             && !gone
             && env.msi.shared_registers.contains(&(sbdf, register))
             && !env.held.contains(&lock)

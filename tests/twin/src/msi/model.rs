@@ -4,8 +4,8 @@
 //!    masks are, and where its table begins; C reads all that each time. So reads are left out, but Rust's may not be more; and with the
 //!    boot option `msi-recheck` those for an interrupt that is masked, unmasked or moved are the same.
 //! 2. *Functions that change behind Xen.* Rust reads an entry before it writes it; where that is
-//! not
-//!    as expected it does as C. Where MSI-X was switched off and the table answers all the same,
+//!    not as expected it does as C. Where MSI-X was switched off and the table answers all the
+//!    same,
 //!    Rust does not switch it on for the time of the write; and the debug key shows the mask bit
 //!    there. Moves that would write a message then are left out
 //!    ([`super::registers::are_unclear`]); and of what is switched off it does not matter whether
@@ -25,18 +25,15 @@
 //!    on alone, and may not stop Xen.
 //!
 //! 9. *Bits 31:1 of vector control.* C clears them, Rust keeps what the device has there: Rust
-//! reads them, and
-//!    [`super::compare`] sees to it that none is lost.
+//!    reads them, and [`super::compare`] sees to it that none is lost.
 //!
 //! 10. *The last page of a table that shares it.* C maps the page where the last entry begins, Rust
-//! the one where it ends. Where
-//!    these are two Rust goes on alone.
+//!    the one where it ends. Where these are two Rust goes on alone.
 //! 11. *Registers that several CPUs write.* Rust writes them with IRQs off, under a lock
 //!     ([`super::config`] sees to that); and what dom0 writes there Rust carries out itself, where C
 //!     has its caller do that.
 //! 12. *What does not change.* Where the IOMMU's driver says so, Rust does not write a message
-//! again
-//!     that is moved to some CPUs; on 4.20 C always does.
+//!     again that is moved to some CPUs; on 4.20 C always does.
 //! 13. *Entries that are not set up.* Rust masks all where the first is set up, page by page
 //!     ([`without_masking`]); C leaves them as they are ([`super::registers::settle_entries`]).
 //!     Where no page can be mapped any more, preparing a function is an error of Rust's: from there

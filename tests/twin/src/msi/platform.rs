@@ -36,6 +36,8 @@ pub(crate) struct Platform {
     /// The side's lock of registers that several interrupts share; 0 where it has none. The
     /// registers: function and register.
     pub(super) register_lock: u64,
+    /// Xen is about to start a crash kernel: a CPU that was halted may hold any lock.
+    pub(super) crashes: bool,
     pub(super) shared_registers: Vec<(u32, u32)>,
     /// The shim's function that updates an entry of the remapping table, and whether the IOMMU's
     /// driver says what changes.

@@ -174,6 +174,7 @@ impl World {
             crossed: false,
             remapped: 0,
             register_lock: side.image.symbol("shim_msi_mask_lock").unwrap_or(0) as u64,
+            crashes: false,
             shared_registers: self.spec.shared_registers(),
             update: side.image.symbol("shim_update_ire_from_msi").unwrap_or(0),
             tells: spec.tells,
@@ -239,7 +240,9 @@ impl World {
             Op::ConfigWrite { .. } | Op::UnknownWrite => self.behind.fill(false),
             Op::Restore { device } if answer.outcome == Ok(0) => {
                 self.behind[device % count] = false;
-                self.lost[device % count] = false;
+                let device = device % count;
+                // An IOMMU's message is not dom0's to restore.
+                self.lost[device] &= self.is_iommu(device);
             }
             _ => {}
         }

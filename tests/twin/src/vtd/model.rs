@@ -13,8 +13,8 @@
 //!    is on, Rust from the bus below it.
 //!
 //! 7. *Destinations.* C has entries name them as the local APICs are addressed, Rust as the IOMMU
-//! was
-//!    told (extended interrupt mode). Where an entry of 8 bits cannot name one, C cuts it down, and
+//!    was told (extended interrupt mode). Where an entry of 8 bits cannot name one, C cuts it down,
+//!    and
 //!    Rust refuses and does nothing; see [`super::undo`].
 //! 8. *Commands.* C writes the status back with the bits of what was done once, Rust without them.
 //!    Where messages in compatibility format pass, C says so, and Rust switches that off.
@@ -319,8 +319,12 @@ impl Model {
             | Op::Disable { .. }
             | Op::DisableEim { .. } => {
                 // Rule 8.
-                let rust = self.without_switching_compatibility_off(&without_lock_of_new(rust));
-                self.commands_as_in_rust(&mut c) && c == rust
+                let mut rust = self.without_switching_compatibility_off(&without_lock_of_new(rust));
+                let before = rust.len();
+                rust.retain(|entry| !says_permitted(entry));
+                // An IOMMU that does not switch it off: then Rust says so, as C does beforehand.
+                let complies = rust.len() == before;
+                self.commands_as_in_rust(&mut c, complies) && c == rust
             }
             _ => c == rust,
         }
@@ -348,7 +352,7 @@ impl Model {
 
     /// Rule 8: what C writes to command registers, as Rust writes it. False where C does not say
     /// that messages in compatibility format pass.
-    fn commands_as_in_rust(&self, c: &mut Vec<Entry>) -> bool {
+    fn commands_as_in_rust(&self, c: &mut Vec<Entry>, complies: bool) -> bool {
         let mut table_is_new = false;
         let mut permitted = 0;
         for entry in &mut *c {
@@ -368,7 +372,7 @@ impl Model {
             *value &= u64::from(LEVELS | once);
             permitted += usize::from(table_is_new && *value as u32 & COMPATIBILITY != 0);
             // By then Rust has switched it off.
-            if !self.spec.eim && !table_is_new && *value as u32 & REMAPPING != 0 {
+            if complies && !self.spec.eim && !table_is_new && *value as u32 & REMAPPING != 0 {
                 *value &= !u64::from(COMPATIBILITY);
             }
             table_is_new = false;
@@ -377,7 +381,7 @@ impl Model {
             return true;
         }
         let before = c.len();
-        c.retain(|entry| !matches!(&entry.event, Event::Log(line) if line.contains(PERMITTED)));
+        c.retain(|entry| !says_permitted(entry));
         before - c.len() >= permitted
     }
 
@@ -430,6 +434,11 @@ impl Model {
         let index = self.tables[unit].other(C, index_of_pin(pin) as usize)? as u64;
         Some(pin & !(0xfffe << 48 | 1 << 11) | index << 49 | index >> 15 << 11)
     }
+}
+
+/// Whether an entry is the line that says that messages in compatibility format pass.
+fn says_permitted(entry: &Entry) -> bool {
+    matches!(&entry.event, Event::Log(line) if line.contains(PERMITTED))
 }
 
 /// P, and IM.

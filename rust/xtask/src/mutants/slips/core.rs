@@ -273,16 +273,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
     ),
     slip(
-        "an entry is invalidated before it changes",
-        UPDATE,
-        "",
-        "table.replace(index, old, new);",
-        "table.invalidate(Block::one(index));
-        table.replace(index, old, new);
-        table.write_back(index);
-        return;",
-    ),
-    slip(
         "an entry that does not change is invalidated",
         UPDATE,
         "",

@@ -135,7 +135,7 @@ pub(super) const SLIPS: &[Slip] = &[
         MESSAGE,
         "",
         "if message == Message::default() {",
-        "if !has_target && !$slipped {",
+        "if message == Message::default() && !$slipped {",
     ),
     slip(
         "the entries of an earlier kernel stay unmasked",
