@@ -105,6 +105,11 @@ impl Function {
         vector.control & !MASKED == vector.own
     }
 
+    /// Whether an entry is masked at the function.
+    pub fn is_masked(&self, index: usize) -> bool {
+        self.vectors[index].control & MASKED != 0
+    }
+
     /// The function takes what was written to those bits of an entry for its own.
     pub fn accept_bits(&mut self, index: usize) {
         let vector = &mut self.vectors[index];

@@ -261,6 +261,8 @@ impl World {
         let all = self.xen.all.get();
         let kept = self.xen.entries.borrow()[index];
         let idle = self.owner.borrow().is_idle();
+        // An entry that is not as Xen left it makes Xen look at the function.
+        let expected = self.function().is_masked(index) == kept.any();
 
         let before = self.ledger().begin(index);
         let (outcome, took) = self.xen.set(self, index, masks);
@@ -282,7 +284,7 @@ impl World {
         let stays = torn || self.function().trampled() == trampled;
         self.expect(stays, Violation::Trampled);
 
-        let steady = self.steady.get() && !self.announced.get();
+        let steady = self.steady.get() && !self.announced.get() && expected;
         self.free
             .set(self.free.get() + usize::from(took.reads == 0));
         let most = if steady { [0, 0, 1, 2] } else { [2, 2, 2, 4] };

@@ -229,11 +229,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "",
     ),
     (
-        "an HPET keeps an entry that there is not",
-        "        msi_desc->remap_index = -1;\n        rc = -ENXIO;",
-        "        rc = -ENXIO;",
-    ),
-    (
         "a page stays mapped when a pin was read",
         "    unmap_vtd_domain_page(iremap_entries);\n    spin_unlock_irqrestore(&iommu->intremap.lock, flags);\n\n    return 0;\n}\n\nstatic int ioapic_rte_to_remap_entry",
         "    spin_unlock_irqrestore(&iommu->intremap.lock, flags);\n\n    return 0;\n}\n\nstatic int ioapic_rte_to_remap_entry",
@@ -327,11 +322,6 @@ pub(super) const FAULTS: &[Fault] = &[
         "a function without a unit answers another errno",
         ": -EINVAL;\n}",
         ": -ENODEV;\n}",
-    ),
-    (
-        "a full table answers an HPET another errno",
-        "rc = -ENXIO;",
-        "rc = -EFAULT;",
     ),
     (
         "a queue that is off answers another errno",
