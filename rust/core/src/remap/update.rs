@@ -3,8 +3,8 @@
 //! An IOMMU reads entries whenever a message arrives, and caches what it read. The steps:
 //!
 //! 1. Under the table's lock an entry is replaced in one piece and written back ([`set`],
-//! [`clear`]).
-//!    An entry that would not change is left alone: an invalidation costs more than all the rest.
+//!    [`clear`]). An entry that would not change is left alone: an invalidation costs more than all
+//!    the rest.
 //! 2. What the IOMMU caches of the old entry is invalidated ([`Stale::invalidate`]). That needs no
 //!    lock: an IOMMU that does not answer then blocks only the CPU that waits for it.
 //! 3. Entries that were cleared are free once their invalidation completed, and not before
