@@ -154,7 +154,8 @@ fn switching(
                 call(side, api.enable, &arguments, script)
             });
             let vtd = &mut side.env().machine.vtd;
-            if !api.keeps_use && eim == 0 && vtd.switched_on {
+            let answers = switching.pace != Pace::Never;
+            if !api.keeps_use && eim == 0 && vtd.switched_on && answers {
                 // C leaves on what Rust switches off: see `super::model`, rule 8.
                 vtd.registers[number].clear_status(COMPATIBILITY);
             }
