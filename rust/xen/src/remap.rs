@@ -30,6 +30,21 @@ pub fn wanted() -> bool {
     unsafe { (&raw const sys::iommu_intremap).read_volatile() != sys::iommu_intremap_off }
 }
 
+/// Records that remapped interrupts reach 8-bit APIC IDs only. Xen then brings up no CPU with a
+/// wider one (`__cpu_up()`), so none becomes the destination of an interrupt.
+///
+/// Context: boot or resume, while only the boot CPU runs.
+pub fn restrict_destinations() {
+    let word = &raw mut sys::iommu_intremap;
+    // SAFETY: A byte of Xen's data that is there for good. The boot CPU alone runs, so that no other
+    // one reads or writes it.
+    unsafe {
+        if word.read_volatile() == sys::iommu_intremap_full {
+            word.write_volatile(sys::iommu_intremap_restricted);
+        }
+    }
+}
+
 /// Returns whether IOMMUs are to be used, as far as the boot options and what was found up to now say.
 pub fn iommus_wanted(_: Booting) -> bool {
     // SAFETY: The flag is init data (`__initdata`), which is there while Xen boots. The CPU that

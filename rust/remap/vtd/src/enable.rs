@@ -127,6 +127,9 @@ pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
         Global::interrupt_remapping,
     );
     drop(registers);
+    if !extended_mode {
+        remap::restrict_destinations();
+    }
 
     IoApic::all().try_for_each(Pins::make)
 }

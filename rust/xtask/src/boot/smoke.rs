@@ -140,20 +140,33 @@ pub(super) const MOVE_RECHECK: Scenario = Scenario {
     ..MOVE_VTD
 };
 
-/// One processor with APIC ID 0, and one with 256, which makes firmware switch x2APIC mode on.
-const CPU_256: &[&str] = &[
-    "-smp",
-    "1,maxcpus=257,sockets=257,cores=1,threads=1",
-    "-cpu",
-    "EPYC,-monitor,-npt,+x2apic",
-    "-device",
-    "EPYC-x86_64-cpu,socket-id=256,core-id=0,thread-id=0",
-];
+/// As many CPUs with APIC IDs from 0 as the topology says, and one with 256, which makes firmware
+/// switch x2APIC mode on.
+const fn cpu_256(topology: &'static str) -> [&'static str; 6] {
+    [
+        "-smp",
+        topology,
+        "-cpu",
+        "EPYC,-monitor,-npt,+x2apic",
+        "-device",
+        "EPYC-x86_64-cpu,socket-id=256,core-id=0,thread-id=0",
+    ]
+}
+/// CPUs 0 and 256.
+const CPU_256: &[&str] = &cpu_256("1,maxcpus=257,sockets=257,cores=1,threads=1");
+/// CPUs 0, 1 and 256.
+const CPU_256_BEYOND: &[&str] = &cpu_256("2,maxcpus=257,sockets=257,cores=1,threads=1");
 
-const fn mover_256(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
+const fn mover_256(
+    name: &'static str,
+    about: &'static str,
+    iommu: Iommu,
+    more: &'static [&'static str],
+    rules: &'static [Rule],
+) -> Scenario {
     Scenario {
         machine: Machine {
-            more: CPU_256,
+            more,
             ..machine(iommu)
         },
         payload: Payload::Kernel {
@@ -162,10 +175,9 @@ const fn mover_256(name: &'static str, about: &'static str, iommu: Iommu) -> Sce
             words: "short",
             module: None,
         },
-        rules: &[],
         numbers: &[],
         on_stock: false,
-        ..mover(name, about, iommu, &[])
+        ..mover(name, about, iommu, rules)
     }
 }
 
@@ -174,9 +186,12 @@ pub(super) const MOVE_256_VTD: Scenario = mover_256(
     "move-256-vtd",
     "interrupts move to a processor with APIC ID 256, and back; VT-d",
     VTD,
+    CPU_256,
+    MOVER_256_VTD,
 );
 
-/// The IOMMU cannot name it: no interrupt moves there, and all arrive. Stock Xen loses them.
+/// The IOMMU cannot name CPU 256, so Xen leaves it out: the interrupts move between the two others.
+/// Stock Xen brings it up, and loses interrupts.
 pub(super) const MOVE_256_VTD_NOEIM: Scenario = mover_256(
     "move-256-vtd-noeim",
     "the same, where the IOMMU takes 8 bits; VT-d without extended interrupt mode",
@@ -184,6 +199,8 @@ pub(super) const MOVE_256_VTD_NOEIM: Scenario = mover_256(
         intremap: true,
         eim: false,
     },
+    CPU_256_BEYOND,
+    MOVER_256_VTD,
 );
 
 /// See [`MOVE_256_VTD`].
@@ -191,6 +208,8 @@ pub(super) const MOVE_256_AMD: Scenario = mover_256(
     "move-256-amd",
     "interrupts move to a processor with APIC ID 256, and back; AMD-Vi",
     AMD,
+    CPU_256,
+    &[ON_THE_SECOND, ON_THE_FIRST],
 );
 
 const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenario {
@@ -310,6 +329,25 @@ const MOVER_VTD: &[Rule] = &[
         'V',
         "irq-mover: all on the second",
         &["R:", " 0040 ", " 00000001 "],
+        5,
+    ),
+];
+/// The same with CPU 256, or with CPU 1 where entries name a CPU by 8 bits: bits 15:8 hold them.
+const MOVER_256_VTD: &[Rule] = &[
+    ON_THE_SECOND,
+    ON_THE_FIRST,
+    shows(
+        "edu-entry",
+        'V',
+        "irq-mover: all on the second",
+        &["R:", " 0030 ", " 00000100 "],
+        1,
+    ),
+    shows(
+        "xhci-entries",
+        'V',
+        "irq-mover: all on the second",
+        &["R:", " 0040 ", " 00000100 "],
         5,
     ),
 ];

@@ -20,6 +20,9 @@
 //!    Where messages in compatibility format pass, C says so, and Rust switches that off.
 //!
 //! 9. *A new table.* Rust limits the entries that may be used under the table's lock, C takes none.
+//! 10. *CPUs that cannot be named.* Where remapping is switched on without extended interrupt mode,
+//!     Rust sets `iommu_intremap` to restricted, and Xen brings up no CPU whose APIC ID needs more
+//!     than 8 bits; C leaves it at full.
 //!
 //! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
 //! [`super::perform`] and [`World::has_unwritten`].

@@ -5,7 +5,7 @@ use xen_sys as sys;
 
 use super::op::{Message, Op, Switching};
 use super::spec::SenderSpec;
-use super::world::{World, byte_variable, set_variable, set_wide_exchange};
+use super::world::{FULL, RESTRICTED, World, byte_variable, set_variable, set_wide_exchange};
 use super::{fill, undo};
 use crate::answer::Answer;
 use crate::argument::word;
@@ -74,7 +74,7 @@ pub(super) fn perform(
         } => {
             set_variable(side, "iommu_enable", true);
             set_variable(side, "iommu_qinval", queue);
-            set_variable(side, "iommu_intremap", remapping);
+            set_variable(side, "iommu_intremap", if remapping { FULL } else { 0 });
             set_wide_exchange(side, wide_exchange);
             Some(Answer::bool(call(side, api.supports_eim, &[], script)))
         }
@@ -154,10 +154,17 @@ fn switching(
                 call(side, api.enable, &arguments, script)
             });
             let vtd = &mut side.env().machine.vtd;
+            let switched_on = vtd.switched_on;
             let answers = switching.pace != Pace::Never;
-            if !api.keeps_use && eim == 0 && vtd.switched_on && answers {
+            if !api.keeps_use && eim == 0 && switched_on && answers {
                 // C leaves on what Rust switches off: see `super::model`, rule 8.
                 vtd.registers[number].clear_status(COMPATIBILITY);
+            }
+            let ended = answer.outcome.is_err();
+            let is_full = byte_variable(side, "iommu_intremap") == Some(FULL);
+            if !api.keeps_use && eim == 0 && switched_on && !ended && is_full {
+                // C does not say that destinations have 8 bits: rule 10.
+                set_variable(side, "iommu_intremap", RESTRICTED);
             }
             Some(answer)
         }
@@ -420,7 +427,7 @@ fn set_up_hpet(
     })
 }
 
-/// The words of Xen that `supports_eim` may change.
+/// The words of Xen that `supports_eim` and `enable` may change.
 pub(super) fn options(side: &Side) -> [Option<u8>; 2] {
     ["iommu_enable", "iommu_intremap"].map(|name| byte_variable(side, name))
 }

@@ -9,7 +9,9 @@ use crate::side::Side;
 use crate::xen::{add_to_list, addr, get, init_list, set};
 
 /// `iommu_intremap_full`, and `SYS_STATE_boot`.
-const FULL: u8 = sys::iommu_intremap_full;
+pub(super) const FULL: u8 = sys::iommu_intremap_full;
+/// `iommu_intremap_restricted`.
+pub(super) const RESTRICTED: u8 = sys::iommu_intremap_restricted;
 /// The word of the features with CMPXCHG16B (leaf 1, ECX), and its bit there.
 const CX16: (usize, u32) = (1, 1 << 13);
 /// Where `boot_cpu_data` has the words of features.
