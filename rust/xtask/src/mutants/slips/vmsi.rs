@@ -178,32 +178,28 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "write.span(accepted.into())",
         "write.span(u32::from(accepted) + 1)",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "a word of which a part is written is believed",
         EMULATE,
         "",
         "start.max(page) & !3",
         "start.max(page)",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "a plain write that is refused is believed",
         EMULATE,
         "",
         "!request.is_plain() || !(accepted || kept)",
         "!request.is_plain()",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "one byte of a word leaves the word known",
         EMULATE,
         "// The specification leaves it to the device, and so to its model, what one or two bytes do to a word.",
         "lose_word(entry, address);",
         "",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "the guest sees the host's mask",
         TABLES,
@@ -217,8 +213,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "learn(1, value >> 32);",
         "learn(1, value);",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "a snooped write is applied twice",
         COMPLETE,
@@ -232,8 +227,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "!is_aligned(answer.address, answer.size)",
         "false",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "an answer to several elements is learned",
         "xen/src/ioreq.rs",
@@ -242,8 +236,7 @@ pub(super) const SLIPS: &[Slip] = &[
         (",
         "field!(self, count) == 1",
         "true",
-    )
-    .survives("the oracle, which is asked once it passes without a slip"),
+    ),
     slip(
         "pending bits are written",
         "vmsi/src/adjacent.rs",
