@@ -4,6 +4,7 @@ pub mod entry;
 pub mod slots;
 pub mod source;
 pub mod update;
+pub mod users;
 
 /// Whether a device has to be told that a message changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,4 +13,28 @@ pub enum Rewrite {
     Needed,
     /// Its registers name the same entry as before.
     NotNeeded,
+}
+
+impl Rewrite {
+    /// For a sender that named an entry `before`, if any, and that names this one `now`.
+    #[inline(always)]
+    pub fn of(before: Option<usize>, now: usize) -> Self {
+        if before == Some(now) {
+            Self::NotNeeded
+        } else {
+            Self::Needed
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rewrite;
+
+    #[test]
+    fn a_device_is_told_of_its_first_entry_and_of_another_one() {
+        assert_eq!(Rewrite::of(None, 5), Rewrite::Needed);
+        assert_eq!(Rewrite::of(Some(4), 5), Rewrite::Needed);
+        assert_eq!(Rewrite::of(Some(5), 5), Rewrite::NotNeeded);
+    }
 }

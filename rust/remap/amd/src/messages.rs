@@ -36,8 +36,8 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
 
     let table = served.table_of_messages()?.lock()?;
     let new = table.entry_for(interrupt)?;
-    let mut rewrite = Rewrite::NotNeeded;
-    let used = match desc.entry_in_use() {
+    let before = desc.entry_in_use();
+    let used = match before {
         Some(index) => table.entry(index),
         None => Err(table),
     };
@@ -47,7 +47,6 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
             xen_assert!(desc.messages() != 0);
             let first = table.allocate(desc.messages()).ok_or(Errno::NOSPC)?;
             desc.use_entries(Some(first.index()));
-            rewrite = Rewrite::Needed;
             first
         }
     };
@@ -59,7 +58,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         message.address().without_destination().raw(),
         message.data().raw() & !MSI_INDEX | index as u32,
     );
-    Ok(rewrite)
+    Ok(Rewrite::of(before, index))
 }
 
 /// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.

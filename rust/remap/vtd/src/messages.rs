@@ -63,15 +63,16 @@ fn set(
             .ok_or(Errno::RANGE)?,
         Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL)?,
     };
-    let (index, rewrite) = match desc.entry_in_use() {
-        Some(index) => (index, Rewrite::NotNeeded),
+    let before = desc.entry_in_use();
+    let index = match before {
+        Some(index) => index,
         None => {
             let Some(first) = table.allocate(desc.messages()) else {
                 log::table_full_for_msi();
                 return Err(Errno::FAULT);
             };
             desc.use_entries(Some(first));
-            (first, Rewrite::Needed)
+            first
         }
     };
     table.set(index, entry)?;
@@ -82,7 +83,7 @@ fn set(
     let number = desc.number_in_block();
     let address = RemappableAddress::of(index.wrapping_sub(number) as u16, true);
     message.set(address.raw()[0], number as u32);
-    Ok(rewrite)
+    Ok(Rewrite::of(before, index))
 }
 
 /// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.

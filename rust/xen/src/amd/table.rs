@@ -2,7 +2,7 @@
 
 use super::lock::RequesterTable;
 use super::requester::{FUNCTIONS, Served, count};
-use super::users::{Alone, Users, note_pointer};
+use super::users::{Users, note_pointer};
 use super::{Iommu, Pins, Requester};
 use crate::errno::Errno;
 use crate::memory;
@@ -16,6 +16,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::entry::Format;
 use irq_core::remap::slots::Slots;
+use irq_core::remap::users::Alone;
 use xen_sys as sys;
 
 const PAGE_SIZE: usize = 4096;

@@ -6,19 +6,16 @@
 //! of the device table to it, and then it is looked again.
 
 use super::{Iommu, Requester, tables_per_requester};
-use core::sync::atomic::{AtomicU64, Ordering};
+use irq_core::remap::users::{Alone, Pointers};
 use xen_sys as sys;
 
-/// How often an entry of a device table was pointed to a remapping table, counted from 1.
-static POINTED: AtomicU64 = AtomicU64::new(1);
+/// How often an entry of a device table was pointed to a remapping table.
+static POINTERS: Pointers = Pointers::new();
 
 /// Notes that an entry of a device table is about to point to a remapping table.
 pub(super) fn note_pointer() {
-    POINTED.fetch_add(1, Ordering::SeqCst);
+    POINTERS.count();
 }
-
-/// What [`POINTED`] was when a table was last seen to have no more than one user; zero for never.
-pub(super) struct Alone(u64);
 
 /// Who may use a table, as an IOMMU sees it.
 #[derive(Clone, Copy)]
@@ -45,9 +42,8 @@ impl<'a> Users<'a> {
     #[inline(always)]
     pub(super) fn find(self, alone: &mut Alone) -> Caches<'a> {
         let own = self.requester.id();
-        // An entry is replaced by a locked instruction, a full barrier. So a requester whose entry
-        // of the device table points here only after this load finds the changed entry.
-        if alone.0 == POINTED.load(Ordering::SeqCst) && self.other == own {
+        // An entry is replaced by a locked instruction, a full barrier: see `irq_core::remap::users`.
+        if alone.holds(&POINTERS) && self.other == own {
             Caches {
                 iommu: self.iommu,
                 own,
@@ -63,23 +59,22 @@ impl<'a> Users<'a> {
     #[cold]
     #[inline(never)]
     fn find_others(self, alone: &mut Alone) -> Caches<'a> {
-        let now = POINTED.load(Ordering::SeqCst);
         let (own, other) = (self.requester.id(), self.other);
         let mut functions = 0u8;
         let mut is_found = other == own;
-        // Where all requesters have the same table, it is not asked which of them use it.
-        if tables_per_requester() {
-            let kept = self.requester.kept();
-            self.requester.for_each_user(kept, |user| {
-                if user.id() != own {
-                    functions |= 1 << (user.id() % 8);
-                    is_found |= user.id() == other;
-                }
-            });
-        }
-        if functions == 0 && other == own {
-            alone.0 = now;
-        }
+        alone.look(&POINTERS, || {
+            // Where all requesters have the same table, it is not asked which of them use it.
+            if tables_per_requester() {
+                let kept = self.requester.kept();
+                self.requester.for_each_user(kept, |user| {
+                    if user.id() != own {
+                        functions |= 1 << (user.id() % 8);
+                        is_found |= user.id() == other;
+                    }
+                });
+            }
+            functions == 0 && other == own
+        });
         Caches {
             iommu: self.iommu,
             own,

@@ -2,6 +2,7 @@
 
 use super::super::slip::{Slip, slip};
 
+const ALONE: &str = "core/src/remap/users.rs";
 const AMD_LOCK: &str = "xen/src/amd/lock.rs";
 const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
 const AMD_TABLE: &str = "xen/src/amd/table.rs";
@@ -45,8 +46,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "index >= ENTRIES",
         "false",
-    )
-    .survives("a descriptor in the twin whose entry lies behind the table"),
+    ),
     slip(
         "the registers' lock guards the table",
         VTD_TABLE,
@@ -95,8 +95,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "desc.use_entries(None);",
         "",
-    )
-    .survives("a twin of VT-d that compares the entry of a released MSI"),
+    ),
     slip(
         "a written entry is noted without the lock",
         VTD_MESSAGES,
@@ -116,24 +115,23 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "who came to share a table is not looked up again",
-        USERS,
+        ALONE,
         "",
-        "alone.0 == POINTED.load(Ordering::SeqCst) && self.other == own",
-        "alone.0 != 0 && self.other == own",
+        "self.0 == pointers.now()",
+        "self.0 != 0",
     ),
     slip(
         "who shares a table is noted as of after the look",
-        USERS,
+        ALONE,
         "",
-        "alone.0 = now;",
-        "alone.0 = POINTED.load(Ordering::Relaxed);",
-    )
-    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
+        "self.0 = now;",
+        "self.0 = pointers.now();",
+    ),
     slip(
         "a new pointer to a table is not noted",
         USERS,
         "",
-        "POINTED.fetch_add(1, Ordering::SeqCst);",
+        "POINTERS.count();",
         "",
     ),
     slip(
@@ -156,8 +154,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "others.is_null() || others == own",
         "true",
-    )
-    .survives("a world of AMD with aliases that have a table each"),
+    ),
     slip(
         "entries beyond a small table's end are handed out",
         AMD_TABLE,
@@ -174,12 +171,11 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a device is not told of its first entry",
-        AMD_MESSAGES,
+        "core/src/remap/mod.rs",
         "",
-        "rewrite = Rewrite::Needed;",
-        "",
-    )
-    .survives("a Xen from 4.21 on, which asks for the answer"),
+        "before == Some(now)",
+        "before.is_none_or(|before| before == now)",
+    ),
     slip(
         "any delivery mode gets into an entry",
         AMD_MESSAGES,
@@ -217,6 +213,5 @@ pub(super) const SLIPS: &[Slip] = &[
             let _ = limit;
             entries
         }",
-    )
-    .survives("the scenarios fill-*, once they are a judge"),
+    ),
 ];
