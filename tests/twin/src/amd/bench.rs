@@ -33,6 +33,7 @@ fn spec(wide: bool) -> Spec {
         valid: true,
         alias: id,
         iommu: Some(0),
+        is_special: false,
     };
     Spec {
         // Entries of 32 bits go with destinations of 8.

@@ -81,6 +81,7 @@ impl Draft {
             valid,
             alias,
             iommu,
+            is_special: false,
         });
     }
 
@@ -165,7 +166,13 @@ fn spec(rng: &mut Rng) -> Spec {
         let place = (rng.pick(&segments), id);
         let iommu = draft.iommu(rng, place.0);
         let alias = if rng.one_in(6) { id + 0x80 } else { id };
-        draft.list(place, (true, alias), iommu);
+        draft.requesters.push(RequesterSpec {
+            place,
+            valid: true,
+            alias,
+            iommu,
+            is_special: true,
+        });
         if alias != id {
             draft.list((place.0, alias), (true, alias), iommu);
         }

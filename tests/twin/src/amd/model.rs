@@ -22,6 +22,8 @@
 //!     but their entries of the device table do not point to that. C says that all is well, and no
 //!     message comes; Rust refuses, and C is not called.
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
+//! 12. *Devices with two tables.* Where the messages' two IDs have a table each, C ends Xen by a
+//!     BUG_ON. Rust refuses, and C is not called.
 //!
 //! Which entries are taken into use does not differ: both take the lowest block.
 //!
@@ -109,10 +111,7 @@ impl Model {
             let mut entry = flushed[0].clone();
             if let Event::Call(_, told) = &mut entry.event {
                 told[1] = (*id).into();
-                // One whose messages bear another ID has no table to tell the state of.
-                if self.plan.stands_in.is_some_and(|alias| alias != *id)
-                    && self.plan.flushed.last() == Some(id)
-                {
+                if self.plan.bare.contains(id) {
                     told[2] = 0;
                 }
             }

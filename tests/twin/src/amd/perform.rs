@@ -320,6 +320,12 @@ fn release(
 ) -> Option<Answer> {
     let number = World::choose(&world.senders, sender)?;
     plan_messages(side, world, number)?;
+    if world.plan.refusal == Some(libc::EINVAL)
+        && get!(world.senders[number].descs, remap_index) >= 0
+    {
+        // Its two tables are there before it has an entry.
+        return None;
+    }
     // With that it changes what the IOMMU may know, if the entries were ever set or not.
     let desc = world.senders[number].descs;
     let outcome = from_stand_in(side, api, world.plan.stands_in, desc, |side| {

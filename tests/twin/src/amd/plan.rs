@@ -21,6 +21,8 @@ pub(super) struct Plan {
     /// Those of them that are taken for copies of function 0: whether Rust knows of them does not
     /// matter, for no entry of the device table points to the table for them.
     pub(super) copies: Vec<u16>,
+    /// Those that have no table of their own.
+    pub(super) bare: Vec<u16>,
     /// The requester whose messages the sender's are, where that has no table of its own.
     pub(super) stands_in: Option<u16>,
     /// Why Rust refuses a message, where C does what has no effect, or another one.
@@ -116,6 +118,20 @@ impl Plan {
                     && !world.is_iommu((place.0, alias))
             }
         };
+        let tables = [table(id), table(other)];
+        let two_tables = by == By::Messages && stands_in.is_none() && {
+            let [own, others] = tables;
+            own != 0 && others != 0 && own != others
+        };
+        if two_tables {
+            // C sets the entry of one, and ends Xen by a BUG_ON.
+            return Some(Self {
+                table: used,
+                size: if world.spec.iommus[iommu].wide { 16 } else { 4 },
+                refusal: Some(libc::EINVAL),
+                ..Self::none(world)
+            });
+        }
         if used == 0 || !fits {
             return None;
         }
@@ -135,6 +151,11 @@ impl Plan {
             }
         }
         let platform = &side.env().amd;
+        let is_bare = |id: &u16| {
+            let own = platform.requester((place.0, *id));
+            own.map_or(0, table_of) == 0
+        };
+        let bare = flushed.iter().copied().filter(is_bare).collect();
         let copies = sharers.iter().copied();
         let copies = copies.filter(|user| *user != id && platform.is_copy((place.0, *user)));
         let copies = copies.collect();
@@ -144,6 +165,7 @@ impl Plan {
             table: used,
             size: if world.spec.iommus[iommu].wide { 16 } else { 4 },
             flushed,
+            bare,
             copies,
             stands_in,
             refusal: (is_copy && by == By::Messages).then_some(libc::ENODEV),

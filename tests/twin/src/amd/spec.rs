@@ -23,6 +23,9 @@ pub(super) struct RequesterSpec {
     /// The ID that its requests bear.
     pub(super) alias: u16,
     pub(super) iommu: Option<usize>,
+    /// Whether it is an IO-APIC or the HPET: Xen gives those a table as soon as firmware speaks of
+    /// them, and firmware may say only after that that their requests bear another's ID.
+    pub(super) is_special: bool,
 }
 
 /// A function of PCI.

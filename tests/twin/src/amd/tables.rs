@@ -44,7 +44,10 @@ pub(super) fn order(
 }
 
 /// Allocates a table as Xen does: for a requester that bears its own ID and its phantom functions;
-/// or for all. One whose requests bear another ID has none.
+/// or for all.
+///
+/// One whose requests bear another ID has none, unless firmware spoke of it before it said so: then
+/// it has the table that all share, or its own if it is an IO-APIC or the HPET.
 pub(super) fn allocate(
     side: &mut Side,
     api: &Api,
@@ -55,14 +58,20 @@ pub(super) fn allocate(
     let place = requester(side, world, number)?;
     let iommu = world.iommu_of(side, place)?;
     let own_mapping = mapping(side, place);
-    if table_of(own_mapping) != 0 || get!(own_mapping, dte_requestor_id) != place.1 {
+    let shared = !world.spec.per_device;
+    let alias = get!(own_mapping, dte_requestor_id);
+    let had_one_before = {
+        let number = World::choose(&world.spec.requesters, number)?;
+        let spec = &world.spec.requesters[number];
+        spec.valid && (shared || spec.is_special)
+    };
+    if table_of(own_mapping) != 0 || alias != place.1 && !had_one_before {
         return None;
     }
     // C allocates twice, in another order than Rust.
     if !api.is_rust && script.memory == Failure::Always {
         script.memory = Failure::Nth((script.salt % 2) as u32);
     }
-    let shared = !world.spec.per_device;
     let in_use: *mut *mut core::ffi::c_ulong = if shared {
         side.image.symbol("shared_intremap_inuse").ok()? as *mut _
     } else {
@@ -114,6 +123,11 @@ fn share(
         let last = id | (FUNCTIONS - 1);
         users.extend((id..=last).step_by(device.stride.into()));
     }
+    if !spec.per_device
+        && let Some(own) = side.env().amd.requester((segment, id))
+    {
+        users.push(get!(own, dte_requestor_id));
+    }
     for user in users {
         if let Some(mapping) = side.env().amd.requester((segment, user))
             && table_of(mapping) == 0
@@ -136,6 +150,10 @@ pub(super) fn free(
         return free_shared(side, api, world, script);
     }
     let place = requester(side, world, number)?;
+    let own = mapping(side, place);
+    if get!(own, dte_requestor_id) != place.1 {
+        return None;
+    }
     free_of(side, api, world, place, script)
 }
 
@@ -149,7 +167,7 @@ fn free_of(
     let iommu = world.iommu_of(side, place)?;
     let mapping = mapping(side, place);
     let table = table_of(mapping);
-    if table == 0 || get!(mapping, dte_requestor_id) != place.1 {
+    if table == 0 {
         return None;
     }
     let is_lowest = sharers(side, world, place)[0] == place.1;
@@ -237,7 +255,6 @@ pub(super) fn free_all(side: &mut Side, api: &Api, world: &mut World) -> Option<
         for id in 0..world.spec.requester_count as u16 {
             let mapping = mapping(side, (segment, id));
             if world.spec.per_device && table_of(mapping) != 0 {
-                // What bears another ID has a table only together with that.
                 let freed = free_of(side, api, world, (segment, id), Script::plain(0));
                 outcome = outcome.and(freed.map_or(Ok(0), |freed| freed.outcome));
             }

@@ -46,6 +46,7 @@ fn spec(x2apic: bool) -> Spec {
         x2apic,
         eim: x2apic,
         non_coherent: false,
+        limit: None,
         iommus: vec![IommuSpec {
             capability: CAPABILITY,
             status: 0,

@@ -25,11 +25,15 @@ const DIRECT_MAP_LEN: usize = 5 << 40;
 const DESCRIPTOR: u64 = 64;
 
 pub(super) fn case(rng: &mut Rng) -> Case<Vtd> {
-    let spec = spec(rng);
+    let mut spec = spec(rng);
     let mut ops = Vec::new();
-    start(rng, &spec, &mut ops);
-    if rng.one_in(80) {
-        ops.push(fill(rng));
+    if rng.one_in(200) {
+        full_for_hpet(rng, &mut spec, &mut ops);
+    } else {
+        start(rng, &spec, &mut ops);
+        if rng.one_in(80) {
+            ops.push(fill(rng));
+        }
     }
     for _ in 0..4 + rng.below(24) {
         let op = op(rng, &ops);
@@ -82,6 +86,7 @@ fn spec(rng: &mut Rng) -> Spec {
         x2apic,
         eim: x2apic != rng.one_in(5),
         non_coherent: rng.one_in(2),
+        limit: rng.one_in(12).then(|| 1 + rng.below(80)),
         senders,
         io_apics: (0..rng.below(4))
             .map(|number| io_apic(rng, number, units))
@@ -236,6 +241,52 @@ fn start(rng: &mut Rng, spec: &Spec, ops: &mut Vec<Op>) {
     }
 }
 
+/// An HPET meets a table that is full.
+fn full_for_hpet(rng: &mut Rng, spec: &mut Spec, ops: &mut Vec<Op>) {
+    let unit = rng.below(spec.iommus.len());
+    let sender = spec.senders.len();
+    spec.eim = spec.x2apic;
+    spec.limit = None;
+    spec.hpets = vec![HpetSpec {
+        hpet: 0,
+        unit,
+        id: rng.next() as u16,
+    }];
+    spec.senders.push(SenderSpec::Hpet { hpet: 0 });
+    // The one whose descriptor fills the table.
+    spec.devices[0].kind = sys::DEV_TYPE_PCIe_ENDPOINT;
+    spec.devices[0].unit = Some(unit);
+    spec.iommus[unit].capability |= CAPABLE;
+    spec.iommus[unit].status = 0;
+    ops.push(Op::Queue {
+        iommu: unit,
+        on: true,
+    });
+    ops.push(Op::Enable {
+        iommu: unit,
+        eim: u32::from(spec.eim),
+        allowed: true,
+        switching: quick(),
+    });
+    ops.push(Op::Fill {
+        iommu: unit,
+        count: ENTRIES,
+        holes: Vec::new(),
+    });
+    let hpets = spec
+        .senders
+        .iter()
+        .filter(|sender| matches!(sender, SenderSpec::Hpet { .. }));
+    ops.push(Op::SetUpHpet {
+        sender: hpets.count() - 1,
+    });
+    ops.push(Op::Update {
+        sender,
+        number: 0,
+        message: message(rng, ops),
+    });
+}
+
 fn quick() -> Switching {
     Switching {
         pace: Pace::After(0),
@@ -319,7 +370,12 @@ fn op(rng: &mut Rng, before: &[Op]) -> Op {
             pin: rng.below(24),
             bits: rng.next() as u32,
         },
-        32..37 => Op::SetUpHpet { sender: any },
+        32..36 => Op::SetUpHpet { sender: any },
+        36 => Op::Stray {
+            sender: any,
+            index: rng.pick(&[ENTRIES, ENTRIES + 31, 2 * ENTRIES - 1, i32::MAX as usize]) as i32,
+            release: rng.one_in(2),
+        },
         37..45 => Op::Release {
             sender: any,
             number: if rng.one_in(4) { rng.below(32) } else { 0 },

@@ -51,16 +51,17 @@ impl Used {
     }
 
     /// The lowest aligned block of free entries; blocks do not cross words.
-    fn lowest_block(&self, count: usize) -> Option<usize> {
+    fn lowest_block(&self, count: usize, limit: usize) -> Option<usize> {
         let mask = u64::MAX >> (64 - count);
         let free = |word: u64, place: &usize| word >> place & mask == 0;
-        self.0.iter().enumerate().find_map(|(number, word)| {
+        let found = self.0.iter().enumerate().find_map(|(number, word)| {
             let mut places = (0..64).step_by(count);
             if *word == u64::MAX {
                 return None;
             }
             Some(number * 64 + places.find(|place| free(*word, place))?)
-        })
+        });
+        found.filter(|first| first + count <= limit)
     }
 }
 
@@ -75,6 +76,8 @@ pub(super) struct Indices {
     filled: usize,
     /// The pages in which all are so, and stay so.
     filled_pages: Vec<bool>,
+    /// How many entries Rust may use.
+    limit: usize,
 }
 
 /// Who has entries.
@@ -85,13 +88,14 @@ pub(super) enum Owner {
 }
 
 impl Indices {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limit: Option<usize>) -> Self {
         Self {
             used: [Used::new(), Used::new()],
             other: [HashMap::new(), HashMap::new()],
             gone: HashMap::new(),
             filled: 0,
             filled_pages: Vec::new(),
+            limit: limit.unwrap_or(ENTRIES),
         }
     }
 
@@ -104,7 +108,7 @@ impl Indices {
     pub(super) fn next(&self, count: usize) -> [Option<usize>; 2] {
         [
             self.used[C].first_run(count),
-            self.used[RUST].lowest_block(count),
+            self.used[RUST].lowest_block(count, self.limit),
         ]
     }
 

@@ -2,7 +2,8 @@
 //!
 //! 1. *Numbers of entries.* See [`super::indices`]: each side is held to its own rule, and what names an entry (messages,
 //!    pins, descriptors, commands, the table) must name entries that stand for each other. Where only one side has a
-//!    block left, or C takes one that is in use, the case ends.
+//!    block left, or C takes one that is in use, the case ends. The boot option for fewer entries
+//!    is one of Rust alone.
 //! 2. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
 //! 3. *Release.* C clears, writes back and invalidates entry by entry; Rust clears and writes back all, then invalidates all.
 //! 4. *Functions whose requests nobody knows.* C lets every device use their entry, Rust refuses and does nothing; see
@@ -59,6 +60,14 @@ fn errno(errno: i32) -> Result<u64, crate::cpu::Trap> {
     Ok(u64::from(errno.wrapping_neg() as u32))
 }
 
+/// The answer where no entry is left.
+fn full(code: i32) -> Answer {
+    Answer {
+        outcome: errno(code),
+        output: Some(NONE),
+    }
+}
+
 fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {
     if c == rust {
         Ok(())
@@ -80,7 +89,11 @@ impl Model {
     pub(super) fn new(spec: &Spec) -> Self {
         Self {
             spec: spec.clone(),
-            tables: spec.iommus.iter().map(|_| Indices::new()).collect(),
+            tables: spec
+                .iommus
+                .iter()
+                .map(|_| Indices::new(spec.limit))
+                .collect(),
             owners: HashMap::new(),
             order: Vec::new(),
         }
@@ -112,6 +125,11 @@ impl Model {
                 equal(c, rust)?;
                 self.release(world, (sender, number));
                 Ok(Verdict::Continue)
+            }
+            Op::Stray { release, .. } => {
+                equal(c, rust)?;
+                let outcome = if release { Ok(0) } else { errno(libc::EFAULT) };
+                held_to("Rust", rust, &Answer::int(outcome)).map(|()| Verdict::Continue)
             }
             Op::Fill {
                 iommu,
@@ -168,7 +186,7 @@ impl Model {
             };
             return held_to("Rust", rust, &expected).map(|()| Verdict::Continue);
         }
-        let full = errno(libc::EFAULT);
+        let full = full(libc::EFAULT);
         self.take(
             unit,
             (Owner::Sender(number), sender.count, of_block),
@@ -196,7 +214,7 @@ impl Model {
             equal(answers[C], answers[RUST])?;
             return Ok(Verdict::Continue);
         }
-        let full = errno(libc::ENXIO);
+        let full = full(libc::ENXIO);
         self.take(unit, (Owner::Sender(number), 1, 0), answers, full)
     }
 
@@ -208,19 +226,9 @@ impl Model {
         let io_apic = io_apic % self.spec.io_apics.len();
         let spec = &self.spec.io_apics[io_apic];
         let (pin, unit) = (pin % spec.pins.len(), spec.unit.unwrap_or_default());
-        let owner = Owner::Pin(io_apic, pin);
-        let is_new = !self.owners.contains_key(&owner);
-        if is_new && self.tables[unit].next(1) == [None, None] {
-            // Nothing is written, and the pin stays as it was.
-            let expected = Answer {
-                outcome: Ok(0),
-                output: None,
-            };
-            held_to("C", answers[C], &expected)?;
-            held_to("Rust", answers[RUST], &expected)?;
-            return Ok(Verdict::Continue);
-        }
-        self.take(unit, (owner, 1, 0), answers, Ok(0))
+        // Nothing is written, and the pin stays as it was.
+        let full = Answer::void(Ok(0));
+        self.take(unit, (Owner::Pin(io_apic, pin), 1, 0), answers, full)
     }
 
     /// An owner's entries were used, and before that taken into use unless it has some; or the table was full.
@@ -229,7 +237,7 @@ impl Model {
         unit: usize,
         (owner, count, of_block): (Owner, usize, usize),
         answers: [&Answer; 2],
-        full: Result<u64, crate::cpu::Trap>,
+        full: Answer,
     ) -> Result<Verdict, String> {
         let known = self.owners.get(&owner).map(|(first, _)| first.map(Some));
         let is_new = known.is_none();
@@ -240,10 +248,7 @@ impl Model {
                     outcome: Ok(0),
                     output: Some((first + of_block) as u64),
                 },
-                None => Answer {
-                    outcome: full.clone(),
-                    output: Some(NONE),
-                },
+                None => full.clone(),
             };
             held_to(name, answers[side], &expected)?;
         }
@@ -299,6 +304,9 @@ impl Model {
             return false;
         };
         match *op {
+            // There is no entry to do anything with. Rust looks for the source with the table
+            // unlocked.
+            Op::Stray { .. } => c.iter().chain(rust).all(is_lock),
             // Rule 2.
             Op::Update { .. } | Op::WritePin { .. } => {
                 c == rust || without_repetition(&c).as_deref() == Some(rust)

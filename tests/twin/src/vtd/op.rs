@@ -64,6 +64,13 @@ pub(crate) enum Op {
     SetUpHpet {
         sender: usize,
     },
+    /// The descriptor of a sender without entries names one beyond the table's end, and is updated
+    /// or released.
+    Stray {
+        sender: usize,
+        index: i32,
+        release: bool,
+    },
     /// Takes the first entries of an unused table into use, and gives some of them back.
     Fill {
         iommu: usize,

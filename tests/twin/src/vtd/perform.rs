@@ -93,13 +93,19 @@ pub(super) fn perform(
         } => update(side, api, world, (sender, number), message, script),
         Op::Release { sender, number } => release(side, api, world, (sender, number), script),
         Op::SetUpHpet { sender } => set_up_hpet(side, api, world, sender, script),
+        Op::Stray {
+            sender,
+            index,
+            release,
+        } => stray(side, api, world, (sender, index, release), script),
         Op::Fill {
             iommu,
             count,
             ref holes,
         } => {
-            // It writes the same entries into both tables, whose formats differ here.
-            if world.spec.x2apic != world.spec.eim {
+            // It writes the same entries into both tables, whose formats differ here, or which
+            // are used in part alone.
+            if world.spec.x2apic != world.spec.eim || world.spec.limit.is_some() {
                 return None;
             }
             let unit = World::choose(&world.iommus, iommu)?;
@@ -395,10 +401,45 @@ fn release(
     }
     let outcome = call(side, api.update, &[desc as u64, 0], script.anywhere());
     // What calls it frees the descriptors next; Rust makes them forget their entries, C does not.
+    let mut kept = 0;
     if outcome.is_ok() && of_block == 0 && sender.unit.is_some() {
         for message in 0..sender.count {
-            set!(desc.wrapping_add(message), remap_index, -1);
+            let desc = desc.wrapping_add(message);
+            kept += u64::from(api.keeps_use && get!(desc, remap_index) >= 0);
+            set!(desc, remap_index, -1);
         }
+    }
+    Some(Answer {
+        output: Some(kept),
+        ..Answer::int(outcome)
+    })
+}
+
+/// A descriptor names an entry that there is not, and has none again afterwards.
+fn stray(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (sender, index, release): (usize, i32, bool),
+    script: Script,
+) -> Option<Answer> {
+    let (number, _) = choose(world, (sender, 0))?;
+    let sender = world.senders[number];
+    sender.unit?;
+    if get!(sender.descs, remap_index) >= 0 || sender.refusal.is_some() {
+        return None;
+    }
+    for message in 0..sender.count {
+        let desc = sender.descs.wrapping_add(message);
+        set!(desc, remap_index, index.saturating_add(message as i32));
+    }
+    set!(sender.descs, pi_desc, std::ptr::null());
+    world.set_message(0xfee0_0000, 0x31, 0);
+    let message = if release { 0 } else { world.message as u64 };
+    let arguments = [sender.descs as u64, message];
+    let outcome = call(side, api.update, &arguments, script.anywhere());
+    for message in 0..sender.count {
+        set!(sender.descs.wrapping_add(message), remap_index, -1);
     }
     Some(Answer::int(outcome))
 }

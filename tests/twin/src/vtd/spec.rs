@@ -79,6 +79,9 @@ pub(crate) struct Spec {
     /// APICs in x2APIC mode where they are not.
     pub(super) eim: bool,
     pub(super) non_coherent: bool,
+    /// The boot option `intremap-entries`, which C does not have: how many entries of a table may
+    /// be used.
+    pub(super) limit: Option<usize>,
     pub(super) iommus: Vec<IommuSpec>,
     pub(super) io_apics: Vec<IoApicSpec>,
     pub(super) hpets: Vec<HpetSpec>,

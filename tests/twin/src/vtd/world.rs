@@ -91,6 +91,7 @@ impl World {
         set_variable(side, "iommu_qinval", true);
         set_variable(side, "iommu_intremap", FULL);
         set_variable(side, "xen_phys_start", 0x1_2340_0000_u64);
+        set_option(side, "intremap-entries", spec.limit.unwrap_or(0) as u32);
         world
     }
 
@@ -257,6 +258,14 @@ pub(crate) fn set_element<T>(side: &Side, name: &str, index: usize, value: T) {
     if let Some(address) = side.image.variable(name) {
         // SAFETY: `import` gives each variable the room of its type in Xen, and no call runs.
         unsafe { (address as *mut T).add(index).write(value) };
+    }
+}
+
+/// Sets the variable behind a boot option, if the image has the option.
+pub(crate) fn set_option<T>(side: &mut Side, name: &str, value: T) {
+    if let Some(address) = side.image.option(name) {
+        // SAFETY: The variable is one of the image's own and has that type, and no call runs.
+        unsafe { (address as *mut T).write(value) };
     }
 }
 

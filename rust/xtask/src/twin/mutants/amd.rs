@@ -159,6 +159,16 @@ pub(super) const FAULTS: &[Fault] = &[
         "        if ( iommu->enabled )\n        {\n",
     ),
     (
+        "a release is not known for the alias",
+        "            if ( alias_id != req_id )\n                amd_iommu_flush_intremap(iommu, alias_id);\n        }\n\n        return 0;",
+        "        }\n\n        return 0;",
+    ),
+    (
+        "an update is not known for the alias",
+        "        if ( alias_id != req_id )\n            amd_iommu_flush_intremap(iommu, alias_id);\n    }\n\n    *data",
+        "    }\n\n    *data",
+    ),
+    (
         "an IOMMU that is switched off is told of a release",
         "        if ( iommu->enabled )\n",
         "        if ( true )\n",

@@ -229,6 +229,11 @@ pub(super) const FAULTS: &[Fault] = &[
         "",
     ),
     (
+        "an HPET keeps an entry that there is not",
+        "        msi_desc->remap_index = -1;\n        rc = -ENXIO;",
+        "        rc = -ENXIO;",
+    ),
+    (
         "a page stays mapped when a pin was read",
         "    unmap_vtd_domain_page(iremap_entries);\n    spin_unlock_irqrestore(&iommu->intremap.lock, flags);\n\n    return 0;\n}\n\nstatic int ioapic_rte_to_remap_entry",
         "    spin_unlock_irqrestore(&iommu->intremap.lock, flags);\n\n    return 0;\n}\n\nstatic int ioapic_rte_to_remap_entry",
@@ -322,6 +327,21 @@ pub(super) const FAULTS: &[Fault] = &[
         "a function without a unit answers another errno",
         ": -EINVAL;\n}",
         ": -ENODEV;\n}",
+    ),
+    (
+        "a full table answers an HPET another errno",
+        "rc = -ENXIO;",
+        "rc = -EFAULT;",
+    ),
+    (
+        "an entry beyond the table's end is used",
+        "    if ( index > IREMAP_ENTRY_NR - 1 )\n    {\n        dprintk(XENLOG_ERR VTDPREFIX,\n                \"MSI",
+        "    if ( 0 )\n    {\n        dprintk(XENLOG_ERR VTDPREFIX,\n                \"MSI",
+    ),
+    (
+        "an entry beyond the table's end is freed",
+        "    if ( index < 0 || index > IREMAP_ENTRY_NR - 1 )\n        return;\n\n    ASSERT(spin_is_locked(&iommu->intremap.lock));\n\n    GET_IREMAP",
+        "    if ( index < 0 )\n        return;\n\n    ASSERT(spin_is_locked(&iommu->intremap.lock));\n\n    GET_IREMAP",
     ),
     (
         "a queue that is off answers another errno",
