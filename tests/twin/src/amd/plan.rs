@@ -18,8 +18,9 @@ pub(super) struct Plan {
     pub(super) size: usize,
     /// The requesters that Rust has the IOMMU forget the table of.
     pub(super) flushed: Vec<u16>,
-    /// Those of them that are taken for copies of function 0: whether Rust knows of them does not
-    /// matter, for no entry of the device table points to the table for them.
+    /// Those of them that are taken for copies of function 0, or all but the requester itself where
+    /// that is one: whether Rust knows of them does not matter, for no entry of the device table
+    /// points to the table for a copy.
     pub(super) copies: Vec<u16>,
     /// Those that have no table of their own.
     pub(super) bare: Vec<u16>,
@@ -157,7 +158,10 @@ impl Plan {
         };
         let bare = flushed.iter().copied().filter(is_bare).collect();
         let copies = sharers.iter().copied();
-        let copies = copies.filter(|user| *user != id && platform.is_copy((place.0, *user)));
+        // Through the entries of a copy no message goes, and so it does not matter who else is told.
+        let is_copied = platform.is_copy(requester);
+        let copies =
+            copies.filter(|user| *user != id && (is_copied || platform.is_copy((place.0, *user))));
         let copies = copies.collect();
         let lock = rust_lock(side, requester);
         let locks = [own_lock(side, requester), own_lock(side, place)].map(|c| (c, lock));
