@@ -82,9 +82,9 @@ fn judge(table: &Table, request: Ioreq) -> Verdict {
 #[cold]
 #[inline(never)]
 pub(crate) fn is_set_up(domain: Domain, table: &Table, address: u64) -> bool {
-    table
-        .place(address)
-        .is_some_and(|place| table.set_up(&Devices::lock(domain), place).is_some())
+    table.place(address).is_some_and(|place| {
+        Devices::lock(domain).is_some_and(|devices| table.set_up(&devices, place).is_some())
+    })
 }
 
 /// Accepts or refuses a write to a page without a table.
@@ -284,7 +284,7 @@ fn read_slowly(address: u64, len: u32) -> Option<u64> {
     let Some(place) = table.place(address) else {
         return Some(adjacent::read(domain, table, address, len));
     };
-    let found = table.set_up(&Devices::lock(domain), place)?;
+    let found = table.set_up(&Devices::lock(domain)?, place)?;
     let control = control(found.guest_masked);
     match Access::decode(address, len)? {
         Access::Control => Some(control),
@@ -446,7 +446,7 @@ fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, address).and_then(|table| {
             let place = table.place(address)?;
-            table.set_up(&Devices::lock(vcpu.domain()), place)?.irq
+            table.set_up(&Devices::lock(vcpu.domain())?, place)?.irq
         })
     };
     irq.map_or(Outcome::DeviceModel, |irq| set_mask(vcpu, irq, mask))

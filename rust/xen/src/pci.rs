@@ -4,6 +4,8 @@ use crate::domain::Domain;
 use crate::list;
 use crate::msi_desc::MsiDesc;
 use crate::msix::Msix;
+#[cfg(not(feature = "msi"))]
+use crate::nospec;
 #[cfg(feature = "msi")]
 use crate::rcu;
 use crate::view::{field, fixed, view};
@@ -43,7 +45,8 @@ impl DeviceId {
 /// With RUST_MSI that takes the domain's `pci_lock`, for reading, which `pci_remove_device()` and
 /// `reassign_device()` take to have a function leave the domain's list, and an RCU section, because
 /// MSI descriptors are freed after a grace period. C's msi.c frees them at once, under
-/// `pcidevs_lock`; then this takes that lock instead.
+/// `pcidevs_lock`; then this takes that lock instead. Its holder may wait for this vCPU to stop
+/// running (`vmx_pi_hooks_deassign()`), so this gives up when the vCPU is about to be paused.
 ///
 /// Context: IRQs on; neither lock is held, nor any that is taken inside.
 #[must_use = "the locks are dropped where this is dropped"]
@@ -55,30 +58,45 @@ pub struct Devices<'d> {
 }
 
 impl<'d> Devices<'d> {
-    /// Takes the locks.
-    pub fn lock(domain: Domain<'d>) -> Self {
-        // SAFETY: The domain is alive, and so is its lock.
+    /// Takes the locks, on behalf of the current vCPU; `None` where that is about to be paused and
+    /// the lock is not to be had.
+    pub fn lock(domain: Domain<'d>) -> Option<Self> {
+        // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
         #[cfg(feature = "msi")]
         unsafe {
             sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock);
         }
-        // SAFETY: A lock that lives as long as Xen.
         #[cfg(not(feature = "msi"))]
-        unsafe {
-            sys::shim_pcidevs_lock();
+        if !try_lock_all(crate::cpu::current()) {
+            return None;
         }
-        Self {
+        Some(Self {
             domain,
             #[cfg(feature = "msi")]
             _rcu: rcu::read(),
             local: PhantomData,
-        }
+        })
     }
 
     /// Finds a function; `None` where it is not one of the domain's, or not any more.
     pub fn find(&self, id: DeviceId) -> Option<PciDev<'_>> {
         // SAFETY: `lock` took what keeps the list, and the result lives no longer than this.
         unsafe { find(self.domain, id) }
+    }
+}
+
+/// Takes `pcidevs_lock`, unless a vCPU that runs here is to be paused meanwhile; returns whether.
+#[cfg(not(feature = "msi"))]
+fn try_lock_all(vcpu: crate::vcpu::Vcpu) -> bool {
+    loop {
+        // SAFETY: `pcidevs_lock` is a variable of Xen's.
+        if nospec::evaluate_lock(unsafe { sys::pcidevs_trylock_unsafe() }) {
+            return true;
+        }
+        if vcpu.is_being_paused() {
+            return false;
+        }
+        core::hint::spin_loop();
     }
 }
 
@@ -100,12 +118,12 @@ pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev
 
 impl Drop for Devices<'_> {
     fn drop(&mut self) {
-        // SAFETY: `lock` took it.
+        // SAFETY: `lock` took the `pci_lock` of the domain, which is alive as a view's.
         #[cfg(feature = "msi")]
         unsafe {
             sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock);
         }
-        // SAFETY: `lock` took it.
+        // SAFETY: `lock` took `pcidevs_lock`.
         #[cfg(not(feature = "msi"))]
         unsafe {
             sys::pcidevs_unlock();

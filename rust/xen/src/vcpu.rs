@@ -64,6 +64,12 @@ impl<'a> Vcpu<'a> {
         field!(self, pause_flags) & sys::XEN_IRQ_VPF_BLOCKED_IN_XEN != 0
     }
 
+    /// Returns whether it, or its whole domain, is to be paused: who has asked for that may wait
+    /// until the vCPU stops running (`vcpu_pause()`, `domain_pause()`).
+    pub fn is_being_paused(self) -> bool {
+        field!(self, pause_count.counter) != 0 || field!(self.domain(), pause_count.counter) != 0
+    }
+
     /// The vector control dword that is to be unmasked when the device model is done; 0 for none.
     #[inline]
     pub fn unmask_address(self) -> u64 {
