@@ -1,14 +1,14 @@
-# Scenario: a guest kernel of our own uses the pending bits that lie in the page of its device's MSI-X table. Its transcript is in
+# Scenario: a guest kernel of our own uses the pending bits that lie in the pages of its devices' MSI-X tables. Its transcript is in
 # Xen's log.
 
-# assign: takes the device from its driver, so that a guest can have it.
+# assign: takes the devices from their drivers, so that a guest can have them.
 assign() {
-	xl pci-assignable-add 00:06.0
+	xl pci-assignable-add 00:06.0 && xl pci-assignable-add 00:07.0
 }
 
 create() {
 	create_guest pending 64 /guest/pending-bits <<-CONFIG
-		pci = ["00:06.0"]
+		pci = ["00:06.0", "00:07.0"]
 	CONFIG
 }
 
@@ -21,7 +21,7 @@ ends() {
 	grep -q "invalid domain identifier" /tmp/pending
 }
 
-phase 120 "dom0: the device leaves its driver"
+phase 120 "dom0: the devices leave their drivers"
 check assign assign
 phase 300 "the guest is made"
 check create create

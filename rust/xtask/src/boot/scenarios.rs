@@ -131,11 +131,13 @@ pub(super) const VTD_NOINTREMAP: Iommu = Iommu::Vtd {
 pub(super) const AMD: Iommu = Iommu::Amd { xt: false };
 pub(super) const AMD_XT: Iommu = Iommu::Amd { xt: true };
 
-/// A device whose pending bits and table are in one page, and word of accesses to what nothing
-/// answers for.
+/// Two devices whose pending bits and table are in one page, and word of accesses to what nothing
+/// answers for. Without the last two options, the second would write to memory past the IOMMU.
 const PENDING_DEVICES: &[&str] = &[
     "-device",
     "nec-usb-xhci,msi=off,msix=on,addr=6",
+    "-device",
+    "virtio-net-pci,vectors=4,addr=7,romfile=,disable-legacy=on,iommu_platform=on",
     reads::UNANSWERED[0],
     reads::UNANSWERED[1],
 ];
@@ -372,7 +374,7 @@ pub(super) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "hvm-pending",
-        about: "a small HVM guest uses pending bits in the page of a table; VT-d",
+        about: "a small HVM guest uses pending bits in the pages of tables; VT-d",
         machine: Machine {
             more: PENDING_DEVICES,
             ..machine(VTD)

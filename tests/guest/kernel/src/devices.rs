@@ -1,7 +1,9 @@
 //! The emulated devices that the tests drive, each reduced to "send an interrupt now".
 
+use core::sync::atomic::{AtomicU16, Ordering};
+
 use crate::mmio::Window;
-use crate::pci::Function;
+use crate::pci::{CAPABILITY_VENDOR, Function};
 
 /// QEMU's `edu`: one MSI or one INTx line, raised by a register write.
 #[derive(Clone, Copy)]
@@ -194,5 +196,137 @@ impl Xhci {
         let second = self.ring() as u32 + 16;
         self.interrupter(number)
             .write32(Self::DEQUEUE, second | Self::BUSY);
+    }
+}
+
+/// A virtio NIC (`virtio-net-pci`, virtio 1.2 without the interface of old): its transmit queue
+/// sends the message of any vector. It has no link to send on, and reads frames all the same.
+#[derive(Clone, Copy)]
+pub struct VirtioNet {
+    common: Window,
+    notify: Window,
+    ring: &'static TransmitRing,
+}
+
+/// How many descriptors the queue has.
+const DESCRIPTORS: usize = 4;
+
+/// What the device reads: the queue, and the one frame that is sent again and again. Never in two
+/// pages.
+#[repr(C, align(512))]
+pub struct TransmitRing {
+    /// The address, the length, and flags (none) of the frame; the others are not used.
+    descriptors: [(u64, u64); DESCRIPTORS],
+    /// Flags, how many were made available, and which: always the first descriptor.
+    available: [AtomicU16; 3 + DESCRIPTORS],
+    gap: u16,
+    /// What the device writes: flags, how many it used, and which.
+    used: [AtomicU16; 4 + 4 * DESCRIPTORS],
+    frame: [u8; Self::FRAME],
+}
+
+impl TransmitRing {
+    /// The header of virtio, and the shortest frame.
+    const FRAME: usize = 12 + 60;
+
+    /// A ring that is not known to a device yet.
+    pub const fn new() -> Self {
+        Self {
+            descriptors: [(0, 0); DESCRIPTORS],
+            available: [const { AtomicU16::new(0) }; 3 + DESCRIPTORS],
+            gap: 0,
+            used: [const { AtomicU16::new(0) }; 4 + 4 * DESCRIPTORS],
+            frame: [0; Self::FRAME],
+        }
+    }
+}
+
+impl Default for TransmitRing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl VirtioNet {
+    /// Vendor (low half) and device.
+    pub const ID: u32 = 0x1041_1af4;
+
+    /// The kinds of structures that capabilities tell of (virtio, 4.1.4).
+    const COMMON: u8 = 1;
+    const NOTIFY: u8 = 2;
+
+    const FEATURE_SELECT: usize = 8;
+    const FEATURE: usize = 12;
+    const STATUS: usize = 20;
+    const QUEUE_SELECT: usize = 22;
+    const QUEUE_SIZE: usize = 24;
+    const QUEUE_VECTOR: usize = 26;
+    const QUEUE_ENABLE: usize = 28;
+    const QUEUE_NOTIFY: usize = 30;
+    const QUEUE_PARTS: usize = 32;
+
+    /// The second word of features: version 1, and addresses that an IOMMU translates.
+    const FEATURES: u32 = 1 << 0 | 1 << 1;
+    /// The steps of a driver: it found the device, knows it, has the features set, and drives it.
+    const STEPS: [u8; 4] = [1, 3, 0xb, 0xf];
+    const TRANSMIT: u16 = 1;
+
+    /// Starts a device with its transmit queue. For kernels that [`crate::long_mode`] starts: it
+    /// maps the registers and the ring one to one.
+    pub fn start(function: Function, ring: &'static mut TransmitRing) -> Self {
+        ring.descriptors[0] = (&raw const ring.frame as u64, TransmitRing::FRAME as u64);
+        let ring: &'static TransmitRing = ring;
+        let [(common, _), (registers, multiplier)] = [Self::COMMON, Self::NOTIFY].map(|kind| {
+            let mut all = function.capabilities(CAPABILITY_VENDOR);
+            let at = all
+                .find(|at| function.read32(*at) >> 24 == u32::from(kind))
+                .expect("a structure is missing");
+            let region = function.bar(function.read32(at + 4) as u8);
+            let place = region + u64::from(function.read32(at + 8));
+            // SAFETY: a memory region of the device, mapped one to one.
+            let registers = unsafe { Window::new(place as usize) };
+            (registers, function.read32(at + 16) as usize)
+        });
+        common.write8(Self::STATUS, 0);
+        let [found, known, agreed, driven] = Self::STEPS;
+        common.write8(Self::STATUS, found);
+        common.write8(Self::STATUS, known);
+        for (word, features) in [0, Self::FEATURES].into_iter().enumerate() {
+            common.write32(Self::FEATURE_SELECT, word as u32);
+            common.write32(Self::FEATURE, features);
+        }
+        common.write8(Self::STATUS, agreed);
+        common.write16(Self::QUEUE_SELECT, Self::TRANSMIT);
+        common.write16(Self::QUEUE_SIZE, DESCRIPTORS as u16);
+        let parts = [
+            &raw const ring.descriptors as u64,
+            &raw const ring.available as u64,
+            &raw const ring.used as u64,
+        ];
+        for (number, address) in parts.into_iter().enumerate() {
+            let part = common.at(Self::QUEUE_PARTS + 8 * number);
+            part.write32(0, address as u32);
+            part.write32(4, (address >> 32) as u32);
+        }
+        let queue = usize::from(common.read16(Self::QUEUE_NOTIFY));
+        common.write16(Self::QUEUE_ENABLE, 1);
+        common.write8(Self::STATUS, driven);
+        Self {
+            common,
+            notify: registers.at(queue * multiplier),
+            ring,
+        }
+    }
+
+    /// Sends the message of a vector: that of the queue, in which the frame is sent once more.
+    pub fn raise(self, vector: usize) {
+        self.common.write16(Self::QUEUE_VECTOR, vector as u16);
+        self.ring.available[1].fetch_add(1, Ordering::Release);
+        self.notify.write16(0, Self::TRANSMIT);
+    }
+
+    /// Stops the device, which reads the ring no more.
+    pub fn stop(self) {
+        self.common.write8(Self::STATUS, 0);
     }
 }

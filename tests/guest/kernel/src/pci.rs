@@ -26,6 +26,8 @@ pub const CAPABILITY_POWER: u8 = 0x01;
 /// See [`CAPABILITY_POWER`].
 pub const CAPABILITY_MSI: u8 = 0x05;
 /// See [`CAPABILITY_POWER`].
+pub const CAPABILITY_VENDOR: u8 = 0x09;
+/// See [`CAPABILITY_POWER`].
 pub const CAPABILITY_MSIX: u8 = 0x11;
 
 /// MSI control: enable.
@@ -126,20 +128,22 @@ impl Function {
         }
     }
 
-    /// The position of a capability.
+    /// The position of a capability, the first of its kind.
     pub fn capability(self, id: u8) -> Option<u8> {
-        if self.read16(6) & 0x10 == 0 {
-            return None;
-        }
-        let mut position = self.read16(0x34) as u8 & 0xfc;
-        while position != 0 {
-            let header = self.read16(position);
-            if header as u8 == id {
-                return Some(position);
-            }
-            position = (header >> 8) as u8 & 0xfc;
-        }
-        None
+        self.capabilities(id).next()
+    }
+
+    /// The positions of all capabilities of a kind.
+    pub fn capabilities(self, id: u8) -> impl Iterator<Item = u8> {
+        let pointer =
+            move |register| Some(self.read16(register) as u8 & 0xfc).filter(|&at| at != 0);
+        let first = (self.read16(6) & 0x10 != 0)
+            .then(|| pointer(0x34))
+            .flatten();
+        core::iter::successors(first, move |&at| {
+            Some((self.read16(at) >> 8) as u8 & 0xfc).filter(|&next| next != 0)
+        })
+        .filter(move |&at| self.read16(at) as u8 == id)
     }
 }
 

@@ -1,6 +1,6 @@
-//! An HVM guest whose device has the pending bits in the page of its MSI-X table: for each entry, a
-//! message that is raised while it is masked shows there, and comes once when it is unmasked. Then
-//! it writes to the pending bits, and to registers beside them.
+//! An HVM guest whose devices have the pending bits in the page of their MSI-X tables: for each
+//! entry, a message that is raised while it is masked shows there, and comes once when it is
+//! unmasked. Then it writes to the pending bits, and to registers beside them.
 //!
 //! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
 
@@ -11,7 +11,7 @@ use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
-use kernel::devices::{EventRing, Xhci};
+use kernel::devices::{EventRing, TransmitRing, VirtioNet, Xhci};
 use kernel::interrupts::{self, reached, seen};
 use kernel::mmio::Window;
 use kernel::msix::{CONTROL, Device, MASKED, vector};
@@ -33,43 +33,65 @@ extern "C" fn main() -> ! {
     let mut report = Report::new("pending-bits", DebugPort);
     report.phase(600, format_args!("pending bits"));
     interrupts::start();
-    let function = pci::find(Xhci::ID).expect("a device is missing");
-    let device = Device::open(function).expect("no MSI-X");
-    let page = |address: u64| address & !0xfff;
-    report.expect(
-        format_args!("table and pending bits are in one page"),
-        (page(device.msix.table) == page(device.msix.pending)).into(),
-        1,
-    );
-    device.enable();
-    for number in 0..device.msix.entries {
-        device.program(number);
-        device.entry(number).write32(CONTROL, 0);
-    }
+
+    let device = ready(&mut report, Xhci::ID, "USB");
     let xhci = xhci(&device);
-    messages(&mut report, &device, xhci, "at first");
+    let raise = |number| xhci.raise(number);
+    messages(&mut report, &device, raise, "USB, at first");
     pending_bits_stay(&mut report, &device);
     beside(&mut report, &device);
-    messages(&mut report, &device, xhci, "after the writes");
+    messages(&mut report, &device, raise, "USB, after the writes");
     device.close();
+
+    let device = ready(&mut report, VirtioNet::ID, "NIC");
+    // SAFETY: this is the one reference, taken once.
+    let ring = unsafe { &mut *TRANSMIT.0.get() };
+    let virtio = VirtioNet::start(device.msix.function, ring);
+    let raise = |number| virtio.raise(number);
+    messages(&mut report, &device, raise, "NIC, at first");
+    pending_bits_stay(&mut report, &device);
+    messages(&mut report, &device, raise, "NIC, after the writes");
+    virtio.stop();
+    device.close();
+
     report.result();
     hypercall::enable();
     hypercall::shutdown(kernel::abi::SHUTDOWN_POWEROFF)
 }
 
-/// The device reads it.
-struct Ring(UnsafeCell<EventRing>);
+/// A device reads it.
+struct Ring<T>(UnsafeCell<T>);
 
 // SAFETY: there is one processor, and it takes the ring once.
-unsafe impl Sync for Ring {}
+unsafe impl<T> Sync for Ring<T> {}
 
-static RING: Ring = Ring(UnsafeCell::new(EventRing::new()));
+static EVENTS: Ring<EventRing> = Ring(UnsafeCell::new(EventRing::new()));
+static TRANSMIT: Ring<TransmitRing> = Ring(UnsafeCell::new(TransmitRing::new()));
+
+/// Switches the MSI-X of a device on, with all entries unmasked.
+fn ready(report: &mut Report<DebugPort>, id: u32, name: &str) -> Device {
+    let function = pci::find(id).expect("a device is missing");
+    let device = Device::open(function).expect("no MSI-X");
+    let page = |address: u64| address & !0xfff;
+    report.expect(
+        format_args!("{name}: table and pending bits are in one page"),
+        (page(device.msix.table) == page(device.msix.pending)).into(),
+        1,
+    );
+    report.say(format_args!("{name}: {} entries", device.msix.entries));
+    device.enable();
+    for number in 0..device.msix.entries {
+        device.program(number);
+        device.entry(number).write32(CONTROL, 0);
+    }
+    device
+}
 
 /// Makes the USB controller ready.
 fn xhci(device: &Device) -> Xhci {
     let region = device.msix.function.bar(0);
     // SAFETY: this is the one reference, taken once.
-    let ring = unsafe { &mut *RING.0.get() };
+    let ring = unsafe { &mut *EVENTS.0.get() };
     let address = &raw const *ring as u64;
     // SAFETY: memory regions of the device, which `long_mode` maps one to one.
     let [registers, runtime] =
@@ -90,12 +112,12 @@ fn arrived(number: usize) -> i64 {
 }
 
 /// Each message: raised while it is masked, seen in the pending bits, and taken.
-fn messages(report: &mut Report<DebugPort>, device: &Device, xhci: Xhci, when: &str) {
+fn messages(report: &mut Report<DebugPort>, device: &Device, raise: impl Fn(usize), when: &str) {
     for number in 0..device.msix.entries {
         let entry = device.entry(number);
         entry.write32(CONTROL, MASKED);
         let before = arrived(number);
-        xhci.raise(number);
+        raise(number);
         let pending = (0..PATIENCE).any(|_| is_pending(device, number));
         report.expect(
             format_args!("{when}: message {number} is pending"),
