@@ -47,7 +47,7 @@
 use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;
 use super::op::{Call, Op};
-use super::registers::{SETTLED, UNMASKED, WRONG, is_write};
+use super::registers::{GUEST_WRONG, SETTLED, UNMASKED, WRONG, is_write};
 use super::spec::{MsiSpec, Spec};
 use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
@@ -127,8 +127,7 @@ impl Model {
         if says(rust, WRONG) && !self.spec.recheck {
             return Err("Rust has written a mask register wrongly".to_owned());
         }
-        let is_write = matches!(op, Op::ConfigWrite { .. });
-        if is_write && says(rust, !0 << 32) {
+        if says(rust, GUEST_WRONG) {
             return Err("Rust has the masks of a guest wrong".to_owned());
         }
         let ignored = match op {

@@ -3,10 +3,13 @@
 use xen_sys as sys;
 
 use super::api::Api;
+use super::config::{BY_DOM0, as_write};
 use super::descs::{self, Found};
 use super::op::{Call, Change, Op};
+use super::undo::DIGEST;
 use super::world::World;
 use crate::answer::Answer;
+use crate::rng::mix;
 use crate::side::Side;
 use crate::trace::Event;
 use crate::xen::{addr, get};
@@ -17,6 +20,8 @@ pub(super) const WRONG: u64 = 1 << 40;
 pub(super) const UNMASKED: u64 = 1 << 42;
 /// Says that such a register was written, and put right if it was wrong.
 pub(super) const SETTLED: u64 = 1 << 41;
+/// Says that some guest's masks were not what dom0 had written; [`DIGEST`] says which.
+pub(super) const GUEST_WRONG: u64 = 1 << 43;
 /// The bit of MSI-X's message control that enables it.
 const ENABLE: u32 = sys::PCI_MSIX_FLAGS_ENABLE;
 /// The one that masks all.
@@ -24,10 +29,14 @@ const MASK_ALL: u32 = sys::PCI_MSIX_FLAGS_MASKALL;
 
 /// Whether Xen has written 32 bits of a register.
 pub(super) fn is_write(event: &Event, sbdf: u32, register: u32) -> bool {
-    let Event::Call("pci_conf_write32", [function, place, ..]) = *event else {
-        return false;
-    };
-    (function, place) == (sbdf.into(), register.into())
+    matches!(event, Event::Call(name, _) if *name != BY_DOM0) && writes(event, sbdf, register)
+}
+
+/// Whether Xen or dom0 has.
+fn writes(event: &Event, sbdf: u32, register: u32) -> bool {
+    as_write(event).is_some_and(|[function, place, _, width]| {
+        (function, place, width) == (sbdf.into(), register.into(), 4)
+    })
 }
 
 /// What is set up of a function's MSI: in its list, or for an IOMMU.
@@ -49,13 +58,18 @@ pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answ
             continue;
         };
         let (sbdf, register) = (spec.sbdf, msi.mask_register());
+        let found = messages(side, world, device);
         let mut trace = side.env().trace.iter();
-        if !trace.any(|entry| is_write(&entry.event, sbdf, register)) {
+        // Where no message is set up, dom0 may write what it likes.
+        let counts = |event: &Event| match found {
+            Some(_) => writes(event, sbdf, register),
+            None => is_write(event, sbdf, register),
+        };
+        if !trace.any(|entry| counts(&entry.event)) {
             continue;
         }
         // What is not set up is masked.
         let mut expected = u32::MAX >> (32 - (1 << msi.most));
-        let found = messages(side, world, device);
         for (number, desc) in found.iter().flat_map(|found| found.messages()).enumerate() {
             let attributes = get!(desc, msi_attrib);
             if !attributes.host_masked() && !attributes.guest_masked() {
@@ -138,12 +152,11 @@ pub(super) fn settle_entries(
             .map(|found| get!(found.desc, msi_attrib.entry_nr).into())
             .collect();
         let has_moved = has_moved(side, world, device);
+        let is_gone = is_gone(side, world, device);
         let function = &mut side.env().machine.pci.functions[device];
         // Where nothing says where the table is, or it does not answer, Xen masks in vain.
-        let answers = !has_moved
-            && function.table_at.is_some()
-            && !function.gone
-            && has_own_place(world, device);
+        let answers =
+            !has_moved && function.table_at.is_some() && !is_gone && has_own_place(world, device);
         let is_first = get!(msix, used_entries) > 0 && answers;
         left |= is_first && api.sees_all_writes && function.unmasked(&used).is_some();
         function.mask_entries(&used);
@@ -158,7 +171,7 @@ pub(super) fn settle_entries(
 }
 
 /// The masks of the guest after dom0 wrote a mask register: C takes any bit of a message or of those after it for that of
-/// the message. Puts them right; which were wrong is in the upper half of the answer.
+/// the message. Puts them right; whether any was wrong, and a digest of which, is the answer.
 pub(super) fn guest_masks(
     side: &mut Side,
     world: &World,
@@ -173,7 +186,7 @@ pub(super) fn guest_masks(
     if get!(found.desc, __bindgen_anon_1.msi.mpos) != register {
         return 0;
     }
-    let mut wrong = 0;
+    let mut wrong = 0u64;
     for (number, desc) in found.messages().enumerate() {
         let wanted = value >> number & 1 != 0;
         let attributes = addr!(desc, msi_attrib);
@@ -185,7 +198,11 @@ pub(super) fn guest_masks(
             }
         }
     }
-    wrong << 32
+    match wrong {
+        0 => 0,
+        // The bits below the digest say other things of the step.
+        which => GUEST_WRONG | mix(which) & DIGEST,
+    }
 }
 
 /// Whether a step would look for another entry of a table whose BAR does not begin with a page, or that was pulled: C
@@ -248,6 +265,14 @@ fn is_uncovered(world: &World, op: &Op) -> bool {
         return false;
     };
     !has_own_place(world, device % world.devices.len())
+}
+
+/// Whether a function was pulled, or the physical function of a virtual one, which answers for its
+/// memory.
+fn is_gone(side: &mut Side, world: &World, device: usize) -> bool {
+    let functions = &side.env().machine.pci.functions;
+    let physical = world.spec.devices[device].physical;
+    functions[device].gone || physical.is_some_and(|number| functions[number].gone)
 }
 
 /// Whether dom0 has moved the memory of a function, whose table stays where it was here.
