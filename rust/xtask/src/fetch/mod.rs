@@ -217,6 +217,18 @@ impl Fetcher {
                     })
                 })
             }),
+            Origin::Commit {
+                repository,
+                tag,
+                commit,
+            } => {
+                let id = origin_id(search.artefact, origin);
+                let words = format!("{repository}, {tag}");
+                let stall = self.settings.stall;
+                self.deliver(search, &id, &words, |dir, left| {
+                    export(repository, tag, commit, dir, stall, left)
+                })
+            }
             Origin::Package { package, version } => self.try_listed(search, |search| {
                 let versions = search.archive()?.versions(package);
                 let versions = search.note(package, versions)?;
@@ -452,6 +464,39 @@ fn copy(folder: &Path, pinned: &Pinned, dir: &Path) -> Result<()> {
     fs::copy(&path, dir.join(pinned.file))
         .with_context(|| format!("cannot copy {}", path.display()))?;
     Ok(())
+}
+
+/// Makes a tarball of a tag in a repository, if the tag is the commit that it should be.
+fn export(
+    repository: &str,
+    tag: &str,
+    commit: &str,
+    dir: &Path,
+    stall: Duration,
+    left: Duration,
+) -> Result<()> {
+    let clone = dir.join("clone");
+    let git = || Cmd::new("git").args(["-C"]).arg(&clone).limit(left);
+    fs::create_dir(&clone).with_context(|| format!("cannot make {}", clone.display()))?;
+    git().args(["init", "--quiet", "--bare"]).run()?;
+    git()
+        // A repository that asks for a password is not the one that is meant.
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .args(["-c", "http.lowSpeedLimit=1000", "-c"])
+        .arg(format!("http.lowSpeedTime={}", stall.as_secs()))
+        .args(["-c", "fetch.fsckObjects=true"])
+        .args(["fetch", "--quiet", "--depth=1", repository])
+        .arg(format!("refs/tags/{tag}"))
+        .run()?;
+    let found = git().args(["rev-parse", "FETCH_HEAD^{commit}"]).output()?;
+    let found = found.trim();
+    ensure!(found == commit, "it is the commit {found}, not {commit}");
+    git()
+        .args(["archive", "--prefix=source/", "--output"])
+        .arg(dir.join(format!("{tag}.tar")))
+        .arg(commit)
+        .run()?;
+    fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {}", clone.display()))
 }
 
 /// What an error comes down to, in a few words: of apt's messages the first that says something.

@@ -42,6 +42,13 @@ pub(crate) enum Origin {
         package: &'static str,
         version: &'static str,
     },
+    /// A tag of a git repository that is this commit. The commit's ID is a sum of all that is in it,
+    /// which git checks.
+    Commit {
+        repository: &'static str,
+        tag: &'static str,
+        commit: &'static str,
+    },
     /// A binary package alone, in the versions that the suites list for the upstream `version`.
     Package {
         package: &'static str,
@@ -92,11 +99,22 @@ pub(crate) const XEN_SOURCE: Artefact = Artefact {
             package: "xen",
             version: XEN,
         },
+        release("https://xenbits.xen.org/git-http/xen.git"),
+        release("https://github.com/xen-project/xen.git"),
     ],
     finish: xen::unpack_source,
     accept: xen::check_source,
     remedy: "set XEN_IRQ_XEN_TARBALL to a tarball of Xen 4.20, or name a tree with --xen-tree",
 };
+
+/// Upstream's newest release that the series was tried on.
+const fn release(repository: &'static str) -> Origin {
+    Origin::Commit {
+        repository,
+        tag: "RELEASE-4.20.4",
+        commit: "9611e26eff425be128d4b9c7b48f2bc6b5d3498e",
+    }
+}
 
 /// The sources of core.
 pub(crate) const RUST_SOURCE: Artefact = Artefact {

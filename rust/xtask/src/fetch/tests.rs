@@ -586,3 +586,54 @@ fn rustup_that_fails_or_hangs_ends_in_the_next_origin() {
     assert_eq!(content(&found), file.content);
     assert_eq!(found.not_from[0], "rustup: no such component");
 }
+
+/// A repository in the directory with one tag, and the commit that the tag is.
+fn repository(dir: &Path) -> String {
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        Cmd::new("git").args(identity).args(args).dir(dir)
+    };
+    git(&["init", "--quiet"]).run().unwrap();
+    fs::write(dir.join("file"), "text").unwrap();
+    git(&["add", "file"]).run().unwrap();
+    git(&["commit", "--quiet", "--message=a"]).run().unwrap();
+    git(&["tag", "RELEASE-1"]).run().unwrap();
+    let commit = git(&["rev-parse", "HEAD"]).output().unwrap();
+    commit.trim().to_owned()
+}
+
+fn commit(dir: &Path, commit: &str) -> Origin {
+    Origin::Commit {
+        repository: format!("file://{}", dir.display()).leak(),
+        tag: "RELEASE-1",
+        commit: commit.to_owned().leak(),
+    }
+}
+
+#[test]
+fn a_tag_is_taken_where_it_is_the_pinned_commit() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let pinned = repository(dir.path());
+    let gone = tempfile::tempdir().unwrap().path().join("gone");
+    let origins = vec![commit(&gone, &pinned), commit(dir.path(), &pinned)];
+    let found = world.fetcher.get(&artefact(origins)).unwrap();
+    let files = files(&found.dir).unwrap();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let tar = Cmd::new("tar").arg("--to-stdout").arg("-xf").arg(&files[0]);
+    assert_eq!(tar.output().unwrap(), "text");
+    assert!(found.from.ends_with(", RELEASE-1"), "{}", found.from);
+    assert_eq!(found.not_from.len(), 1, "{:?}", found.not_from);
+    assert_eq!(world.entries().len(), 1);
+}
+
+#[test]
+fn a_tag_that_has_moved_is_refused() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let moved = repository(dir.path());
+    let pinned = "0123456789abcdef0123456789abcdef01234567";
+    let origins = vec![commit(dir.path(), pinned)];
+    let error = world.fetcher.get(&artefact(origins)).unwrap_err();
+    let reason = format!("it is the commit {moved}, not {pinned}");
+    assert!(error.to_string().contains(&reason), "{error:#}");
+    assert!(world.entries().is_empty());
+}
