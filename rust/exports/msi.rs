@@ -8,14 +8,24 @@ use msi::{disable, dump, mask, message, restore};
 use xen::errno::{Errno, to_c};
 use xen::host::config::{self, Address};
 use xen::host::cpus::CpuMask;
-use xen::host::irq::Handler;
+use xen::host::irq::{Handler, NewUser};
 use xen::host::new::{Leaving, MsiBlock};
 use xen::host::request::{self, Request};
-use xen::irq::IrqDesc;
+use xen::irq::{HeldDesc, IrqDesc};
 use xen::msi::MsiMsg;
-use xen::msi_desc::MsiDesc;
-use xen::pci::PciDev;
+use xen::msi_desc::{KeptMsi, MsiDesc};
+use xen::pci::{KeptDev, PciDev};
 use xen_sys as sys;
+
+/// Makes what stands for a descriptor whose lock the caller holds.
+macro_rules! held {
+    ($raw:expr) => {{
+        let desc = view!(IrqDesc, $raw);
+        // SAFETY: Xen calls the functions of a `hw_interrupt_type`, `setup_msi_irq()` and
+        // `guest_mask_msi_irq()` with the lock of the IRQ's descriptor held.
+        unsafe { HeldDesc::new(desc) }
+    }};
+}
 
 /// See [`request::decide`].
 #[unsafe(no_mangle)]
@@ -64,10 +74,10 @@ unsafe extern "C" fn setup_msi_irq(
     desc: *const sys::irq_desc,
     msidesc: *const sys::msi_desc,
 ) -> c_int {
-    to_c(message::set_up(
-        view!(IrqDesc, desc),
-        view!(MsiDesc, msidesc),
-    ))
+    let msi = view!(MsiDesc, msidesc);
+    // SAFETY: `msi_free_irq()` destroys the IRQ before it frees the MSI.
+    let msi = unsafe { NewUser::new(msi) };
+    to_c(message::set_up(held!(desc), msi))
 }
 
 /// See [`message::bind`].
@@ -81,13 +91,11 @@ unsafe extern "C" fn __setup_msi_irq(
     msidesc: *const sys::msi_desc,
     handler: *const sys::hw_interrupt_type,
 ) -> c_int {
-    // SAFETY: The handlers of IRQs are static variables of C.
-    let handler = unsafe { Handler::from_raw(handler) };
-    to_c(message::bind(
-        view!(IrqDesc, desc),
-        view!(MsiDesc, msidesc),
-        handler,
-    ))
+    let msi = view!(MsiDesc, msidesc);
+    // SAFETY: The handlers of IRQs are static variables of C. `msi_free_irq()` destroys the IRQ
+    // before it frees the MSI; those of IOMMUs and HPETs are never freed.
+    let (msi, handler) = unsafe { (NewUser::new(msi), Handler::from_raw(handler)) };
+    to_c(message::bind(held!(desc), msi, handler))
 }
 
 /// See [`disable::free`].
@@ -122,7 +130,7 @@ unsafe extern "C" fn msi_maskable_irq(entry: *const sys::msi_desc) -> c_int {
 /// The descriptor is one of Xen's, and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn guest_mask_msi_irq(desc: *const sys::irq_desc, mask: u32) {
-    mask::mask_for_guest(view!(IrqDesc, desc), mask as u8 != 0);
+    mask::mask_for_guest(held!(desc), mask as u8 != 0);
 }
 
 /// See [`enable::enable`].
@@ -141,6 +149,8 @@ unsafe extern "C" fn pci_enable_msi(
     let Some(device) = (unsafe { PciDev::from_raw(pdev.cast_mut()) }) else {
         return Errno::NODEV.negative();
     };
+    // SAFETY: That lock is `pcidevs_lock` or the owner's `pci_lock`, or Xen boots.
+    let device = unsafe { KeptDev::new(device) };
     match enable::enable(device, view!(Request, msi)) {
         Ok(msi) => {
             // SAFETY: The callers pass the address of a local variable.
@@ -159,7 +169,10 @@ unsafe extern "C" fn pci_enable_msi(
 /// The descriptor is one of Xen's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_disable_msi(msi_desc: *const sys::msi_desc) {
-    disable::disable(view!(MsiDesc, msi_desc));
+    let msi = view!(MsiDesc, msi_desc);
+    // SAFETY: `map_domain_pirq()` and `unmap_domain_pirq()` hold `pcidevs_lock` or the owner's
+    // `pci_lock`, which debug builds check there.
+    disable::disable(unsafe { KeptMsi::new(msi) });
 }
 
 /// See [`enable::prepare`].
@@ -206,7 +219,9 @@ unsafe extern "C" fn pci_reset_msix_state(pdev: *const sys::pci_dev) -> c_int {
 /// The function is one of Xen's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_restore_msi_state(pdev: *const sys::pci_dev) -> c_int {
-    to_c(restore::restore(view!(PciDev, pdev)))
+    let device = view!(PciDev, pdev);
+    // SAFETY: `PHYSDEVOP_restore_msi` and its like hold `pcidevs_lock`, which debug builds check.
+    to_c(restore::restore(unsafe { KeptDev::new(device) }))
 }
 
 /// See [`intercept::intercept`].
@@ -221,8 +236,8 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
     size: c_uint,
     data: *mut u32,
 ) -> c_int {
-    // SAFETY: C passes a function that `pcidevs_lock` or its owner's PCI lock keeps, or NULL.
-    let device = unsafe { PciDev::from_raw(pdev.cast_mut()) };
+    // SAFETY: C passes a function that `pcidevs_lock` or its owner's `pci_lock` keeps, or NULL.
+    let device = unsafe { PciDev::from_raw(pdev.cast_mut()).map(|device| KeptDev::new(device)) };
     // SAFETY: `pci_conf_write_intercept()` and vPCI pass the address of a local variable.
     let value = unsafe { data.read() };
     match intercept::intercept(device, reg, size, value) {
@@ -246,7 +261,7 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
 /// The descriptor is one of Xen's, and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_mask_msi_irq(desc: *const sys::irq_desc) {
-    mask::mask(view!(IrqDesc, desc));
+    mask::mask(held!(desc));
 }
 
 /// See [`mask::unmask`]; called by the shim.
@@ -256,7 +271,7 @@ unsafe extern "C" fn xen_irq_mask_msi_irq(desc: *const sys::irq_desc) {
 /// As for [`xen_irq_mask_msi_irq`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_unmask_msi_irq(desc: *const sys::irq_desc) {
-    mask::unmask(view!(IrqDesc, desc));
+    mask::unmask(held!(desc));
 }
 
 /// See [`mask::start`]; called by the shim.
@@ -266,7 +281,7 @@ unsafe extern "C" fn xen_irq_unmask_msi_irq(desc: *const sys::irq_desc) {
 /// As for [`xen_irq_mask_msi_irq`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_startup_msi_irq(desc: *const sys::irq_desc) {
-    mask::start(view!(IrqDesc, desc));
+    mask::start(held!(desc));
 }
 
 /// See [`mask::stop`]; called by the shim.
@@ -276,7 +291,7 @@ unsafe extern "C" fn xen_irq_startup_msi_irq(desc: *const sys::irq_desc) {
 /// As for [`xen_irq_mask_msi_irq`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_shutdown_msi_irq(desc: *const sys::irq_desc) {
-    mask::stop(view!(IrqDesc, desc));
+    mask::stop(held!(desc));
 }
 
 /// See [`message::retarget`]; called by the shim.
@@ -292,7 +307,7 @@ unsafe extern "C" fn xen_irq_set_msi_affinity(
 ) {
     // SAFETY: `irq_set_affinity()` and its like keep the set until this returns.
     let cpus = unsafe { CpuMask::from_raw(mask.cast_mut()) };
-    message::retarget(view!(IrqDesc, desc), cpus);
+    message::retarget(held!(desc), cpus);
 }
 
 /// See [`dump::dump`]; called by the shim.

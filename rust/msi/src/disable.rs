@@ -8,7 +8,7 @@ use xen::host::device;
 use xen::host::log;
 use xen::host::new::{Leaving, MsiBlock};
 use xen::host::ranges;
-use xen::msi_desc::{MsiDesc, Sender};
+use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
 use xen::{xen_assert, xen_warn};
@@ -16,10 +16,10 @@ use xen::{xen_assert, xen_warn};
 /// Has a device send an interrupt no more.
 ///
 /// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on. Replaces `pci_disable_msi()`.
-pub fn disable(msi: MsiDesc) {
+pub fn disable(msi: KeptMsi) {
     let Some(device) = msi.device() else { return };
     match msi.sender() {
-        Sender::Msi => quiet_messages(msi, device),
+        Sender::Msi => quiet_messages(*msi, device),
         Sender::Msix => quiet_entry(msi, device),
         _ => {}
     }
@@ -38,21 +38,21 @@ pub(crate) fn quiet_messages(msi: MsiDesc, device: PciDev) {
 }
 
 /// Masks an entry of an MSI-X table for good; with the last, the table is not protected any more.
-pub(crate) fn quiet_entry(msi: MsiDesc, device: PciDev) {
+pub(crate) fn quiet_entry(msi: KeptMsi, device: PciDev) {
     let (Some(position), Some(msix)) = (device.msix_position(), device.msix()) else {
         xen_assert!(false);
         return;
     };
     xen_assert!(!device.has_no_msi());
     if !mask_for_good(msi, device, msix, position) {
-        log::not_disabled(msi, device);
+        log::not_disabled(*msi, device);
     }
     release_table(msix);
 }
 
 /// Masks an entry, or all messages of its function where the entry cannot be reached. Returns false
 /// where that was the only way to mask it.
-fn mask_for_good(msi: MsiDesc, device: PciDev, msix: Msix, position: u16) -> bool {
+fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> bool {
     let function = device.config();
     let _locked = RegisterLock::take();
     let control = control::msix(function, position);
@@ -62,8 +62,8 @@ fn mask_for_good(msi: MsiDesc, device: PciDev, msix: Msix, position: u16) -> boo
         control::set_msix(function, position, control::opened(control));
     }
     let mut reached = true;
-    if control::decodes_memory(device) {
-        let entry = msi.table_entry();
+    let decodes = control::decodes_memory(device);
+    if let Some(entry) = msi.table_entry().filter(|_| decodes) {
         entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     } else if !control.masks_all() {
         reached = false;
@@ -98,12 +98,6 @@ pub(crate) fn release_table(msix: Msix) {
 ///
 /// Context: as for [`disable`], which was called before. Replaces `msi_free_irq()`.
 pub fn free(block: MsiBlock) {
-    for desc in block.first().block_from_last() {
-        if let Some(irq) = desc.irq_desc() {
-            irq.destroy();
-        }
-        desc.release_remapping();
-    }
     block.free();
 }
 

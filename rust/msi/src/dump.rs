@@ -4,7 +4,7 @@ use crate::control;
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use xen::host::log;
 use xen::irq::{self, IrqDesc};
-use xen::msi_desc::{MsiDesc, Sender};
+use xen::msi_desc::{KeptMsi, Sender};
 
 /// Prints every MSI of the host, and those of vPCI.
 ///
@@ -21,9 +21,9 @@ pub fn dump() {
         let line = {
             let locked = desc.lock();
             locked
-                .desc()
+                .held()
                 .msi_desc()
-                .map(|msi| log::Line::new(msi, mask_bit(msi)))
+                .map(|msi| log::Line::new(*msi, mask_bit(msi)))
         };
         if let Some(line) = line {
             line.print(desc.irq());
@@ -33,15 +33,17 @@ pub fn dump() {
 }
 
 /// The mask bit, as the device has it; `None` where it has none or cannot be asked.
-fn mask_bit(msi: MsiDesc) -> Option<bool> {
+fn mask_bit(msi: KeptMsi) -> Option<bool> {
     let device = msi.device()?;
     match msi.sender() {
         Sender::Msi => msi.has_mask_bit().then(|| {
             let bits = device.config().read32(msi.mask_register());
             bits >> (msi.entry() % 32) & 1 != 0
         }),
-        Sender::Msix => control::is_ready(msi, device)
-            .then(|| msi.table_entry().read32(VECTOR_CTRL) & MASKED != 0),
+        Sender::Msix => msi
+            .table_entry()
+            .filter(|_| control::is_ready(*msi, device))
+            .map(|entry| entry.read32(VECTOR_CTRL) & MASKED != 0),
         _ => None,
     }
 }

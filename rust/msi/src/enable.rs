@@ -8,8 +8,8 @@ use xen::host;
 use xen::host::device;
 use xen::host::log;
 use xen::host::request::{self, Request};
-use xen::msi_desc::{MsiDesc, Sender};
-use xen::pci::PciDev;
+use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::pci::{KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Why an interrupt was not set up.
@@ -30,13 +30,13 @@ impl From<Errno> for Refused {
 /// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function and Xen's notes about it are
 /// as they were where this fails.
 ///
-/// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on. Replaces `pci_enable_msi()`.
+/// Context: IRQs on. Replaces `pci_enable_msi()`.
 ///
 /// # Errors
 ///
 /// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot option `msi` forbids it, [`Errno::EXIST`] where the
 /// IRQ is set up already, [`Errno::INVAL`] for an entry that the table does not have; else as for what is set up.
-pub fn enable<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     xen_assert!(device.list_is_locked());
     if !request::allowed() {
         return Err(Errno::PERM.into());
@@ -48,36 +48,36 @@ pub fn enable<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, R
     }
 }
 
-fn enable_entry<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Errno> {
+fn enable_entry<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Errno> {
     let msix = device.msix().ok_or(Errno::NODEV)?;
     if request.entry() >= msix.entries() {
         return Err(Errno::INVAL);
     }
     if find(device, Sender::Msix, Some(request.irq())).is_some() {
-        log::irq_in_use(request.irq(), Sender::Msix, device);
+        log::irq_in_use(request.irq(), Sender::Msix, *device);
         return Err(Errno::EXIST);
     }
     if let Some(other) = find(device, Sender::Msi, None) {
-        log::other_kind_in_use(Sender::Msi, device);
-        disable::quiet_messages(other, device);
+        log::other_kind_in_use(Sender::Msi, *device);
+        disable::quiet_messages(*other, *device);
     }
     msix::set_up_entry(device, msix, request)
 }
 
-fn enable_messages<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+fn enable_messages<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     if find(device, Sender::Msi, Some(request.irq())).is_some() {
-        log::irq_in_use(request.irq(), Sender::Msi, device);
+        log::irq_in_use(request.irq(), Sender::Msi, *device);
         return Err(Errno::EXIST.into());
     }
     if let Some(other) = find(device, Sender::Msix, None) {
-        log::other_kind_in_use(Sender::Msix, device);
-        disable::quiet_entry(other, device);
+        log::other_kind_in_use(Sender::Msix, *device);
+        disable::quiet_entry(other, *device);
     }
     msi::set_up(device, request)
 }
 
 /// Finds what is set up of a kind: that with an IRQ, or the first.
-pub(crate) fn find<'a>(device: PciDev<'a>, kind: Sender, irq: Option<i32>) -> Option<MsiDesc<'a>> {
+pub(crate) fn find<'a>(device: KeptDev<'a>, kind: Sender, irq: Option<i32>) -> Option<KeptMsi<'a>> {
     device
         .msi_descs()
         .find(|desc| desc.is_of_kind(kind) && irq.is_none_or(|irq| desc.irq() == irq))

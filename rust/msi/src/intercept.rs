@@ -8,7 +8,7 @@ use xen::host::config;
 use xen::host::desc::RegisterLock;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::Msix;
-use xen::pci::PciDev;
+use xen::pci::{KeptDev, PciDev};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +25,13 @@ pub enum Write {
 /// out. What other CPUs may change meanwhile is written here, under the lock of those registers.
 /// Nothing is known of the function of `None`.
 ///
-/// Context: `pcidevs_lock` is held, or the locks that vPCI takes; IRQs on. Replaces `pci_msi_conf_write_intercept()`.
+/// Context: IRQs on. Replaces `pci_msi_conf_write_intercept()`.
 ///
 /// # Errors
 ///
 /// [`Errno::ACCES`] for what domains may not write.
 pub fn intercept(
-    device: Option<PciDev>,
+    device: Option<KeptDev>,
     register: u32,
     size: u32,
     value: u32,
@@ -45,11 +45,11 @@ pub fn intercept(
         if registers.holds(register) {
             let control = registers.control().into();
             return if (register, size) == (control, 2) {
-                let written = write_control(device, msix, position, value as u16);
+                let written = write_control(*device, msix, position, value as u16);
                 Ok(Write::Done(value & !0xffff | u32::from(written)))
             } else if (register, size) == (position.into(), 4) {
                 // The lower half cannot be written.
-                let written = write_control(device, msix, position, (value >> 16) as u16);
+                let written = write_control(*device, msix, position, (value >> 16) as u16);
                 Ok(Write::Done(value & 0xffff | u32::from(written) << 16))
             } else {
                 Err(Errno::ACCES)
@@ -57,7 +57,7 @@ pub fn intercept(
         }
     }
     match find(device, Sender::Msi, None) {
-        Some(msi) if msi.has_mask_bit() => messages(device, msi, register, size, value),
+        Some(msi) if msi.has_mask_bit() => messages(*device, *msi, register, size, value),
         _ => Ok(Write::Other),
     }
 }

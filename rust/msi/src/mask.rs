@@ -6,12 +6,13 @@ use irq_core::host::epoch::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
+use xen::fixmap::Register;
 use xen::host::config::{self, Address};
 use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::reserved::Reserved;
-use xen::irq::IrqDesc;
-use xen::msi_desc::{MsiDesc, Sender};
+use xen::irq::HeldDesc;
+use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::{Msix, Warning};
 use xen::pci::PciDev;
 use xen::{xen_assert, xen_warn};
@@ -65,9 +66,9 @@ impl Change {
 
 /// Masks an interrupt for Xen.
 ///
-/// Context: the descriptor's lock is held, IRQs off. Replaces `mask_msi_irq()`.
+/// Replaces `mask_msi_irq()`.
 #[inline]
-pub fn mask(desc: IrqDesc) {
+pub fn mask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     let masked = set(desc, msi, Change::host(true));
     xen_assert!(masked);
@@ -75,9 +76,9 @@ pub fn mask(desc: IrqDesc) {
 
 /// Unmasks it for Xen. Where the device cannot be reached, Xen says so.
 ///
-/// Context: as for [`mask`]. Replaces `unmask_msi_irq()`.
+/// Replaces `unmask_msi_irq()`.
 #[inline]
-pub fn unmask(desc: IrqDesc) {
+pub fn unmask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     if !set(desc, msi, Change::host(false)) {
         xen_warn!();
@@ -86,17 +87,17 @@ pub fn unmask(desc: IrqDesc) {
 
 /// Masks or unmasks it for its owner.
 ///
-/// Context: as for [`mask`]. Replaces `guest_mask_msi_irq()`.
+/// Replaces `guest_mask_msi_irq()`.
 #[inline]
-pub fn mask_for_guest(desc: IrqDesc, guest: bool) {
+pub fn mask_for_guest(desc: HeldDesc, guest: bool) {
     let Some(msi) = desc.msi_desc() else { return };
     set(desc, msi, Change::guest(guest));
 }
 
 /// Lets it come for the first time; a guest has to unmask it by itself.
 ///
-/// Context: as for [`mask`]. Replaces `startup_msi_irq()`.
-pub fn start(desc: IrqDesc) {
+/// Replaces `startup_msi_irq()`.
+pub fn start(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     if !set(desc, msi, Change::both(false, desc.is_for_guests())) {
         xen_warn!();
@@ -105,8 +106,8 @@ pub fn start(desc: IrqDesc) {
 
 /// Masks it for Xen and for its owner.
 ///
-/// Context: as for [`mask`]. Replaces `shutdown_msi_irq()`.
-pub fn stop(desc: IrqDesc) {
+/// Replaces `shutdown_msi_irq()`.
+pub fn stop(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     let masked = set(desc, msi, Change::both(true, true));
     xen_assert!(masked);
@@ -123,7 +124,7 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 /// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
 /// device does as wanted.
 #[inline]
-pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, change: Change) -> bool {
+pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
         return false;
@@ -131,7 +132,7 @@ pub(crate) fn set(desc: IrqDesc, msi: MsiDesc, change: Change) -> bool {
     match msi.sender() {
         Sender::Msix => set_entry(desc, msi, device, change),
         Sender::Msi => {
-            set_message(msi, device, change);
+            set_message(*msi, device, change);
             true
         }
         _ => false,
@@ -213,13 +214,14 @@ pub(crate) fn write_for_guest(msi: MsiDesc, device: PciDev, value: u32) -> u32 {
 
 /// An entry of an MSI-X table.
 #[inline]
-fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, change: Change) -> bool {
-    let Some(msix) = device.msix() else {
+fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bool {
+    let (Some(msix), Some(entry)) = (device.msix(), msi.table_entry()) else {
         return false;
     };
     let (before, masks) = (msi.masks(), change.of(msi.masks()));
     let entry = Entry {
-        msi,
+        msi: *msi,
+        entry,
         device,
         msix,
         seen: Cell::new(None),
@@ -240,7 +242,7 @@ fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, change: Change) -> boo
         Outcome::AllMasked { newly } => {
             let warns = |owner| msix.should_warn(owner, Warning::AllMasked);
             if newly && device.owner().is_some_and(warns) {
-                log::all_masked(desc, device);
+                log::all_masked(*desc, device);
             }
             true
         }
@@ -251,6 +253,7 @@ fn set_entry(desc: IrqDesc, msi: MsiDesc, device: PciDev, change: Change) -> boo
 /// An entry of a function's table, as the protocol sees it.
 struct Entry<'a> {
     msi: MsiDesc<'a>,
+    entry: Register<'a>,
     device: PciDev<'a>,
     msix: Msix<'a>,
     /// The epoch that had begun before the function was found enabled.
@@ -281,12 +284,12 @@ impl mask::Entry for Entry<'_> {
 
     #[inline]
     fn vector_control(&self) -> u32 {
-        self.msi.table_entry().read32(VECTOR_CTRL)
+        self.entry.read32(VECTOR_CTRL)
     }
 
     #[inline]
     fn set_vector_control(&self, value: u32) {
-        self.msi.table_entry().write32(VECTOR_CTRL, value);
+        self.entry.write32(VECTOR_CTRL, value);
     }
 
     fn mask_all(&self) -> Masks {

@@ -7,10 +7,10 @@ use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
 use xen::host::cpus::CpuMask;
 use xen::host::desc::RegisterLock;
-use xen::host::irq::Handler;
+use xen::host::irq::{Handler, NewUser};
 use xen::host::message::{self as msi, Message};
-use xen::irq::IrqDesc;
-use xen::msi_desc::{MsiDesc, Sender};
+use xen::irq::HeldDesc;
+use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::Msix;
 use xen::pci::PciDev;
 use xen::xen_assert;
@@ -41,29 +41,30 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 
 /// Binds an IRQ to an MSI, and has the device send it.
 ///
-/// Context: the descriptor's lock is held, IRQs off. Replaces `__setup_msi_irq()`.
+/// Replaces `__setup_msi_irq()`.
 ///
 /// # Errors
 ///
 /// As for [`give`], and [`Errno::INVAL`] where there is no CPU online to which the message could
 /// go, or no vector; the IRQ is not bound then.
-pub fn bind(desc: IrqDesc, msi: MsiDesc, handler: Handler) -> Result<(), Errno> {
+pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno> {
     let message = compose(desc.vector().into(), Some(desc.cpus()));
     if message == Message::default() {
         return Err(Errno::INVAL);
     }
-    desc.bind_msi(msi, handler);
+    let msi = desc.bind_msi(msi, handler);
     give(msi, message, Registers::Always).inspect_err(|_| desc.unbind_msi())
 }
 
 /// As [`bind`], with the handler that the MSI needs; the device need not be enabled yet.
 ///
-/// Context: as for [`bind`]. Replaces `setup_msi_irq()`.
+/// Replaces `setup_msi_irq()`.
 ///
 /// # Errors
 ///
 /// As for [`bind`].
-pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
+pub fn set_up(desc: HeldDesc, new: NewUser) -> Result<(), Errno> {
+    let msi = new.desc();
     let handler = Handler::of_msi(mask::is_maskable(msi));
     let before = match (msi.sender(), msi.device()) {
         (Sender::Msix, Some(device)) => {
@@ -81,7 +82,7 @@ pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
         }
         _ => None,
     };
-    let result = bind(desc, msi, handler);
+    let result = bind(desc, new, handler);
     if let Some((function, control)) = before {
         let _locked = RegisterLock::take();
         control::set_msix(function, msi.position(), control);
@@ -91,9 +92,9 @@ pub fn set_up(desc: IrqDesc, msi: MsiDesc) -> Result<(), Errno> {
 
 /// Moves an interrupt to other CPUs; without a set, to any.
 ///
-/// Context: the descriptor's lock is held, IRQs off; the device has it masked, if it can. Replaces `set_msi_affinity()`.
+/// Context: the device has it masked, if it can. Replaces `set_msi_affinity()`.
 #[inline]
-pub fn retarget(desc: IrqDesc, cpus: Option<CpuMask>) {
+pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
     let Some(destination) = desc.choose_destination(cpus) else {
         return;
     };
@@ -120,7 +121,7 @@ pub fn retarget(desc: IrqDesc, cpus: Option<CpuMask>) {
 ///
 /// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
 #[inline]
-pub(crate) fn give(msi: MsiDesc, message: Message, registers: Registers) -> Result<(), Errno> {
+pub(crate) fn give(msi: KeptMsi, message: Message, registers: Registers) -> Result<(), Errno> {
     let (sent, rewrite) = msi.remap(message)?;
     if rewrite == Rewrite::NotNeeded && registers == Registers::IfChanged {
         return Ok(());
@@ -131,7 +132,7 @@ pub(crate) fn give(msi: MsiDesc, message: Message, registers: Registers) -> Resu
     match msi.sender() {
         Sender::Msix => write_entry(msi, device, sent),
         _ => {
-            write_capability(msi, device, sent);
+            write_capability(*msi, device, sent);
             Ok(())
         }
     }
@@ -141,18 +142,18 @@ pub(crate) fn give(msi: MsiDesc, message: Message, registers: Registers) -> Resu
 /// itself may drop it; that is seen by what it answers then: the address of a message is neither 0
 /// nor all ones.
 #[inline]
-fn write_entry(msi: MsiDesc, device: PciDev, message: Message) -> Result<(), Errno> {
+fn write_entry(msi: KeptMsi, device: PciDev, message: Message) -> Result<(), Errno> {
+    let entry = msi.table_entry().ok_or(Errno::NXIO)?;
     let known = device.msix().is_some_and(Msix::is_known_ready);
-    if !known && !control::is_ready_now(msi, device) {
+    if !known && !control::is_ready_now(*msi, device) {
         return Err(Errno::NXIO);
     }
-    let entry = msi.table_entry();
     let address = message.address as u32;
     entry.write32(msix::ADDRESS, address);
     entry.write32(msix::UPPER_ADDRESS, (message.address >> 32) as u32);
     entry.write32(msix::DATA, message.data);
     let lost = known && entry.read32(msix::ADDRESS) != address;
-    if lost && !control::is_ready_now(msi, device) {
+    if lost && !control::is_ready_now(*msi, device) {
         return Err(Errno::NXIO);
     }
     Ok(())

@@ -9,14 +9,14 @@ use xen::host::desc::RegisterLock;
 use xen::host::new::NewMsi;
 use xen::host::request::Request;
 use xen::msi_desc::MsiDesc;
-use xen::pci::PciDev;
+use xen::pci::KeptDev;
 
 /// Sets up a block of messages; they are masked, where they can be.
 ///
 /// # Errors
 ///
 /// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], and the number of messages that the function has where more are asked for.
-pub(crate) fn set_up<'a>(device: PciDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     let position = device.msi_position().ok_or(Errno::NODEV)?;
     let (function, count) = (device.config(), request.messages());
     if count > device.capable_messages() {

@@ -17,7 +17,7 @@ use xen::host::ranges;
 use xen::host::request::Request;
 use xen::msi_desc::MsiDesc;
 use xen::msix::{Msix, SharedPage};
-use xen::pci::PciDev;
+use xen::pci::{KeptDev, PciDev};
 use xen::xen_warn;
 
 /// Sets up an entry of the table; it is masked.
@@ -28,16 +28,16 @@ use xen::xen_warn;
 /// look for it and has not, [`Errno::INVAL`] for an entry that lies in two pages, [`Errno::NOMEM`] where there is no memory, no
 /// room to map the table, or it cannot be protected.
 pub(crate) fn set_up_entry<'a>(
-    device: PciDev<'a>,
+    device: KeptDev<'a>,
     msix: Msix<'a>,
     request: Request,
 ) -> Result<MsiDesc<'a>, Errno> {
-    let opened = Opened::new(device, msix)?;
+    let opened = Opened::new(*device, msix)?;
     let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
     let first = msix.used() == 0;
-    let found = if first && may_locate(device) {
+    let found = if first && may_locate(*device) {
         let base = request.table_base();
-        Found::Now(locate(device, msix, opened.position, Some(base))?)
+        Found::Now(locate(*device, msix, opened.position, Some(base))?)
     } else {
         Found::Before(msix.table().ok_or(Errno::NODATA)?)
     };
@@ -61,7 +61,7 @@ pub(crate) fn set_up_entry<'a>(
         .become_msix(opened.position, number, page, request.irq())
         .ok_or(Errno::INVAL)?;
     if first {
-        report_owner(device);
+        report_owner(*device);
     }
     opened.close(first);
     Ok(msi)
@@ -106,10 +106,10 @@ fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
             let Some(control) = mapped.word(address) else {
                 continue;
             };
-            let value = control.read32(0);
+            let value = control.read();
             // Bits 31:1 are the device's.
             if value & MASKED == 0 {
-                control.write32(0, value | MASKED);
+                control.write(value | MASKED);
             }
         }
     }

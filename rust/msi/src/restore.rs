@@ -12,19 +12,19 @@ use xen::host::request;
 use xen::host::reserved::Reserved;
 use xen::irq::{IrqDesc, LockedDesc};
 use xen::msi_desc::{MsiDesc, Sender};
-use xen::pci::PciDev;
+use xen::pci::{KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0 has woken from sleep, or has
 /// reset the function.
 ///
-/// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_restore_msi_state()`.
+/// Context: IRQs on. Replaces `pci_restore_msi_state()`.
 ///
 /// # Errors
 ///
 /// [`Errno::OPNOTSUPP`] where the boot option `msi` forbids MSI, [`Errno::PERM`] and the like where the domain may not ask for it,
 /// [`Errno::NXIO`] where the function does not decode memory, [`Errno::INVAL`] where an interrupt is not set up as it seems.
-pub fn restore(device: PciDev) -> Result<(), Errno> {
+pub fn restore(device: KeptDev) -> Result<(), Errno> {
     xen_assert!(device.all_are_locked());
     if !request::allowed() {
         return Err(Errno::OPNOTSUPP);
@@ -36,16 +36,16 @@ pub fn restore(device: PciDev) -> Result<(), Errno> {
         // A function has messages of its MSI or entries of its table, not both.
         xen_assert!(*kind.get_or_insert(msi.sender()) == msi.sender());
         match msi.sender() {
-            Sender::Msi => restore_messages(device, msi)?,
+            Sender::Msi => restore_messages(*device, *msi)?,
             Sender::Msix => {
-                let locked = lock(msi, 0)?;
-                let opened = table.get_or_insert_with(|| Opened::new(device, msi.position()));
+                let locked = lock(*msi, 0)?;
+                let opened = table.get_or_insert_with(|| Opened::new(*device, msi.position()));
                 if !opened.decodes_memory {
                     // The lock is not for configuration space.
                     drop(locked);
                     return Err(Errno::NXIO);
                 }
-                restore_entry(&locked, msi)?;
+                restore_entry(&locked)?;
             }
             _ => {}
         }
@@ -59,7 +59,7 @@ pub fn restore(device: PciDev) -> Result<(), Errno> {
 /// Locks the descriptor of an IRQ that has to be an MSI's.
 fn lock<'a>(msi: MsiDesc<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
     let locked = msi.irq_desc().map(IrqDesc::lock);
-    match locked.filter(|locked| locked.desc().msi_desc() == Some(msi)) {
+    match locked.filter(|locked| locked.msi_desc() == Some(msi)) {
         Some(locked) => Ok(locked),
         None => {
             if let Some(device) = msi.device() {
@@ -75,6 +75,7 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
     let (function, position) = (device.config(), first.position());
     for (number, msi) in first.block().enumerate() {
         let locked = lock(msi, number as u32)?;
+        let msi = locked.held().msi_desc().ok_or(Errno::INVAL)?;
         if number == 0 {
             // A reset may have changed what the device has beyond its messages.
             {
@@ -85,7 +86,7 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
             // What the IOMMU knows of it is as before; the device has lost it.
             let _ = message::give(msi, msi.message(), Registers::Always);
         }
-        mask::set(locked.desc(), msi, Change::NONE);
+        mask::set(locked.held(), msi, Change::NONE);
     }
     let control = control::msi(function, position).with_messages(first.messages());
     control::set_msi(function, position, control);
@@ -94,9 +95,10 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
 }
 
 /// An entry of an MSI-X table.
-fn restore_entry(locked: &LockedDesc, msi: MsiDesc) -> Result<(), Errno> {
+fn restore_entry(locked: &LockedDesc) -> Result<(), Errno> {
+    let msi = locked.held().msi_desc().ok_or(Errno::INVAL)?;
     let _ = message::give(msi, msi.message(), Registers::Always);
-    if mask::set(locked.desc(), msi, Change::NONE) {
+    if mask::set(locked.held(), msi, Change::NONE) {
         Ok(())
     } else {
         // The function does not decode memory any more.

@@ -51,6 +51,39 @@ impl Register<'_> {
     }
 }
 
+/// One 32-bit word of a device's memory, which stays mapped for as long as this may live.
+#[derive(Clone, Copy, Debug)]
+pub struct Word32<'a> {
+    place: *mut u32,
+    life: PhantomData<&'a ()>,
+}
+
+impl Word32<'_> {
+    /// Takes its address.
+    ///
+    /// # Safety
+    ///
+    /// It is aligned, and mapped for as long as the result lives.
+    pub(crate) const unsafe fn new(place: *mut u32) -> Self {
+        Self {
+            place,
+            life: PhantomData,
+        }
+    }
+
+    /// Reads it.
+    pub fn read(self) -> u32 {
+        // SAFETY: `new` asks for a word that is mapped.
+        unsafe { mmio::read32(self.place) }
+    }
+
+    /// Writes it.
+    pub fn write(self, value: u32) {
+        // SAFETY: `new` asks for a word that is mapped.
+        unsafe { mmio::write32(self.place, value) };
+    }
+}
+
 /// The index of the fixed mapping that an address lies in.
 pub(crate) const fn index_of(address: usize) -> u32 {
     let distance = (sys::XEN_IRQ_FIXADDR_TOP as usize).wrapping_sub(address & !0xfff);

@@ -1,10 +1,11 @@
 //! Interrupt descriptors and what a domain sees of them (`xen/irq.h`).
 
 use crate::domain::Domain;
-use crate::msi_desc::MsiDesc;
+use crate::msi_desc::{KeptMsi, MsiDesc};
 use crate::nospec;
 use crate::view::{field, view};
 use core::marker::PhantomData;
+use core::ops::Deref;
 use core::ptr;
 use xen_sys as sys;
 
@@ -83,16 +84,6 @@ impl<'a> IrqDesc<'a> {
         !field!(self, handler).is_null()
     }
 
-    /// The MSI that it belongs to, if any.
-    ///
-    /// Context: its lock is held.
-    #[inline]
-    pub fn msi_desc(self) -> Option<MsiDesc<'a>> {
-        // SAFETY: Before an MSI's descriptor is freed, this is cleared under the lock, which who
-        // calls this holds.
-        unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }
-    }
-
     /// Returns whether its lock is held, by whichever CPU; debug builds ask.
     pub fn is_locked(self) -> bool {
         // SAFETY: Descriptors are allocated at boot and stay, and so do their locks.
@@ -133,6 +124,45 @@ impl<'a> IrqDesc<'a> {
     }
 }
 
+/// A descriptor whose lock this CPU holds, with IRQs off, for as long as the value may live.
+#[derive(Clone, Copy)]
+pub struct HeldDesc<'a> {
+    desc: IrqDesc<'a>,
+    local: PhantomData<*mut ()>,
+}
+
+impl<'a> HeldDesc<'a> {
+    /// Stands for the lock that the caller of an export holds.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds the descriptor's lock, and for longer than the result lives.
+    #[inline]
+    pub const unsafe fn new(desc: IrqDesc<'a>) -> Self {
+        Self {
+            desc,
+            local: PhantomData,
+        }
+    }
+
+    /// The MSI that the IRQ belongs to, if any.
+    #[inline]
+    pub fn msi_desc(self) -> Option<KeptMsi<'a>> {
+        // SAFETY: Before an MSI is freed, its IRQ's descriptor is cleared under the lock, which is
+        // held (`unmap_domain_pirq()`, `dynamic_irq_cleanup()`).
+        unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
+    }
+}
+
+impl<'a> Deref for HeldDesc<'a> {
+    type Target = IrqDesc<'a>;
+
+    #[inline]
+    fn deref(&self) -> &IrqDesc<'a> {
+        &self.desc
+    }
+}
+
 /// A descriptor whose lock is held, with IRQs off.
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct LockedDesc<'a> {
@@ -143,6 +173,13 @@ pub struct LockedDesc<'a> {
 }
 
 impl<'a> LockedDesc<'a> {
+    /// The descriptor, for what asks for its lock.
+    #[inline]
+    pub fn held(&self) -> HeldDesc<'_> {
+        // SAFETY: The lock is held until this is dropped, which the result borrows.
+        unsafe { HeldDesc::new(self.desc) }
+    }
+
     /// The descriptor.
     #[inline]
     pub fn desc(&self) -> IrqDesc<'a> {
@@ -154,9 +191,7 @@ impl<'a> LockedDesc<'a> {
     /// `dynamic_irq_cleanup()`).
     #[inline]
     pub fn msi_desc(&self) -> Option<MsiDesc<'_>> {
-        // SAFETY: Before an MSI's descriptor is freed, this is cleared under the lock, for as long
-        // as which the result lives.
-        unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)) }
+        self.held().msi_desc().map(KeptMsi::desc)
     }
 
     /// Masks or unmasks the MSI on behalf of the guest; the descriptor has an MSI.

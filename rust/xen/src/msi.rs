@@ -95,15 +95,23 @@ impl MsiDesc<'_> {
     pub fn use_entries(self, first: Option<usize>) {
         for number in 0..self.messages() as usize {
             let index = first.map_or(-1, |first| (first + number) as i32);
-            set_field!(self.nth(number), remap_index)(index);
+            // SAFETY: The number is below that of the block's messages, which the first alone has.
+            let message = unsafe { self.nth(number) };
+            set_field!(message, remap_index)(index);
         }
     }
 
-    /// Notes whether its entry has been written, and those of the `count` messages from it on.
+    /// Notes whether its entry has been written, and those of the `count` messages from it on that
+    /// are set up with it.
     #[inline]
     pub fn mark_written(self, written: bool, count: u32) {
-        for number in 0..count as usize {
-            set_field!(self.nth(number), irte_initialized)(written);
+        if count == 1 {
+            return set_field!(self, irte_initialized)(written);
+        }
+        for number in 0..count.min(self.messages()) as usize {
+            // SAFETY: The number is below that of the block's messages, which the first alone has.
+            let message = unsafe { self.nth(number) };
+            set_field!(message, irte_initialized)(written);
         }
     }
 

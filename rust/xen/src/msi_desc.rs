@@ -3,7 +3,8 @@
 use crate::domain::Domain;
 use crate::irq::IrqDesc;
 use crate::pci::PciDev;
-use crate::view::{field, fixed, view};
+use crate::view::{Word, field, fixed, view};
+use core::ops::Deref;
 use irq_core::host::mask::Masks;
 use xen_sys as sys;
 
@@ -108,12 +109,8 @@ impl<'a> MsiDesc<'a> {
     /// The byte of bit-fields, which layout.c checks.
     #[inline]
     pub(crate) fn bits(self) -> u8 {
-        // SAFETY: The descriptor's memory is mapped.
-        unsafe {
-            (&raw const (*self.as_ptr()).msi_attrib._bitfield_1)
-                .cast::<u8>()
-                .read_volatile()
-        }
+        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
+        unsafe { u8::load((&raw const (*self.as_ptr()).msi_attrib._bitfield_1).cast()) }
     }
 
     /// The number of its IRQ; negative before it has one.
@@ -129,10 +126,47 @@ impl<'a> MsiDesc<'a> {
     }
 
     /// One of the descriptors of an MSI's messages, which lie side by side.
+    ///
+    /// # Safety
+    ///
+    /// This is the first of them, or the number is 0; and there are more messages than the number.
     #[inline]
-    pub(crate) fn nth(self, number: usize) -> Self {
-        // SAFETY: The numbers are below that of the messages.
+    pub(crate) unsafe fn nth(self, number: usize) -> Self {
+        // SAFETY: `nth` asks for the number of a message of the block.
         unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
+    }
+}
+
+/// An MSI that a lock keeps set up for as long as the value may live: that of its IRQ's descriptor,
+/// or the one that keeps its function's list. If it is an entry of a table, that stays mapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct KeptMsi<'a>(MsiDesc<'a>);
+
+impl<'a> KeptMsi<'a> {
+    /// Stands for that lock.
+    ///
+    /// # Safety
+    ///
+    /// The lock of the descriptor of the MSI's IRQ is held, `pcidevs_lock`, or the `pci_lock` of the
+    /// owner of its function, and for longer than the result lives.
+    #[inline]
+    pub const unsafe fn new(desc: MsiDesc<'a>) -> Self {
+        Self(desc)
+    }
+
+    /// Its descriptor.
+    #[inline]
+    pub fn desc(self) -> MsiDesc<'a> {
+        self.0
+    }
+}
+
+impl<'a> Deref for KeptMsi<'a> {
+    type Target = MsiDesc<'a>;
+
+    #[inline]
+    fn deref(&self) -> &MsiDesc<'a> {
+        &self.0
     }
 }
 

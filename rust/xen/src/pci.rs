@@ -2,7 +2,7 @@
 
 use crate::domain::Domain;
 use crate::list;
-use crate::msi_desc::MsiDesc;
+use crate::msi_desc::{KeptMsi, MsiDesc};
 use crate::msix::Msix;
 #[cfg(not(feature = "msi"))]
 use crate::nospec;
@@ -12,6 +12,7 @@ use crate::view::{field, fixed, view};
 use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::mem::offset_of;
+use core::ops::Deref;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
 
@@ -36,6 +37,41 @@ impl DeviceId {
     #[inline]
     pub(crate) fn structure(self) -> u64 {
         self.structure
+    }
+}
+
+/// A function that a lock keeps, with the list of its interrupts, for as long as the value may live:
+/// `pcidevs_lock`, or the `pci_lock` of its owner.
+#[derive(Clone, Copy)]
+pub struct KeptDev<'a>(PciDev<'a>);
+
+impl<'a> KeptDev<'a> {
+    /// Stands for the lock that the caller of an export holds.
+    ///
+    /// # Safety
+    ///
+    /// `pcidevs_lock` or the `pci_lock` of its owner is held, and for longer than the result lives.
+    pub const unsafe fn new(device: PciDev<'a>) -> Self {
+        Self(device)
+    }
+
+    /// The function.
+    pub fn device(self) -> PciDev<'a> {
+        self.0
+    }
+
+    /// The MSI and MSI-X entries that are set up.
+    pub fn msi_descs(self) -> impl Iterator<Item = KeptMsi<'a>> {
+        // SAFETY: `new` asks for a lock under which the list changes.
+        unsafe { self.0.entries().map(|msi| KeptMsi::new(msi)) }
+    }
+}
+
+impl<'a> Deref for KeptDev<'a> {
+    type Target = PciDev<'a>;
+
+    fn deref(&self) -> &PciDev<'a> {
+        &self.0
     }
 }
 
@@ -82,6 +118,13 @@ impl<'d> Devices<'d> {
     pub fn find(&self, id: DeviceId) -> Option<PciDev<'_>> {
         // SAFETY: `lock` took what keeps the list, and the result lives no longer than this.
         unsafe { find(self.domain, id) }
+    }
+
+    /// The MSI and MSI-X entries of a function; `None` where it is not one of the domain's.
+    pub fn msi_descs(&self, id: DeviceId) -> Option<impl Iterator<Item = MsiDesc<'_>>> {
+        // SAFETY: `lock` took the RCU section that keeps them, or, where `msi.c` frees them at once,
+        // the lock under which it does; the result lives no longer than this.
+        Some(unsafe { self.find(id)?.entries() })
     }
 }
 
@@ -183,15 +226,25 @@ impl<'a> PciDev<'a> {
 
     /// The MSI and MSI-X entries that are set up.
     ///
-    /// Xen changes the list under `pcidevs_lock`, which who calls this holds, or else [`Devices`].
-    pub fn msi_descs(self) -> impl Iterator<Item = MsiDesc<'a>> {
-        // SAFETY: The head is a part of the function's structure.
+    /// # Safety
+    ///
+    /// A lock under which the list changes is held, or an RCU section lasts where entries are freed
+    /// after a grace period; and for longer than the result and what it yields live.
+    unsafe fn entries(self) -> impl Iterator<Item = MsiDesc<'a>> {
+        // SAFETY: The head is a part of the function's structure, which is alive as a view's.
         let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
-        // SAFETY: `pcidevs_lock` keeps the list, or [`Devices`] its nodes, which are members of MSI
-        // descriptors.
+        // SAFETY: The lock, or the RCU section, that `entries` asks for keeps the nodes, which are
+        // members of MSI descriptors.
         unsafe { list::nodes(head) }.filter_map(|node| unsafe {
             MsiDesc::from_raw(list::container(node, offset_of!(sys::msi_desc, list)))
         })
+    }
+
+    /// Returns whether no MSI or MSI-X entry is set up.
+    pub fn has_no_msi(self) -> bool {
+        // SAFETY: The head is a part of the function's structure, which is alive as a view's.
+        let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
+        field!(self, msi_list.next) == head
     }
 
     /// Its ID on the bus: bus in bits 15:8, device in bits 7:3, function in bits 2:0.

@@ -213,8 +213,9 @@ impl Table {
     #[cold]
     pub fn set_up(&self, devices: &Devices, place: Place) -> Option<SetUp> {
         let entry = self.entry_of(place);
-        let device = devices.find(self.device)?;
-        let msi = device.msi_descs().find(|msi| entry.sends(*msi))?;
+        let msi = devices
+            .msi_descs(self.device)?
+            .find(|msi| entry.sends(*msi))?;
         Some(SetUp {
             guest_masked: msi.guest_masked(),
             irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),

@@ -1,6 +1,6 @@
 //! Sets of CPUs, and the APIC IDs that reach them (`xen/cpumask.h`, `asm/genapic.h`).
 
-use crate::view::view;
+use crate::view::{Word, view};
 use xen_sys as sys;
 
 view! {
@@ -13,7 +13,8 @@ impl CpuMask<'_> {
     ///
     /// Context: this CPU's scratch set is not in use.
     pub fn online_destination(self) -> Option<u32> {
-        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits; the scratch set is this CPU's own.
+        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits, whose
+        // words other CPUs change by atomic instructions. The scratch set is this CPU's own.
         unsafe {
             let words = (&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize;
             let online = (&raw const sys::cpu_online_map).cast::<u64>();
@@ -21,8 +22,8 @@ impl CpuMask<'_> {
             let scratch = sys::shim_scratch_cpumask();
             let mut any = 0;
             for word in 0..words {
-                let both = wanted.add(word).read_volatile() & online.add(word).read_volatile();
-                scratch.cast::<u64>().add(word).write_volatile(both);
+                let both = u64::load(wanted.add(word)) & u64::load(online.add(word));
+                u64::store(scratch.cast::<u64>().add(word), both);
                 any |= both;
             }
             (any != 0).then(|| sys::shim_cpu_mask_to_apicid(scratch))

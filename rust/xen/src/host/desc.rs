@@ -1,13 +1,13 @@
 //! Descriptors of MSIs: who wants them masked, and where the device's registers are.
 
 use crate::fixmap::Register;
-use crate::msi_desc::{MsiDesc, Sender};
+use crate::msi_desc::{KeptMsi, MsiDesc, Sender};
 use crate::spin::IrqLocked;
-use crate::view::fixed;
+use crate::view::{Word, fixed};
 use irq_core::host::mask::Masks;
 use xen_sys as sys;
 
-impl<'a> MsiDesc<'a> {
+impl MsiDesc<'_> {
     /// Notes who wants it masked.
     ///
     /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI,
@@ -23,11 +23,12 @@ impl<'a> MsiDesc<'a> {
 
     #[inline]
     fn set_bits(self, bits: u8) {
-        // SAFETY: The descriptor's memory is mapped, and the caller holds what guards the masks.
+        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
         unsafe {
-            (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1)
-                .cast::<u8>()
-                .write_volatile(bits);
+            u8::store(
+                (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1).cast(),
+                bits,
+            );
         }
     }
 
@@ -37,26 +38,20 @@ impl<'a> MsiDesc<'a> {
         fixed!(self, __bindgen_anon_1.msi.mpos) as u16
     }
 
-    /// Its entry in the function's memory; for MSI-X.
-    #[inline]
-    pub fn table_entry(self) -> Register<'a> {
-        // SAFETY: `become_msix` mapped the entry, and `MsiBlock::free` unmaps it with the last user
-        // of its page.
-        unsafe { Register::new(fixed!(self, __bindgen_anon_1.mask_base) as usize) }
-    }
-
     /// The descriptors of an MSI's messages, from the first on, which this is one of.
     #[inline]
     pub fn block(self) -> impl Iterator<Item = Self> {
         let first = self.first_of_block();
-        (0..first.messages() as usize).map(move |number| first.nth(number))
+        // SAFETY: The numbers are below that of the messages, which the first alone has.
+        (0..first.messages() as usize).map(move |number| unsafe { first.nth(number) })
     }
 
     /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this alone.
     pub fn block_from_last(self) -> impl Iterator<Item = Self> {
         (0..self.messages() as usize)
             .rev()
-            .map(move |number| self.nth(number))
+            // SAFETY: The numbers are below that of the messages, which the first alone has.
+            .map(move |number| unsafe { self.nth(number) })
     }
 
     /// How many messages the block has that this is one of; for an MSI.
@@ -74,6 +69,19 @@ impl<'a> MsiDesc<'a> {
         // SAFETY: `become_msi` makes the descriptors of a block side by side, and their entries are
         // their numbers.
         unsafe { Self::from_raw(first).unwrap_unchecked() }
+    }
+}
+
+impl<'a> KeptMsi<'a> {
+    /// Its entry in the function's memory; `None` where it is none of a table.
+    #[inline]
+    pub fn table_entry(self) -> Option<Register<'a>> {
+        if !self.is_msix() {
+            return None;
+        }
+        // SAFETY: `become_msix` mapped the entry, and only `MsiBlock::free` gives the mapping back,
+        // after its IRQ was cleared and with the lock of the list held, one of which `self` keeps.
+        Some(unsafe { Register::new(fixed!(self, __bindgen_anon_1.mask_base) as usize) })
     }
 }
 

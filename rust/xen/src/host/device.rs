@@ -92,11 +92,6 @@ impl<'a> PciDev<'a> {
         // SAFETY: The function is alive.
         unsafe { sys::pci_intx(self.as_ptr(), on) };
     }
-
-    /// Returns whether no MSI or MSI-X entry is set up.
-    pub fn has_no_msi(self) -> bool {
-        self.msi_descs().next().is_none()
-    }
 }
 
 /// All functions, locked: none comes, goes, or changes its owner.

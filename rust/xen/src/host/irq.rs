@@ -1,11 +1,32 @@
 //! Descriptors of IRQs that are MSIs: their handlers, and how they move.
 
 use super::cpus::CpuMask;
-use crate::irq::IrqDesc;
-use crate::msi_desc::MsiDesc;
+use crate::irq::{HeldDesc, IrqDesc};
+use crate::msi_desc::{KeptMsi, MsiDesc};
 use crate::view::{field, set_field};
 use core::ptr;
 use xen_sys as sys;
+
+/// An MSI that an IRQ is about to be bound to. It is not freed before that IRQ was destroyed.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a>(MsiDesc<'a>);
+
+impl<'a> NewUser<'a> {
+    /// Takes the descriptor of one.
+    ///
+    /// # Safety
+    ///
+    /// Before it is freed, the IRQ that it is bound to is cleared (`destroy_irq()`); or it is never
+    /// freed.
+    pub const unsafe fn new(msi: MsiDesc<'a>) -> Self {
+        Self(msi)
+    }
+
+    /// The descriptor.
+    pub fn desc(self) -> MsiDesc<'a> {
+        self.0
+    }
+}
 
 /// What Xen calls for an IRQ.
 #[derive(Clone, Copy)]
@@ -31,46 +52,48 @@ impl Handler {
     }
 }
 
-impl<'a> IrqDesc<'a> {
-    /// Binds it to an MSI.
-    ///
-    /// Context: its lock is held.
-    pub fn bind_msi(self, desc: MsiDesc, handler: Handler) {
-        set_field!(self, msi_desc)(desc.as_ptr());
+impl<'a> HeldDesc<'a> {
+    /// Binds it to an MSI, which stays until the IRQ is destroyed or [`Self::unbind_msi`].
+    pub fn bind_msi(self, msi: NewUser<'a>, handler: Handler) -> KeptMsi<'a> {
+        set_field!(self, msi_desc)(msi.0.as_ptr());
         set_field!(self, handler)(handler.0);
+        // SAFETY: The IRQ leads to it now, and its lock is held.
+        unsafe { KeptMsi::new(msi.0) }
     }
 
     /// Undoes that.
-    ///
-    /// Context: its lock is held.
     pub fn unbind_msi(self) {
         set_field!(self, handler)(&raw const sys::no_irq_type);
-        set_field!(self, msi_desc)(core::ptr::null_mut());
+        set_field!(self, msi_desc)(ptr::null_mut());
     }
 
+    /// Chooses a vector and a destination among some CPUs, or among all; `None` where there is
+    /// none. The vector stays where it serves.
+    pub fn choose_destination(self, among: Option<CpuMask>) -> Option<u32> {
+        let among = among.map_or(ptr::null_mut(), CpuMask::as_ptr);
+        // SAFETY: The descriptor's lock is held, which `set_desc_affinity()` asks for. It takes a
+        // null pointer for all CPUs, and a set of CPUs lives as long as its view.
+        let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among) };
+        (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
+    }
+}
+
+impl<'a> IrqDesc<'a> {
     /// The CPUs that its vector is for.
     pub fn cpus(self) -> CpuMask<'a> {
         // SAFETY: The mask lives as long as the descriptor.
         unsafe { CpuMask::from_raw(field!(self, arch.cpu_mask)).unwrap_unchecked() }
     }
 
-    /// Chooses a vector and a destination among some CPUs, or among all; `None` where there is
-    /// none. The vector stays where it serves.
-    ///
-    /// Context: its lock is held, IRQs off.
-    pub fn choose_destination(self, among: Option<CpuMask>) -> Option<u32> {
-        let among = among.map_or(ptr::null_mut(), CpuMask::as_ptr);
-        // SAFETY: The descriptor is Xen's for good. `set_desc_affinity()` takes a null pointer for
-        // all CPUs, and a set of CPUs lives as long as its view.
-        let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among) };
-        (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
-    }
-
     /// Destroys an IRQ that was created for an MSI.
     ///
     /// Context: IRQs on.
-    pub fn destroy(self) {
-        // SAFETY: The number is that of a descriptor.
+    ///
+    /// # Safety
+    ///
+    /// It was so, and nothing but its MSI refers to it any more.
+    pub(super) unsafe fn destroy(self) {
+        // SAFETY: The number is that of a descriptor, which `destroy` asks to be unused.
         unsafe { sys::destroy_irq(self.irq() as u32) };
     }
 }

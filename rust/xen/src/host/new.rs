@@ -5,8 +5,8 @@ use super::reserved::{HAS_OWN, Own};
 use crate::fixmap::index_of;
 use crate::list;
 use crate::memory;
-use crate::msi_desc::MsiDesc;
-use crate::pci::PciDev;
+use crate::msi_desc::{KeptMsi, MsiDesc};
+use crate::pci::{KeptDev, PciDev};
 use crate::view::field;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -26,7 +26,7 @@ const_assert_eq!(size_of::<Block>() % align_of::<sys::msi_desc>(), 0);
 
 /// Descriptors that are in no list yet; dropped, they are freed.
 pub struct NewMsi<'a> {
-    device: PciDev<'a>,
+    device: KeptDev<'a>,
     first: NonNull<sys::msi_desc>,
     count: u32,
 }
@@ -35,7 +35,7 @@ impl<'a> NewMsi<'a> {
     /// Allocates descriptors of a function's messages, side by side; at least one.
     ///
     /// Context: IRQs on.
-    pub fn allocate(device: PciDev<'a>, count: u32) -> Option<Self> {
+    pub fn allocate(device: KeptDev<'a>, count: u32) -> Option<Self> {
         let descs = Layout::array::<sys::msi_desc>(count as usize).ok()?;
         let (layout, offset) = Layout::new::<Block>().extend(descs).ok()?;
         let (layout, _) = layout.extend(Layout::new::<Own>()).ok()?;
@@ -72,9 +72,8 @@ impl<'a> NewMsi<'a> {
         (0..self.count as usize).map(move |number| first.wrapping_add(number))
     }
 
-    /// Makes them those of an MSI capability, masked by the host where they can be, and adds the first to the function's list.
-    ///
-    /// Context: `pcidevs_lock` or the owner's PCI lock is held.
+    /// Makes them those of an MSI capability, masked by the host where they can be, and adds the
+    /// first to the function's list.
     pub fn become_msi(self, registers: MsiRegisters, control: MsiControl, irq: i32) -> MsiDesc<'a> {
         let mut bits = 0;
         if control.is_64_bit() {
@@ -100,10 +99,8 @@ impl<'a> NewMsi<'a> {
         self.publish(irq)
     }
 
-    /// Makes it that of an entry of an MSI-X table, masked by both, and adds it to the function's list.
-    /// `None` where the entry lies in two pages.
-    ///
-    /// Context: as for [`Self::become_msi`].
+    /// Makes it that of an entry of an MSI-X table, masked by both, and adds it to the function's
+    /// list. `None` where the entry lies in two pages, or the page is another function's.
     pub fn become_msix(
         self,
         position: u16,
@@ -111,6 +108,9 @@ impl<'a> NewMsi<'a> {
         page: Mapped,
         irq: i32,
     ) -> Option<MsiDesc<'a>> {
+        if !page.is_of(*self.device) {
+            return None;
+        }
         let at = page.entry()?.address();
         page.keep();
         let bits = sys::XEN_IRQ_MSI_IS_64
@@ -129,8 +129,8 @@ impl<'a> NewMsi<'a> {
     fn publish(self, irq: i32) -> MsiDesc<'a> {
         let (device, first) = (self.device, self.first.as_ptr());
         core::mem::forget(self);
-        // SAFETY: The block is in no list until `append`, for which the caller holds the lock that
-        // `become_msi` asks for; from then on only `free` ends it.
+        // SAFETY: The block is in no list until `append`, for which `device` stands for the lock
+        // under which the list changes; from then on only `free` ends it.
         unsafe {
             (*first).irq = irq;
             list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);
@@ -191,14 +191,31 @@ impl<'a> MsiBlock<'a> {
     }
 
     /// The first descriptor.
-    pub fn first(&self) -> MsiDesc<'a> {
-        self.0
+    pub fn first(&self) -> KeptMsi<'a> {
+        // SAFETY: `new` asks for the lock that keeps the function's list.
+        unsafe { KeptMsi::new(self.0) }
+    }
+
+    /// Destroys the IRQs of its messages, from the last on, and gives their entries of the remapping
+    /// table back.
+    ///
+    /// Context: IRQs on.
+    fn destroy_irqs(&self) {
+        for desc in self.0.block_from_last() {
+            if let Some(irq) = desc.irq_desc() {
+                // SAFETY: The IRQ was created for this message. `new` asks for what nothing else
+                // refers to, which is freed once.
+                unsafe { irq.destroy() };
+            }
+            desc.release_remapping();
+        }
     }
 
     /// Takes it out of its function's list, gives the mapping of its entry back, and has it freed
-    /// after a grace period: readers in an RCU section may still look at it. No IRQ leads to it any
-    /// more.
+    /// after a grace period: readers in an RCU section may still look at it. Its IRQs are destroyed
+    /// before.
     pub fn free(self) {
+        self.destroy_irqs();
         let first = self.0.as_ptr();
         if self.0.is_msix()
             && let Some(msix) = self.0.device().and_then(PciDev::msix)
@@ -240,9 +257,9 @@ impl<'a> Leaving<'a> {
     pub fn block(&mut self) -> Option<MsiBlock<'_>> {
         // SAFETY: `new` asks for the lock, and for what nothing else refers to; a block that is
         // freed is not in the list any more.
-        self.0
-            .msi_descs()
-            .next()
-            .map(|first| unsafe { MsiBlock::new(first) })
+        unsafe {
+            let first = KeptDev::new(self.0).msi_descs().next()?;
+            Some(MsiBlock::new(first.desc()))
+        }
     }
 }

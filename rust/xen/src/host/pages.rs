@@ -2,8 +2,9 @@
 
 use super::fixmap;
 use crate::errno::Errno;
-use crate::fixmap::{Page, Register};
+use crate::fixmap::{Page, Register, Word32};
 use crate::msix::{Msix, SharedPage};
+use crate::pci::PciDev;
 use crate::spin::Locked;
 use crate::view::{Word, element, set_field};
 use irq_core::host::place::Table;
@@ -32,12 +33,17 @@ impl Mapped<'_> {
     }
 
     /// The 32-bit word at a physical address; `None` where that does not lie in the page.
-    pub fn word(&self, address: u64) -> Option<Register<'_>> {
+    pub fn word(&self, address: u64) -> Option<Word32<'_>> {
         let is_here = address >> 12 == self.address >> 12 && address.is_multiple_of(4);
         // SAFETY: The page is mapped until its users are gone, and this is one.
         let page = unsafe { Page::new(self.index) };
-        // SAFETY: The four bytes lie in the page.
-        is_here.then(|| unsafe { Register::new(page.at::<u8>(address) as usize) })
+        // SAFETY: The four bytes lie in the page, and the result borrows this user.
+        is_here.then(|| unsafe { Word32::new(page.at(address)) })
+    }
+
+    /// Returns whether it is a page of a function's table.
+    pub(super) fn is_of(&self, device: PciDev) -> bool {
+        device.msix() == Some(self.msix)
     }
 
     /// Keeps it for the descriptor of the entry, with which [`Msix::unmap`] gives it back.

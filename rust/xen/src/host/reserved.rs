@@ -93,7 +93,7 @@ impl MsiDesc<'_> {
         if self.bits() & HAS_OWN == 0 {
             return None;
         }
-        let behind = self.nth(self.messages() as usize).as_ptr();
+        let behind = self.as_ptr().wrapping_add(self.messages() as usize);
         // SAFETY: The bit says that `NewMsi::allocate` made space for it, of zero bytes, behind as
         // many descriptors as the first has messages. It is freed with them.
         Some(unsafe { &*behind.cast::<Own>() })

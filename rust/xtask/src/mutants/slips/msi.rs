@@ -104,7 +104,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a message is written to a table that cannot be reached",
         MESSAGE,
         "",
-        "!known && !control::is_ready_now(msi, device)",
+        "!known && !control::is_ready_now(*msi, device)",
         "false",
     ),
     slip(
@@ -181,7 +181,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "entries of the remapping table leak",
-        DISABLE,
+        "xen/src/host/new.rs",
         "",
         "desc.release_remapping();",
         "",
@@ -254,7 +254,7 @@ pub(super) const SLIPS: &[Slip] = &[
         RESTORE,
         "let _ = message::give(msi, msi.message(), Registers::Always);
         }",
-        "mask::set(locked.desc(), msi, Change::NONE);",
+        "mask::set(locked.held(), msi, Change::NONE);",
         "",
     ),
     slip(
