@@ -100,14 +100,15 @@ unsafe extern "C" fn get_next_ioapic_sbdf_index() -> c_uint {
 /// See [`pins::read`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_amd_iommu_read_ioapic_from_ire(apic: c_uint, reg: c_uint) -> c_uint {
-    // SAFETY: Xen calls with its own numbers.
+    // SAFETY: `io_apic_read()` passes the number of an IO-APIC that Xen has, below `nr_ioapics`.
     pins::read(unsafe { IoApic::new(apic) }, reg)
 }
 
 /// See [`pins::write`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_amd_iommu_ioapic_update_ire(apic: c_uint, pin: c_uint, rte: u64) {
-    // SAFETY: Xen calls with its own numbers.
+    // SAFETY: `__ioapic_write_entry()` passes the number of an IO-APIC that Xen has, below
+    // `nr_ioapics`.
     pins::write(unsafe { IoApic::new(apic) }, pin, rte);
 }
 

@@ -53,14 +53,15 @@ unsafe extern "C" fn disable_intremap(iommu: *const sys::vtd_iommu) {
 /// See [`pins::read`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_read_remap_rte(apic: c_uint, reg: c_uint) -> c_uint {
-    // SAFETY: Xen calls with its own numbers.
+    // SAFETY: `io_apic_read()` passes the number of an IO-APIC that Xen has, below `nr_ioapics`.
     pins::read(unsafe { IoApic::new(apic) }, reg)
 }
 
 /// See [`pins::write`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_write_remap_rte(apic: c_uint, pin: c_uint, rte: u64) {
-    // SAFETY: Xen calls with its own numbers.
+    // SAFETY: `__ioapic_write_entry()` passes the number of an IO-APIC that Xen has, below
+    // `nr_ioapics`.
     pins::write(unsafe { IoApic::new(apic) }, pin, rte);
 }
 

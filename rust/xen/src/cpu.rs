@@ -27,7 +27,8 @@ pub fn current<'a>() -> Vcpu<'a> {
 /// section or simply does not block.
 #[inline]
 pub(crate) fn this_cpu<T>(variable: *mut T) -> *mut T {
-    // SAFETY: See `current`.
+    // SAFETY: Xen keeps the structure at the top of every stack, and writes the offset once, before
+    // the CPU runs this.
     let offset = unsafe { (*info()).per_cpu_offset };
     variable.wrapping_byte_add(offset as usize)
 }

@@ -21,6 +21,6 @@ pub fn vcpu(vcpu: Vcpu) -> Vcpu {
     let mut raw = vcpu.as_ptr();
     // SAFETY: No instruction.
     unsafe { asm!("/* {0} */", inout(reg) raw, options(pure, readonly, nostack, preserves_flags)) };
-    // SAFETY: The same pointer as before.
+    // SAFETY: The pointer is that of the view, which is not null and lives as long.
     unsafe { Vcpu::from_raw(raw).unwrap_unchecked() }
 }

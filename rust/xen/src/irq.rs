@@ -238,7 +238,7 @@ impl<'a> Pirq<'a> {
 /// Context: any; the pirq's structure is kept by a lock or an RCU section that the caller holds.
 pub fn lock_domain_pirq<'a>(domain: Domain<'a>, pirq: i32) -> Option<LockedDesc<'a>> {
     let mut flags = 0;
-    // SAFETY: The domain is alive.
+    // SAFETY: The domain is alive as a view's, and `domain_spin_lock_irq_desc()` takes any number.
     let desc = unsafe {
         IrqDesc::from_raw(sys::domain_spin_lock_irq_desc(
             domain.as_ptr(),

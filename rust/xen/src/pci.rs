@@ -151,8 +151,8 @@ fn try_lock_all(vcpu: crate::vcpu::Vcpu) -> bool {
 pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
     // SAFETY: The head is a part of the domain.
     let head = unsafe { &raw mut (*domain.as_ptr()).pdev_list };
-    // SAFETY: The lock that the caller holds keeps the list and its functions; its nodes are
-    // members of functions' structures.
+    // SAFETY: `find` asks for a lock that keeps the list and its functions; its nodes are members
+    // of functions' structures.
     let mut devices = unsafe { list::nodes(head) }.filter_map(|node| unsafe {
         PciDev::from_raw(list::container(node, offset_of!(sys::pci_dev, domain_list)))
     });

@@ -67,7 +67,7 @@ impl VpciMsi<'_> {
 
     /// How many messages the guest enabled.
     pub fn vectors(self) -> u32 {
-        // SAFETY: The capability is alive.
+        // SAFETY: The capability is alive as a view's, and this reads bits of it.
         unsafe { sys::vpci_vpci_msi::vectors_raw(self.as_ptr()) }.into()
     }
 
@@ -91,7 +91,7 @@ impl<'a> VpciMsix<'a> {
 
     /// How many entries the table has.
     pub fn max_entries(self) -> u32 {
-        // SAFETY: The capability is alive.
+        // SAFETY: The capability is alive as a view's, and this reads bits of it.
         unsafe { sys::vpci_vpci_msix::max_entries_raw(self.as_ptr()) }.into()
     }
 
@@ -124,7 +124,7 @@ impl VpciMsixEntry<'_> {
 
     /// Returns whether the guest has it masked.
     pub fn masked(self) -> bool {
-        // SAFETY: The entry is alive.
+        // SAFETY: The entry is alive as a view's, and this reads a bit of it.
         unsafe { sys::vpci_vpci_msix_vpci_msix_entry::masked_raw(self.as_ptr()) }
     }
 

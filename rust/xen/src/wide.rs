@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 /// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
 #[inline]
 pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
-    // SAFETY: They are mapped and aligned, and the processor has the instruction, as the caller
-    // guarantees. No other CPU writes, so two reads are as good as one.
+    // SAFETY: `replace` asks for bytes that are mapped and aligned, and for the instruction. No
+    // other CPU writes, so two reads are as good as one.
     let seen_is_old = unsafe {
         let old = read(place);
         exchange(place, old, new) == old
@@ -27,9 +27,9 @@ pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
 #[inline]
 pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
-    // SAFETY: The bytes are mapped and aligned, and the processor has the instruction, as the
-    // caller guarantees. LLVM keeps RBX for itself, so it is put back; the address has a register
-    // of its own, for of those that LLVM may choose RBX is one.
+    // SAFETY: `exchange` asks for bytes that are mapped and aligned, and for the instruction. LLVM
+    // keeps RBX for itself, so it is put back; the address has a register of its own, for of those
+    // that LLVM may choose RBX is one.
     unsafe {
         asm!(
             "xchg {new_low}, rbx",
@@ -54,8 +54,8 @@ pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]
 #[inline]
 pub(crate) unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
     let half = place.cast_mut().cast::<u64>();
-    // SAFETY: Both halves are mapped and aligned, as the caller guarantees. Hardware reads them at
-    // the same time, so they are used as atomics.
+    // SAFETY: `read` asks for halves that are mapped and aligned. Hardware reads them at the same
+    // time, so they are used as atomics.
     unsafe {
         [
             AtomicU64::from_ptr(half).load(Ordering::Relaxed),

@@ -12,7 +12,6 @@ mod bench;
 mod boot;
 mod cache;
 mod clean;
-#[cfg(test)]
 mod contracts;
 mod fetch;
 mod fixture;
@@ -50,6 +49,8 @@ enum Command {
     Gates(gates::Args),
     /// Prove that the symbols C needs are there, with C's prototypes, and no others.
     Abi(abi::Args),
+    /// Prove that every use of `unsafe` says what keeps it sound.
+    Contracts(contracts::Args),
     /// Count instructions of the hot paths, C beside Rust.
     Bench(bench::Args),
     /// Drive the C original and the Rust with the same random calls.
@@ -74,6 +75,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Boot(args) => boot::run(args),
         Command::Gates(args) => gates::run(args),
         Command::Abi(args) => abi::run(args),
+        Command::Contracts(args) => contracts::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Twin(args) => twin::run(args),
         Command::Mutants(args) => mutants::run(args),

@@ -232,8 +232,9 @@ impl Table for Memory<[u64; 2]> {
 
     #[inline]
     fn replace(&mut self, index: usize, old: [u64; 2], new: [u64; 2]) {
-        // SAFETY: As in `entry`. The table's lock keeps other writers away. IOMMUs are not used on
-        // processors without the instruction (`remap::require_wide_exchange`).
+        // SAFETY: The entry is in use, so the table has it, and tables are aligned to a page. The
+        // table's lock keeps other writers away. IOMMUs are not used on processors without the
+        // instruction (`remap::require_wide_exchange`).
         let seen = unsafe { wide::exchange(self.0.add(index).as_ptr(), old, new) };
         // Half by half: rustc compares arrays as one number of 128 bits, which would want an
         // aligned stack.

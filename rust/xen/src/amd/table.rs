@@ -85,7 +85,8 @@ impl Raw {
     /// The table has one of that number, and its lock is held.
     #[inline]
     pub(super) unsafe fn entry(self, index: usize) -> [u64; 2] {
-        // SAFETY: The table has the entry, as the caller guarantees; tables are aligned to a page.
+        // SAFETY: `entry` asks for one that the table has, whose lock is held; tables are aligned to
+        // a page.
         unsafe {
             match self {
                 Self::Narrow(first) => {
@@ -223,8 +224,8 @@ impl Requester {
         }
         self.for_each_user(kept, Self::forget_table);
         drop(lock);
-        // SAFETY: Who takes the lock from now on finds no pointer to the table, and the IOMMU does
-        // not use it, as the caller guarantees.
+        // SAFETY: `free_table` asks that no entry of the device table points to it, and from here on
+        // no requester does: who takes the lock finds a null pointer.
         unsafe { free(kept) };
     }
 }

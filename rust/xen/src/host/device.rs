@@ -83,13 +83,13 @@ impl<'a> PciDev<'a> {
     ///
     /// What it answers.
     pub fn check_set_up_permission(self) -> Result<(), Errno> {
-        // SAFETY: The function is alive.
+        // SAFETY: The function is alive as a view's, and the security module reads its address.
         Errno::check(unsafe { sys::shim_resource_setup_pci(self.as_ptr()) })
     }
 
     /// Switches its INTx on or off.
     pub fn set_intx(self, on: bool) {
-        // SAFETY: The function is alive.
+        // SAFETY: The function is alive as a view's; `pci_intx()` writes its configuration space.
         unsafe { sys::pci_intx(self.as_ptr(), on) };
     }
 }

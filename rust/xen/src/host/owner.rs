@@ -19,7 +19,7 @@ impl Domain<'_> {
 
     /// Returns whether it has memory; a domain without has mapped nothing yet.
     pub fn has_memory(self) -> bool {
-        // SAFETY: The domain is alive.
+        // SAFETY: The domain is alive as a view's, and the number that is read is a part of it.
         unsafe { sys::shim_domain_has_memory(self.as_ptr()) }
     }
 }

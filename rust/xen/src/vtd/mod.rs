@@ -65,7 +65,7 @@ impl Unit<'static> {
     /// The unit that serves a function.
     #[inline]
     pub fn of_function(device: PciDev) -> Option<Self> {
-        // SAFETY: The function is alive.
+        // SAFETY: The function is alive as a view's. Xen frees no unit after boot.
         unsafe { Self::from_raw(sys::acpi_find_matched_drhd_unit(device.as_ptr())) }
     }
 
@@ -139,7 +139,8 @@ impl<'a> Iommu<'a> {
 
     /// Forgets the faults that were recorded.
     pub fn clear_faults(self) {
-        // SAFETY: The IOMMU is alive.
+        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `clear_fault_bits()` takes the lock
+        // of those.
         unsafe { sys::clear_fault_bits(self.as_ptr()) };
     }
 
@@ -149,13 +150,15 @@ impl<'a> Iommu<'a> {
     ///
     /// Those of `enable_qinval()`.
     pub fn enable_queue(self) -> Result<(), Errno> {
-        // SAFETY: The IOMMU is alive.
+        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `enable_qinval()` takes
+        // the lock of those.
         Errno::check(unsafe { sys::enable_qinval(self.as_ptr()) })
     }
 
     /// Undoes [`Self::enable_queue`].
     pub fn disable_queue(self) {
-        // SAFETY: The IOMMU is alive.
+        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `disable_qinval()` takes the lock
+        // of those.
         unsafe { sys::disable_qinval(self.as_ptr()) };
     }
 
