@@ -9,11 +9,11 @@ use xen::errno::to_c;
 use xen::ioreq::Ioreq;
 use xen::irq::Pirq;
 use xen::narrow::Narrow;
-use xen::pci::PciDev;
+use xen::pci::{KeptDev, PciDev};
 use xen::rwlock::EventLock;
 use xen::vcpu::Vcpu;
 use xen::vlapic::Destination;
-use xen::vpci::{VpciMsi, VpciMsix, VpciMsixEntry};
+use xen::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen_sys as sys;
 
 /// The outcome of an emulation step, as C has it.
@@ -303,9 +303,12 @@ unsafe extern "C" fn vpci_msix_arch_enable_entry(
     pdev: *const sys::pci_dev,
     table_base: u64,
 ) -> c_int {
+    let device = view!(PciDev, pdev);
+    // SAFETY: vPCI holds the `pci_lock` of the function's domain, or `pcidevs_lock`.
+    let device = unsafe { KeptDev::new(device) };
     to_c(vpci::msix_enable(
         view!(VpciMsixEntry, entry),
-        view!(PciDev, pdev),
+        device,
         table_base,
     ))
 }
@@ -333,5 +336,7 @@ unsafe extern "C" fn vpci_msix_arch_disable_entry(
 /// The vPCI lock of the function and its domain's `pci_lock`, for reading, are held.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vpci_msix_arch_print(msix: *const sys::vpci_vpci_msix) -> c_int {
-    to_c(vpci::msix_print(view!(VpciMsix, msix)))
+    let msix = view!(VpciMsix, msix);
+    // SAFETY: `vpci_dump_msi()` holds both locks, and an RCU section that keeps the domain.
+    to_c(vpci::msix_print(unsafe { LockedMsix::new(msix) }))
 }

@@ -6,8 +6,8 @@ use irq_core::msi::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
 use xen::bind::{self, Interrupts};
 use xen::errno::Errno;
-use xen::pci::PciDev;
-use xen::vpci::{self, Interrupted, VpciMsi, VpciMsix, VpciMsixEntry};
+use xen::pci::{KeptDev, PciDev};
+use xen::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
 use xen::{irq, log, xen_assert};
 
 /// A message as the guest wrote it.
@@ -164,12 +164,13 @@ pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
 /// # Errors
 ///
 /// Those of [`bind::map`] and [`bind::create`]; then the entry is not in use.
-pub fn msix_enable(entry: VpciMsixEntry, device: PciDev, table: u64) -> Result<(), Errno> {
+pub fn msix_enable(entry: VpciMsixEntry, kept: KeptDev, table: u64) -> Result<(), Errno> {
+    let device = kept.device();
     xen_assert!(entry.pirq().is_none());
     let pirq = map(
         device,
         Interrupts::Msix {
-            entry: entry.number(device).ok_or(Errno::INVAL)?,
+            entry: entry.number(kept).ok_or(Errno::INVAL)?,
             table,
         },
     )?;
@@ -202,9 +203,9 @@ pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
 /// # Errors
 ///
 /// `BUSY` or `AGAIN` where the locks could not be had again after a pause; then they are not held.
-pub fn msix_print(msix: VpciMsix) -> Result<(), Errno> {
-    vpci::assert_locked(msix);
-    for (index, entry) in (0..).map_while(|index| Some((index, msix.entry(index)?))) {
+pub fn msix_print(mut msix: LockedMsix) -> Result<(), Errno> {
+    let mut index = 0;
+    while let Some(entry) = msix.entry(index) {
         log::vpci_msix_entry(
             index,
             entry.address(),
@@ -213,11 +214,12 @@ pub fn msix_print(msix: VpciMsix) -> Result<(), Errno> {
             entry.raw_pirq(),
         );
         if index != 0 && index % 64 == 0 {
-            vpci::breathe(msix).map_err(|interrupted| match interrupted {
+            msix = msix.breathe().map_err(|interrupted| match interrupted {
                 Interrupted::Busy => Errno::BUSY,
                 Interrupted::Gone => Errno::AGAIN,
             })?;
         }
+        index += 1;
     }
     Ok(())
 }

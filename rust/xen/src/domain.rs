@@ -84,8 +84,14 @@ impl<'a> Domain<'a> {
 
     /// Sets up emulation of MSI-X tables: accesses are offered to it from now on.
     ///
-    /// Context: the domain is an HVM domain; called once, with `pcidevs_lock` held.
+    /// Nothing happens to a domain that is none of HVM.
+    ///
+    /// Context: called once, with `pcidevs_lock` held.
     pub fn set_up_msix_emulation(self) {
+        // What follows is a part of other domains' state.
+        if !self.is_hvm() {
+            return;
+        }
         // An empty list is one that points to itself. Nobody follows it: the tables hang off its other end.
         // SAFETY: The field is a part of the domain.
         let list = unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list };

@@ -1,8 +1,9 @@
 //! MSI and MSI-X of vPCI, whose capabilities Xen itself emulates (`xen/vpci.h`).
 
 use crate::nospec;
-use crate::pci::{self, PciDev};
+use crate::pci::{self, KeptDev, PciDev};
 use crate::view::{Word, field, set_field, view};
+use core::marker::PhantomData;
 use core::ptr;
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
@@ -129,13 +130,13 @@ impl VpciMsixEntry<'_> {
     }
 
     /// Its number in the table of a function; `None` where it is not one of that table's.
-    pub fn number(self, device: PciDev) -> Option<u32> {
-        let vpci = field!(device, vpci);
+    pub fn number(self, device: KeptDev) -> Option<u32> {
+        let vpci = field!(*device, vpci);
         if vpci.is_null() {
             return None;
         }
-        // SAFETY: A function's `vpci` lives until `vpci_deassign_device()`, for which the lock that
-        // the callers of vPCI hold is taken.
+        // SAFETY: A function's `vpci` lives until `vpci_deassign_device()`, for which the owner's
+        // `pci_lock` is taken for writing, and `pcidevs_lock`; `device` stands for one of them.
         let msix = unsafe {
             VpciMsix::from_raw(<*mut sys::vpci_vpci_msix>::load(&raw const (*vpci).msix))
         }?;
@@ -154,54 +155,77 @@ pub enum Interrupted {
     Gone,
 }
 
-/// Drops the domain's `pci_lock` and the vPCI lock of a capability, lets softirqs run and takes the locks again.
-///
-/// Context: both locks are held, `pci_lock` for reading; no other lock is. When this fails neither is held.
-///
-/// # Errors
-///
-/// [`Interrupted`] where the walk that the locks protect cannot go on.
-pub fn breathe(msix: VpciMsix) -> Result<(), Interrupted> {
-    let device = msix.device();
-    let Some(domain) = device.owner() else {
-        // A function with a capability of vPCI is a domain's.
-        xen_assert!(false);
-        return Ok(());
-    };
-    let id = device.identity();
-    // SAFETY: `vpci_dump_msi()` holds both locks, and an RCU section that keeps the domain. They
-    // are dropped and taken in pairs. The function may go meanwhile: it is looked for again with
-    // `pci_lock` held, which keeps it and its `vpci`.
-    unsafe {
-        let pci_lock = &raw mut (*domain.as_ptr()).pci_lock;
-        sys::_spin_unlock(&raw mut (*field!(device, vpci)).lock);
-        sys::shim_read_unlock(pci_lock);
-        sys::process_pending_softirqs();
-        if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
-            return Err(Interrupted::Busy);
-        }
-        let vpci = pci::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
-        if vpci.is_null() || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock)) {
-            sys::shim_read_unlock(pci_lock);
-            return Err(Interrupted::Busy);
-        }
-        if (*vpci).msix != msix.as_ptr() {
-            sys::_spin_unlock(&raw mut (*vpci).lock);
-            sys::shim_read_unlock(pci_lock);
-            return Err(Interrupted::Gone);
-        }
-    }
-    Ok(())
+/// An MSI-X capability whose vPCI lock is held, and the `pci_lock` of its domain for reading.
+pub struct LockedMsix<'a> {
+    msix: VpciMsix<'a>,
+    local: PhantomData<*mut ()>,
 }
 
-/// Checks in debug builds that the locks that [`breathe`] drops are held.
-pub fn assert_locked(msix: VpciMsix) {
-    let device = msix.device();
-    xen_assert!(device.owner().is_some_and(|domain| {
-        // SAFETY: The lock is a part of the domain, which is alive as a view's.
-        unsafe { sys::shim_rw_is_locked(&raw const (*domain.as_ptr()).pci_lock) }
-    }));
-    // SAFETY: The capability, which is alive as a view's, is a part of the function's `vpci`, and
-    // the lock is another.
-    xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const (*field!(device, vpci)).lock) });
+impl<'a> LockedMsix<'a> {
+    /// Stands for the locks that the caller of an export holds; debug builds check that it does.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds both locks, and for longer than the result lives unless [`Self::breathe`]
+    /// drops them; and an RCU section keeps the domain.
+    pub unsafe fn new(msix: VpciMsix<'a>) -> Self {
+        let device = msix.device();
+        xen_assert!(device.owner().is_some_and(|domain| {
+            // SAFETY: The lock is a part of the domain, which is alive as a view's.
+            unsafe { sys::shim_rw_is_locked(&raw const (*domain.as_ptr()).pci_lock) }
+        }));
+        // SAFETY: The capability, which is alive as a view's, is a part of the function's `vpci`,
+        // and the lock is another.
+        xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const (*field!(device, vpci)).lock) });
+        Self {
+            msix,
+            local: PhantomData,
+        }
+    }
+
+    /// An entry; `None` beyond the end of the table.
+    pub fn entry(&self, index: u32) -> Option<VpciMsixEntry<'_>> {
+        self.msix.entry(index)
+    }
+
+    /// Drops the locks, lets softirqs run and takes the locks again. No other lock is held. When this
+    /// fails neither is held.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`] where the walk that the locks protect cannot go on.
+    pub fn breathe(self) -> Result<Self, Interrupted> {
+        let device = self.msix.device();
+        let Some(domain) = device.owner() else {
+            // A function with a capability of vPCI is a domain's.
+            xen_assert!(false);
+            return Ok(self);
+        };
+        let id = device.identity();
+        // SAFETY: `new` asks for both locks, and an RCU section that keeps the domain. They are
+        // dropped and taken in pairs. The function may go meanwhile: it is looked for again with
+        // `pci_lock` held, which keeps it and its `vpci`.
+        unsafe {
+            let pci_lock = &raw mut (*domain.as_ptr()).pci_lock;
+            sys::_spin_unlock(&raw mut (*field!(device, vpci)).lock);
+            sys::shim_read_unlock(pci_lock);
+            sys::process_pending_softirqs();
+            if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
+                return Err(Interrupted::Busy);
+            }
+            let vpci = pci::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
+            if vpci.is_null()
+                || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock))
+            {
+                sys::shim_read_unlock(pci_lock);
+                return Err(Interrupted::Busy);
+            }
+            if (*vpci).msix != self.msix.as_ptr() {
+                sys::_spin_unlock(&raw mut (*vpci).lock);
+                sys::shim_read_unlock(pci_lock);
+                return Err(Interrupted::Gone);
+            }
+        }
+        Ok(self)
+    }
 }
