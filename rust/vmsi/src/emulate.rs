@@ -363,8 +363,7 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
             value as u32,
         ),
         Some(Access::DataControl) => {
-            entry.write_data(value as u32);
-            entry.set_modified();
+            entry.change(|entry| entry.write_data(value as u32));
             // Vector control is in another entry where the table's alignment is one that no device has, and the device
             // model claims.
             let address = address + 4;
@@ -380,8 +379,7 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
             )
         }
         Some(Access::Word(_) | Access::Address) => {
-            keep(entry, address, len, value);
-            entry.set_modified();
+            entry.change(|entry| keep(entry, address, len, value));
             Rest::Nothing
         }
         // The specification leaves it to the device, and so to its model, what one or two bytes do to a word.

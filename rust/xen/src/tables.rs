@@ -22,6 +22,7 @@ use core::iter::successors;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use irq_core::msix::access::entry_number;
+use irq_core::msix::chain;
 use irq_core::msix::shadow::Entry;
 use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
 use static_assertions::const_assert;
@@ -476,11 +477,8 @@ pub fn remove_all(lock: &EventLock) {
 fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno> {
     let table = Table::new(binding.device, binding.entries as usize, base)?;
     for link in table.links.iter().filter(|link| !link.table.is_null()) {
-        let bucket = tables.bucket(link.key);
-        link.next
-            .store(bucket.load(Ordering::Relaxed), Ordering::Relaxed);
-        // A reader that finds the link sees all that was written before.
-        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);
+        let address = ptr::from_ref(link).cast_mut();
+        chain::insert(tables.bucket(link.key), address, &link.next);
     }
     Ok(table)
 }
@@ -488,16 +486,11 @@ fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno>
 /// Takes a table out of all chains, and has it freed when no reader can have it any more.
 fn remove(tables: &Tables, table: &Table) {
     for link in table.links.iter().filter(|link| !link.table.is_null()) {
-        let chain = successors(Some(tables.bucket(link.key)), |slot| {
+        let slots = successors(Some(tables.bucket(link.key)), |slot| {
             // SAFETY: The event lock keeps the links of the chain.
             unsafe { slot.load(Ordering::Relaxed).as_ref() }.map(|link| &link.next)
         });
-        for slot in chain {
-            if ptr::eq(slot.load(Ordering::Relaxed), link) {
-                slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);
-                break;
-            }
-        }
+        chain::remove(slots, ptr::from_ref(link).cast_mut(), &link.next);
     }
     // SAFETY: The table is unreachable for new readers.
     unsafe { table.shadow.free_later() };

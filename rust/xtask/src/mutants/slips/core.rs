@@ -3,6 +3,7 @@
 use super::super::slip::{Slip, slip};
 
 const SHADOW: &str = "core/src/msix/shadow.rs";
+const CHAIN: &str = "core/src/msix/chain.rs";
 const SNOOP: &str = "core/src/msix/snoop.rs";
 const EPOCH: &str = "core/src/host/epoch.rs";
 const MASK: &str = "core/src/host/mask.rs";
@@ -25,8 +26,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "if self.0.load(Ordering::Relaxed) == Self::UNKNOWN {
             self.0.store(Self::KNOWN | u64::from(value), Ordering::Relaxed);
         }",
-    )
-    .survives("loom on a word of the shadow"),
+    ),
     slip(
         "a lost word is believed",
         SHADOW,
@@ -52,8 +52,48 @@ pub(super) const SLIPS: &[Slip] = &[
             self.modified.store(0, Ordering::Release);
             true
         }",
-    )
-    .survives("loom on an entry of the shadow"),
+    ),
+    slip(
+        "a message is noted as changed before it is",
+        SHADOW,
+        "",
+        "write(self);
+        self.set_modified();",
+        "self.set_modified();
+        write(self);",
+    ),
+    slip(
+        "a table that goes cuts its chains",
+        CHAIN,
+        "",
+        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);",
+        "slot.store(core::ptr::null_mut(), Ordering::Release);",
+    ),
+    slip(
+        "a reader at a link that goes loses the rest of the chain",
+        CHAIN,
+        "",
+        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);",
+        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);
+        next.store(core::ptr::null_mut(), Ordering::Relaxed);",
+    ),
+    slip(
+        "a link is published before it is written",
+        CHAIN,
+        "",
+        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+    head.store(link, Ordering::Release);",
+        "let rest = head.load(Ordering::Relaxed);
+    head.store(link, Ordering::Release);
+    next.store(rest, Ordering::Relaxed);",
+    ),
+    slip(
+        "a link is published without a release",
+        CHAIN,
+        "",
+        "head.store(link, Ordering::Release);",
+        "head.store(link, Ordering::Relaxed);",
+    ),
     slip(
         "the mask bit of eight bytes is looked for in the lower half",
         SNOOP,

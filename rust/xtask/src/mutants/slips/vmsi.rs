@@ -38,35 +38,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "()",
     ),
     slip(
-        "a table that goes cuts its chains",
-        TABLES,
-        "",
-        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);",
-        "slot.store(ptr::null_mut(), Ordering::Release);",
-    ),
-    slip(
-        "a reader at a link that goes loses the rest of the chain",
-        TABLES,
-        "",
-        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);",
-        "slot.store(link.next.load(Ordering::Relaxed), Ordering::Release);
-                link.next.store(ptr::null_mut(), Ordering::Relaxed);",
-    )
-    .survives("a reader that walks between the writer's stores, as loom has it"),
-    slip(
-        "a link is published before it is written",
-        TABLES,
-        "",
-        "link.next
-            .store(bucket.load(Ordering::Relaxed), Ordering::Relaxed);
-        // A reader that finds the link sees all that was written before.
-        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);",
-        "let next = bucket.load(Ordering::Relaxed);
-        bucket.store(ptr::from_ref(link).cast_mut(), Ordering::Release);
-        link.next.store(next, Ordering::Relaxed);",
-    )
-    .survives("a reader that walks between the writer's stores, as loom has it"),
-    slip(
         "a table is found under its first page alone",
         TABLES,
         "",
@@ -151,26 +122,15 @@ pub(super) const SLIPS: &[Slip] = &[
         "a change of a message does not hold back the unmasking",
         EMULATE,
         "",
-        "keep(entry, address, len, value);
-            entry.set_modified();",
+        "entry.change(|entry| keep(entry, address, len, value));",
         "keep(entry, address, len, value);",
     ),
     slip(
-        "a message is noted as changed before it is",
-        EMULATE,
-        "",
-        "keep(entry, address, len, value);
-            entry.set_modified();",
-        "entry.set_modified();
-            keep(entry, address, len, value);",
-    )
-    .survives("a model of two vCPUs that write one entry"),
-    slip(
         "a change of data and control does not hold back the unmasking",
         EMULATE,
-        "entry.write_data(value as u32);",
-        "entry.set_modified();",
         "",
+        "entry.change(|entry| entry.write_data(value as u32));",
+        "entry.write_data(value as u32);",
     ),
     slip(
         "the second element of a repeated write is believed",
