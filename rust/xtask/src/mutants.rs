@@ -284,12 +284,12 @@ impl Court<'_> {
         }
         if twins_of(slips).contains(&ORACLES) {
             let start = Instant::now();
-            match self.consult(&object, "twin", LATE)? {
-                Ending::Passed => {
-                    times.insert(ORACLE.to_owned(), start.elapsed());
-                }
-                ending => eprintln!("the oracle is not asked: without a slip it says {ending:?}"),
-            }
+            let ending = self.consult(&object, "twin", LATE)?;
+            ensure!(
+                ending == Ending::Passed,
+                "the oracle fails without a slip: {ending:?}"
+            );
+            times.insert(ORACLE.to_owned(), start.elapsed());
         }
         step.done();
 
@@ -353,7 +353,7 @@ impl Court<'_> {
                     break 'rounds;
                 }
             }
-            if slip.twins().contains(&ORACLES) && times.contains_key(ORACLE) {
+            if slip.twins().contains(&ORACLES) {
                 let log = format!("{number}-twin");
                 let ending = self.consult(&changed, &log, patience(ORACLE))?;
                 if let Some(place) = said(ending) {

@@ -37,6 +37,8 @@ struct Block {
     start: usize,
     len: usize,
     live: bool,
+    /// Whether a reader in an RCU section could find it between two calls.
+    published: bool,
 }
 
 /// The heap of one side.
@@ -127,6 +129,7 @@ impl Heap {
             start,
             len,
             live: true,
+            published: false,
         });
         Ok((self.map.base() + start) as u64)
     }
@@ -159,8 +162,38 @@ impl Heap {
         kept
     }
 
-    /// Frees.
-    pub(crate) fn free(&mut self, address: u64) -> Result<(), String> {
+    /// Notes which blocks a reader finds that begins at the words of `roots`: those that one of
+    /// them, or a word of a block that is found, points to or into.
+    ///
+    /// # Errors
+    ///
+    /// It finds one that is free.
+    pub(crate) fn publish(&mut self, roots: impl Iterator<Item = u64>) -> Result<(), String> {
+        let mut seen = vec![false; self.blocks.len()];
+        let mut found: Vec<u64> = roots.collect();
+        while let Some(word) = found.pop() {
+            let at = (word as usize).wrapping_sub(self.map.base());
+            let after = self.blocks.partition_point(|block| block.start <= at);
+            let Some(number) = after.checked_sub(1) else {
+                continue;
+            };
+            let block = &mut self.blocks[number];
+            if at >= block.start + block.len || std::mem::replace(&mut seen[number], true) {
+                continue;
+            }
+            if !block.live {
+                return Err(format!("a reader finds {} bytes that are free", block.len));
+            }
+            block.published = true;
+            let (start, len) = (block.start, block.len);
+            found.extend(words_of(self.map.bytes(start, len)));
+        }
+        Ok(())
+    }
+
+    /// Frees. What a reader in an RCU section may have found is freed when `readers_left` only:
+    /// in a callback, after a grace period.
+    pub(crate) fn free(&mut self, address: u64, readers_left: bool) -> Result<(), String> {
         if matches!(address, 0 | NOTHING) {
             return Ok(());
         }
@@ -174,6 +207,12 @@ impl Heap {
             block.ok_or_else(|| format!("xfree() of {address:#x}, which was not allocated"))?;
         if !std::mem::take(&mut block.live) {
             return Err("xfree() of memory that is free already".to_owned());
+        }
+        if block.published && !readers_left {
+            return Err(format!(
+                "xfree() of {} bytes that readers may still use, outside of an RCU callback",
+                block.len
+            ));
         }
         let (start, len) = (block.start, block.len);
         self.map.bytes(start, len).fill(self.poison);

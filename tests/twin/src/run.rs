@@ -108,6 +108,14 @@ impl<S: Subject> Twin<S> {
                 }
                 Err(reason) => Err(reason),
             };
+            let compared = compared.and_then(|()| {
+                let sides = [&mut self.c, &mut self.rust];
+                sides.into_iter().try_for_each(|side| {
+                    let name = side.name;
+                    let published = side.publish();
+                    published.map_err(|reason| format!("{reason} on side {name}"))
+                })
+            });
             if let Err(reason) = compared {
                 alone = !self.same && S::may_part(&model) && rust.outcome.is_ok();
                 if alone {

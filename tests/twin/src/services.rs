@@ -202,7 +202,10 @@ extern "C" fn xzalloc(len: u64, align: u64) -> u64 {
 }
 
 extern "C" fn xfree(address: u64) {
-    attempt(|env| may_allocate(env).and_then(|()| env.heap.free(address)));
+    attempt(|env| {
+        may_allocate(env)?;
+        env.heap.free(address, env.in_callback)
+    });
 }
 
 extern "C" fn call_rcu(head: u64, function: u64) {

@@ -29,6 +29,10 @@ pub(crate) struct Env {
     pub(crate) script: Script,
     /// Callbacks that wait for the end of a grace period: function and argument.
     pub(crate) rcu: Vec<(u64, u64)>,
+    /// Whether the call that runs is such a callback.
+    pub(crate) in_callback: bool,
+    /// Words in the arena at which readers in RCU sections begin.
+    pub(crate) rcu_roots: Vec<*const u64>,
     /// Whether interrupts are on.
     pub(crate) irqs_on: bool,
     /// Addresses of the spin locks that are held.
@@ -216,6 +220,8 @@ impl Side {
             trace: Vec::new(),
             script: Script::plain(0),
             rcu: Vec::new(),
+            in_callback: false,
+            rcu_roots: Vec::new(),
             irqs_on: true,
             held: Vec::new(),
             watched: [std::ptr::null(); 2],
@@ -250,6 +256,8 @@ impl Side {
         env.heap.clear();
         env.trace.clear();
         env.rcu.clear();
+        env.in_callback = false;
+        env.rcu_roots.clear();
         env.held.clear();
         env.irqs_on = true;
         env.pirqs.clear();
@@ -315,8 +323,23 @@ impl Side {
     pub(crate) fn grace_period(&mut self) -> Outcome {
         self.env().trace.clear();
         for (function, argument) in std::mem::take(&mut self.env().rcu) {
-            self.call(function as usize, &[argument], Script::plain(0))?;
+            self.env().in_callback = true;
+            let outcome = self.call(function as usize, &[argument], Script::plain(0));
+            self.env().in_callback = false;
+            outcome?;
         }
         Ok(0)
+    }
+
+    /// Notes between two calls what readers in RCU sections may find from now on.
+    ///
+    /// # Errors
+    ///
+    /// They find freed memory.
+    pub(crate) fn publish(&mut self) -> Result<(), String> {
+        let env = self.env();
+        // SAFETY: the words lie in the arena, which lives as long as `env`; no call runs.
+        let roots = env.rcu_roots.iter().map(|word| unsafe { word.read() });
+        env.heap.publish(roots)
     }
 }

@@ -1,4 +1,4 @@
-//! Who finds a slip: the tests of the host's crates, the twin, the gates, the benchmark.
+//! Who finds a slip: the tests of the host's crates, the twin, the oracle, the gates, the benchmark.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -508,6 +508,12 @@ fn build_domain(
             arena.keep_private(addr!(handlers.wrapping_add(handler), ops));
         }
     }
+    if options != 0 {
+        let tables: *const u64 = addr!(hvm(domain), msixtbl_list).cast();
+        let env = side.env();
+        env.rcu_roots.extend([tables, tables.wrapping_add(1)]);
+    }
+    let arena = &mut side.env().arena;
     for (id, vcpu) in list.iter().enumerate() {
         // SAFETY: the table was made for this many vCPUs.
         unsafe { table.wrapping_add(id).write(*vcpu) };

@@ -20,16 +20,14 @@ pub(super) const SLIPS: &[Slip] = &[
                 Self::free(this);
                 sys::xfree(this.cast());
             }",
-    )
-    .survives("a twin in which reachable memory may be freed in an RCU callback only"),
+    ),
     slip(
         "a domain's tables are freed without a grace period",
         TABLES,
         "",
         "sys::shim_call_rcu_xfree(tables.rcu.get())",
         "sys::xfree(tables.rcu.get().cast())",
-    )
-    .survives("a twin in which reachable memory may be freed in an RCU callback only"),
+    ),
     slip(
         "a table is not freed",
         SHADOW,

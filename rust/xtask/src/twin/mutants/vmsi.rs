@@ -4,6 +4,11 @@ use super::Fault;
 
 pub(super) const FAULTS: &[Fault] = &[
     (
+        "a table is freed without a grace period",
+        "call_rcu(&entry->rcu, free_msixtbl_entry)",
+        "free_msixtbl_entry(&entry->rcu)",
+    ),
+    (
         "the last page of a table is not found",
         "PFN_DOWN(addr) <= PFN_DOWN(entry->gtable + entry->table_len - 1) )\n            return",
         "PFN_DOWN(addr) < PFN_DOWN(entry->gtable + entry->table_len - 1) )\n            return",
