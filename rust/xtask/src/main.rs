@@ -18,6 +18,7 @@ mod fixture;
 mod gates;
 mod grub;
 mod guest;
+mod hosts;
 mod mutants;
 mod offline;
 mod patch;

@@ -13,7 +13,7 @@ use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::proc::{Cmd, cpu_time};
 use crate::xen::{self, Flavour, Options};
-use crate::{grub, guest, offline, run_line, setup, ui};
+use crate::{grub, guest, hosts, offline, run_line, setup, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -275,6 +275,11 @@ const CHECKS: &[Check] = &[
     call(Cost::Full, "twin fails on every planted fault", || {
         run_line(&["twin", "--self-check"])
     }),
+    call(
+        Cost::Full,
+        "set-up and build on Debian 12, 13 and sid",
+        hosts::check,
+    ),
     call(Cost::Full, "every slip in our own Rust is found", || {
         run_line(&["mutants"])
     }),

@@ -340,7 +340,7 @@ pub(super) fn version_order(a: &str, b: &str) -> std::cmp::Ordering {
 }
 
 /// The mirror of the main Debian archive that the host's apt uses.
-fn host_mirror() -> Result<String> {
+pub(super) fn host_mirror() -> Result<String> {
     let targets = Cmd::new("apt-get")
         .env_remove("APT_CONFIG")
         .args(["indextargets", "--format", "$(LABEL)|$(REPO_URI)"])

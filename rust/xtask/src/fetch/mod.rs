@@ -89,6 +89,19 @@ pub(crate) fn get(artefact: &Artefact) -> Result<PathBuf> {
         .dir)
 }
 
+/// The Debian mirror that things are fetched from.
+///
+/// # Errors
+///
+/// When the host's apt has none.
+pub(crate) fn mirror() -> Result<String> {
+    let fetcher = Fetcher::from_environment(Cache::open()?)?;
+    fetcher
+        .settings
+        .mirror
+        .map_or_else(archive::host_mirror, Ok)
+}
+
 impl Fetcher {
     /// As the environment says.
     pub(crate) fn from_environment(cache: Cache) -> Result<Self> {
