@@ -44,6 +44,9 @@ pub(crate) enum Kernel {
     /// An HVM guest that uses the pending bits in the page of its device's MSI-X table: a multiboot
     /// image.
     PendingBits,
+    /// An HVM guest that reads and writes the MSI-X tables of its devices without end, whatever
+    /// becomes of them: a multiboot image.
+    MsixProdder,
 }
 
 impl Kernel {
@@ -65,6 +68,7 @@ impl Kernel {
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",
             Self::PendingBits => "pending-bits",
+            Self::MsixProdder => "msix-prodder",
         }
     }
 }

@@ -268,6 +268,12 @@ const CHECKS: &[Check] = &[
     ),
     shard(
         &[0],
+        "a function that is removed while an HVM guest walks its MSI-X table",
+        "hvm-gone",
+        Beside::Nothing,
+    ),
+    shard(
+        &[0],
         "eleven HVM guests with NIC and disk, 128-bit AMD-Vi",
         "hvm-amd-xt",
         Beside::Nothing,

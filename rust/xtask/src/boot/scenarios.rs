@@ -392,6 +392,20 @@ pub(super) const ALL: &[Scenario] = &[
         }],
         on_stock: true,
     },
+    Scenario {
+        name: "hvm-gone",
+        about: "dom0 removes a function while an HVM guest walks its MSI-X table; VT-d",
+        machine: machine(VTD),
+        payload: Payload::Dom0 {
+            script: "hvm-gone.sh",
+            guest: Some(Kernel::MsixProdder),
+        },
+        checks: &["assign", "create", "prodder", "gone", "walks-on"],
+        rules: &[],
+        numbers: &[],
+        // Stock Xen follows a pointer to the function, which is freed.
+        on_stock: false,
+    },
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,
     owners::REASSIGN_VTD,

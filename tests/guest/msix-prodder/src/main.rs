@@ -1,0 +1,79 @@
+//! An HVM guest that reads and writes the MSI-X tables of its devices without end, whatever becomes
+//! of the devices: dom0 takes them away meanwhile.
+//!
+//! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
+
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use kernel::interrupts;
+use kernel::msix::{CONTROL, DATA, Device, ENTRY, HIGH, LOW, MASKED};
+use kernel::report::{DebugPort, Report};
+use kernel::{hypercall, long_mode_entry, multiboot_header, pci};
+
+multiboot_header!();
+// The firmware leaves other processors halted, and so do we.
+long_mode_entry!(main, stay);
+
+/// How many times it walks through the tables before it says so.
+const ROUNDS: usize = 8;
+
+/// Devices of a guest at most.
+const DEVICES: usize = 2;
+
+extern "C" fn main() -> ! {
+    let mut report = Report::new("prodder", DebugPort);
+    interrupts::start();
+    let mut devices: [Option<Device>; DEVICES] = [const { None }; DEVICES];
+    let found = pci::functions().filter_map(Device::open);
+    for (place, device) in devices.iter_mut().zip(found) {
+        device.enable();
+        // The last stays as it is: nothing is bound to it.
+        for number in 0..device.msix.entries - 1 {
+            device.program(number);
+            device.entry(number).write32(CONTROL, 0);
+        }
+        *place = Some(device);
+    }
+    let count = devices.iter().flatten().count();
+    report.expect(format_args!("a device is there"), (count > 0).into(), 1);
+    report.result();
+    loop {
+        for _ in 0..ROUNDS {
+            devices.iter().flatten().for_each(prod);
+        }
+        report.say(format_args!("walks on"));
+    }
+}
+
+/// Reads and masks and unmasks each entry, writes its message again, and reads a register behind
+/// the table.
+fn prod(device: &Device) {
+    for number in 0..device.msix.entries {
+        let entry = device.entry(number);
+        for word in [LOW, HIGH, DATA, CONTROL] {
+            entry.read32(word);
+        }
+        entry.write32(CONTROL, MASKED);
+        entry.write32(CONTROL, 0);
+        device.reprogram(number);
+    }
+    device.table.read32(device.msix.entries * ENTRY);
+}
+
+extern "C" fn stay() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    Report::new("prodder", DebugPort).panicked(info);
+    if hypercall::enable() {
+        hypercall::shutdown(kernel::abi::SHUTDOWN_CRASH);
+    }
+    stay()
+}
