@@ -14,6 +14,11 @@ pub(super) const FAULTS: &[Fault] = &[
         "PFN_DOWN(addr) < PFN_DOWN(entry->gtable + entry->table_len - 1) )\n            return",
     ),
     (
+        "the pending-bit array is compared with the wrong page",
+        "msix->table.last == msix->pba.first",
+        "msix->table.last == msix->pba.last",
+    ),
+    (
         "a two-byte read beside a table reads four",
         "*pval = readw(hwaddr)",
         "*pval = readl(hwaddr)",
