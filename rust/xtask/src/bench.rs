@@ -185,7 +185,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         is_program("valgrind"),
         "valgrind is not installed; run `cargo xtask setup`"
     );
-    let twin = Twin::build()?;
+    let twin = Twin::build(None)?;
     let mut files = Vec::new();
     for (file, _) in FILES {
         let report = measure(&twin, file, twin.arguments(file)?)?;

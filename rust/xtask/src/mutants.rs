@@ -133,7 +133,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .collect();
     if !todo.is_empty() {
         let court = Court {
-            twin: Twin::build()?,
+            twin: Twin::build(None)?,
             scratch: cache::Scratch::create(place.join(format!("run-{}", std::process::id())))?,
             place,
             cases: args.cases,

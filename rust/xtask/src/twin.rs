@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// each side; with `--self-check`, plant faults around the sides and see that each is found.
     #[arg(long, conflicts_with = "file")]
     oracle: bool,
+    /// Build both sides for so many CPUs (CONFIG_NR_CPUS); more than 300 have worlds of 300.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(256..=4095))]
+    cpus: Option<u32>,
     /// Plant faults in copies of the C originals and see that each is found.
     #[arg(long)]
     self_check: bool,
@@ -66,7 +69,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Some(wanted) => vec![wanted.as_str()],
         None => FILES.iter().map(|(name, _)| *name).collect(),
     };
-    let twin = Twin::build()?;
+    let twin = Twin::build(args.cpus)?;
     let seed = match args.seed {
         Some(seed) => seed,
         None => random_seed()?,
@@ -142,18 +145,23 @@ pub(crate) struct Twin {
 }
 
 impl Twin {
-    /// Builds what changed since the last time.
+    /// Builds what changed since the last time, for the most CPUs of Xen's default or so many.
     ///
     /// # Errors
     ///
     /// When Xen or the program cannot be built.
-    pub(crate) fn build() -> Result<Self> {
-        let stock = xen::build(&Options {
-            flavour: Flavour::Stock,
+    pub(crate) fn build(cpus: Option<u32>) -> Result<Self> {
+        let options = |flavour| Options {
+            flavour,
+            cpus,
             ..Options::default()
-        })?;
-        let rust = xen::build(&Options::default())?;
-        let target = repository().join("target/twin");
+        };
+        let stock = xen::build(&options(Flavour::Stock))?;
+        let rust = xen::build(&options(Flavour::Rust))?;
+        let folder = cpus.map_or("target/twin".to_owned(), |cpus| {
+            format!("target/twin-{cpus}-cpus")
+        });
+        let target = repository().join(folder);
         let step = ui::step("building the twin's program");
         let mut cargo = Cmd::new("cargo")
             .args([

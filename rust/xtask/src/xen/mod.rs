@@ -105,6 +105,8 @@ pub(crate) struct Options {
     pub(crate) compiler: Compiler,
     /// Which files are in Rust.
     pub(crate) parts: Parts,
+    /// CONFIG_NR_CPUS, if not Xen's default.
+    pub(crate) cpus: Option<u32>,
 }
 
 /// A finished build.
@@ -259,7 +261,10 @@ impl Options {
             ""
         };
         let debug = if self.debug { "-debug" } else { "" };
-        format!("{flavour}{}{compiler}{debug}", self.parts.suffix())
+        let cpus = self
+            .cpus
+            .map_or(String::new(), |cpus| format!("-{cpus}-cpus"));
+        format!("{flavour}{}{compiler}{debug}{cpus}", self.parts.suffix())
     }
 
     /// The make that builds `source` into `objects`.
@@ -295,6 +300,9 @@ impl Options {
         } else {
             "# CONFIG_DEBUG is not set\n"
         };
+        if let Some(cpus) = self.cpus {
+            text += &format!("CONFIG_NR_CPUS={cpus}\n");
+        }
         Ok(text)
     }
 }

@@ -60,18 +60,22 @@ pub(super) extern "C" fn destroy_irq(irq: u32) {
     });
 }
 
-/// How far apart the CPUs are that operations name; the others are never online.
-static SPREAD: AtomicU32 = AtomicU32::new(1);
+/// Words of a mask.
+const WORDS: usize = size_of::<sys::cpumask>() / size_of::<u64>();
+/// The most CPUs that there can be.
+pub(super) const MOST_CPUS: u32 = WORDS as u32 * u64::BITS;
+
+/// How many CPUs there are, of which operations name some; the others are never online.
+static COUNT: AtomicU32 = AtomicU32::new(CPUS);
 
 /// Has both sides' CPUs lie so that there are `count` in all.
 pub(super) fn spread_cpus(count: u32) {
-    SPREAD.store(count / CPUS, Ordering::Relaxed);
+    COUNT.store(count, Ordering::Relaxed);
 }
 
-/// The place in a mask of a CPU that operations name: the last of its share.
+/// The place in a mask of a CPU that operations name: from the first of all to the last.
 fn place(cpu: u32) -> (usize, u32) {
-    let spread = SPREAD.load(Ordering::Relaxed);
-    let bit = cpu * spread + spread - 1;
+    let bit = cpu * (COUNT.load(Ordering::Relaxed) - 1) / (CPUS - 1);
     ((bit / u64::BITS) as usize, bit % u64::BITS)
 }
 
@@ -91,8 +95,8 @@ pub(super) fn cpus(mask: *const sys::cpumask) -> u64 {
 }
 
 /// The words of a mask with these CPUs.
-fn bits_of(cpus: u64) -> [u64; 4] {
-    let mut bits = [0; 4];
+fn bits_of(cpus: u64) -> [u64; WORDS] {
+    let mut bits = [0; WORDS];
     for cpu in (0..CPUS).filter(|cpu| cpus >> cpu & 1 != 0) {
         let (word, bit) = place(cpu);
         bits[word] |= 1 << bit;

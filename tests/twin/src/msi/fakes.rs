@@ -48,7 +48,9 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "__bitmap_and" => bitmap_and as *const (),
         "__bitmap_intersects" => bitmap_intersects as *const (),
         "x2apic_enabled" | "iommu_intremap" => return Some(Import::Variable(1)),
-        "nr_irqs" | "nr_cpu_ids" | "system_state" => return Some(Import::Variable(4)),
+        "nr_irqs" | "nr_cpu_ids" | "nr_cpumask_bits" | "system_state" => {
+            return Some(Import::Variable(4));
+        }
         "irq_desc" | "hardware_domain" | "dom_io" | "mmio_ro_ranges" => {
             return Some(Import::Variable(8));
         }

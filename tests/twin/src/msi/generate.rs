@@ -4,6 +4,7 @@
 //! another's; virtual functions that are where their physical one says.
 
 use super::Msi;
+use super::controls::MOST_CPUS;
 use super::sequence;
 use super::spec::{
     DeviceSpec, MsiSpec, MsixSpec, Owner, SRIOV_ENABLE, SRIOV_MEMORY, Spec, SriovSpec,
@@ -42,7 +43,7 @@ fn spec(rng: &mut Rng) -> Spec {
         no_execute: !rng.one_in(8),
         modes: [i32::from(rng.one_in(4)), i32::from(rng.one_in(2))],
         remapping: if rng.one_in(2) { 0 } else { rng.pick(&[1, 2]) },
-        cpus: CPUS * rng.pick(&[1, 5, 16]),
+        cpus: rng.pick(&[CPUS, 65, 80, MOST_CPUS.min(256), MOST_CPUS.min(300)]),
         online: rng.next() & 0xffff | 1 << rng.below(16),
         irqs: 24 + rng.below(80),
         use_msi: i8::from(!rng.one_in(30)),

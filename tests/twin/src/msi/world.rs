@@ -188,6 +188,8 @@ impl World {
         set_variable(side, "irq_desc", self.irqs);
         set_variable(side, "nr_irqs", spec.irqs as u32);
         set_variable(side, "nr_cpu_ids", spec.cpus);
+        // A variable where Xen is built for more than 256 CPUs.
+        set_variable(side, "nr_cpumask_bits", spec.cpus.next_multiple_of(64));
         set_online(side, spec.online);
         set_variable(side, "per_cpu__scratch_cpumask", scratch);
         set_variable(side, "mmio_ro_ranges", pages);
