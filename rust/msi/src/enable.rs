@@ -5,6 +5,7 @@ use crate::disable;
 use crate::{msi, msix};
 use xen::errno::Errno;
 use xen::host;
+use xen::host::desc::RegisterLock;
 use xen::host::device;
 use xen::host::log;
 use xen::host::request::{self, Request};
@@ -121,6 +122,8 @@ pub fn reset(device: PciDev) -> Result<(), Errno> {
         xen_assert!(false);
         return Ok(());
     };
+    // Another CPU may mask an entry of the last owner's, for which all messages have to be masked.
+    let _locked = RegisterLock::take();
     if control::msix(device.config(), position).masks_all() {
         return Err(Errno::BUSY);
     }

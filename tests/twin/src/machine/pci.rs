@@ -33,6 +33,8 @@ pub(crate) struct Pci {
     pub(crate) read_only: Ranges,
     /// One read in so many is answered with something else; none when zero.
     pub(crate) lies: usize,
+    /// How often memory of a function that is there was read while it was not decoded.
+    pub(crate) blind_reads: usize,
     /// What decides lies, and how often each register was read in this step.
     salt: u64,
     reads: BTreeMap<u64, u64>,
@@ -99,6 +101,13 @@ impl Pci {
         self.decodes(number) && self.functions[number].table_answers()
     }
 
+    /// Whether a function was pulled, or the physical function that answers for it.
+    fn is_gone(&self, number: usize) -> bool {
+        let function = &self.functions[number];
+        let physical = function.physical;
+        function.gone || physical.is_some_and(|physical| self.functions[physical].gone)
+    }
+
     /// Whether the memory of a function is there.
     fn decodes(&self, number: usize) -> bool {
         let function = &self.functions[number];
@@ -117,6 +126,9 @@ impl Pci {
         let Place::Table { function, word } = place else {
             return Ok(u64::from(u32::MAX));
         };
+        if !self.decodes(function) && !self.is_gone(function) {
+            self.blind_reads += 1;
+        }
         let value = if self.answers(function) {
             self.functions[function].table_word(word)
         } else if self.decodes(function) {

@@ -3,8 +3,9 @@
 use xen_sys as sys;
 
 use super::fakes::call;
-use crate::machine::function::{NO_INTX, NOBODY};
-use crate::side::{attempt, record, with};
+use super::platform::Race;
+use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
+use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
 use crate::xen::get;
 
@@ -30,7 +31,7 @@ pub(super) fn as_write(event: &Event) -> Option<[u64; 4]> {
 }
 
 fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
-    attempt(|env| {
+    let (value, callbacks) = attempt(|env| {
         call(env, READ[width / 2], &[sbdf.into(), register.into()]);
         let pci = &mut env.machine.pci;
         let register = register as usize;
@@ -40,8 +41,50 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let function = pci.function(sbdf);
         let truth = function.map_or(NOBODY, |function| function.read(register, width));
         let key = u64::from(sbdf) << 16 | register as u64;
-        Ok(pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width))
-    })
+        let value = pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width);
+        let races =
+            register == COMMAND && env.msi.race.as_ref().is_some_and(|race| race.sbdf == sbdf);
+        Ok((
+            value,
+            if races {
+                act_meanwhile(env)
+            } else {
+                Vec::new()
+            },
+        ))
+    });
+    for (function, argument) in callbacks {
+        // SAFETY: What is under test passed one of its functions to call_rcu(), which has this
+        // prototype.
+        let function: extern "C" fn(u64) = unsafe { std::mem::transmute(function as usize) };
+        function(argument);
+    }
+    value
+}
+
+/// Another CPU acts if its time has come; what waits for the end of the grace period that ends then
+/// is the answer.
+fn act_meanwhile(env: &mut Env) -> Vec<(u64, u64)> {
+    match env.msi.race.take() {
+        Some(race) if race.skip == 0 => {
+            stop_memory(env, race.sbdf);
+            race.callbacks
+        }
+        Some(race) => {
+            let skip = race.skip - 1;
+            env.msi.race = Some(Race { skip, ..race });
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// A function decodes memory no more.
+pub(super) fn stop_memory(env: &mut Env, sbdf: u32) {
+    if let Some(function) = env.machine.pci.function(sbdf) {
+        let command = function.peek(COMMAND, 2) as u16;
+        function.write(COMMAND, 2, (command & !MEMORY).into());
+    }
 }
 
 fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {

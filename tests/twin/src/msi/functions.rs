@@ -147,13 +147,7 @@ fn config_write(
     script: Script,
 ) -> Option<Answer> {
     let spec = &world.spec.devices[device];
-    let register = match place {
-        Register::Msi(offset) => u32::from(spec.msi?.pos) + offset,
-        Register::Msix(offset) => u32::from(spec.msix?.pos) + offset,
-        Register::MsiMask => spec.msi?.mask_register(),
-        Register::Any(register) => register,
-    };
-    let register = register & 0xff & !(size - 1);
+    let register = place.of(spec)? & 0xff & !(size - 1);
     let value = data & u32::MAX >> (32 - 8 * size);
     // C refuses to write message control with the two bytes before it, which cannot be written:
     // dom0 makes that two writes.

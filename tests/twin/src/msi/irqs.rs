@@ -4,13 +4,14 @@ use xen_sys as sys;
 
 use super::api::Api;
 use super::controls::{cpus, set_cpus};
-use super::descs;
 use super::op::Call;
 use super::perform::call;
-use super::platform::IRQ_DISABLED;
+use super::platform::{IRQ_DISABLED, Race};
 use super::world::World;
+use super::{config, descs};
 use crate::answer::Answer;
-use crate::argument::byte;
+use crate::argument::{byte, word};
+use crate::machine::function::{COMMAND, MEMORY};
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
 use crate::xen::{addr, get, set};
@@ -110,6 +111,15 @@ pub(super) fn set_up_iommu(
     Some(Answer::int(outcome))
 }
 
+/// The interrupts of functions.
+fn of_functions(world: &World) -> Vec<usize> {
+    let is_one = |irq: &usize| {
+        let msi = get!(world.irq(*irq), msi_desc);
+        !msi.is_null() && !get!(msi, dev).is_null()
+    };
+    (0..world.spec.irqs).filter(is_one).collect()
+}
+
 pub(super) fn act(
     side: &mut Side,
     api: &Api,
@@ -117,13 +127,8 @@ pub(super) fn act(
     (irq, what): (usize, Call),
     script: Script,
 ) -> Option<Answer> {
-    // Interrupts of functions, or else any for what takes any.
-    let of_functions = (0..world.spec.irqs).filter(|irq| {
-        let msi = get!(world.irq(*irq), msi_desc);
-        !msi.is_null() && !get!(msi, dev).is_null()
-    });
-    let of_functions: Vec<_> = of_functions.collect();
-    let irq = of_functions[irq.checked_rem(of_functions.len())?];
+    let irqs = of_functions(world);
+    let irq = irqs[irq.checked_rem(irqs.len())?];
     let desc = world.irq(irq);
     let handler: *const sys::hw_interrupt_type = get!(desc, handler);
     let function = match what {
@@ -175,4 +180,54 @@ pub(super) fn act(
         Call::Startup => Answer::int(outcome),
         _ => Answer::void(outcome),
     })
+}
+
+/// A call for an interrupt, while another CPU stops the memory of its function.
+pub(super) fn race(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (irq, what): (usize, Call),
+    script: Script,
+) -> Option<Answer> {
+    let irqs = of_functions(world);
+    let desc: *const sys::msi_desc = get!(world.irq(irqs[irq.checked_rem(irqs.len())?]), msi_desc);
+    let device = world
+        .devices
+        .iter()
+        .position(|pdev| *pdev == get!(desc, dev))?;
+    if get!(desc, msi_attrib.type_) != sys::PCI_CAP_ID_MSIX as u8 {
+        return None;
+    }
+    // A virtual function decodes memory where its physical function does.
+    let owner = world.spec.devices[device].physical.unwrap_or(device);
+    let sbdf = world.spec.devices[owner].sbdf;
+    let mut callbacks = Vec::new();
+    let command = side.env().machine.pci.functions[owner].peek(COMMAND, 2);
+    // SAFETY: the place lies in the arena.
+    unsafe { world.data.write(command & !u32::from(MEMORY)) };
+    if api.sees_all_writes {
+        let waiting = side.env().rcu.len();
+        let pdev = world.devices[owner] as u64;
+        let arguments = [pdev, word(COMMAND as u32), word(2), world.data as u64];
+        let announced = call(side, api.intercept, &arguments, Script::plain(0));
+        if announced != Ok(0) {
+            return Some(Answer::int(announced));
+        }
+        callbacks = side.env().rcu.split_off(waiting);
+    }
+    let moves = matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. });
+    // What is moved is masked before.
+    let skip = if moves { script.salt % 2 } else { 0 };
+    side.env().msi.race = Some(Race {
+        sbdf,
+        skip,
+        callbacks,
+    });
+    let answer = act(side, api, world, (irq, what), script);
+    if let Some(race) = side.env().msi.race.take() {
+        config::stop_memory(side.env(), sbdf);
+        side.env().rcu.extend(race.callbacks);
+    }
+    answer
 }

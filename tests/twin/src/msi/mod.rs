@@ -12,6 +12,7 @@ mod devices;
 mod fakes;
 mod functions;
 mod generate;
+pub(crate) mod guard;
 mod irqs;
 mod map;
 mod model;

@@ -41,13 +41,17 @@
 //! 14. *Messages to nowhere.* Where no CPU of an interrupt is online, or its vector is none, C
 //!     writes zeroes; Rust does not bind the interrupt, and goes on alone.
 //!
+//! 15. *Memory that is not decoded.* C never reads a table of a function that does not decode it.
+//!     Rust may where that changed behind Xen or in the same step; else it knows
+//!     ([`super::registers::note_blind_reads`]).
+//!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in [`super::registers::are_unclear`] and where
 //! steps are carried out.
 
 use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;
 use super::op::{Call, Op};
-use super::registers::{GUEST_WRONG, SETTLED, UNMASKED, WRONG, is_write};
+use super::registers::{BLIND, GUEST_WRONG, SETTLED, UNMASKED, WRONG, is_write};
 use super::spec::{MsiSpec, Spec};
 use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
@@ -127,12 +131,15 @@ impl Model {
         if says(rust, WRONG) && !self.spec.recheck {
             return Err("Rust has written a mask register wrongly".to_owned());
         }
+        if says(rust, BLIND) {
+            return Err("Rust has read memory that it should know is not decoded".to_owned());
+        }
         if says(rust, GUEST_WRONG) {
             return Err("Rust has the masks of a guest wrong".to_owned());
         }
         let ignored = match op {
             Op::ConfigWrite { .. } => !0 << 32,
-            _ => LEFT | WRONG | DIGEST | UNMASKED,
+            _ => LEFT | WRONG | DIGEST | UNMASKED | BLIND,
         };
         let kept = |answer: &Answer| {
             let output = answer.output.map(|output| output & !ignored);
@@ -162,10 +169,13 @@ impl Model {
             };
             return writes(c) == writes(rust) && reads(rust) == 0;
         }
-        let is_irq = matches!(op, Op::Irq { .. });
+        let is_irq = matches!(op, Op::Irq { .. } | Op::Race { .. });
         let forced = matches!(
             op,
             Op::Irq {
+                call: Call::Retarget { cpus: None },
+                ..
+            } | Op::Race {
                 call: Call::Retarget { cpus: None },
                 ..
             }

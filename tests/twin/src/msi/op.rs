@@ -1,6 +1,6 @@
 //! The steps of a case.
 
-use super::spec::{Owner, Runner};
+use super::spec::{DeviceSpec, Owner, Runner};
 
 /// A call of msi.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
 /// be left out of a case.
@@ -80,6 +80,12 @@ pub(crate) enum Op {
         irq: usize,
         call: Call,
     },
+    /// The same, while dom0 stops the function's memory: it has said so before, and carries it out
+    /// when the call has just seen that memory is decoded.
+    Race {
+        irq: usize,
+        call: Call,
+    },
     /// Debug key M.
     Key,
     World(Change),
@@ -120,6 +126,18 @@ pub(crate) enum Register {
     /// The mask bits of MSI.
     MsiMask,
     Any(u32),
+}
+
+impl Register {
+    /// Where it is in configuration space of a function; none where that has no such capability.
+    pub(super) fn of(self, device: &DeviceSpec) -> Option<u32> {
+        Some(match self {
+            Self::Msi(offset) => u32::from(device.msi?.pos) + offset,
+            Self::Msix(offset) => u32::from(device.msix?.pos) + offset,
+            Self::MsiMask => device.msi?.mask_register(),
+            Self::Any(register) => register,
+        })
+    }
 }
 
 /// What is called for an interrupt.

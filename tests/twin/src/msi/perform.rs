@@ -6,7 +6,7 @@ use super::api::Api;
 use super::controls::set_cpus;
 use super::op::{Base, Op, Wish};
 use super::world::{World, set_option};
-use super::{change, descs, functions, irqs, map, registers, undo};
+use super::{change, descs, functions, guard, irqs, map, registers, undo};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::cpu::Trap;
@@ -20,14 +20,17 @@ const NO_MSI: u16 = 1 << 3;
 
 /// Calls a function. Where BUG() or an access stands is a side's own business.
 pub(super) fn call(side: &mut Side, function: usize, arguments: &[u64], script: Script) -> Outcome {
-    side.call(function, arguments, script)
-        .map_err(|trap| match trap {
-            Trap::Bug(_) => Trap::Bug(String::new()),
-            Trap::Fault(reason) => {
-                let what = reason.split_once(" at ").map(|(what, _)| what.to_owned());
-                Trap::Fault(what.unwrap_or(reason))
-            }
-        })
+    guard::begin(side.env());
+    let outcome = side.call(function, arguments, script);
+    let guarded = guard::end(side.env());
+    let outcome = outcome.and_then(|value| guarded.map(|()| value).map_err(Trap::Fault));
+    outcome.map_err(|trap| match trap {
+        Trap::Bug(_) => Trap::Bug(String::new()),
+        Trap::Fault(reason) => {
+            let what = reason.split_once(" at ").map(|(what, _)| what.to_owned());
+            Trap::Fault(what.unwrap_or(reason))
+        }
+    })
 }
 
 pub(super) fn perform(
@@ -45,7 +48,9 @@ pub(super) fn perform(
     side.env().msi.no_target = false;
     side.env().msi.not_protected = false;
     side.env().msi.crossed = false;
+    side.env().machine.pci.blind_reads = 0;
     let answer = carry_out(side, api, world, op, script)?;
+    let answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
     world.no_target = side.env().msi.no_target;
     world.not_protected = side.env().msi.not_protected;
@@ -81,6 +86,7 @@ fn carry_out(
         Op::Crowd { .. } | Op::Fill { .. } => map::many(side, api, world, op, script),
         Op::SetUpIommu { device } => irqs::set_up_iommu(side, api, world, device, script),
         Op::Irq { irq, call } => irqs::act(side, api, world, (irq, call), script),
+        Op::Race { irq, call } => irqs::race(side, api, world, (irq, call), script),
         Op::World(ref change) => {
             change::alter(side, world, change);
             None

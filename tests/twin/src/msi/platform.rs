@@ -10,6 +10,17 @@ pub(super) const IRQ_DISABLED: u32 = 1 << 1;
 pub(super) const IRQ_GUEST: u32 = 1 << 4;
 pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
 
+/// Another CPU carries out a write of dom0's that it has announced before: a function decodes
+/// memory no more. Then the grace period ends that this CPU began with the announcement.
+pub(super) struct Race {
+    /// The function.
+    pub(super) sbdf: u32,
+    /// How many reads of its command word come before.
+    pub(super) skip: u64,
+    /// What waits for the end of the grace period: function and argument.
+    pub(super) callbacks: Vec<(u64, u64)>,
+}
+
 /// State of the fakes.
 #[derive(Default)]
 pub(crate) struct Platform {
@@ -43,6 +54,10 @@ pub(crate) struct Platform {
     /// driver says what changes.
     pub(super) update: usize,
     pub(super) tells: bool,
+    /// What locks guard, as it was when one was taken or released last; none between calls.
+    pub(super) guard: Option<super::guard::Guard>,
+    /// What another CPU does in this step.
+    pub(super) race: Option<Race>,
     /// The handler of debug key M.
     pub(super) key_handler: u64,
 }

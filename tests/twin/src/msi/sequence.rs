@@ -139,6 +139,9 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
         }
         ops.push(enable_by_dom0(rng, device, msix));
     }
+    if msix && rng.one_in(3) {
+        race(rng, ops, device);
+    }
     if rng.one_in(4) {
         ops.push(op(rng));
     }
@@ -156,6 +159,24 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
             desc: rng.below(64),
         });
     }
+}
+
+/// dom0 stops the memory of a function while Xen looks at it, and starts that of another.
+fn race(rng: &mut Rng, ops: &mut Vec<Op>, device: usize) {
+    let number = rng.below(8);
+    let call = any_call(rng);
+    ops.push(Op::Race { irq: number, call });
+    for _ in 0..2 {
+        let call = any_call(rng);
+        ops.push(Op::Irq { irq: number, call });
+    }
+    ops.push(Op::ConfigWrite {
+        device,
+        place: Register::Any(4),
+        size: 2,
+        data: 2,
+    });
+    ops.push(Op::World(Change::Grace { once: false }));
 }
 
 /// A function is prepared for a guest, used by it, and taken back.

@@ -178,6 +178,8 @@ impl World {
             shared_registers: self.spec.shared_registers(),
             update: side.image.symbol("shim_update_ire_from_msi").unwrap_or(0),
             tells: spec.tells,
+            guard: None,
+            race: None,
             key_handler: 0,
         };
         let targets = [
@@ -239,7 +241,29 @@ impl World {
     pub(super) fn look(&mut self, op: &Op, answer: &Answer) {
         let count = self.devices.len();
         match *op {
-            Op::ConfigWrite { .. } | Op::UnknownWrite => self.behind.fill(false),
+            Op::ConfigWrite {
+                device,
+                place,
+                size,
+                ..
+            } => {
+                self.behind.fill(false);
+                // Without mask bits, dom0 may write the message as well.
+                let device = device % count;
+                let register = place.of(&self.spec.devices[device]);
+                let msi = self.spec.devices[device].msi.filter(|msi| !msi.maskable);
+                if let (Some(register), Some(msi)) = (register, msi) {
+                    let start = u32::from(msi.pos) + 4;
+                    let words = start..start + if msi.is_64 { 10 } else { 6 };
+                    self.lost[device] |= words.contains(&(register & 0xff & !(size - 1)));
+                }
+            }
+            Op::UnknownWrite => self.behind.fill(false),
+            Op::Race { .. } => {
+                self.behind.fill(false);
+                // Which function it was, and what it missed, is not noted.
+                self.lost.fill(true);
+            }
             Op::Restore { device } if answer.outcome == Ok(0) => {
                 self.behind[device % count] = false;
                 let device = device % count;

@@ -34,8 +34,7 @@ pub(super) const SLIPS: &[Slip] = &[
     } else {
         Some(locked)
     };",
-    )
-    .survives("a twin in which masks change only while their lock is held"),
+    ),
     slip(
         "the lock of the mask register is dropped at once for a domain",
         MASK,
@@ -61,8 +60,7 @@ pub(super) const SLIPS: &[Slip] = &[
     } else {
         Some(locked)
     };",
-    )
-    .survives("a twin in which masks change only while their lock is held"),
+    ),
     slip(
         "a function that Xen disables is still believed ready",
         CONTROL,
@@ -79,8 +77,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "let early = config::epoch();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);
     let epoch = if $slipped { config::epoch() } else { early };",
-    )
-    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
+    ),
     slip(
         "the epoch of a look at message control is noted too late",
         MASK,
