@@ -45,6 +45,10 @@ impl Guard {
             let mut at = get!(head, next);
             while at != head {
                 let first = (at as usize).wrapping_sub(offset_of!(sys::msi_desc, list));
+                // A list that leads to what was freed is for `compare` to find.
+                if !env.heap.holds(first as u64) {
+                    break;
+                }
                 Self::add(env, first as *const sys::msi_desc, &mut all);
                 at = get!(at, next);
             }
