@@ -131,7 +131,7 @@ const CHECKS: &[Check] = &[
     }),
     // Other ones for each commit.
     quick("slips in our own Rust are found", || {
-        run_line(&["mutants", "--sample", "8"])
+        run_line(&["mutants", "--sample", "8", "--cases", "5000"])
     }),
     quick("what guests read from MSI-X tables", || {
         run_line(&["twin", "--oracle", "--cases", "200000"])
@@ -282,6 +282,9 @@ const CHECKS: &[Check] = &[
         "set-up and build on Debian 12, 13 and sid",
         hosts::check,
     ),
+    call(Cost::Full, "twin of msi.c with 300 CPUs", || {
+        run_line(&["twin", "--file", "msi", "--cpus", "512", "--cases", "20000"])
+    }),
     call(Cost::Full, "every slip in our own Rust is found", || {
         run_line(&["mutants"])
     }),

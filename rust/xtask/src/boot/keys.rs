@@ -27,13 +27,20 @@ pub(super) enum Rule {
         /// The two moments.
         labels: [&'static str; 2],
     },
+    /// The hypervisor says a line that holds all of these words.
+    Says {
+        /// The name in the table.
+        name: &'static str,
+        /// What the line has to hold.
+        words: &'static [&'static str],
+    },
 }
 
 impl Rule {
     /// The name in the table.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Shows { name, .. } | Self::Same { name, .. } => name,
+            Self::Shows { name, .. } | Self::Same { name, .. } | Self::Says { name, .. } => name,
         }
     }
 
@@ -67,6 +74,16 @@ impl Rule {
                     None => Ok(format!("{} lines agree", before.len())),
                     Some(difference) => Err(difference),
                 }
+            }
+            Self::Says { words, .. } => {
+                let holds = |line: &str| words.iter().all(|word| line.contains(word));
+                events
+                    .iter()
+                    .find_map(|event| match event {
+                        Event::Xen(line) if holds(line) => Some(line.clone()),
+                        _ => None,
+                    })
+                    .ok_or_else(|| format!("Xen says no line with {words:?}"))
             }
         }
     }

@@ -200,7 +200,7 @@ pub(super) const MOVE_256_VTD_NOEIM: Scenario = mover_256(
         eim: false,
     },
     CPU_256_BEYOND,
-    MOVER_256_VTD,
+    MOVER_WITHOUT_256,
 );
 
 /// See [`MOVE_256_VTD`].
@@ -333,23 +333,34 @@ const MOVER_VTD: &[Rule] = &[
     ),
 ];
 /// The same with CPU 256, or with CPU 1 where entries name a CPU by 8 bits: bits 15:8 hold them.
-const MOVER_256_VTD: &[Rule] = &[
+const EDU_ENTRY_256: Rule = shows(
+    "edu-entry",
+    'V',
+    "irq-mover: all on the second",
+    &["R:", " 0030 ", " 00000100 "],
+    1,
+);
+const XHCI_ENTRIES_256: Rule = shows(
+    "xhci-entries",
+    'V',
+    "irq-mover: all on the second",
+    &["R:", " 0040 ", " 00000100 "],
+    5,
+);
+const MOVER_256_VTD: &[Rule] = &[ON_THE_SECOND, ON_THE_FIRST, EDU_ENTRY_256, XHCI_ENTRIES_256];
+const MOVER_WITHOUT_256: &[Rule] = &[
+    Rule::Says {
+        name: "cpu-256-left-out",
+        words: &["Unsupported: APIC ID 0x100"],
+    },
+    Rule::Says {
+        name: "two-cpus",
+        words: &["Brought up 2 CPUs"],
+    },
     ON_THE_SECOND,
     ON_THE_FIRST,
-    shows(
-        "edu-entry",
-        'V',
-        "irq-mover: all on the second",
-        &["R:", " 0030 ", " 00000100 "],
-        1,
-    ),
-    shows(
-        "xhci-entries",
-        'V',
-        "irq-mover: all on the second",
-        &["R:", " 0040 ", " 00000100 "],
-        5,
-    ),
+    EDU_ENTRY_256,
+    XHCI_ENTRIES_256,
 ];
 /// AMD's entries are printed under their device, as numbers. Another device's may be on the second, too: Xen's console.
 const MOVER_AMD: &[Rule] = &[

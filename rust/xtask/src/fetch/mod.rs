@@ -479,6 +479,20 @@ fn copy(folder: &Path, pinned: &Pinned, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Git in a directory, whatever repository the environment names (as in a hook of git's).
+fn git(dir: &Path) -> Cmd {
+    const NAMES: &[&str] = &[
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_COMMON_DIR",
+        "GIT_NAMESPACE",
+    ];
+    let git = Cmd::new("git").arg("-C").arg(dir);
+    NAMES.iter().fold(git, |git, name| git.env_remove(name))
+}
+
 /// Makes a tarball of a tag in a repository, if the tag is the commit that it should be.
 fn export(
     repository: &str,
@@ -489,10 +503,15 @@ fn export(
     left: Duration,
 ) -> Result<()> {
     let clone = dir.join("clone");
-    let git = || Cmd::new("git").args(["-C"]).arg(&clone).limit(left);
+    let end = Instant::now() + left;
+    let git = || -> Result<Cmd> {
+        let left = end.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "no time is left");
+        Ok(git(&clone).limit(left))
+    };
     fs::create_dir(&clone).with_context(|| format!("cannot make {}", clone.display()))?;
-    git().args(["init", "--quiet", "--bare"]).run()?;
-    git()
+    git()?.args(["init", "--quiet", "--bare"]).run()?;
+    git()?
         // A repository that asks for a password is not the one that is meant.
         .env("GIT_TERMINAL_PROMPT", "0")
         .args(["-c", "http.lowSpeedLimit=1000", "-c"])
@@ -501,10 +520,10 @@ fn export(
         .args(["fetch", "--quiet", "--depth=1", repository])
         .arg(format!("refs/tags/{tag}"))
         .run()?;
-    let found = git().args(["rev-parse", "FETCH_HEAD^{commit}"]).output()?;
+    let found = git()?.args(["rev-parse", "FETCH_HEAD^{commit}"]).output()?;
     let found = found.trim();
     ensure!(found == commit, "it is the commit {found}, not {commit}");
-    git()
+    git()?
         .args(["archive", "--prefix=source/", "--output"])
         .arg(dir.join(format!("{tag}.tar")))
         .arg(commit)

@@ -591,7 +591,10 @@ fn rustup_that_fails_or_hangs_ends_in_the_next_origin() {
 fn repository(dir: &Path) -> String {
     let git = |args: &[&str]| {
         let identity = ["-c", "user.name=a", "-c", "user.email=a@b"];
-        Cmd::new("git").args(identity).args(args).dir(dir)
+        super::git(dir)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .args(identity)
+            .args(args)
     };
     git(&["init", "--quiet"]).run().unwrap();
     fs::write(dir.join("file"), "text").unwrap();

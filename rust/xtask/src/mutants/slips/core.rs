@@ -91,8 +91,10 @@ pub(super) const SLIPS: &[Slip] = &[
         "a link is published without a release",
         CHAIN,
         "",
-        "head.store(link, Ordering::Release);",
-        "head.store(link, Ordering::Relaxed);",
+        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+    head.store(link, Ordering::Release);",
+        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+    head.store(link, Ordering::Relaxed);",
     ),
     slip(
         "the mask bit of eight bytes is looked for in the lower half",
