@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Inline functions and macros of Xen that Rust cannot call. Cold paths only: what is hot is native in rust/xen. */
+#include <xen/iommu.h>
 #include <xen/kexec.h>
 #include <xen/param.h>
 #include <xen/pci.h>
@@ -21,6 +22,11 @@ void shim_write_unlock(rwlock_t *lock)
 void shim_pcidevs_lock(void)
 {
     pcidevs_lock();
+}
+
+bool shim_iommu_intpost(void)
+{
+    return iommu_intpost;
 }
 
 void shim_read_lock(rwlock_t *lock)

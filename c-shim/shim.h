@@ -22,6 +22,7 @@
 void shim_write_lock(rwlock_t *lock);
 void shim_write_unlock(rwlock_t *lock);
 void shim_pcidevs_lock(void);
+bool shim_iommu_intpost(void);
 void shim_read_lock(rwlock_t *lock);
 bool shim_read_trylock(rwlock_t *lock);
 void shim_read_unlock(rwlock_t *lock);

@@ -52,12 +52,11 @@ fn with_page<R>(
 /// Reads an aligned register of 1, 2, 4 or 8 bytes; all ones where it cannot be reached.
 pub(crate) fn read(domain: Domain, table: &Table, address: u64, len: u32) -> u64 {
     xen_assert!(address.is_multiple_of(len.into()));
-    Devices::lock(domain)
-        .and_then(|devices| {
-            let read = |_: PciDev, page: &Page| page.read(address, len);
-            with_page(domain, &devices, table, address, read)?
-        })
-        .unwrap_or(u64::MAX)
+    let read = |_: PciDev, page: &Page| page.read(address, len);
+    Devices::with(domain, |devices| {
+        with_page(domain, devices, table, address, read)?
+    })
+    .unwrap_or(u64::MAX)
 }
 
 /// Returns whether aligned bytes outside of a table may be written: they are no part of the pending
@@ -76,14 +75,14 @@ fn may_be_written(device: PciDev, which: SharedPage, address: u64, len: u32) -> 
 /// Writes an aligned register of 1, 2, 4 or 8 bytes, if it may be written.
 pub(crate) fn write(domain: Domain, table: &Table, address: u64, len: u32, value: u64) {
     xen_assert!(address.is_multiple_of(len.into()));
-    let Some(devices) = Devices::lock(domain) else {
-        return;
-    };
-    with_page(domain, &devices, table, address, |device, page| {
+    let write = |device: PciDev, page: &Page| {
         if may_be_written(device, which(table, address), address, len) {
             page.write(address, len, value);
         } else if should_warn(domain, device, Warning::AdjacentPba) {
             log::adjacent_write_dropped(device, address);
         }
+    };
+    Devices::with(domain, |devices| {
+        with_page(domain, devices, table, address, write)
     });
 }

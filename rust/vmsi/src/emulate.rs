@@ -83,7 +83,7 @@ fn judge(table: &Table, request: Ioreq) -> Verdict {
 #[inline(never)]
 pub(crate) fn is_set_up(domain: Domain, table: &Table, address: u64) -> bool {
     table.place(address).is_some_and(|place| {
-        Devices::lock(domain).is_some_and(|devices| table.set_up(&devices, place).is_some())
+        Devices::with(domain, |devices| table.set_up(devices, place)).is_some()
     })
 }
 
@@ -284,7 +284,7 @@ fn read_slowly(address: u64, len: u32) -> Option<u64> {
     let Some(place) = table.place(address) else {
         return Some(adjacent::read(domain, table, address, len));
     };
-    let found = table.set_up(&Devices::lock(domain)?, place)?;
+    let found = Devices::with(domain, |devices| table.set_up(devices, place))?;
     let control = control(found.guest_masked);
     match Access::decode(address, len)? {
         Access::Control => Some(control),
@@ -444,7 +444,7 @@ fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, address).and_then(|table| {
             let place = table.place(address)?;
-            table.set_up(&Devices::lock(vcpu.domain())?, place)?.irq
+            Devices::with(vcpu.domain(), |devices| table.set_up(devices, place)?.irq)
         })
     };
     irq.map_or(Outcome::DeviceModel, |irq| set_mask(vcpu, irq, mask))

@@ -81,8 +81,9 @@ impl<'a> Deref for KeptDev<'a> {
 /// With RUST_MSI that takes the domain's `pci_lock`, for reading, which `pci_remove_device()` and
 /// `reassign_device()` take to have a function leave the domain's list, and an RCU section, because
 /// MSI descriptors are freed after a grace period. C's msi.c frees them at once, under
-/// `pcidevs_lock`; then this takes that lock instead. Its holder may wait for this vCPU to stop
-/// running (`vmx_pi_hooks_deassign()`), so this gives up when the vCPU is about to be paused.
+/// `pcidevs_lock`; then this takes that lock instead. With posted interrupts its holder may wait
+/// for this vCPU to stop running (`vmx_pi_hooks_deassign()`, and nothing else), so this gives up
+/// then when the vCPU is about to be paused.
 ///
 /// Context: IRQs on; neither lock is held, nor any that is taken inside.
 #[must_use = "the locks are dropped where this is dropped"]
@@ -94,19 +95,35 @@ pub struct Devices<'d> {
 }
 
 impl<'d> Devices<'d> {
-    /// Takes the locks, on behalf of the current vCPU; `None` where that is about to be paused and
-    /// the lock is not to be had.
-    pub fn lock(domain: Domain<'d>) -> Option<Self> {
+    /// Runs with the locks held, on behalf of the current vCPU; `None` where that is about to be
+    /// paused and the lock is not to be had, or where `run` returns so.
+    ///
+    /// `run` is called where it is decided that the lock was taken: returned instead, that would be
+    /// branched on once more, without a fence against speculation.
+    #[inline(always)]
+    pub fn with<R>(domain: Domain<'d>, run: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
         // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
         #[cfg(feature = "msi")]
         unsafe {
             sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock);
         }
+        // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while Xen
+        // boots.
         #[cfg(not(feature = "msi"))]
-        if !try_lock_all(crate::cpu::current()) {
-            return None;
+        unsafe {
+            if sys::shim_iommu_intpost() {
+                let vcpu = crate::cpu::current();
+                while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
+                    if vcpu.is_being_paused() {
+                        return None;
+                    }
+                    core::hint::spin_loop();
+                }
+            } else {
+                sys::shim_pcidevs_lock();
+            }
         }
-        Some(Self {
+        run(&Self {
             domain,
             #[cfg(feature = "msi")]
             _rcu: rcu::read(),
@@ -116,30 +133,15 @@ impl<'d> Devices<'d> {
 
     /// Finds a function; `None` where it is not one of the domain's, or not any more.
     pub fn find(&self, id: DeviceId) -> Option<PciDev<'_>> {
-        // SAFETY: `lock` took what keeps the list, and the result lives no longer than this.
+        // SAFETY: `with` took what keeps the list, and the result lives no longer than this.
         unsafe { find(self.domain, id) }
     }
 
     /// The MSI and MSI-X entries of a function; `None` where it is not one of the domain's.
     pub fn msi_descs(&self, id: DeviceId) -> Option<impl Iterator<Item = MsiDesc<'_>>> {
-        // SAFETY: `lock` took the RCU section that keeps them, or, where `msi.c` frees them at once,
-        // the lock under which it does; the result lives no longer than this.
+        // SAFETY: `with` took the RCU section that keeps them, or, where `msi.c` frees them at
+        // once, the lock under which it does; the result lives no longer than this.
         Some(unsafe { self.find(id)?.entries() })
-    }
-}
-
-/// Takes `pcidevs_lock`, unless a vCPU that runs here is to be paused meanwhile; returns whether.
-#[cfg(not(feature = "msi"))]
-fn try_lock_all(vcpu: crate::vcpu::Vcpu) -> bool {
-    loop {
-        // SAFETY: `pcidevs_lock` is a variable of Xen's.
-        if nospec::evaluate_lock(unsafe { sys::pcidevs_trylock_unsafe() }) {
-            return true;
-        }
-        if vcpu.is_being_paused() {
-            return false;
-        }
-        core::hint::spin_loop();
     }
 }
 
@@ -161,12 +163,12 @@ pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev
 
 impl Drop for Devices<'_> {
     fn drop(&mut self) {
-        // SAFETY: `lock` took the `pci_lock` of the domain, which is alive as a view's.
+        // SAFETY: `with` took the `pci_lock` of the domain, which is alive as a view's.
         #[cfg(feature = "msi")]
         unsafe {
             sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock);
         }
-        // SAFETY: `lock` took `pcidevs_lock`.
+        // SAFETY: `with` took `pcidevs_lock`.
         #[cfg(not(feature = "msi"))]
         unsafe {
             sys::pcidevs_unlock();

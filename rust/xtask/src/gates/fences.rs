@@ -27,10 +27,11 @@ const LOCKS: [&str; 6] = [
 ];
 
 /// The functions that say whether they took a lock.
-const TRY_LOCKS: [&str; 5] = [
+const TRY_LOCKS: [&str; 6] = [
     "_spin_trylock",
     "_read_trylock",
     "_write_trylock",
+    "pcidevs_trylock_unsafe",
     "shim_read_trylock",
     "shim_spin_trylock",
 ];
