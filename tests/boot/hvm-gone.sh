@@ -1,4 +1,4 @@
-# Scenario: dom0 removes a function while a guest kernel of our own walks its MSI-X table, without a word to the guest, its device
+# Scenario: dom0 removes a function while a guest kernel of our own walks its MSI-X table, and does not tell the guest, its device
 # model or xl. The guest is not destroyed: to unbind an interrupt that is gone is a BUG in irq.c, so it runs until the power is off.
 
 device=0000:00:04.0

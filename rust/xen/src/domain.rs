@@ -63,7 +63,8 @@ impl<'a> Domain<'a> {
     /// Ends the domain: something that it cannot have done by itself went wrong.
     #[cold]
     pub fn crash(self) {
-        // SAFETY: The domain is alive as a view's, and `domain_crash()` may be called in any context.
+        // SAFETY: The domain is alive as a view's, and `domain_crash()` may be called in any
+        // context.
         unsafe { sys::shim_domain_crash(self.as_ptr()) };
     }
 

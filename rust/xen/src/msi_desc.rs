@@ -147,8 +147,8 @@ impl<'a> KeptMsi<'a> {
     ///
     /// # Safety
     ///
-    /// The lock of the descriptor of the MSI's IRQ is held, `pcidevs_lock`, or the `pci_lock` of the
-    /// owner of its function, and for longer than the result lives.
+    /// The lock of the descriptor of the MSI's IRQ is held, `pcidevs_lock`, or the `pci_lock` of
+    /// the owner of its function, and for longer than the result lives.
     #[inline]
     pub const unsafe fn new(desc: MsiDesc<'a>) -> Self {
         Self(desc)

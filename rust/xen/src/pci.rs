@@ -40,8 +40,8 @@ impl DeviceId {
     }
 }
 
-/// A function that a lock keeps, with the list of its interrupts, for as long as the value may live:
-/// `pcidevs_lock`, or the `pci_lock` of its owner.
+/// A function that a lock keeps, with the list of its interrupts, for as long as the value may
+/// live: `pcidevs_lock`, or the `pci_lock` of its owner.
 #[derive(Clone, Copy)]
 pub struct KeptDev<'a>(PciDev<'a>);
 

@@ -188,8 +188,8 @@ impl<'a> LockedMsix<'a> {
         self.msix.entry(index)
     }
 
-    /// Drops the locks, lets softirqs run and takes the locks again. No other lock is held. When this
-    /// fails neither is held.
+    /// Drops the locks, lets softirqs run and takes the locks again. No other lock is held. When
+    /// this fails neither is held.
     ///
     /// # Errors
     ///

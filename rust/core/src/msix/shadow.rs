@@ -135,8 +135,8 @@ impl Entry {
     }
 
     /// Changes the message by `write`, and then notes it: the next unmask has to wait for the
-    /// device model. Noted before, it could be taken by another vCPU's unmask that finds the message
-    /// as it was, and the next one would not wait for the change.
+    /// device model. Noted before, it could be taken by another vCPU's unmask that finds the
+    /// message as it was, and the next one would not wait for the change.
     #[inline]
     pub fn change(&self, write: impl FnOnce(&Self)) {
         write(self);

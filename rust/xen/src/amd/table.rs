@@ -85,8 +85,8 @@ impl Raw {
     /// The table has one of that number, and its lock is held.
     #[inline]
     pub(super) unsafe fn entry(self, index: usize) -> [u64; 2] {
-        // SAFETY: `entry` asks for one that the table has, whose lock is held; tables are aligned to
-        // a page.
+        // SAFETY: `entry` asks for one that the table has, whose lock is held; tables are aligned
+        // to a page.
         unsafe {
             match self {
                 Self::Narrow(first) => {
@@ -224,8 +224,8 @@ impl Requester {
         }
         self.for_each_user(kept, Self::forget_table);
         drop(lock);
-        // SAFETY: `free_table` asks that no entry of the device table points to it, and from here on
-        // no requester does: who takes the lock finds a null pointer.
+        // SAFETY: `free_table` asks that no entry of the device table points to it, and from here
+        // on no requester does: who takes the lock finds a null pointer.
         unsafe { free(kept) };
     }
 }

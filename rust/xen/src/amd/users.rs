@@ -42,7 +42,8 @@ impl<'a> Users<'a> {
     #[inline(always)]
     pub(super) fn find(self, alone: &mut Alone) -> Caches<'a> {
         let own = self.requester.id();
-        // An entry is replaced by a locked instruction, a full barrier: see `irq_core::remap::users`.
+        // An entry is replaced by a locked instruction, a full barrier: see
+        // `irq_core::remap::users`.
         if alone.holds(&POINTERS) && self.other == own {
             Caches {
                 iommu: self.iommu,

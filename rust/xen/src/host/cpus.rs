@@ -13,8 +13,8 @@ impl CpuMask<'_> {
     ///
     /// Context: this CPU's scratch set is not in use.
     pub fn online_destination(self) -> Option<u32> {
-        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits, whose
-        // words other CPUs change by atomic instructions. The scratch set is this CPU's own.
+        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits,
+        // whose words other CPUs change by atomic instructions. The scratch set is this CPU's own.
         unsafe {
             let words = (&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize;
             let online = (&raw const sys::cpu_online_map).cast::<u64>();

@@ -79,7 +79,7 @@ impl<'a> KeptMsi<'a> {
         if !self.is_msix() {
             return None;
         }
-        // SAFETY: `become_msix` mapped the entry, and only `MsiBlock::free` gives the mapping back,
+        // SAFETY: `become_msix` mapped the entry, and only `MsiBlock::free` drops the mapping,
         // after its IRQ was cleared and with the lock of the list held, one of which `self` keeps.
         Some(unsafe { Register::new(fixed!(self, __bindgen_anon_1.mask_base) as usize) })
     }

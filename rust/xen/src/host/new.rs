@@ -196,8 +196,8 @@ impl<'a> MsiBlock<'a> {
         unsafe { KeptMsi::new(self.0) }
     }
 
-    /// Destroys the IRQs of its messages, from the last on, and gives their entries of the remapping
-    /// table back.
+    /// Destroys the IRQs of its messages, from the last on, and frees their entries of the
+    /// remapping table.
     ///
     /// Context: IRQs on.
     fn destroy_irqs(&self) {
@@ -211,7 +211,7 @@ impl<'a> MsiBlock<'a> {
         }
     }
 
-    /// Takes it out of its function's list, gives the mapping of its entry back, and has it freed
+    /// Takes it out of its function's list, drops the mapping of its entry, and has it freed
     /// after a grace period: readers in an RCU section may still look at it. Its IRQs are destroyed
     /// before.
     pub fn free(self) {

@@ -139,8 +139,8 @@ impl<'a> Iommu<'a> {
 
     /// Forgets the faults that were recorded.
     pub fn clear_faults(self) {
-        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `clear_fault_bits()` takes the lock
-        // of those.
+        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `clear_fault_bits()`
+        // takes the lock of those.
         unsafe { sys::clear_fault_bits(self.as_ptr()) };
     }
 
@@ -157,8 +157,8 @@ impl<'a> Iommu<'a> {
 
     /// Undoes [`Self::enable_queue`].
     pub fn disable_queue(self) {
-        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `disable_qinval()` takes the lock
-        // of those.
+        // SAFETY: Xen frees no IOMMU after boot, nor unmaps its registers; `disable_qinval()` takes
+        // the lock of those.
         unsafe { sys::disable_qinval(self.as_ptr()) };
     }
 

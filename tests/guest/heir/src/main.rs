@@ -14,7 +14,7 @@ use kernel::pci::{self, Function, MSI_ENABLE, MSIX_ENABLE, Msi, Msix};
 use kernel::report::{Report, Serial};
 use kernel::{long_mode_entry, port};
 
-// Xen leaves other processors halted, and so do we.
+// Xen leaves other processors halted, and they stay halted.
 long_mode_entry!(main, hold);
 
 extern "C" fn main() -> ! {

@@ -17,7 +17,7 @@ use kernel::report::{DebugPort, Report};
 use kernel::{hypercall, long_mode_entry, multiboot_header, pci, port};
 
 multiboot_header!();
-// The firmware leaves other processors halted, and so do we.
+// The firmware leaves other processors halted, and they stay halted.
 long_mode_entry!(main, hold);
 
 /// Entries of one device that are put into use. Xen gives a guest 32 message interrupts and no more.

@@ -14,7 +14,7 @@ use kernel::report::{DebugPort, Report};
 use kernel::{hypercall, long_mode_entry, multiboot_header, pci};
 
 multiboot_header!();
-// The firmware leaves other processors halted, and so do we.
+// The firmware leaves other processors halted, and they stay halted.
 long_mode_entry!(main, stay);
 
 /// How many times it walks through the tables before it says so.

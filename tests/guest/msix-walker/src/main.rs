@@ -21,7 +21,7 @@ use kernel::report::{DebugPort, Report};
 use kernel::{hypercall, interrupts, long_mode_entry, multiboot_header, pci, port};
 
 multiboot_header!();
-// The firmware leaves other processors halted, and so do we.
+// The firmware leaves other processors halted, and they stay halted.
 long_mode_entry!(main, halt);
 
 /// The transcript of this kernel.

@@ -19,7 +19,7 @@ use kernel::report::{DebugPort, Report};
 use kernel::{hypercall, long_mode_entry, multiboot_header, pci};
 
 multiboot_header!();
-// The firmware leaves other processors halted, and so do we.
+// The firmware leaves other processors halted, and they stay halted.
 long_mode_entry!(main, halt);
 
 /// How often the pending bits are read before a message counts as lost. Each read leaves the guest.

@@ -158,7 +158,8 @@ impl Plan {
         };
         let bare = flushed.iter().copied().filter(is_bare).collect();
         let copies = sharers.iter().copied();
-        // Through the entries of a copy no message goes, and so it does not matter who else is told.
+        // Through the entries of a copy no message goes, and so it does not matter who else is
+        // told.
         let is_copied = platform.is_copy(requester);
         let copies =
             copies.filter(|user| *user != id && (is_copied || platform.is_copy((place.0, *user))));
