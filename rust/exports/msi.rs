@@ -149,7 +149,7 @@ unsafe extern "C" fn pci_enable_msi(
     let Some(device) = (unsafe { PciDev::from_raw(pdev.cast_mut()) }) else {
         return Errno::NODEV.negative();
     };
-    // SAFETY: That lock is `pcidevs_lock` or the owner's `pci_lock`, or Xen boots.
+    // SAFETY: That lock is `pcidevs_lock` or the owner's `pci_lock`.
     let device = unsafe { KeptDev::new(device) };
     match enable::enable(device, view!(Request, msi)) {
         Ok(msi) => {
