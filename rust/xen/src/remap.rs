@@ -1,6 +1,7 @@
 //! What interrupt remapping knows of the machine, whoever made the IOMMU (`xen/iommu.h`, `asm/apic.h`).
 
 use crate::boot::Booting;
+use core::sync::atomic::{AtomicU8, Ordering};
 use irq_core::remap::entry::Apic;
 use xen_sys as sys;
 
@@ -24,10 +25,16 @@ pub(crate) fn usable_entries(entries: usize) -> usize {
     }
 }
 
-/// Returns whether interrupts are to be remapped, as far as the boot options and what was found up to now say.
+/// Whether interrupts are remapped, and to which APIC IDs.
+fn mode() -> &'static AtomicU8 {
+    // SAFETY: A byte of Xen's data that is there for good, and that C reads and writes whole.
+    unsafe { AtomicU8::from_ptr(&raw mut sys::iommu_intremap) }
+}
+
+/// Returns whether interrupts are to be remapped, as far as the boot options and what was found up
+/// to now say.
 pub fn wanted() -> bool {
-    // SAFETY: A word that is written while Xen boots.
-    unsafe { (&raw const sys::iommu_intremap).read_volatile() != sys::iommu_intremap_off }
+    mode().load(Ordering::Relaxed) != sys::iommu_intremap_off
 }
 
 /// Records that remapped interrupts reach 8-bit APIC IDs only. Xen then brings up no CPU with a
@@ -35,13 +42,9 @@ pub fn wanted() -> bool {
 ///
 /// Context: boot or resume, while only the boot CPU runs.
 pub fn restrict_destinations() {
-    let word = &raw mut sys::iommu_intremap;
-    // SAFETY: A byte of Xen's data that is there for good. The boot CPU alone runs, so that no other
-    // one reads or writes it.
-    unsafe {
-        if word.read_volatile() == sys::iommu_intremap_full {
-            word.write_volatile(sys::iommu_intremap_restricted);
-        }
+    let mode = mode();
+    if mode.load(Ordering::Relaxed) == sys::iommu_intremap_full {
+        mode.store(sys::iommu_intremap_restricted, Ordering::Relaxed);
     }
 }
 
@@ -55,13 +58,14 @@ pub fn iommus_wanted(_: Booting) -> bool {
 /// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
 /// their entries could not be changed while devices use them.
 pub fn require_wide_exchange(_: Booting) -> bool {
-    // SAFETY: Both variables are there while Xen boots, and only the CPU that boots uses them then.
+    // SAFETY: The flag is init data, which is there while Xen boots, and only the CPU that boots
+    // uses it then.
     unsafe {
         if sys::shim_has_cx16() {
             return true;
         }
         (&raw mut sys::iommu_enable).write_volatile(false);
-        (&raw mut sys::iommu_intremap).write_volatile(sys::iommu_intremap_off);
     }
+    mode().store(sys::iommu_intremap_off, Ordering::Relaxed);
     false
 }
