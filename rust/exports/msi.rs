@@ -17,12 +17,14 @@ use xen::msi_desc::{KeptMsi, MsiDesc};
 use xen::pci::{KeptDev, PciDev};
 use xen_sys as sys;
 
-/// Makes what stands for a descriptor whose lock the caller holds.
+/// Makes what stands for a descriptor that the caller alone may change.
 macro_rules! held {
     ($raw:expr) => {{
         let desc = view!(IrqDesc, $raw);
         // SAFETY: Xen calls the functions of a `hw_interrupt_type`, `setup_msi_irq()` and
-        // `guest_mask_msi_irq()` with the lock of the IRQ's descriptor held.
+        // `guest_mask_msi_irq()` with the lock of the IRQ's descriptor held. Only
+        // `set_iommu_interrupt_handler()` of AMD's driver calls `__setup_msi_irq()`, without the
+        // lock, for an IRQ that it has created and not requested yet.
         unsafe { HeldDesc::new(desc) }
     }};
 }
@@ -84,7 +86,8 @@ unsafe extern "C" fn setup_msi_irq(
 ///
 /// # Safety
 ///
-/// As for [`setup_msi_irq`]; the handler lives as long as Xen.
+/// Both descriptors are Xen's, and that of the IRQ is locked or was just created by the caller; the
+/// handler lives as long as Xen.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __setup_msi_irq(
     desc: *const sys::irq_desc,

@@ -124,7 +124,8 @@ impl<'a> IrqDesc<'a> {
     }
 }
 
-/// A descriptor whose lock this CPU holds, with IRQs off, for as long as the value may live.
+/// A descriptor that this CPU alone may change, for as long as the value may live: it holds the
+/// lock, with IRQs off, or nothing else can reach the IRQ yet.
 #[derive(Clone, Copy)]
 pub struct HeldDesc<'a> {
     desc: IrqDesc<'a>,
@@ -136,7 +137,8 @@ impl<'a> HeldDesc<'a> {
     ///
     /// # Safety
     ///
-    /// This CPU holds the descriptor's lock, and for longer than the result lives.
+    /// For longer than the result lives, this CPU holds the descriptor's lock, or the caller has
+    /// created the IRQ and nothing else can reach it: it has no action, and no device sends it.
     #[inline]
     pub const unsafe fn new(desc: IrqDesc<'a>) -> Self {
         Self {
@@ -148,8 +150,9 @@ impl<'a> HeldDesc<'a> {
     /// The MSI that the IRQ belongs to, if any.
     #[inline]
     pub fn msi_desc(self) -> Option<KeptMsi<'a>> {
-        // SAFETY: Before an MSI is freed, its IRQ's descriptor is cleared under the lock, which is
-        // held (`unmap_domain_pirq()`, `dynamic_irq_cleanup()`).
+        // SAFETY: Before an MSI is freed, its IRQ's descriptor is cleared under the lock
+        // (`unmap_domain_pirq()`, `dynamic_irq_cleanup()`). That is held, or nothing else changes
+        // the descriptor.
         unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
     }
 }

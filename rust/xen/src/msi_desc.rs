@@ -148,7 +148,8 @@ impl<'a> KeptMsi<'a> {
     /// # Safety
     ///
     /// The lock of the descriptor of the MSI's IRQ is held, `pcidevs_lock`, or the `pci_lock` of
-    /// the owner of its function, and for longer than the result lives.
+    /// the owner of its function, and for longer than the result lives; or the MSI is an IOMMU's,
+    /// which is never freed, and nothing else can reach its IRQ for so long.
     #[inline]
     pub const unsafe fn new(desc: MsiDesc<'a>) -> Self {
         Self(desc)

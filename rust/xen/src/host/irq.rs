@@ -57,7 +57,8 @@ impl<'a> HeldDesc<'a> {
     pub fn bind_msi(self, msi: NewUser<'a>, handler: Handler) -> KeptMsi<'a> {
         set_field!(self, msi_desc)(msi.0.as_ptr());
         set_field!(self, handler)(handler.0);
-        // SAFETY: The IRQ leads to it now, and its lock is held.
+        // SAFETY: The IRQ leads to it now. `new` asks for the IRQ's lock, or that nothing else can
+        // reach the IRQ, which is so for an IOMMU's MSI alone (`set_iommu_interrupt_handler()`).
         unsafe { KeptMsi::new(msi.0) }
     }
 
@@ -71,8 +72,9 @@ impl<'a> HeldDesc<'a> {
     /// none. The vector stays where it serves.
     pub fn choose_destination(self, among: Option<CpuMask>) -> Option<u32> {
         let among = among.map_or(ptr::null_mut(), CpuMask::as_ptr);
-        // SAFETY: The descriptor's lock is held, which `set_desc_affinity()` asks for. It takes a
-        // null pointer for all CPUs, and a set of CPUs lives as long as its view.
+        // SAFETY: The descriptor's lock is held, which `set_desc_affinity()` asks for, or nothing
+        // else can reach the IRQ. It takes a null pointer for all CPUs, and a set of CPUs lives as
+        // long as its view.
         let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among) };
         (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
     }
