@@ -56,7 +56,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "entry.sends(msi).then(|| look(msi))",
         "Some(look(msi))",
-    ),
+    )
+    .survives("a twin whose locks, configuration accesses and flushes let another CPU act"),
     slip(
         "no read-side section is entered",
         "xen/src/rcu.rs",
