@@ -48,6 +48,9 @@ pub(crate) struct Args {
     /// Only so many of those that share a build, chosen by the commit that is checked out.
     #[arg(long, value_name = "N", conflicts_with = "shard")]
     sample: Option<usize>,
+    /// Only those that need a build of their own.
+    #[arg(long, conflicts_with = "sample")]
+    alone: bool,
     /// Leave out slips that were judged before, with the same sources.
     #[arg(long)]
     resume: bool,
@@ -157,7 +160,8 @@ fn choose(all: &[Numbered], args: &Args) -> Result<Vec<Numbered>> {
             .collect(),
         None => all.to_vec(),
     };
-    ensure!(!chosen.is_empty(), "no slip's name or file contains that");
+    chosen.retain(|(_, slip)| slip.alone || !args.alone);
+    ensure!(!chosen.is_empty(), "no slip is what the arguments ask for");
     if let Some((part, of)) = args.shard {
         chosen = chosen.into_iter().skip(part - 1).step_by(of).collect();
     }
@@ -623,7 +627,8 @@ fn keep_results(results: &[(&str, String)]) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The lines of the table in the order of the slips: the new ones, else those that it had.
+/// The lines of the table in the order of the slips: the new ones, else those that it had of a slip
+/// in the same file.
 fn merged(before: &str, all: &[Slip], results: &[(&str, String)]) -> String {
     let mut text = String::from(
         "# What finds each slip of `cargo xtask mutants`; written with --keep.\n# judge, file, slip\n",
@@ -632,7 +637,7 @@ fn merged(before: &str, all: &[Slip], results: &[(&str, String)]) -> String {
         let new = results.iter().find(|(name, _)| *name == slip.name);
         let old = before
             .lines()
-            .find(|line| line.split('\t').nth(2) == Some(slip.name));
+            .find(|line| line.split('\t').skip(1).eq([slip.file, slip.name]));
         if let Some(line) = new.map(|(_, line)| line.as_str()).or(old) {
             text += line;
             text += "\n";
@@ -674,6 +679,7 @@ mod tests {
                 only: None,
                 shard: Some(shard),
                 sample: None,
+                alone: false,
                 resume: false,
                 cases: 1,
                 seed: None,
@@ -730,7 +736,8 @@ mod tests {
     #[test]
     fn new_results_take_the_place_of_old_ones() {
         let all = ["a", "b", "c"].map(|name| slip(name, "f", "", "1", "2"));
-        let before = "# old\nsurvives\tf\ta\nsurvives\tf\tb\nsurvives\tf\tgone\n";
+        let before = "# old\nsurvives\tf\ta\nsurvives\tf\tb\nsurvives\tf\tgone\n\
+                      survives\tg\tc\n";
         let text = merged(before, &all, &[("b", "gates\tf\tb".into())]);
         let lines: Vec<_> = text.lines().skip(2).collect();
         assert_eq!(lines, ["survives\tf\ta", "gates\tf\tb"]);

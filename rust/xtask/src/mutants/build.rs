@@ -108,7 +108,14 @@ pub(super) fn object(
         .arg(&whole)
         .arg(target.join("x86_64-unknown-none/xen/libxen_irq.a"))
         .run()?;
+    // The name of a file stands before each local symbol, and rustc's has a hash in it.
+    let names = Cmd::new("nm").arg("-a").arg(&whole).output()?;
+    let files = names.lines().filter_map(|line| {
+        let (_, name) = line.split_once(" a ")?;
+        Some(format!("--redefine-sym={name}=xen-irq.rs"))
+    });
     Cmd::new("objcopy")
+        .args(files)
         .args(
             symbols
                 .iter()
