@@ -9,7 +9,7 @@ xl_time=40
 
 # allow: what the machine has for this test from now on, before it is taken for hung.
 allow() {
-	phase $((test_time + 3 * xl_time + 60)) "$name"
+	phase $((test_time + 2 * xl_time + 20)) "$name"
 }
 
 # finished: the test has said its result. Without other commands, which are slow in an emulated machine.
