@@ -24,6 +24,7 @@ bitflags! {
 
 impl GuestFlags {
     /// Describes the message that a guest wrote to a capability or a table.
+    #[doc(alias = "msi_gflags")]
     pub fn of_message(address: Address, data: Data, masked: bool) -> Self {
         let mut flags = Self::from_bits_retain(
             u32::from(address.destination()) | u32::from(data.delivery_mode()) << 12,

@@ -170,6 +170,7 @@ impl Source {
     }
 
     /// Puts it into the second half of an entry.
+    #[doc(alias = "set_ire_sid")]
     const fn into_half(self, half: u64) -> u64 {
         half & !Self::MASK | self.0 as u64
     }

@@ -6,6 +6,7 @@ use xen::host::config::Address;
 use xen::pci::PciDev;
 
 /// The address of a function's memory at one of its base addresses; `None` where it has none there.
+#[doc(alias = "read_pci_mem_bar")]
 pub(crate) fn address(device: PciDev, number: u8) -> Option<u64> {
     let address = match device.physical() {
         None => {

@@ -18,6 +18,8 @@ pub(crate) fn set_msi(function: Address, position: u16, control: MsiControl) {
 }
 
 /// Enables or disables MSI; the other bits stay.
+#[doc(alias = "__msi_set_enable")]
+#[doc(alias = "msi_set_enable")]
 pub fn enable_msi(function: Address, position: u16, enabled: bool) {
     let control = msi(function, position);
     set_msi(function, position, control.with_enabled(enabled));
@@ -44,6 +46,7 @@ pub(crate) const fn opened(control: MsixControl) -> MsixControl {
 }
 
 /// Asks whether a function decodes memory; for a virtual function its physical function says so.
+#[doc(alias = "memory_decoded")]
 #[inline]
 pub(crate) fn decodes_memory(device: PciDev) -> bool {
     let function = device.physical().unwrap_or_else(|| device.config());
@@ -51,6 +54,7 @@ pub(crate) fn decodes_memory(device: PciDev) -> bool {
 }
 
 /// Returns whether the entry of a table can be reached: its function is enabled and decodes memory.
+#[doc(alias = "msix_memory_decoded")]
 #[inline]
 pub(crate) fn is_ready(desc: MsiDesc, device: PciDev) -> bool {
     device.msix().is_some_and(Msix::is_known_ready) || is_ready_now(desc, device)

@@ -15,7 +15,8 @@ use xen::{xen_assert, xen_warn};
 
 /// Has a device send an interrupt no more.
 ///
-/// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on. Replaces `pci_disable_msi()`.
+/// Context: `pcidevs_lock` or the owner's PCI lock is held, IRQs on.
+#[doc(alias = "pci_disable_msi")]
 pub fn disable(msi: KeptMsi) {
     let Some(device) = msi.device() else { return };
     match msi.sender() {
@@ -26,6 +27,7 @@ pub fn disable(msi: KeptMsi) {
 }
 
 /// Disables MSI. Where no guest had it, INTx comes back.
+#[doc(alias = "__pci_disable_msi")]
 pub(crate) fn quiet_messages(msi: MsiDesc, device: PciDev) {
     if let Some(position) = device.msi_position() {
         control::enable_msi(device.config(), position, false);
@@ -38,6 +40,7 @@ pub(crate) fn quiet_messages(msi: MsiDesc, device: PciDev) {
 }
 
 /// Masks an entry of an MSI-X table for good; with the last, the table is not protected any more.
+#[doc(alias = "__pci_disable_msix")]
 pub(crate) fn quiet_entry(msi: KeptMsi, device: PciDev) {
     let (Some(position), Some(msix)) = (device.msix_position(), device.msix()) else {
         xen_assert!(false);
@@ -76,6 +79,7 @@ fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> boo
 }
 
 /// One entry less is set up, or the function is not prepared any more.
+#[doc(alias = "_pci_cleanup_msix")]
 pub(crate) fn release_table(msix: Msix) {
     if !msix.remove_user() {
         return;
@@ -96,14 +100,17 @@ pub(crate) fn release_table(msix: Msix) {
 
 /// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its descriptors.
 ///
-/// Context: as for [`disable`], which was called before. Replaces `msi_free_irq()`.
+/// Context: as for [`disable`], which was called before.
+#[doc(alias = "msi_free_irq")]
 pub fn free(block: MsiBlock) {
     block.free();
 }
 
 /// A function goes, or Xen gives it up: none of its interrupts stays.
 ///
-/// Context: `pcidevs_lock` is held, IRQs on. Replaces `pci_cleanup_msi()`.
+/// Context: `pcidevs_lock` is held, IRQs on.
+#[doc(alias = "pci_cleanup_msi")]
+#[doc(alias = "msi_free_irqs")]
 pub fn clean_up(mut function: Leaving) {
     {
         let _locked = RegisterLock::take();
@@ -119,6 +126,8 @@ pub fn clean_up(mut function: Leaving) {
 ///
 /// Context: any, and no lock is taken: on the way to a crash kernel, a CPU that was halted may hold
 /// any. Otherwise [`RegisterLock`] is held.
+#[doc(alias = "disable_msi")]
+#[doc(alias = "msix_set_enable")]
 pub fn stop_sending(device: PciDev) {
     let function = device.config();
     if let Some(position) = device.msi_position() {
@@ -132,7 +141,8 @@ pub fn stop_sending(device: PciDev) {
 
 /// Disables MSI and MSI-X of all functions: Xen is about to end, or to start another kernel.
 ///
-/// Context: any. Replaces `pci_disable_msi_all()`.
+/// Context: any.
+#[doc(alias = "pci_disable_msi_all")]
 pub fn stop_all() {
     if let Err(errno) = device::disable_msi_of_all() {
         log::not_all_disabled(errno);
@@ -141,5 +151,5 @@ pub fn stop_all() {
 
 /// Enables or disables MSI of a function for Xen's own use.
 ///
-/// Context: any. Replaces `__msi_set_enable()`.
+/// Context: any.
 pub use crate::control::enable_msi;

@@ -8,7 +8,8 @@ use xen::msi_desc::{KeptMsi, Sender};
 
 /// Prints every MSI of the host, and those of vPCI.
 ///
-/// Context: IRQs on, no lock held. Replaces `dump_msi()`.
+/// Context: IRQs on, no lock held.
+#[doc(alias = "dump_msi")]
 pub fn dump() {
     log::heading();
     for (number, desc) in IrqDesc::all().enumerate() {
@@ -33,6 +34,7 @@ pub fn dump() {
 }
 
 /// The mask bit, as the device has it; `None` where it has none or cannot be asked.
+#[doc(alias = "msi_get_mask_bit")]
 fn mask_bit(msi: KeptMsi) -> Option<bool> {
     let device = msi.device()?;
     match msi.sender() {

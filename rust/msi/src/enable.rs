@@ -31,12 +31,13 @@ impl From<Errno> for Refused {
 /// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function and Xen's notes about it are
 /// as they were where this fails.
 ///
-/// Context: IRQs on. Replaces `pci_enable_msi()`.
+/// Context: IRQs on.
 ///
 /// # Errors
 ///
 /// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot option `msi` forbids it, [`Errno::EXIST`] where the
 /// IRQ is set up already, [`Errno::INVAL`] for an entry that the table does not have; else as for what is set up.
+#[doc(alias = "pci_enable_msi")]
 pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     xen_assert!(device.list_is_locked());
     if !request::allowed() {
@@ -49,6 +50,7 @@ pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, 
     }
 }
 
+#[doc(alias = "__pci_enable_msix")]
 fn enable_entry<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Errno> {
     let msix = device.msix().ok_or(Errno::NODEV)?;
     if request.entry() >= msix.entries() {
@@ -65,6 +67,7 @@ fn enable_entry<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>
     msix::set_up_entry(device, msix, request)
 }
 
+#[doc(alias = "__pci_enable_msi")]
 fn enable_messages<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     if find(device, Sender::Msi, Some(request.irq())).is_some() {
         log::irq_in_use(request.irq(), Sender::Msi, *device);
@@ -78,6 +81,7 @@ fn enable_messages<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<
 }
 
 /// Finds what is set up of a kind: that with an IRQ, or the first.
+#[doc(alias = "find_msi_entry")]
 pub(crate) fn find<'a>(device: KeptDev<'a>, kind: Sender, irq: Option<i32>) -> Option<KeptMsi<'a>> {
     device
         .msi_descs()
@@ -86,12 +90,13 @@ pub(crate) fn find<'a>(device: KeptDev<'a>, kind: Sender, irq: Option<i32>) -> O
 
 /// Protects a function's MSI-X table against dom0 before any entry is set up, or ends that: its owner is going to be another domain.
 ///
-/// Context: IRQs on. Replaces `pci_prepare_msix()`.
+/// Context: IRQs on.
 ///
 /// # Errors
 ///
 /// [`Errno::NODEV`] where there is no such function or it has no table, [`Errno::BUSY`] where entries are set up, or it is prepared already (or is not);
 /// else as for setting up an entry.
+#[doc(alias = "pci_prepare_msix")]
 pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
     if !request::allowed() {
         return Ok(());
@@ -112,11 +117,12 @@ pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
 
 /// A function gets another owner: nothing that the last one had masked stays so.
 ///
-/// Context: the function is assigned. Replaces `pci_reset_msix_state()`.
+/// Context: the function is assigned.
 ///
 /// # Errors
 ///
 /// [`Errno::BUSY`] where the function masks all its messages: it was not reset.
+#[doc(alias = "pci_reset_msix_state")]
 pub fn reset(device: PciDev) -> Result<(), Errno> {
     let (Some(position), Some(msix)) = (device.msix_position(), device.msix()) else {
         xen_assert!(false);

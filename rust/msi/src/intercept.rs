@@ -25,11 +25,12 @@ pub enum Write {
 /// out. What other CPUs may change meanwhile is written here, under the lock of those registers.
 /// Nothing is known of the function of `None`.
 ///
-/// Context: IRQs on. Replaces `pci_msi_conf_write_intercept()`.
+/// Context: IRQs on.
 ///
 /// # Errors
 ///
 /// [`Errno::ACCES`] for what domains may not write.
+#[doc(alias = "pci_msi_conf_write_intercept")]
 pub fn intercept(
     device: Option<KeptDev>,
     register: u32,

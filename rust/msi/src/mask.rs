@@ -65,8 +65,7 @@ impl Change {
 }
 
 /// Masks an interrupt for Xen.
-///
-/// Replaces `mask_msi_irq()`.
+#[doc(alias = "mask_msi_irq")]
 #[inline]
 pub fn mask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
@@ -75,8 +74,7 @@ pub fn mask(desc: HeldDesc) {
 }
 
 /// Unmasks it for Xen. Where the device cannot be reached, Xen says so.
-///
-/// Replaces `unmask_msi_irq()`.
+#[doc(alias = "unmask_msi_irq")]
 #[inline]
 pub fn unmask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
@@ -86,8 +84,7 @@ pub fn unmask(desc: HeldDesc) {
 }
 
 /// Masks or unmasks it for its owner.
-///
-/// Replaces `guest_mask_msi_irq()`.
+#[doc(alias = "guest_mask_msi_irq")]
 #[inline]
 pub fn mask_for_guest(desc: HeldDesc, guest: bool) {
     let Some(msi) = desc.msi_desc() else { return };
@@ -95,8 +92,7 @@ pub fn mask_for_guest(desc: HeldDesc, guest: bool) {
 }
 
 /// Lets it come for the first time; a guest has to unmask it by itself.
-///
-/// Replaces `startup_msi_irq()`.
+#[doc(alias = "startup_msi_irq")]
 pub fn start(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     if !set(desc, msi, Change::both(false, desc.is_for_guests())) {
@@ -105,8 +101,7 @@ pub fn start(desc: HeldDesc) {
 }
 
 /// Masks it for Xen and for its owner.
-///
-/// Replaces `shutdown_msi_irq()`.
+#[doc(alias = "shutdown_msi_irq")]
 pub fn stop(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
     let masked = set(desc, msi, Change::both(true, true));
@@ -115,7 +110,8 @@ pub fn stop(desc: HeldDesc) {
 
 /// Returns whether an MSI can be masked at its device.
 ///
-/// Context: any. Replaces `msi_maskable_irq()`.
+/// Context: any.
+#[doc(alias = "msi_maskable_irq")]
 #[inline]
 pub fn is_maskable(msi: MsiDesc) -> bool {
     msi.sender() != Sender::Msi || msi.has_mask_bit()
@@ -123,6 +119,7 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 
 /// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
 /// device does as wanted.
+#[doc(alias = "msi_set_mask_bit")]
 #[inline]
 pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
     xen_assert!(desc.is_locked());

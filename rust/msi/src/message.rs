@@ -27,7 +27,8 @@ pub(crate) enum Registers {
 /// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all zeros where the vector is not one
 /// that Xen gives to interrupts, or none of the CPUs is online.
 ///
-/// Context: this CPU's scratch set of CPUs is not in use. Replaces `msi_compose_msg()`.
+/// Context: this CPU's scratch set of CPUs is not in use.
+#[doc(alias = "msi_compose_msg")]
 pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
     if !msi::is_for_interrupts(vector) {
         return Message::default();
@@ -41,12 +42,11 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 
 /// Binds an IRQ to an MSI, and has the device send it.
 ///
-/// Replaces `__setup_msi_irq()`.
-///
 /// # Errors
 ///
 /// As for [`give`], and [`Errno::INVAL`] where there is no CPU online to which the message could
 /// go, or no vector; the IRQ is not bound then.
+#[doc(alias = "__setup_msi_irq")]
 pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno> {
     let message = compose(desc.vector().into(), Some(desc.cpus()));
     if message == Message::default() {
@@ -58,11 +58,10 @@ pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno>
 
 /// As [`bind`], with the handler that the MSI needs; the device need not be enabled yet.
 ///
-/// Replaces `setup_msi_irq()`.
-///
 /// # Errors
 ///
 /// As for [`bind`].
+#[doc(alias = "setup_msi_irq")]
 pub fn set_up(desc: HeldDesc, new: NewUser) -> Result<(), Errno> {
     let msi = new.desc();
     let handler = Handler::of_msi(mask::is_maskable(msi));
@@ -92,7 +91,8 @@ pub fn set_up(desc: HeldDesc, new: NewUser) -> Result<(), Errno> {
 
 /// Moves an interrupt to other CPUs; without a set, to any.
 ///
-/// Context: the device has it masked, if it can. Replaces `set_msi_affinity()`.
+/// Context: the device has it masked, if it can.
+#[doc(alias = "set_msi_affinity")]
 #[inline]
 pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
     let Some(destination) = desc.choose_destination(cpus) else {
@@ -120,6 +120,7 @@ pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
 /// # Errors
 ///
 /// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
+#[doc(alias = "write_msi_msg")]
 #[inline]
 pub(crate) fn give(msi: KeptMsi, message: Message, registers: Registers) -> Result<(), Errno> {
     let (sent, rewrite) = msi.remap(message)?;

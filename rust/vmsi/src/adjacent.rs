@@ -30,6 +30,7 @@ fn should_warn(domain: Domain, device: PciDev, warning: Warning) -> bool {
 
 /// Uses the page that an address outside of a table lies in; `None` where it is not mapped, or the
 /// domain has not the function any more.
+#[doc(alias = "get_adjacent_idx")]
 fn with_page<R>(
     domain: Domain,
     devices: &Devices,
@@ -50,6 +51,7 @@ fn with_page<R>(
 }
 
 /// Reads an aligned register of 1, 2, 4 or 8 bytes; all ones where it cannot be reached.
+#[doc(alias = "adjacent_read")]
 pub(crate) fn read(domain: Domain, table: &Table, address: u64, len: u32) -> u64 {
     xen_assert!(address.is_multiple_of(len.into()));
     let read = |_: PciDev, page: &Page| page.read(address, len);
@@ -73,6 +75,7 @@ fn may_be_written(device: PciDev, which: SharedPage, address: u64, len: u32) -> 
 }
 
 /// Writes an aligned register of 1, 2, 4 or 8 bytes, if it may be written.
+#[doc(alias = "adjacent_write")]
 pub(crate) fn write(domain: Domain, table: &Table, address: u64, len: u32, value: u64) {
     xen_assert!(address.is_multiple_of(len.into()));
     let write = |device: PciDev, page: &Page| {

@@ -20,6 +20,7 @@ use xen::{log, rcu, tables};
 ///
 /// Context: this is the current vCPU, on its way back to the guest; IRQs on, no lock held. It runs after each request of
 /// each HVM guest, most of which have nothing to do with MSI-X.
+#[doc(alias = "msix_write_completion")]
 pub fn complete(vcpu: Vcpu) {
     let snooped = vcpu.snoop_address();
     let unmask = vcpu.unmask_address();

@@ -20,6 +20,7 @@ use xen::{hide, log, xen_assert};
 ///
 /// `SRCH` where lowest-priority arbitration finds nobody, `INVAL` for a delivery mode that devices do not have here. A
 /// fixed interrupt that nobody takes is lost, as on hardware.
+#[doc(alias = "vmsi_deliver")]
 #[inline]
 pub fn deliver(
     domain: Domain,
@@ -65,6 +66,7 @@ fn refuse(domain: Domain, mode: u8) -> Result<(), Errno> {
 }
 
 /// Delivers the virtual MSI that a pirq stands for.
+#[doc(alias = "vmsi_deliver_pirq")]
 pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
     xen_assert!(pirq.is_guest_msi());
     let (vector, flags) = pirq.guest_msi();
@@ -79,6 +81,7 @@ pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
 }
 
 /// Returns the number of the only vCPU of a destination; -1 where several match, or none.
+#[doc(alias = "hvm_girq_dest_2_vcpu_id")]
 pub fn sole_vcpu(domain: Domain, to: Destination) -> i32 {
     if domain.max_vcpus() == 1 {
         return 0;

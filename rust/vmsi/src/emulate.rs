@@ -43,6 +43,7 @@ enum Verdict {
 /// Returns whether Xen may be able to serve a request; if it is a write that Xen will not, takes note of what it may do.
 ///
 /// This is on the way of every access that no other emulation wants: it calls nothing as long as it need not.
+#[doc(alias = "msixtbl_range")]
 pub fn accept(request: Ioreq) -> bool {
     xen_assert!(request.is_memory());
     let verdict = {
@@ -234,6 +235,7 @@ fn keep(entry: &Entry, address: u64, len: u32, value: u64) {
 }
 
 /// Reads `len` bytes of a table or of registers beside one; `None` where the device model has to.
+#[doc(alias = "msixtbl_read")]
 #[inline]
 pub fn read(address: u64, len: u32) -> Option<u64> {
     if !is_aligned(address, len) {
@@ -301,6 +303,7 @@ fn control(guest_masked: bool) -> u64 {
 
 /// Writes `len` bytes for a guest; returns whether that is all. The device model always has to see an aligned write, so
 /// that its view is the same; one that is not is lost.
+#[doc(alias = "_msixtbl_write")]
 #[inline]
 pub fn write(address: u64, len: u32, value: u64) -> bool {
     if !is_aligned(address, len) {
@@ -325,6 +328,7 @@ enum Rest {
 
 /// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers
 /// beside it if those are meant, too.
+#[doc(alias = "msixtbl_write")]
 pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool) -> Outcome {
     // The table is of no use any more once the interrupt is known.
     let rest = {

@@ -13,6 +13,7 @@ use xen::tables::{self, Binding};
 use xen::xen_assert;
 
 /// Sets up emulation for a domain that gets a function with MSI-X.
+#[doc(alias = "msixtbl_init")]
 pub fn set_up(domain: Domain) {
     if domain.is_hvm() && domain.has_vlapic() && !domain.has_msix_emulation() {
         tables::set_up(domain);
@@ -24,6 +25,7 @@ pub fn set_up(domain: Domain) {
 /// # Errors
 ///
 /// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X; `NOMEM`.
+#[doc(alias = "msixtbl_pt_register")]
 pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     let domain = lock.domain();
     xen_assert!(domain.device_list_is_locked());
@@ -53,6 +55,7 @@ pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
 }
 
 /// Takes note that a pirq is about to be unbound.
+#[doc(alias = "msixtbl_pt_unregister")]
 pub fn unregister(lock: &EventLock, pirq: Pirq) {
     xen_assert!(lock.domain().device_list_is_locked());
     if lock.domain().has_msix_emulation()
@@ -75,6 +78,7 @@ pub fn forget(device: PciDev) {
 }
 
 /// Removes all tables of a domain that is going away.
+#[doc(alias = "msixtbl_pt_cleanup")]
 pub fn clean_up(domain: Domain) {
     if domain.has_msix_emulation() {
         tables::remove_all(&EventLock::write(domain));

@@ -20,6 +20,7 @@ struct Message {
 }
 
 /// Masks or unmasks the interrupt of a pirq of a function's owner.
+#[doc(alias = "vpci_mask_pirq")]
 fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
     if let Some(domain) = device.owner()
         && let Some(desc) = irq::lock_domain_pirq(domain, pirq)
@@ -29,6 +30,7 @@ fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
 }
 
 /// Binds a block of `count` pirqs from `first` on to a message; on an error none is left bound.
+#[doc(alias = "vpci_msi_update")]
 fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
     let domain = device.owner().ok_or(Errno::NODEV)?;
     xen_assert!(domain.device_list_is_locked());
@@ -60,6 +62,7 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
 }
 
 /// Maps interrupts of a function.
+#[doc(alias = "vpci_msi_enable")]
 fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
     xen_assert!(
         device
@@ -70,6 +73,7 @@ fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
 }
 
 /// Unbinds a block of `bound` pirqs, and unmaps it.
+#[doc(alias = "vpci_msi_disable")]
 fn release(device: PciDev, first: i32, bound: u32) {
     let Some(domain) = device.owner() else {
         return;
@@ -91,11 +95,13 @@ fn msi_message(msi: VpciMsi) -> Message {
 }
 
 /// Says that an MSI capability is not in use.
+#[doc(alias = "vpci_msi_arch_init")]
 pub fn msi_init(msi: VpciMsi) {
     msi.set_pirq(None);
 }
 
 /// Masks or unmasks message `index` of an MSI.
+#[doc(alias = "vpci_msi_arch_mask")]
 pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
     mask_pirq(device, msi.raw_pirq().wrapping_add(index as i32), mask);
 }
@@ -106,6 +112,7 @@ pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
 /// # Errors
 ///
 /// Those of [`bind::map`].
+#[doc(alias = "vpci_msi_arch_enable")]
 pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno> {
     xen_assert!(msi.pirq().is_none());
     let pirq = map(device, Interrupts::Msi(count))?;
@@ -115,6 +122,7 @@ pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno>
 }
 
 /// Binds an MSI that is enabled to the message that the guest changed.
+#[doc(alias = "vpci_msi_arch_update")]
 pub fn msi_update(msi: VpciMsi, device: PciDev) {
     xen_assert!(msi.pirq().is_some());
     let Some(domain) = device.owner() else {
@@ -135,6 +143,7 @@ pub fn msi_update(msi: VpciMsi, device: PciDev) {
 }
 
 /// Unbinds and unmaps an MSI that the guest disables.
+#[doc(alias = "vpci_msi_arch_disable")]
 pub fn msi_disable(msi: VpciMsi, device: PciDev) {
     xen_assert!(msi.pirq().is_some());
     let bound = if msi.is_bound() { msi.vectors() } else { 0 };
@@ -143,16 +152,19 @@ pub fn msi_disable(msi: VpciMsi, device: PciDev) {
 }
 
 /// Prints an MSI for debug key `M`.
+#[doc(alias = "vpci_msi_arch_print")]
 pub fn msi_print(msi: VpciMsi) {
     log::vpci_msi(msi.address(), msi.data(), msi.raw_pirq());
 }
 
 /// Says that an entry is not in use.
+#[doc(alias = "vpci_msix_arch_init_entry")]
 pub fn msix_init(entry: VpciMsixEntry) {
     entry.set_pirq(None);
 }
 
 /// Masks or unmasks an entry, if it is in use.
+#[doc(alias = "vpci_msix_arch_mask_entry")]
 pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
     if let Some(pirq) = entry.pirq() {
         mask_pirq(device, pirq, mask);
@@ -164,6 +176,7 @@ pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
 /// # Errors
 ///
 /// Those of [`bind::map`] and [`bind::create`]; then the entry is not in use.
+#[doc(alias = "vpci_msix_arch_enable_entry")]
 pub fn msix_enable(entry: VpciMsixEntry, kept: KeptDev, table: u64) -> Result<(), Errno> {
     let device = kept.device();
     xen_assert!(entry.pirq().is_none());
@@ -191,6 +204,7 @@ pub fn msix_enable(entry: VpciMsixEntry, kept: KeptDev, table: u64) -> Result<()
 /// # Errors
 ///
 /// `NOENT` where it is not in use.
+#[doc(alias = "vpci_msix_arch_disable_entry")]
 pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
     let pirq = entry.pirq().ok_or(Errno::NOENT)?;
     release(device, pirq, 1);
@@ -203,6 +217,7 @@ pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
 /// # Errors
 ///
 /// `BUSY` or `AGAIN` where the locks could not be had again after a pause; then they are not held.
+#[doc(alias = "vpci_msix_arch_print")]
 pub fn msix_print(mut msix: LockedMsix) -> Result<(), Errno> {
     let mut index = 0;
     while let Some(entry) = msix.entry(index) {

@@ -69,6 +69,7 @@ impl<'a> Domain<'a> {
     }
 
     /// Returns whether emulation of MSI-X tables was set up.
+    #[doc(alias = "msixtbl_initialised")]
     #[inline]
     pub fn has_msix_emulation(self) -> bool {
         // Of other domains there is no such list.

@@ -195,6 +195,7 @@ impl Table {
     }
 
     /// Looks for the interrupt that is bound to `entry`, which is the one at `place`.
+    #[doc(alias = "msixtbl_addr_to_desc")]
     #[inline]
     pub fn bound(&self, entry: &Entry, place: Place) -> Option<EntryIrq> {
         self.look(entry, place, |_| ()).map(|(irq, ())| irq)
@@ -211,6 +212,7 @@ impl Table {
     /// Looks for the interrupt that is set up for the entry at a place, bound or not, among all of
     /// the function's. The outer `None` says that there is none, the inner one that it has no IRQ
     /// yet.
+    #[doc(alias = "msixtbl_addr_to_desc")]
     #[cold]
     pub fn set_up(&self, devices: &Devices, place: Place) -> Option<SetUp> {
         let entry = self.entry_of(place);
@@ -355,6 +357,7 @@ pub fn set_up(domain: Domain) {
 }
 
 /// Returns the table that shares a page with a guest-physical address.
+#[doc(alias = "msixtbl_find_entry")]
 #[inline]
 pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
     root(domain)?.find(address >> PAGE_SHIFT)
@@ -474,6 +477,7 @@ pub fn remove_all(lock: &EventLock) {
 }
 
 /// Makes a function's table and publishes it. The caller holds the domain's event lock.
+#[doc(alias = "add_msixtbl_entry")]
 fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno> {
     let table = Table::new(binding.device, binding.entries as usize, base)?;
     for link in table.links.iter().filter(|link| !link.table.is_null()) {
@@ -484,6 +488,8 @@ fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno>
 }
 
 /// Takes a table out of all chains, and has it freed when no reader can have it any more.
+#[doc(alias = "del_msixtbl_entry")]
+#[doc(alias = "free_msixtbl_entry")]
 fn remove(tables: &Tables, table: &Table) {
     for link in table.links.iter().filter(|link| !link.table.is_null()) {
         let slots = successors(Some(tables.bucket(link.key)), |slot| {

@@ -42,6 +42,7 @@ impl Vlapic<'_> {
     }
 
     /// Makes an interrupt pending.
+    #[doc(alias = "vmsi_inj_irq")]
     #[inline]
     pub fn set_irq(self, vector: Narrow, level: Narrow) {
         // SAFETY: The APIC is alive; every vector is safe to ask for.

@@ -19,63 +19,151 @@ use crate::{arguments, cache, ui, xen};
 /// of which a group of a remapping table's entries has one more or fewer.
 const FLAT: u64 = 40;
 
+/// Why registration costs more: what makes every access cheap is made there.
+const LINKED: &str = "the table is linked under each of its pages, its shadow allocated as a whole";
+/// Why allocating and freeing entries costs more where C finds the first one free.
+const SLOTS: &str = "two levels of bits are kept in place of a search";
+/// Why an entry's update costs more on VT-d.
+const SOURCE: &str = "the source comes from the entry, not from configuration space; the format from the IOMMU's mode";
+/// Why a write of a pin costs more on AMD-Vi.
+const LOGICAL: &str = "what Xen writes is kept beside the pin, so that a read takes no lock";
+/// Why an access of a guest to vector control costs more.
+const CHECKED: &str = "the IRQ's number and the function's owner are checked under the lock";
+/// Why masking an MSI-X entry costs more.
+const VECTOR_CONTROL: &str =
+    "vector control is read first, which preserves bits 31:1; no configuration space is read";
+/// Why masking an MSI costs more.
+const BLOCK: &str =
+    "the register is computed from the masks of its messages under one lock, not read";
+/// Why setting up and tearing down costs more.
+const UNDONE: &str = "each step is undone where a later one fails";
+
 /// Rows in which Rust may take more instructions than C, with the most in percent of C's: a tenth
 /// above what it took when the row was added, since compilers differ. One that it does not need is a
 /// complaint as well.
 const EXCEPTIONS: &[Exception] = &[
-    Exception::new("vmsi", "register a device", None, 810),
-    Exception::new("vmsi", "unregister a device", None, 892),
+    Exception::new("vmsi", "register a device", None, 810, LINKED),
+    Exception::new("vmsi", "unregister a device", None, 892, LINKED),
     Exception::new(
         "vmsi",
         "register all vectors of a device",
         Some("1 x 1"),
         260,
+        LINKED,
     ),
-    Exception::new("vmsi", "unregister all vectors of a device", None, 344),
-    Exception::new("vmsi", "unregister a vector", None, 343),
-    Exception::new("vtd", "read a pin, lower half", None, 127),
-    Exception::new("vtd", "read a pin, upper half", None, 113),
-    Exception::new("vtd", "allocate and set", Some("0 in use"), 196),
-    Exception::new("vtd", "allocate and set, of a block", Some("0 in use"), 141),
-    Exception::new("vtd", "write a pin: the first time", Some("0 in use"), 139),
-    Exception::new("vtd", "release", None, 380),
-    Exception::new("vtd", "release, of a block", None, 170),
-    // The source is taken from the entry, and the format is what the IOMMU was told.
-    Exception::new("vtd", "retarget an MSI", None, 140),
-    Exception::new("vtd", "repeat an MSI", None, 129),
-    Exception::new("vtd", "post an MSI", None, 130),
-    Exception::new("vtd", "retarget posted", None, 130),
-    // What Xen writes is noted beside the pin, so that a read takes no lock.
-    Exception::new("amd", "write a pin: mask only", None, 127),
-    Exception::new("amd", "write a pin: new vector", None, 157),
-    Exception::new("amd", "release", None, 235),
-    Exception::new("amd", "release, of a block", None, 167),
-    Exception::new("msi", "compose a message", None, 142),
-    Exception::new("vmsi", "unmask, to the device model", None, 118),
-    Exception::new("vmsi", "mask, 4 bytes", Some("1 x 1"), 113),
-    Exception::new("vmsi", "mask with data, 8 bytes", Some("1 x 1"), 113),
-    Exception::new("vmsi", "unmask, 4 bytes", Some("1 x 1"), 114),
-    Exception::new("vmsi", "completion, unmask", Some("1 x 1"), 123),
-    Exception::new("msi", "mask, MSI-X", None, 137),
-    Exception::new("msi", "unmask, MSI-X", None, 148),
-    Exception::new("msi", "mask by the guest", None, 146),
-    Exception::new("msi", "restore", None, 122),
-    Exception::new("msi", "mask, MSI", None, 216),
-    Exception::new("msi", "unmask, MSI", None, 234),
-    Exception::new("msi", "retarget, MSI", None, 155),
-    Exception::new("msi", "retarget, MSI-X", None, 124),
-    Exception::new("msi", "write of the control register", None, 304),
-    // The first entry in use has all others masked first, by some 20 instructions each: what an
-    // earlier kernel left unmasked must not fire.
-    Exception::new("msi", "map an entry", Some("0 in use"), 7987),
-    Exception::new("msi", "map an entry", Some("2047 in use"), 132),
-    Exception::new("msi", "unmap an entry", None, 163),
+    Exception::new(
+        "vmsi",
+        "unregister all vectors of a device",
+        None,
+        344,
+        LINKED,
+    ),
+    Exception::new("vmsi", "unregister a vector", None, 343, LINKED),
+    Exception::new(
+        "vtd",
+        "read a pin, lower half",
+        None,
+        127,
+        "the access to the IO-APIC counts, which C makes in another file",
+    ),
+    Exception::new(
+        "vtd",
+        "read a pin, upper half",
+        None,
+        113,
+        "the format is the IOMMU's mode",
+    ),
+    Exception::new("vtd", "allocate and set", Some("0 in use"), 196, SLOTS),
+    Exception::new(
+        "vtd",
+        "allocate and set, of a block",
+        Some("0 in use"),
+        141,
+        SLOTS,
+    ),
+    Exception::new(
+        "vtd",
+        "write a pin: the first time",
+        Some("0 in use"),
+        139,
+        SLOTS,
+    ),
+    Exception::new("vtd", "release", None, 380, SLOTS),
+    Exception::new("vtd", "release, of a block", None, 170, SLOTS),
+    Exception::new("vtd", "retarget an MSI", None, 140, SOURCE),
+    Exception::new("vtd", "repeat an MSI", None, 129, SOURCE),
+    Exception::new("vtd", "post an MSI", None, 130, SOURCE),
+    Exception::new("vtd", "retarget posted", None, 130, SOURCE),
+    Exception::new("amd", "write a pin: mask only", None, 127, LOGICAL),
+    Exception::new("amd", "write a pin: new vector", None, 157, LOGICAL),
+    Exception::new(
+        "amd",
+        "release",
+        None,
+        235,
+        "an entry is freed after its invalidation, under the lock again",
+    ),
+    Exception::new(
+        "amd",
+        "release, of a block",
+        None,
+        167,
+        "an entry is freed after its invalidation, under the lock again",
+    ),
+    Exception::new(
+        "msi",
+        "compose a message",
+        None,
+        142,
+        "the CPU's APIC ID comes through the shim",
+    ),
+    Exception::new("vmsi", "unmask, to the device model", None, 118, CHECKED),
+    Exception::new("vmsi", "mask, 4 bytes", Some("1 x 1"), 113, CHECKED),
+    Exception::new(
+        "vmsi",
+        "mask with data, 8 bytes",
+        Some("1 x 1"),
+        113,
+        CHECKED,
+    ),
+    Exception::new("vmsi", "unmask, 4 bytes", Some("1 x 1"), 114, CHECKED),
+    Exception::new(
+        "vmsi",
+        "completion, unmask",
+        Some("1 x 1"),
+        123,
+        "a completed write is applied to what Xen has now",
+    ),
+    Exception::new("msi", "mask, MSI-X", None, 137, VECTOR_CONTROL),
+    Exception::new("msi", "unmask, MSI-X", None, 148, VECTOR_CONTROL),
+    Exception::new("msi", "mask by the guest", None, 146, VECTOR_CONTROL),
+    Exception::new("msi", "restore", None, 122, VECTOR_CONTROL),
+    Exception::new("msi", "mask, MSI", None, 216, BLOCK),
+    Exception::new("msi", "unmask, MSI", None, 234, BLOCK),
+    Exception::new("msi", "retarget, MSI", None, 155, BLOCK),
+    Exception::new("msi", "retarget, MSI-X", None, 124, VECTOR_CONTROL),
+    Exception::new(
+        "msi",
+        "write of the control register",
+        None,
+        304,
+        "the write is carried out under the register lock, and invalidates what is cached",
+    ),
+    Exception::new(
+        "msi",
+        "map an entry",
+        Some("0 in use"),
+        7987,
+        "all other entries are masked first, so that what an earlier kernel left unmasked is silent",
+    ),
+    Exception::new("msi", "map an entry", Some("2047 in use"), 132, UNDONE),
+    Exception::new("msi", "unmap an entry", None, 163, UNDONE),
 ];
 
 /// Files with rows that count Xen's allocator, too.
 const ALLOCATING: &[&str] = &["vmsi"];
 
-/// A row in which Rust may take more instructions than C. README.md says why, next to the figures.
+/// A row in which Rust may take more instructions than C.
 struct Exception {
     file: &'static str,
     row: &'static str,
@@ -83,6 +171,8 @@ struct Exception {
     size: Option<&'static str>,
     /// What Rust may take at most, in percent of what C takes.
     most: u64,
+    /// What the instructions are for.
+    why: &'static str,
 }
 
 impl Exception {
@@ -91,12 +181,14 @@ impl Exception {
         row: &'static str,
         size: Option<&'static str>,
         most: u64,
+        why: &'static str,
     ) -> Self {
         Self {
             file,
             row,
             size,
             most,
+            why,
         }
     }
 
@@ -111,6 +203,9 @@ pub(crate) struct Args {
     /// Write the figures to a file as well, for machines.
     #[arg(long, value_name = "FILE", value_parser = arguments::new_file())]
     json: Option<PathBuf>,
+    /// Write the figures into docs/figures.md.
+    #[arg(long)]
+    write: bool,
     /// Leave out how long the build takes, which takes longest.
     #[arg(long)]
     no_times: bool,
@@ -204,6 +299,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
         std::fs::write(path, serde_json::to_string_pretty(&figures)? + "\n")
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
+    if args.write {
+        write_figures(&figures)?;
+    }
     let complaints: Vec<_> = figures
         .files
         .iter()
@@ -211,6 +309,38 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .collect();
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     Ok(())
+}
+
+/// Where the figures are shown.
+const PAGE: &str = "docs/figures.md";
+/// The lines between which they stand there.
+const MARKS: [&str; 2] = ["<!-- bench -->\n", "<!-- end of bench -->\n"];
+
+/// Puts the figures into the page between its marks.
+fn write_figures(figures: &Figures) -> Result<()> {
+    let path = repository().join(PAGE);
+    let page = std::fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+    let page = with_figures(&page, figures).with_context(|| format!("{PAGE} has no marks"))?;
+    std::fs::write(&path, page).with_context(|| format!("cannot write {PAGE}"))
+}
+
+/// A page with the figures between its marks; `None` for a page without them.
+fn with_figures(page: &str, figures: &Figures) -> Option<String> {
+    let [begin, end] = MARKS;
+    let (before, rest) = page.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    let mut text = format!("{before}{begin}");
+    for report in &figures.files {
+        text += &report.markdown(EXCEPTIONS);
+    }
+    if let Some(seconds) = &figures.build_seconds {
+        text += &format!(
+            "\n`make xen` takes {:.1} s for the Rust part when nothing is built, {:.1} s when \
+             nothing changed (make alone {:.1} s).\n",
+            seconds.cold, seconds.nothing_changed, seconds.make_alone
+        );
+    }
+    Some(text + end + after)
 }
 
 /// Times the build of the Rust part, and prints the result.
@@ -369,6 +499,36 @@ impl Report {
         );
     }
 
+    /// The rows as a table of Markdown, with a reason where Rust takes more.
+    fn markdown(&self, exceptions: &[Exception]) -> String {
+        let reads = self.rows.iter().any(|row| row.reads[0] > 0);
+        let columns = if reads { " reads |" } else { "" };
+        let line = if reads { "---|" } else { "" };
+        let mut text = format!(
+            "\n## {}\n\nCode and data: C {} and {} bytes, Rust with its shim {} and {}.\n\n\
+             | path | size | C / Rust |{columns} |\n|---|---|---|{line}---|\n",
+            self.file, self.c.text, self.c.data, self.rust.text, self.rust.data
+        );
+        for row in &self.rows {
+            let Row {
+                name,
+                size,
+                c,
+                rust,
+                ..
+            } = row;
+            let reads = match reads {
+                true => format!(" {} / {} |", row.reads[0], row.reads[1]),
+                false => String::new(),
+            };
+            let mut entries = exceptions.iter().filter(|_| rust > c);
+            let why = entries.find(|entry| entry.is_for(self.file, row));
+            let why = why.map_or("", |entry| entry.why);
+            text += &format!("| {name} | {size} | {c} / {rust} |{reads} {why} |\n");
+        }
+        text
+    }
+
     /// What is worse than promised.
     fn complaints(&self, exceptions: &[Exception]) -> Vec<String> {
         let mut complaints = Vec::new();
@@ -489,7 +649,7 @@ mod tests {
     #[test]
     fn an_exception_is_for_a_row_that_needs_it() {
         let worse = || vec![row("read", "1 x 1", 40, 42)];
-        let for_read = |size| [Exception::new("vmsi", "read", size, 105)];
+        let for_read = |size| [Exception::new("vmsi", "read", size, 105, "it is a test")];
         assert_eq!(complaints_but(&for_read(None), worse()), 0);
         assert_eq!(complaints_but(&for_read(Some("1 x 1")), worse()), 0);
         // Of another size: the row is a complaint, and so is the exception.
@@ -511,6 +671,36 @@ mod tests {
         };
         assert_eq!(complaints(rows(40 + FLAT)), 0);
         assert_eq!(complaints(rows(41 + FLAT)), 1);
+    }
+
+    #[test]
+    fn figures_stand_between_the_marks() {
+        let report = Report {
+            file: "vmsi",
+            rows: vec![row("read", "1 x 1", 40, 41)],
+            c: Bytes { text: 1, data: 2 },
+            rust: Bytes { text: 3, data: 4 },
+        };
+        let exceptions = [Exception::new("vmsi", "read", None, 105, "it is a test")];
+        let table = report.markdown(&exceptions);
+        assert!(
+            table.ends_with("| read | 1 x 1 | 40 / 41 | it is a test |\n"),
+            "{table}"
+        );
+
+        let figures = Figures {
+            files: vec![report],
+            build_seconds: None,
+        };
+        let [begin, end] = MARKS;
+        let page = with_figures(&format!("a\n{begin}old\n{end}b\n"), &figures).unwrap();
+        assert!(
+            page.starts_with(&format!("a\n{begin}\n## vmsi\n")),
+            "{page}"
+        );
+        assert!(page.ends_with(&format!("{end}b\n")), "{page}");
+        assert!(!page.contains("old"));
+        assert!(with_figures("a\n", &figures).is_none());
     }
 
     #[test]

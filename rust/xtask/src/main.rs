@@ -10,6 +10,7 @@ mod apt;
 mod arguments;
 mod bench;
 mod boot;
+mod c_map;
 mod cache;
 mod clean;
 mod contracts;
@@ -52,6 +53,8 @@ enum Command {
     Abi(abi::Args),
     /// Prove that every use of `unsafe` says what keeps it sound.
     Contracts(contracts::Args),
+    /// Prove that docs/c-map.md tells where each function of the replaced C files went.
+    CMap(c_map::Args),
     /// Count instructions of the hot paths, C beside Rust.
     Bench(bench::Args),
     /// Drive the C original and the Rust with the same random calls.
@@ -77,6 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Gates(args) => gates::run(args),
         Command::Abi(args) => abi::run(args),
         Command::Contracts(args) => contracts::run(args),
+        Command::CMap(args) => c_map::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Twin(args) => twin::run(args),
         Command::Mutants(args) => mutants::run(args),

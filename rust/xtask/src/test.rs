@@ -100,6 +100,7 @@ const CHECKS: &[Check] = &[
     quick("gates", || run_line(&["gates"])),
     quick("symbols and prototypes", || run_line(&["abi"])),
     quick("stock Xen builds", || run_line(&["xen", "--stock"])),
+    quick("where each C function went", || run_line(&["c-map"])),
     // Other cases each time, but for msi.c: in one of some 50,000 cases Rust leaves a message
     // unwritten that C writes (seed 1795749380949588896: S3, a restore that fails, a move).
     quick("twin", || {

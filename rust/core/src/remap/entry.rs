@@ -74,6 +74,7 @@ impl From<Verified> for [u64; 2] {
 
 impl Interrupt {
     /// The interrupt that an IO-APIC's entry asks for, which has a destination of 32 bits where the APICs do.
+    #[doc(alias = "get_full_dest")]
     pub const fn of_pin(pin: Pin, apic: Apic) -> Self {
         Self {
             vector: pin.vector(),

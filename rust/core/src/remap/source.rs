@@ -55,6 +55,7 @@ pub enum Upstream {
 /// requests as the functions of its device that are so many numbers apart, too; other numbers stand for none.
 ///
 /// `None` where the source is not known.
+#[doc(alias = "set_msi_source_id")]
 pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) -> Option<Source> {
     match kind {
         Kind::Endpoint | Kind::Port | Kind::ExpressToPci | Kind::HostBridge => {
@@ -92,11 +93,13 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
 }
 
 /// The source of an HPET's messages: its function is known to differ from what firmware says on some machines.
+#[doc(alias = "set_hpet_source_id")]
 pub const fn of_hpet(id: u16) -> Source {
     Source::with_phantoms(id, Ignored::Three)
 }
 
 /// The source of an IO-APIC's messages.
+#[doc(alias = "set_ioapic_source_id")]
 pub const fn of_io_apic(id: u16) -> Source {
     Source::requester(id)
 }

@@ -5,7 +5,8 @@ use xen::irq::process_pending_softirqs;
 
 /// Shows all tables.
 ///
-/// Context: a key's handler, IRQs on. Replaces `amd_iommu_dump_intremap_tables()`.
+/// Context: a key's handler, IRQs on.
+#[doc(alias = "amd_iommu_dump_intremap_tables")]
 pub fn all() {
     match amd::shared_entries() {
         Some(entries) => {
@@ -21,7 +22,8 @@ pub fn all() {
 
 /// Shows the table of a requester, if it has one in which anything is set.
 ///
-/// Context: as for [`all`], which has it called for each requester. Replaces `dump_intremap_mapping()`.
+/// Context: as for [`all`], which has it called for each requester.
+#[doc(alias = "dump_intremap_mapping")]
 pub fn one(iommu: Iommu, requester: Requester) {
     if let Some(entries) = requester.entries() {
         show(&entries, || log::requester(iommu.segment(), requester));
@@ -30,6 +32,7 @@ pub fn one(iommu: Iommu, requester: Requester) {
 }
 
 /// Shows what is set in a table, if anything is, after a heading.
+#[doc(alias = "dump_intremap_table")]
 fn show(entries: &Entries, heading: impl FnOnce()) {
     let mut heading = Some(heading);
     for (index, entry) in entries.set() {

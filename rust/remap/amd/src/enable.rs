@@ -6,8 +6,7 @@ use xen::ioapic::IoApic;
 use xen::remap;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are prepared for it.
-///
-/// Replaces `iov_supports_xt()`.
+#[doc(alias = "iov_supports_xt")]
 pub fn supports_extended_mode(boot: Booting) -> bool {
     if !remap::iommus_wanted(boot) || !remap::wanted() {
         return false;

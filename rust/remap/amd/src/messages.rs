@@ -21,6 +21,8 @@ use xen::{remap, xen_assert};
 /// [`Errno::INVAL`] where no IOMMU serves the sender, or two of its tables would have to be used, [`Errno::NOSPC`] where the
 /// table is full, or there is none, [`Errno::RANGE`] where the table's entries cannot name the CPU;
 /// nothing changes then.
+#[doc(alias = "amd_iommu_msi_msg_update_ire")]
+#[doc(alias = "update_intremap_entry_from_msi_msg")]
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let sender = Device::sending(desc);
     if sender.is_iommu() {
@@ -71,6 +73,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
 /// # Errors
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender.
+#[doc(alias = "amd_iommu_msi_msg_update_ire")]
 pub fn release(desc: MsiDesc) -> Result<(), Errno> {
     let sender = Device::sending(desc);
     if sender.is_iommu() {
@@ -87,11 +90,12 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
 
 /// Takes an entry into use for an HPET's MSI, before it has a message.
 ///
-/// Context: boot, IRQs on. Replaces `amd_setup_hpet_msi()`.
+/// Context: boot, IRQs on.
 ///
 /// # Errors
 ///
 /// [`Errno::NODEV`] where firmware says nothing of the HPET, [`Errno::NXIO`] where no IOMMU serves it, or the table is full.
+#[doc(alias = "amd_setup_hpet_msi")]
 pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
     let hpet = amd::hpet().ok_or_else(|| {
         log::hpet_unknown();

@@ -15,7 +15,8 @@ use xen::{remap, xen_assert};
 /// else is the pin's own, where it stands as it was written. No table is locked: a crash may have
 /// stopped a CPU that holds its lock, and the crash kernel's start reads pins.
 ///
-/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `amd_iommu_read_ioapic_from_ire()`.
+/// Context: Xen's IO-APIC lock is held, IRQs off.
+#[doc(alias = "amd_iommu_read_ioapic_from_ire")]
 pub fn read(io_apic: IoApic, register: u32) -> u32 {
     let Some(half) = Half::of(register) else {
         return io_apic.read(register);
@@ -47,7 +48,9 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 /// Where the table is full nothing is written, and the pin stays as it was; so does one of an IO-APIC of which firmware
 /// says nothing.
 ///
-/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `amd_iommu_ioapic_update_ire()`.
+/// Context: Xen's IO-APIC lock is held, IRQs off.
+#[doc(alias = "amd_iommu_ioapic_update_ire")]
+#[doc(alias = "set_rte_index")]
 pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let Some(pins) = Pins::of(io_apic) else {
         return;
@@ -74,6 +77,7 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
 }
 
 /// Sets the entry that a pin uses. The first time, one is taken into use.
+#[doc(alias = "update_intremap_entry_from_ioapic")]
 #[inline(always)]
 fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usize, Errno> {
     let new = table.entry_for(interrupt)?;

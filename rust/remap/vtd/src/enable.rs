@@ -9,8 +9,7 @@ use xen::vtd::{self, Iommu, Pins, Unit, log, units};
 use xen::xen_assert;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs.
-///
-/// Replaces `intel_iommu_supports_eim()`.
+#[doc(alias = "intel_iommu_supports_eim")]
 pub fn supports_extended_mode(boot: Booting) -> bool {
     if !vtd::queue_wanted() || !remap::wanted() || units().next().is_none() {
         return false;
@@ -37,11 +36,12 @@ pub fn supports_extended_mode(boot: Booting) -> bool {
 ///
 /// What firmware left switched on is switched off first, at all of them.
 ///
-/// Context: boot before other CPUs run, or resume. Replaces `intel_iommu_enable_eim()`.
+/// Context: boot before other CPUs run, or resume.
 ///
 /// # Errors
 ///
 /// [`Errno::NXIO`] where firmware forbids x2APIC, [`Errno::IO`] where an IOMMU cannot be switched on; those before it are.
+#[doc(alias = "intel_iommu_enable_eim")]
 pub fn enable_extended_mode() -> Result<(), Errno> {
     if !vtd::may_use_x2apic() {
         return Err(Errno::NXIO);
@@ -69,7 +69,8 @@ pub fn enable_extended_mode() -> Result<(), Errno> {
 
 /// Undoes [`enable_extended_mode`].
 ///
-/// Context: suspend, or the way to another kernel. Replaces `intel_iommu_disable_eim()`.
+/// Context: suspend, or the way to another kernel.
+#[doc(alias = "intel_iommu_disable_eim")]
 pub fn disable_extended_mode() {
     for unit in units() {
         disable(unit.iommu());
@@ -81,11 +82,12 @@ pub fn disable_extended_mode() {
 
 /// Switches remapping on at one IOMMU. The first time it gets a table, in which nothing is present; later it uses the same.
 ///
-/// Context: boot or resume; IRQs on where there is no table yet. Replaces `enable_intremap()`.
+/// Context: boot or resume; IRQs on where there is no table yet.
 ///
 /// # Errors
 ///
 /// [`Errno::INVAL`] where firmware does not support it or the queue is not enabled, [`Errno::NOMEM`].
+#[doc(alias = "enable_intremap")]
 pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
     xen_assert!(iommu.capability().interrupt_remapping() && remap::wanted());
     if !vtd::firmware_supports_remapping() {
@@ -139,7 +141,8 @@ pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
 /// Extended interrupt mode ends with it: when remapping is switched on again, local APICs may have
 /// 8-bit IDs.
 ///
-/// Context: any; IRQs may be off. Replaces `disable_intremap()`.
+/// Context: any; IRQs may be off.
+#[doc(alias = "disable_intremap")]
 pub fn disable(iommu: Iommu) {
     if !iommu.capability().interrupt_remapping() {
         return;

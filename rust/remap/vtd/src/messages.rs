@@ -23,6 +23,7 @@ use xen::vtd::{TableLock, Unit, log};
 /// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or the descriptor names no entry of it), [`Errno::NXIO`] and
 /// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are, [`Errno::RANGE`]
 /// where the entry cannot name the CPU; nothing changes then.
+#[doc(alias = "msi_msg_write_remap_rte")]
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);
@@ -49,6 +50,7 @@ fn kept_source(desc: MsiDesc, table: &mut TableLock, index: usize) -> Option<Sou
 }
 
 /// Sets the descriptor's entry, for messages of a source, and has the message name it.
+#[doc(alias = "msi_msg_to_remap_entry")]
 #[inline(always)]
 fn set(
     desc: MsiDesc,
@@ -93,6 +95,7 @@ fn set(
 /// # Errors
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender.
+#[doc(alias = "msi_msg_write_remap_rte")]
 pub fn release(desc: MsiDesc) -> Result<(), Errno> {
     let iommu = unit(desc).ok_or(Errno::INVAL)?.iommu();
     let Some(mut table) = iommu.lock_table() else {
@@ -108,11 +111,12 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
 
 /// Takes an entry into use for an HPET's MSI, before it has a message.
 ///
-/// Context: boot, IRQs on. Replaces `intel_setup_hpet_msi()`.
+/// Context: boot, IRQs on.
 ///
 /// # Errors
 ///
 /// [`Errno::NXIO`] where the table is full.
+#[doc(alias = "intel_setup_hpet_msi")]
 pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
     let iommu = Unit::of_hpet(desc.hpet()).ok_or(Errno::NXIO)?.iommu();
     let Some(mut table) = iommu.lock_table() else {

@@ -14,7 +14,8 @@ use xen::vtd::{Pins, log};
 /// Vector, modes and destination are those of the table's entry; what hardware changes or keeps to itself (status, remote
 /// IRR, polarity, mask) is the pin's own. So the half with the destination is known without asking the IO-APIC.
 ///
-/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `io_apic_read_remap_rte()`.
+/// Context: Xen's IO-APIC lock is held, IRQs off.
+#[doc(alias = "io_apic_read_remap_rte")]
 pub fn read(io_apic: IoApic, register: u32) -> u32 {
     let Some(half) = Half::of(register) else {
         return io_apic.read(register);
@@ -31,6 +32,7 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 }
 
 /// The interrupt that a pin's entry of the table stands for, if it has one.
+#[doc(alias = "remap_entry_to_ioapic_rte")]
 fn remapped(io_apic: IoApic, pin: usize) -> Option<Interrupt> {
     let pins = Pins::of(io_apic)?;
     let index = pins.index(pin)?;
@@ -48,7 +50,9 @@ fn remapped(io_apic: IoApic, pin: usize) -> Option<Interrupt> {
 ///
 /// Where the table is full nothing is written, and the pin stays as it was.
 ///
-/// Context: Xen's IO-APIC lock is held, IRQs off. Replaces `io_apic_write_remap_rte()`.
+/// Context: Xen's IO-APIC lock is held, IRQs off.
+#[doc(alias = "io_apic_write_remap_rte")]
+#[doc(alias = "ioapic_rte_to_remap_entry")]
 pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let served = Pins::of(io_apic).and_then(|pins| Some((pins, pins.iommu()?)));
     let Some((pins, (iommu, id))) = served else {

@@ -34,6 +34,7 @@ impl<'a> RequesterTable<'a> {
     /// not in use, or there is no table.
     ///
     /// The entries are cleared under the lock, invalidated without it, and freed under it again.
+    #[doc(alias = "free_intremap_entry")]
     #[inline]
     pub fn release(self, first: usize, count: u32) {
         let (Some(block), Ok(table)) = (Block::of(first, count as usize), self.lock()) else {
@@ -112,6 +113,7 @@ impl<'a> TableLock<'a> {
 
     /// Takes a block for `count` entries into use; none of them is valid. Returns the first; `None`
     /// where none is left, or `count` is not 1 to 32.
+    #[doc(alias = "alloc_intremap_entry")]
     #[inline(always)]
     pub fn allocate(self, count: u32) -> Option<EntryLock<'a>> {
         let block = self.table.in_use.slots.allocate(count as usize)?;
@@ -157,6 +159,7 @@ impl<'a> EntryLock<'a> {
     }
 
     /// Sets it, and unlocks the table.
+    #[doc(alias = "update_intremap_entry")]
     #[inline(always)]
     pub fn set(self, NewEntry(entry): NewEntry) -> StaleEntry<'a> {
         let TableLock { table, users } = self.table;

@@ -37,11 +37,13 @@ fn find(id: u32) -> Option<(usize, *mut sys::ioapic_sbdf)> {
 }
 
 /// The number under which an IO-APIC is spoken of; `None` where it is not.
+#[doc(alias = "ioapic_id_to_index")]
 pub fn index_of_io_apic(id: u32) -> Option<usize> {
     find(id).map(|(index, _)| index)
 }
 
 /// The number under which another IO-APIC can be spoken of; `None` where there is none left.
+#[doc(alias = "get_next_ioapic_sbdf_index")]
 pub fn allocate_io_apic(_: Booting) -> Option<usize> {
     let index = count();
     if index == MAX_IO_APICS {

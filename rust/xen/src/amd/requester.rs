@@ -38,6 +38,7 @@ pub struct Served<'a> {
 
 impl Served<'_> {
     /// Finds the IOMMU that serves a device.
+    #[doc(alias = "_find_iommu_for_device")]
     #[inline]
     pub fn by_iommu(device: Device) -> Option<Self> {
         let (segment, id) = (device.segment, device.id);
@@ -94,6 +95,7 @@ impl Requester {
 
     /// The requester that messages of the device with this ID come from, as firmware says. What firmware says of requesters
     /// that there are not is not taken up.
+    #[doc(alias = "get_intremap_requestor_id")]
     #[inline]
     pub fn of_interrupts(self) -> Self {
         Self {
@@ -164,6 +166,7 @@ impl Requester {
     /// The lock of its table: that of function 0 of the device, with which it may share the table.
     ///
     /// A requester's own lock would not keep those away that share the table.
+    #[doc(alias = "get_intremap_lock")]
     #[inline]
     pub(super) fn lock(self) -> *mut sys::spinlock_t {
         if !tables_per_requester() {

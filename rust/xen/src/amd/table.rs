@@ -41,6 +41,7 @@ pub(super) struct InUse {
 
 impl Kept {
     /// How many entries the table has.
+    #[doc(alias = "intremap_table_entries")]
     pub(super) fn count(&self) -> usize {
         (PAGE_SIZE << self.pages) / self.entries.format().size()
     }
@@ -83,6 +84,7 @@ impl Raw {
     /// # Safety
     ///
     /// The table has one of that number, and its lock is held.
+    #[doc(alias = "get_intremap_entry")]
     #[inline]
     pub(super) unsafe fn entry(self, index: usize) -> [u64; 2] {
         // SAFETY: `entry` asks for one that the table has, whose lock is held; tables are aligned
@@ -105,6 +107,7 @@ impl Raw {
 /// # Safety
 ///
 /// The table was allocated by [`Iommu::allocate_table`], and is not freed meanwhile.
+#[doc(alias = "amd_iommu_intremap_table_order")]
 pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
     note_pointer();
     // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table`
@@ -120,6 +123,7 @@ impl<'a> Iommu<'a> {
     /// No pin is remapped before there is a table, so what is kept of pins is allocated here, too.
     ///
     /// Context: as for `xmalloc()`.
+    #[doc(alias = "amd_iommu_alloc_intremap_table")]
     pub fn allocate_table(self, entries: u32) -> Option<(NonNull<c_void>, NonNull<c_void>)> {
         const MOST: usize = Slots::<1>::ENTRIES;
         let entries = match entries as usize {
@@ -212,6 +216,7 @@ impl Requester {
     /// # Safety
     ///
     /// Nothing uses an entry of the table, and no entry of the device table points to it.
+    #[doc(alias = "amd_iommu_free_intremap_table")]
     pub unsafe fn free_table(self) {
         // SAFETY: The lock is a part of what Xen keeps of the requester, or a variable; neither is
         // ever freed.
@@ -235,6 +240,7 @@ impl Requester {
 /// # Safety
 ///
 /// Xen boots with one CPU, and no IOMMU is used after all.
+#[doc(alias = "amd_iommu_free_intremap_table")]
 pub unsafe fn free_shared_table() {
     // SAFETY: No other CPU runs that could use the variables, nor an IOMMU that could use the
     // table.

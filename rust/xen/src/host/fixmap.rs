@@ -16,6 +16,7 @@ const FIRST: u32 = sys::FIX_MSIX_IO_RESERV_BASE;
 /// mappings; `None` where as many are mapped as may be.
 ///
 /// Context: IRQs on.
+#[doc(alias = "msix_fixmap_alloc")]
 pub(super) fn map(address: u64) -> Option<u32> {
     let index = FIRST + take()?;
     // SAFETY: `take` gave this place among the fixed mappings to nothing else.
@@ -30,6 +31,7 @@ pub(super) fn map(address: u64) -> Option<u32> {
 /// # Safety
 ///
 /// [`map`] mapped it, and no [`crate::fixmap::Page`] or [`crate::fixmap::Register`] of it lives.
+#[doc(alias = "msix_fixmap_free")]
 pub(super) unsafe fn unmap(index: u32) {
     // SAFETY: `unmap` asks for a mapping that nothing uses.
     unsafe { sys::shim_unmap_device_page(index) };

@@ -35,6 +35,7 @@ impl<'a> NewMsi<'a> {
     /// Allocates descriptors of a function's messages, side by side; at least one.
     ///
     /// Context: IRQs on.
+    #[doc(alias = "alloc_msi_entry")]
     pub fn allocate(device: KeptDev<'a>, count: u32) -> Option<Self> {
         let descs = Layout::array::<sys::msi_desc>(count as usize).ok()?;
         let (layout, offset) = Layout::new::<Block>().extend(descs).ok()?;
@@ -214,6 +215,7 @@ impl<'a> MsiBlock<'a> {
     /// Takes it out of its function's list, drops the mapping of its entry, and has it freed
     /// after a grace period: readers in an RCU section may still look at it. Its IRQs are destroyed
     /// before.
+    #[doc(alias = "msi_free_irq")]
     pub fn free(self) {
         self.destroy_irqs();
         let first = self.0.as_ptr();

@@ -62,11 +62,12 @@ impl Drop for Mapped<'_> {
 impl<'a> Msix<'a> {
     /// Maps the page that a byte of the table lies in, or adds a user to it.
     ///
-    /// Context: IRQs on. Replaces `msix_get_fixmap()`.
+    /// Context: IRQs on.
     ///
     /// # Errors
     ///
     /// [`Errno::INVAL`] where no table has so many pages, [`Errno::NOMEM`] where there is no place to map it.
+    #[doc(alias = "msix_get_fixmap")]
     pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {
         let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
         let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
@@ -89,11 +90,12 @@ impl<'a> Msix<'a> {
 
     /// Takes a user away from a page, which is unmapped with the last.
     ///
-    /// Context: IRQs on. Replaces `msix_put_fixmap()`.
+    /// Context: IRQs on.
     ///
     /// # Safety
     ///
     /// The page was mapped for that user, who uses it no more.
+    #[doc(alias = "msix_put_fixmap")]
     pub(super) unsafe fn unmap(self, index: u32) {
         let _locked = self.lock();
         // SAFETY: `unmap` asks for the same, and the lock is held.

@@ -44,6 +44,7 @@ pub fn allowed() -> bool {
 /// Leaves it to firmware where the boot option does not say.
 ///
 /// Context: boot, when firmware's tables are read and before anything asks.
+#[doc(alias = "early_msi_init")]
 pub fn decide() {
     // SAFETY: Only the boot CPU runs.
     unsafe {

@@ -89,6 +89,7 @@ impl Unit<'static> {
     }
 
     /// The ID that an IO-APIC's requests bear.
+    #[doc(alias = "apicid_to_bdf")]
     pub fn id_of_io_apic(self, id: u32) -> Option<u16> {
         // SAFETY: The list is made while Xen parses DMAR at boot, before it is read, and never
         // changes after that. Its nodes are members of this kind.
@@ -106,6 +107,7 @@ impl Unit<'static> {
     }
 
     /// The ID that an HPET's requests bear.
+    #[doc(alias = "hpetid_to_bdf")]
     pub fn id_of_hpet(self, id: u32) -> Option<u16> {
         // SAFETY: The list is made while Xen parses DMAR at boot, before it is read, and never
         // changes after that. Its nodes are members of this kind.

@@ -39,6 +39,7 @@ impl Pins {
     /// # Errors
     ///
     /// [`Errno::NOMEM`].
+    #[doc(alias = "init_apic_pin_2_ir_idx")]
     pub fn make(io_apic: IoApic) -> Result<(), Errno> {
         let once = PINS.get(io_apic.number()).ok_or(Errno::NOMEM)?;
         let pins = once.make().ok_or(Errno::NOMEM)?;

@@ -110,6 +110,7 @@ pub struct TableLock<'a> {
 impl<'a> TableLock<'a> {
     /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
     /// to 32.
+    #[doc(alias = "alloc_remap_entry")]
     pub fn allocate(&mut self, count: u32) -> Option<usize> {
         let block = self.slots()?.allocate(count as usize)?;
         self.count(block.count() as u32);
@@ -142,6 +143,7 @@ impl<'a> TableLock<'a> {
     /// # Errors
     ///
     /// [`Errno::FAULT`] beyond the table's end.
+    #[doc(alias = "update_irte")]
     #[inline]
     pub fn set(&mut self, index: usize, entry: Verified) -> Result<(), Errno> {
         let mut page = self.page(index).ok_or(Errno::FAULT)?;
@@ -151,6 +153,7 @@ impl<'a> TableLock<'a> {
     }
 
     /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
+    #[doc(alias = "free_remap_entry")]
     pub fn release(&mut self, first: usize, count: u32) {
         let Some(block) = Block::of(first, count as usize) else {
             return;

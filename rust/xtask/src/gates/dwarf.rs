@@ -1,6 +1,9 @@
 //! Prototypes of functions as the debug information records them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use gimli::{
@@ -115,6 +118,80 @@ pub(crate) fn declarations(object: &Object) -> Result<BTreeMap<String, Prototype
     functions(object, |node| node.declaration)
 }
 
+/// The functions that a C file defines, in its order, those that were inlined everywhere too.
+///
+/// # Errors
+/// The debug information is damaged, or has no such file.
+pub(crate) fn functions_of_file(object: &Object, file: &str) -> Result<Vec<String>> {
+    let sections = sections(object)?;
+    let dwarf = load(&sections)?;
+    let mut found = Vec::new();
+    let mut units = dwarf.units();
+    while let Some(header) = units.next()? {
+        let unit = dwarf.unit(header)?;
+        let mut entries = unit.entries();
+        while let Some(entry) = entries.next_dfs()? {
+            if entry.tag() != dw::DW_TAG_subprogram || entry.has_attr(dw::DW_AT_declaration) {
+                continue;
+            }
+            let line = entry
+                .attr_value(dw::DW_AT_decl_line)
+                .and_then(|line| line.udata_value());
+            if let Some(line) = line
+                && declared_in(&dwarf, &unit, entry)? == Path::new(file).file_name()
+                && let Some(name) = read_node(&dwarf, &unit, entry).name
+            {
+                found.push((line, name));
+            }
+        }
+    }
+    ensure!(
+        !found.is_empty(),
+        "{} has no functions of {file}",
+        object.path
+    );
+    found.sort();
+    found.dedup();
+    Ok(found.into_iter().map(|(_, name)| name).collect())
+}
+
+/// The name, without its folder, of the file that an entry is declared in.
+fn declared_in<'a>(
+    dwarf: &Dwarf<Slice<'a>>,
+    unit: &Unit<Slice<'a>>,
+    entry: &DebuggingInformationEntry<Slice<'a>>,
+) -> Result<Option<&'a OsStr>> {
+    let index = match entry.attr_value(dw::DW_AT_decl_file) {
+        Some(AttributeValue::FileIndex(index)) => index,
+        _ => return Ok(None),
+    };
+    let file = unit
+        .line_program
+        .as_ref()
+        .and_then(|program| program.header().file(index));
+    let Some(file) = file else { return Ok(None) };
+    let path = dwarf.attr_string(unit, file.path_name())?;
+    Ok(Path::new(OsStr::from_bytes(path.slice())).file_name())
+}
+
+/// The sections of an object's debug information, relocated, by name.
+type Sections<'a> = HashMap<&'a str, Vec<u8>>;
+
+fn sections(object: &Object) -> Result<Sections<'_>> {
+    let is_debug = |section: &&Section| section.name.starts_with(".debug_");
+    let sections = object.sections.iter().filter(is_debug);
+    sections
+        .map(|section| Ok((&*section.name, relocate(object, section)?)))
+        .collect()
+}
+
+fn load<'a>(sections: &'a Sections<'_>) -> Result<Dwarf<Slice<'a>>> {
+    Dwarf::load(|id| {
+        let data = sections.get(id.name()).map_or(&[][..], Vec::as_slice);
+        Ok(EndianSlice::new(data, LittleEndian))
+    })
+}
+
 fn functions(object: &Object, wanted: fn(&Node) -> bool) -> Result<BTreeMap<String, Prototype>> {
     let tree =
         Tree::read(object).with_context(|| format!("debug information of {}", object.path))?;
@@ -156,18 +233,8 @@ type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 impl Tree {
     fn read(object: &Object) -> Result<Self> {
-        let mut relocated: HashMap<&str, Vec<u8>> = HashMap::new();
-        for section in object
-            .sections
-            .iter()
-            .filter(|s| s.name.starts_with(".debug_"))
-        {
-            relocated.insert(&section.name, relocate(object, section)?);
-        }
-        let dwarf: Dwarf<Slice<'_>> = Dwarf::load(|id| {
-            let data = relocated.get(id.name()).map_or(&[][..], Vec::as_slice);
-            Ok::<_, gimli::Error>(EndianSlice::new(data, LittleEndian))
-        })?;
+        let sections = sections(object)?;
+        let dwarf = load(&sections)?;
         let mut tree = Self {
             nodes: Vec::new(),
             by_offset: HashMap::new(),

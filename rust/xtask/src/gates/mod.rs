@@ -1,6 +1,6 @@
 //! `cargo xtask gates`: proves on the object that is linked what Xen demands of its code.
 //!
-//! Each gate stands for a rule that Xen or its linker scripts impose (README.md, "Rules that come from Xen"). It reports
+//! Each gate stands for a rule that Xen or its linker scripts impose (docs/rules.md). It reports
 //! a figure and the offending symbols. [`planted`] shows that each of them can fail.
 
 use std::path::{Path, PathBuf};
