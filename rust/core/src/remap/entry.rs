@@ -101,11 +101,30 @@ impl Interrupt {
         }
     }
 
-    /// The entry of VT-d that delivers the interrupt, for messages of this source. `None` where an
-    /// entry of the format cannot name the destination.
+    /// The destination in an entry with 8 bits for it. `None` where they cannot name it.
     ///
-    /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d, section 9.9).
-    pub const fn remapped(self, format: Apic, source: Source) -> Option<Verified> {
+    /// As a physical ID of 8 bits, 255 means all CPUs (SDM, volume 3, section 12.6.2.1), as it does
+    /// in xAPIC mode. In x2APIC mode it is the ID of one CPU.
+    #[inline(always)]
+    const fn short_destination(self, apic: Apic) -> Option<u8> {
+        let last = match apic {
+            Apic::X2 if !self.logical => u8::MAX as u32 - 1,
+            Apic::X | Apic::X2 => u8::MAX as u32,
+        };
+        if self.destination > last {
+            return None;
+        }
+        Some(self.destination as u8)
+    }
+
+    /// The entry of VT-d that delivers the interrupt, for messages of this source, where the local
+    /// APICs are addressed as `apic` says. `None` where an entry of the format cannot name the
+    /// destination.
+    ///
+    /// The redirection hint goes with lowest-priority delivery, which hardware demands (VT-d,
+    /// section 9.9).
+    #[inline(always)]
+    pub const fn remapped(self, apic: Apic, format: Apic, source: Source) -> Option<Verified> {
         let entry = Remapped::new([0, 0])
             .with_present(true)
             .with_logical(self.logical)
@@ -115,8 +134,10 @@ impl Interrupt {
             .with_vector(self.vector)
             .with_source(source);
         let entry = match format {
-            Apic::X if self.destination > u8::MAX as u32 => return None,
-            Apic::X => entry.with_xapic_destination(self.destination as u8),
+            Apic::X => match self.short_destination(apic) {
+                Some(destination) => entry.with_xapic_destination(destination),
+                None => return None,
+            },
             Apic::X2 => entry.with_destination(self.destination),
         };
         Some(Verified(entry.raw()))
@@ -139,18 +160,19 @@ impl Interrupt {
         })
     }
 
-    /// AMD's entry of 32 bits. It does not say how the interrupt is triggered; the message or the pin does.
-    /// `None` where the destination has more than 8 bits.
-    pub const fn irte32(self) -> Option<Irte32> {
-        if self.destination > u8::MAX as u32 {
+    /// AMD's entry of 32 bits, where the local APICs are addressed as `apic` says. It does not say
+    /// how the interrupt is triggered; the message or the pin does. `None` where the entry cannot
+    /// name the destination.
+    pub const fn irte32(self, apic: Apic) -> Option<Irte32> {
+        let Some(destination) = self.short_destination(apic) else {
             return None;
-        }
+        };
         Some(
             Irte32::new([0])
                 .with_enabled(true)
                 .with_delivery_mode(self.delivery_mode)
                 .with_logical(self.logical)
-                .with_destination(self.destination as u8)
+                .with_destination(destination)
                 .with_vector(self.vector),
         )
     }
@@ -233,7 +255,7 @@ mod tests {
         #[test]
         fn an_interrupt_is_found_in_its_entry(narrow in interrupt(0xff), wide in interrupt(u32::MAX)) {
             for (interrupt, apic) in [(narrow, Apic::X), (wide, Apic::X2)] {
-                let entry = interrupt.remapped(apic, SOURCE).expect("it can be addressed");
+                let entry = interrupt.remapped(apic, apic, SOURCE).expect("it can be addressed");
                 let entry = Remapped::new(entry.raw());
                 prop_assert_eq!(Interrupt::of_remapped(entry, apic), Some(interrupt));
                 prop_assert_eq!(entry.source_id(), 0x0520);
@@ -265,7 +287,7 @@ mod tests {
                 (interrupt.vector, interrupt.delivery_mode, interrupt.logical, interrupt.destination)
             );
             let narrow = Interrupt { destination: interrupt.destination & 0xff, ..interrupt };
-            let entry = narrow.irte32().expect("8 bits");
+            let entry = narrow.irte32(Apic::X).expect("8 bits");
             prop_assert!(entry.enabled() && !entry.guest_mode());
             prop_assert_eq!(
                 (entry.vector(), entry.delivery_mode(), entry.logical(), u32::from(entry.destination())),
@@ -279,7 +301,7 @@ mod tests {
             prop_assert_eq!(Interrupt::of_irte128(interrupt.irte128()), Some(edge));
 
             let edge = Interrupt { destination: interrupt.destination & 0xff, ..edge };
-            let entry = edge.irte32().expect("8 bits");
+            let entry = edge.irte32(Apic::X).expect("8 bits");
             prop_assert_eq!(Interrupt::of_irte32(entry), Some(edge));
             prop_assert!(entry.raw()[0] <= u32::MAX.into());
         }
@@ -297,18 +319,42 @@ mod tests {
 
     #[test]
     fn destination_of_more_than_8_bits_needs_the_long_format() {
-        let to = |destination| Interrupt {
+        for (destination, fits) in [(0, true), (0xfe, true), (0x100, false), (u32::MAX, false)] {
+            let interrupt = to(destination, false);
+            for apic in [Apic::X, Apic::X2] {
+                let short = interrupt.remapped(apic, Apic::X, SOURCE);
+                assert_eq!(short.is_some(), fits);
+                assert!(interrupt.remapped(apic, Apic::X2, SOURCE).is_some());
+                assert_eq!(interrupt.irte32(apic).is_some(), fits);
+            }
+        }
+    }
+
+    /// In x2APIC mode 255 is one CPU's ID, or a set of CPUs; in 8 bits the ID means all CPUs, as
+    /// it does in xAPIC mode.
+    #[test]
+    fn id_255_needs_the_long_format_in_x2apic_mode() {
+        for (apic, logical, fits) in [
+            (Apic::X2, false, false),
+            (Apic::X2, true, true),
+            (Apic::X, false, true),
+            (Apic::X, true, true),
+        ] {
+            let interrupt = to(0xff, logical);
+            let short = interrupt.remapped(apic, Apic::X, SOURCE);
+            assert_eq!(short.is_some(), fits, "{apic:?} {logical}");
+            assert_eq!(interrupt.irte32(apic).is_some(), fits, "{apic:?} {logical}");
+            assert!(interrupt.remapped(apic, Apic::X2, SOURCE).is_some());
+        }
+    }
+
+    fn to(destination: u32, logical: bool) -> Interrupt {
+        Interrupt {
             vector: 0x31,
             delivery_mode: 0,
-            logical: false,
+            logical,
             level_triggered: false,
             destination,
-        };
-        for (destination, fits) in [(0, true), (0xff, true), (0x100, false), (u32::MAX, false)] {
-            let interrupt = to(destination);
-            assert_eq!(interrupt.remapped(Apic::X, SOURCE).is_some(), fits);
-            assert!(interrupt.remapped(Apic::X2, SOURCE).is_some());
-            assert_eq!(interrupt.irte32().is_some(), fits);
         }
     }
 

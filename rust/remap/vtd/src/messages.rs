@@ -58,10 +58,11 @@ fn set(
     mut table: TableLock,
     source: Source,
 ) -> Result<Rewrite, Errno> {
+    let apic = remap::apic();
     let entry = match desc.posting() {
         None => message
-            .interrupt(remap::apic())
-            .remapped(table.format(), source)
+            .interrupt(apic)
+            .remapped(apic, table.format(), source)
             .ok_or(Errno::RANGE)?,
         Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL)?,
     };

@@ -68,8 +68,9 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     pins.set_index(number, index);
 
     let wanted = Pin::new([entry]);
+    let apic = remap::apic();
     let remapped =
-        Interrupt::of_pin(wanted, remap::apic()).remapped(table.format(), source::of_io_apic(id));
+        Interrupt::of_pin(wanted, apic).remapped(apic, table.format(), source::of_io_apic(id));
     let is_set = match remapped {
         Some(remapped) => table.set(index, remapped).is_ok(),
         // The entry cannot name the CPU. The old one stays, and the pin's own bits change; one that

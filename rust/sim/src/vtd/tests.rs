@@ -34,7 +34,7 @@ fn raw([low, high]: [u64; 2]) -> u128 {
 
 fn remapped(source: Source) -> u128 {
     raw(interrupt(7)
-        .remapped(Apic::X2, source)
+        .remapped(Apic::X2, Apic::X2, source)
         .expect("it fits")
         .raw())
 }
@@ -63,7 +63,7 @@ fn a_message_names_the_sum_of_handle_and_subhandle() {
     let mut unit = unit::<false>(Apic::X2);
     let present = |index: usize| {
         raw(interrupt(index as u32)
-            .remapped(Apic::X2, Source::requester(ID))
+            .remapped(Apic::X2, Apic::X2, Source::requester(ID))
             .expect("it fits")
             .raw())
     };
@@ -131,11 +131,11 @@ fn an_entry_takes_messages_of_its_source_alone() {
 fn an_entry_with_reserved_bits_is_refused() {
     let source = Source::requester(ID);
     let narrow = raw(interrupt(7)
-        .remapped(Apic::X, source)
+        .remapped(Apic::X, Apic::X, source)
         .expect("it fits")
         .raw());
     let wide = raw(interrupt(u32::MAX)
-        .remapped(Apic::X2, source)
+        .remapped(Apic::X2, Apic::X2, source)
         .expect("it fits")
         .raw());
     let refused = Outcome::Blocked(Fault::ReservedInEntry);

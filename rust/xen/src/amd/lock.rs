@@ -4,6 +4,7 @@ use super::table::{InUse, Kept, Raw};
 use super::users::{Caches, Users};
 use super::{Requester, log};
 use crate::errno::Errno;
+use crate::remap;
 use crate::spin::IrqLocked;
 use crate::wide;
 use core::ptr::NonNull;
@@ -98,13 +99,13 @@ impl<'a> TableLock<'a> {
     /// # Errors
     ///
     /// [`Errno::RANGE`] where an entry of that format cannot name the destination: short ones have
-    /// 8 bits, whatever mode the local APICs are in. Xen uses long entries where all IOMMUs take 32
-    /// bits (XT), and nowhere else.
+    /// 8 bits, whatever mode the local APICs are in, and all of them set mean every CPU. Xen uses
+    /// long entries where all IOMMUs take 32 bits (XT), and nowhere else.
     #[inline(always)]
     pub fn entry_for(&self, interrupt: Interrupt) -> Result<NewEntry, Errno> {
         Ok(NewEntry(match self.table.entries {
             Raw::Narrow(_) => {
-                let [entry] = interrupt.irte32().ok_or(Errno::RANGE)?.raw();
+                let [entry] = interrupt.irte32(remap::apic()).ok_or(Errno::RANGE)?.raw();
                 [entry, 0]
             }
             Raw::Wide(_) => interrupt.irte128().raw(),

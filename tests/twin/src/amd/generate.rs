@@ -14,6 +14,7 @@ use crate::heap::Failure;
 use crate::rng::Rng;
 use crate::side::Script;
 use crate::subject::Case;
+use crate::vtd::generate::destination;
 
 /// The most entries of a table.
 const MOST: usize = 2048;
@@ -370,7 +371,7 @@ fn message(rng: &mut Rng, before: &[Op]) -> Message {
         _ => Message {
             address: 0xfee0_0000 | rng.next() as u32 & 0x000f_f00c,
             data: rng.next() as u32 & 0xcfff,
-            destination: rng.next() as u32,
+            destination: destination(rng),
         },
     }
 }

@@ -12,6 +12,7 @@ use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::loader::Image;
 use crate::side::{Outcome, Script, Side};
+use crate::vtd::perform::with_short_destination;
 use crate::vtd::world::{byte_variable, set_variable, set_wide_exchange};
 use crate::xen::{get, set};
 
@@ -181,7 +182,7 @@ fn write_pin(
     plan_pin(side, world, io_apic)?;
     // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too.
     let entry = if world.spec.x2apic && world.plan.size == 4 {
-        entry & !(0xffff_ff00 << 32)
+        with_short_destination(entry)
     } else {
         entry
     };
@@ -264,7 +265,13 @@ fn update(
     }
     plan_messages(side, world, number)?;
     world.set_message(message.address, message.data, message.destination);
-    let is_beyond = world.spec.x2apic && world.plan.size == 4 && message.destination > 0xff;
+    // All of 8 bits set mean every CPU, as a physical ID.
+    let last = if message.address & 1 << 2 != 0 {
+        0xff
+    } else {
+        0xfe
+    };
+    let is_beyond = world.spec.x2apic && world.plan.size == 4 && message.destination > last;
     if world.plan.refusal.is_none() && is_beyond {
         world.plan.refusal = Some(libc::ERANGE);
     }

@@ -433,9 +433,17 @@ fn message(rng: &mut Rng, before: &[Op]) -> Message {
         _ => Message {
             address: 0xfee0_0000 | rng.next() as u32 & 0x000f_f00c,
             data: rng.next() as u32 & 0xcfff,
-            destination: rng.pick(&[u32::MAX, 0xff, 0x1ff]) & rng.next() as u32,
+            destination: destination(rng),
             posted: if rng.one_in(3) { posted(rng) } else { None },
         },
+    }
+}
+
+/// A destination: of 32, 8 or 9 bits, and now and then the one of 8 bits that means every CPU.
+pub(crate) fn destination(rng: &mut Rng) -> u32 {
+    match rng.below(8) {
+        0 => 0xff,
+        _ => rng.pick(&[u32::MAX, 0xff, 0x1ff]) & rng.next() as u32,
     }
 }
 

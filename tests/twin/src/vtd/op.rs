@@ -102,6 +102,7 @@ pub(crate) struct Message {
 impl Message {
     /// Whether an entry of the table cannot name its destination.
     pub(super) fn is_beyond(&self, spec: &Spec) -> bool {
-        self.posted.is_none() && spec.is_beyond(self.destination)
+        let logical = self.address & 1 << 2 != 0;
+        self.posted.is_none() && spec.is_beyond(self.destination, logical)
     }
 }

@@ -280,8 +280,8 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
                 return None;
             }
             // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too.
-            let entry = if world.spec.is_beyond(u32::MAX) {
-                entry & !(0xffff_ff00 << 32)
+            let entry = if world.spec.is_beyond(u32::MAX, true) {
+                with_short_destination(entry)
             } else {
                 entry
             };
@@ -316,6 +316,17 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
 fn pin_of(side: &mut Side, io_apic: usize, pin: usize) -> u64 {
     let entry = side.env().machine.io_apics.pin(io_apic, pin);
     entry.map_or(0, |entry| *entry)
+}
+
+/// A pin's entry with a destination that 8 bits can name.
+pub(crate) fn with_short_destination(entry: u64) -> u64 {
+    let entry = entry & !(0xffff_ff00 << 32);
+    let physical = entry & 1 << 11 == 0;
+    if physical && entry >> 32 == 0xff {
+        entry & !(1 << 32)
+    } else {
+        entry
+    }
 }
 
 /// Whether a pin names an entry of the table.

@@ -90,9 +90,11 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// Whether an entry of the table cannot name a destination.
-    pub(super) fn is_beyond(&self, destination: u32) -> bool {
-        self.x2apic && !self.eim && destination > 0xff
+    /// Whether an entry of the table cannot name a destination: it has 8 bits for APIC IDs of 32.
+    /// All of them set mean every CPU, as a physical ID.
+    pub(super) fn is_beyond(&self, destination: u32, logical: bool) -> bool {
+        let last = if logical { 0xff } else { 0xfe };
+        self.x2apic && !self.eim && destination > last
     }
 
     /// The unit that serves a sender.

@@ -100,9 +100,12 @@ impl<const CACHING: bool> Subject for vtd::Unit<CACHING> {
     fn entry(goal: Goal) -> u128 {
         let source = source(goal.device);
         match goal.outcome {
-            Outcome::Delivered(interrupt) => {
-                join(interrupt.remapped(Apic::X2, source).expect("it fits").raw())
-            }
+            Outcome::Delivered(interrupt) => join(
+                interrupt
+                    .remapped(Apic::X2, Apic::X2, source)
+                    .expect("it fits")
+                    .raw(),
+            ),
             Outcome::Posted { descriptor, vector } => {
                 let entry = posting(vector, descriptor, source);
                 join(entry.expect("descriptors are aligned").raw())
@@ -123,7 +126,7 @@ impl Encode for u32 {
     const WIDEST: u32 = 0xff;
 
     fn encode(interrupt: Interrupt) -> Self {
-        let [entry] = interrupt.irte32().expect("it fits").raw();
+        let [entry] = interrupt.irte32(Apic::X).expect("it fits").raw();
         entry.try_into().expect("the entry fits")
     }
 }
