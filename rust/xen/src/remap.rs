@@ -55,17 +55,21 @@ pub fn iommus_wanted(_: Booting) -> bool {
     unsafe { (&raw const sys::iommu_enable).read_volatile() }
 }
 
-/// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
-/// their entries could not be changed while devices use them.
-pub fn require_wide_exchange(_: Booting) -> bool {
+/// Has Xen set no IOMMU up, whatever the boot options say.
+pub fn give_up_iommus(_: Booting) {
     // SAFETY: The flag is init data, which is there while Xen boots, and only the CPU that boots
     // uses it then.
-    unsafe {
-        if sys::shim_has_cx16() {
-            return true;
-        }
-        (&raw mut sys::iommu_enable).write_volatile(false);
-    }
+    unsafe { (&raw mut sys::iommu_enable).write_volatile(false) };
     mode().store(sys::iommu_intremap_off, Ordering::Relaxed);
+}
+
+/// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
+/// their entries could not be changed while devices use them.
+pub fn require_wide_exchange(boot: Booting) -> bool {
+    // SAFETY: The function asks the processor that boots, whose features are known by now.
+    if unsafe { sys::shim_has_cx16() } {
+        return true;
+    }
+    give_up_iommus(boot);
     false
 }

@@ -16,6 +16,11 @@ pub fn supports_extended_mode(boot: Booting) -> bool {
         return false;
     }
     if !amd::prepare_extended_mode(boot) {
+        // Where firmware's table is wrong, Xen has given all IOMMUs up. It must not prepare them
+        // once more: with none, that ends in a BUG_ON.
+        if amd::iommus().next().is_none() {
+            remap::give_up_iommus(boot);
+        }
         return false;
     }
     for io_apic in IoApic::all() {

@@ -278,6 +278,7 @@ fn op(rng: &mut Rng, before: &[Op]) -> Op {
             remapping: !rng.one_in(4),
             wide_exchange: !rng.one_in(3),
             prepared: rng.pick(&[0, 0, 0, -libc::ENODEV]),
+            given_up: rng.one_in(2),
         },
         1 => Op::NextIoApic {
             after: rng.pick(&[0, 1, 127, 128]),

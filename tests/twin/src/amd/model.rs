@@ -24,6 +24,9 @@
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
 //! 12. *Devices with two tables.* Where the messages' two IDs have a table each, C ends Xen by a
 //!     BUG_ON. Rust refuses, and C is not called.
+//! 13. *Wrong tables of the firmware.* Where preparing the IOMMUs fails and leaves none, Rust clears
+//!     `iommu_enable`. C leaves it set, and Xen ends later by a BUG_ON in the same preparation; C's
+//!     flag is cleared here.
 //!
 //! Which entries are taken into use does not differ: both take the lowest block.
 //!

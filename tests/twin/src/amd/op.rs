@@ -11,6 +11,9 @@ pub(crate) enum Op {
         wide_exchange: bool,
         /// What preparing the IOMMUs answers.
         prepared: i32,
+        /// Whether that leaves no IOMMU where it fails, as it does where firmware's tables are
+        /// wrong.
+        given_up: bool,
     },
     /// The next IO-APIC that firmware speaks of, after so many.
     NextIoApic {

@@ -12,9 +12,10 @@ use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::loader::Image;
 use crate::side::{Outcome, Script, Side};
+use crate::trace::Event;
 use crate::vtd::perform::with_short_destination;
 use crate::vtd::world::{byte_variable, set_variable, set_wide_exchange};
-use crate::xen::{get, set};
+use crate::xen::{add_to_list, addr, get, init_list, set};
 
 /// Addresses of what iommu_intr.c exports.
 pub(crate) struct Api {
@@ -69,12 +70,22 @@ pub(super) fn perform(
             remapping,
             wide_exchange,
             prepared,
+            given_up,
         } => {
             set_variable(side, "iommu_enable", enabled);
             set_variable(side, "iommu_intremap", remapping);
             set_wide_exchange(side, wide_exchange);
             side.env().amd.prepared = prepared;
-            Some(Answer::bool(side.call(api.supports_xt, &[], script)))
+            let given_up = given_up && prepared != 0;
+            let answer = without_iommus(side, world, given_up, |side| {
+                Answer::bool(side.call(api.supports_xt, &[], script))
+            });
+            // Rule 13; remapping is switched off by Xen when it gives the IOMMUs up.
+            if given_up && !api.is_rust && was_prepared(side) {
+                set_variable(side, "iommu_enable", false);
+                set_variable(side, "iommu_intremap", sys::iommu_intremap_off);
+            }
+            Some(answer)
         }
         Op::NextIoApic { after } => {
             let known: u32 = own(side, "nr_ioapic_sbdf");
@@ -422,6 +433,33 @@ fn fill(
         output: Some(taken.len() as u64),
         ..Answer::void(Ok(0))
     })
+}
+
+/// Makes a call while no IOMMU is in Xen's list, if that is `wanted`.
+fn without_iommus(
+    side: &mut Side,
+    world: &World,
+    wanted: bool,
+    call: impl FnOnce(&mut Side) -> Answer,
+) -> Answer {
+    let head = side.image.variable("amd_iommu_head");
+    // C does not use the list.
+    let Some(head) = head.filter(|_| wanted) else {
+        return call(side);
+    };
+    let head = head as *mut sys::list_head;
+    init_list(head);
+    let answer = call(side);
+    for iommu in &world.iommus {
+        add_to_list(addr!(*iommu, list), head);
+    }
+    answer
+}
+
+/// Whether the step had the IOMMUs prepared.
+fn was_prepared(side: &mut Side) -> bool {
+    let mut events = side.env().trace.iter().map(|entry| &entry.event);
+    events.any(|event| matches!(event, Event::Call("amd_iommu_prepare", _)))
 }
 
 /// The words of Xen that `supports_xt` may change.
