@@ -101,6 +101,8 @@ pub(super) struct Payload<'a> {
     pub(super) kernel_line: &'a str,
     /// dom0's RAM disk, if it has one.
     pub(super) initrd: Option<&'a Path>,
+    /// The socket of a debugger that the machine waits for, if it is to wait for one.
+    pub(super) debugger: Option<&'a Path>,
 }
 
 /// The emulator, unpacked in the cache.
@@ -187,6 +189,10 @@ impl Emulator {
                 .args(["-device", "nec-usb-xhci,addr=8"]);
         }
         cmd = cmd.args(machine.more);
+        if let Some(socket) = payload.debugger {
+            let port = format!("unix:{},server=on,wait=off", escape(socket));
+            cmd = cmd.args(["-S", "-gdb", &port]);
+        }
         let mut modules = format!("{} {}", escape(payload.kernel), payload.kernel_line);
         if let Some(initrd) = payload.initrd {
             modules += &format!(",{}", escape(initrd));

@@ -2,6 +2,7 @@
 //!
 //! - [`scenarios`], [`smoke`], [`multi`], [`owners`]: the table of what is run.
 //! - [`image`], [`cpio`]: what runs in the machine; the scripts are in tests/boot.
+//! - [`acpi`], [`firmware`], [`gdb`]: the firmware's tables, made wrong before Xen reads them.
 //! - [`emulator`], [`rig`]: the machine, and all that is needed to boot it.
 //! - [`protocol`], [`runner`], [`reads`]: following what it says.
 //! - [`keys`], [`verdict`]: what has to be seen.
@@ -9,9 +10,12 @@
 //! - [`transcript`]: stock and Rust compared.
 //! - [`xtf`]: dom0 with the tests of XTF.
 
+mod acpi;
 mod bridges;
 mod cpio;
 mod emulator;
+mod firmware;
+mod gdb;
 mod image;
 mod keys;
 mod leave;
@@ -170,7 +174,13 @@ pub(crate) fn names(name: &str) -> Vec<&'static str> {
 fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour) -> Result<()> {
     let name = format!("{}-{}", scenario.name, rig.flavour(flavour));
     let (record, log) = rig.boot(&name, payload, flavour)?;
-    let transcript = Transcript::new(&payload.inputs, &record.events);
+    let transcript = match scenario.fault {
+        None => Transcript::new(&payload.inputs, &record.events),
+        Some(_) => {
+            let events = [&*firmware::said_of_iommus(&record.events), &*record.events].concat();
+            Transcript::new(&payload.inputs, &events)
+        }
+    };
     let mut rows = verdict::judge(scenario.checks, scenario.rules, &record);
     let stock = match flavour {
         Flavour::Stock => None,

@@ -21,6 +21,7 @@ const fn owners(
         rules,
         numbers: &[],
         on_stock: true,
+        fault: None,
     }
 }
 

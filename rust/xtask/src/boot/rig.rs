@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::Flavour;
+use super::acpi::{self, TableFault};
 use super::emulator::{self, Emulator, Machine};
 use super::image::{self, Dom0, Overlay};
 use super::protocol::Event;
@@ -52,8 +53,23 @@ pub(super) struct Payload {
     /// What the kernel has on its command line besides what all have.
     words: &'static str,
     ramdisk: Option<Ramdisk>,
+    fault: Option<TableFault>,
     /// Stands for all of it.
     pub(super) inputs: String,
+}
+
+impl Payload {
+    /// The same with a wrong table of the firmware.
+    pub(super) fn with(self, fault: TableFault) -> Self {
+        // Another edit, or other lines that are compared: another input.
+        let rules = [include_str!("acpi.rs"), include_str!("firmware.rs")].concat();
+        let parts = format!("{} {fault:?} {rules}", self.inputs);
+        Self {
+            inputs: cache::short_hash(parts.as_bytes()),
+            fault: Some(fault),
+            ..self
+        }
+    }
 }
 
 /// What is in memory beside the kernel.
@@ -188,6 +204,7 @@ impl Rig {
             kernel,
             words,
             ramdisk,
+            fault: None,
             inputs: cache::short_hash(parts.as_bytes()),
         })
     }
@@ -231,6 +248,9 @@ impl Rig {
             .and_then(|file| file.set_len(64 << 20))
             .with_context(|| format!("cannot make {}", disk.display()))?;
         let log = self.result(&format!("{name}.log"));
+        // Not in the results' folder: a socket's path may have 107 bytes.
+        let sockets = tempfile::tempdir().context("cannot make a folder for a socket")?;
+        let socket = sockets.path().join("debugger");
         let command = self.emulator.command(
             &payload.machine,
             &emulator::Payload {
@@ -239,12 +259,18 @@ impl Rig {
                 kernel: &payload.kernel,
                 kernel_line: &format!("{DOM0_LINE} {}", payload.words),
                 initrd,
+                debugger: payload.fault.is_some().then_some(&*socket),
             },
             &log,
             &disk,
         );
         let messages = scratch.path().join("messages");
-        let mut record = runner::run(command, &log, &messages, &mut step, watch)?;
+        let prepare = || match payload.fault {
+            Some(fault) => acpi::edit(&socket, &xen, fault),
+            None => Ok(()),
+        };
+        let follow = (prepare, watch);
+        let mut record = runner::run(command, &log, &messages, &mut step, follow)?;
         let said = fs::read_to_string(&messages).unwrap_or_default();
         record.events.extend(reads::between_marks(&said));
         record.events.extend(reads::beside_the_table(&said));

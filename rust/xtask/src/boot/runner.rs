@@ -57,25 +57,29 @@ enum Stop {
     Exit,
 }
 
-/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`; `watch` sees
-/// each event as it comes.
+/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`. `prepare` is
+/// called once it runs; `watch` sees each event as it comes.
 ///
 /// # Errors
 ///
-/// When the emulator cannot be started, or `watch` fails. Everything that goes wrong later is in
-/// the record.
+/// When the emulator cannot be started, or one of the two fails. Everything that goes wrong later
+/// is in the record.
 pub(super) fn run(
     emulator: Cmd,
     serial: &Path,
     messages: &Path,
     step: &mut ui::Step,
-    mut watch: impl FnMut(&Event) -> Result<()>,
+    (prepare, mut watch): (
+        impl FnOnce() -> Result<()>,
+        impl FnMut(&Event) -> Result<()>,
+    ),
 ) -> Result<Record> {
     File::create(serial).with_context(|| format!("cannot write {}", serial.display()))?;
     File::create(messages).with_context(|| format!("cannot write {}", messages.display()))?;
     let mut log =
         File::open(serial).with_context(|| format!("cannot read {}", serial.display()))?;
     let mut running = emulator.log(messages).start_listening()?;
+    prepare()?;
     let started = Instant::now();
     let mut follow = Follow::new(started);
     let mut watched = 0;

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
+use super::acpi::TableFault;
 use super::emulator::{Iommu, Machine};
 use super::keys::{self, Rule};
 use super::rig::{self, Ramdisk, Rig};
-use super::{bridges, image, leave, multi, owners, reads, smoke, stale};
+use super::{bridges, firmware, image, leave, multi, owners, reads, smoke, stale};
 use crate::guest::{self, Kernel};
 
 /// What a machine boots and what has to be seen.
@@ -26,6 +27,9 @@ pub(super) struct Scenario {
     pub(super) numbers: &'static [Number],
     /// Whether stock Xen can run it.
     pub(super) on_stock: bool,
+    /// What is wrong with a table of the firmware, if anything is. What Xen says of its IOMMUs is
+    /// then compared with stock Xen, too.
+    pub(super) fault: Option<TableFault>,
 }
 
 /// A number that is known where a part is in Rust.
@@ -76,6 +80,14 @@ pub(super) const DOM0_LINE: &str = "dom0_mem=1500M,max:1500M";
 impl Scenario {
     /// What is booted besides Xen; builds the test kernels in it.
     pub(super) fn payload(&self, rig: &Rig) -> Result<rig::Payload> {
+        let payload = self.without_fault(rig)?;
+        Ok(match self.fault {
+            Some(fault) => payload.with(fault),
+            None => payload,
+        })
+    }
+
+    fn without_fault(&self, rig: &Rig) -> Result<rig::Payload> {
         match self.payload {
             Payload::Dom0 { script, guest } => {
                 let mut files = Vec::new();
@@ -220,9 +232,10 @@ pub(super) const MAIN: Scenario = Scenario {
     rules: keys::GUEST,
     numbers: &[],
     on_stock: true,
+    fault: None,
 };
 
-const fn dom0(
+pub(super) const fn dom0(
     name: &'static str,
     about: &'static str,
     iommu: Iommu,
@@ -240,6 +253,7 @@ const fn dom0(
         rules,
         numbers: &[],
         on_stock: true,
+        fault: None,
     }
 }
 
@@ -261,6 +275,7 @@ const fn hvm(
         rules,
         numbers: &[],
         on_stock: true,
+        fault: None,
     }
 }
 
@@ -300,6 +315,20 @@ pub(super) const ALL: &[Scenario] = &[
     stale::VTD,
     stale::AMD,
     stale::NONE,
+    firmware::NO_IO_APIC,
+    firmware::WRONG_IO_APIC,
+    firmware::IO_APIC_TWICE,
+    firmware::IO_APIC_CONFLICT,
+    firmware::ALIAS_BEYOND,
+    firmware::OPEN_RANGE,
+    firmware::NO_IO_APIC_TOLD,
+    firmware::UNMARKED_IO_APIC_TOLD,
+    firmware::WRONG_IO_APIC_TOLD,
+    firmware::NO_IO_APIC_XT,
+    firmware::WRONG_IO_APIC_XT,
+    firmware::IO_APIC_CONFLICT_XT,
+    firmware::ALIAS_BEYOND_XT,
+    firmware::OPEN_RANGE_XT,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",
@@ -371,6 +400,7 @@ pub(super) const ALL: &[Scenario] = &[
             },
         ],
         on_stock: true,
+        fault: None,
     },
     Scenario {
         name: "hvm-pending",
@@ -391,6 +421,7 @@ pub(super) const ALL: &[Scenario] = &[
             is_zero: true,
         }],
         on_stock: true,
+        fault: None,
     },
     Scenario {
         name: "hvm-gone",
@@ -405,9 +436,15 @@ pub(super) const ALL: &[Scenario] = &[
         numbers: &[],
         // Stock Xen follows a pointer to the function, which is freed.
         on_stock: false,
+        fault: None,
     },
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,
     owners::REASSIGN_VTD,
     owners::REASSIGN_AMD,
+    firmware::DEBIAN_NO_IO_APIC,
+    firmware::DEBIAN_WRONG_IO_APIC,
+    firmware::DEBIAN_IO_APIC_CONFLICT,
+    firmware::DEBIAN_ALIAS_BEYOND,
+    firmware::DEBIAN_OPEN_RANGE,
 ];

@@ -52,6 +52,7 @@ pub(super) const fn own(
         rules,
         numbers: &[],
         on_stock: true,
+        fault: None,
     }
 }
 
@@ -286,7 +287,7 @@ pub(super) const SLEEP_VTD: Scenario = sleep(
     VTD,
 );
 
-const MOVER_CHECKS: &[&str] = &[
+pub(super) const MOVER_CHECKS: &[&str] = &[
     "irq-mover",
     "edu",
     "interrupter-0",

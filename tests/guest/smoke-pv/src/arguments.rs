@@ -5,7 +5,9 @@ use kernel::devices::{E1000e, Edu};
 use kernel::hypercall::{self, Console, TwoWordCommand};
 use kernel::pci::{self, Function};
 use kernel::report::Report;
-use kernel::source::message;
+use kernel::source::{self, message};
+
+use crate::messages::NVME;
 
 const EPERM: i64 = -1;
 const ESRCH: i64 = -3;
@@ -13,6 +15,7 @@ const ENODEV: i64 = -19;
 const EINVAL: i64 = -22;
 const ENFILE: i64 = -23;
 const EDOM: i64 = -33;
+const EOPNOTSUPP: i64 = -95;
 
 /// A request for a GSI as the pirq of the same number.
 pub(crate) fn line(gsi: i32) -> MapPirq {
@@ -24,10 +27,17 @@ pub(crate) fn line(gsi: i32) -> MapPirq {
     }
 }
 
-/// Runs the checks.
-pub(crate) fn check(report: &mut Report<Console>) {
+/// Runs the checks; `remapped` says whether Xen remaps interrupts.
+pub(crate) fn check(report: &mut Report<Console>, remapped: bool) {
     let edu = pci::find(Edu::ID).expect("no edu device");
     let e1000e = pci::find(E1000e::ID).expect("no e1000e device");
+    if !remapped {
+        // Without an IOMMU, Xen learns of functions from dom0.
+        let nvme = pci::find(NVME).expect("no nvme device");
+        for function in [edu, e1000e, nvme] {
+            source::add(report, function);
+        }
+    }
     let table = pci::Msix::of(e1000e).expect("e1000e has no MSI-X");
     let missing = Function::new(0xf8);
 
@@ -132,9 +142,13 @@ pub(crate) fn check(report: &mut Report<Console>) {
     report.expect(
         format_args!("map_pirq multi-MSI of more than the function has"),
         hypercall::map_pirq(&mut more),
-        ENFILE,
+        if remapped { ENFILE } else { EOPNOTSUPP },
     );
-    report.expect(format_args!("  vectors it has"), more.entry_nr.into(), 1);
+    report.expect(
+        format_args!("  vectors it has"),
+        more.entry_nr.into(),
+        if remapped { 1 } else { 4 },
+    );
 
     report.expect(
         format_args!("unmap_pirq of a pirq not mapped"),

@@ -13,7 +13,7 @@ const EBUSY: i64 = -16;
 const EINVAL: i64 = -22;
 
 /// `nvme`, for a table of more than one page's worth of unused entries.
-const NVME: u32 = 0x0010_1b36;
+pub(crate) const NVME: u32 = 0x0010_1b36;
 
 /// Runs the checks.
 pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
