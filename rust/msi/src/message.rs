@@ -5,6 +5,7 @@ use irq_core::remap::Rewrite;
 use irq_hw::msix;
 use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
+use xen::host::config;
 use xen::host::cpus::CpuMask;
 use xen::host::desc::RegisterLock;
 use xen::host::irq::{Handler, NewUser};
@@ -14,15 +15,6 @@ use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::Msix;
 use xen::pci::PciDev;
 use xen::xen_assert;
-
-/// When a device's registers are written, where interrupts are remapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Registers {
-    /// Where what the device has to send changes, by what the IOMMU's driver says.
-    IfChanged,
-    /// Always: what the device has is not known.
-    Always,
-}
 
 /// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all zeros where the vector is not one
 /// that Xen gives to interrupts, or none of the CPUs is online.
@@ -44,7 +36,7 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 ///
 /// # Errors
 ///
-/// As for [`give`], and [`Errno::INVAL`] where there is no CPU online to which the message could
+/// As for [`program`], and [`Errno::INVAL`] where there is no CPU online to which the message could
 /// go, or no vector; the IRQ is not bound then.
 #[doc(alias = "__setup_msi_irq")]
 pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno> {
@@ -53,7 +45,7 @@ pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno>
         return Err(Errno::INVAL);
     }
     let msi = desc.bind_msi(msi, handler);
-    give(msi, message, Registers::Always).inspect_err(|_| desc.unbind_msi())
+    program_anew(msi, message).inspect_err(|_| desc.unbind_msi())
 }
 
 /// As [`bind`], with the handler that the MSI needs; the device need not be enabled yet.
@@ -103,40 +95,50 @@ pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
     };
     xen_assert!(desc.is_locked());
     let message = msi.message().to(desc.vector(), destination);
-    // AMD's IOMMUs name no CPUs where they have lost their own message, at boot and after S3.
-    let registers = if cpus.is_some() {
-        Registers::IfChanged
-    } else {
-        Registers::Always
+    // A device that cannot be reached now gets the message when it is restored, or moved again.
+    let _ = match cpus {
+        Some(_) => program(msi, message),
+        // AMD's IOMMUs name no CPUs where they have lost their own message, at boot and after S3.
+        None => program_anew(msi, message),
     };
-    // A device that cannot be reached now gets the message when it is restored.
-    let _ = give(msi, message, registers);
 }
 
-/// Has a device send a message, remapped where interrupts are.
+/// Programs a message, whatever the device's registers may hold.
 ///
-/// Context: the descriptor's lock is held, IRQs off.
+/// Context and errors: as for [`program`].
+pub(crate) fn program_anew(msi: KeptMsi, message: Message) -> Result<(), Errno> {
+    msi.note_programmed(None);
+    program(msi, message)
+}
+
+/// Programs a message, remapped where interrupts are. The device's registers are not written where
+/// they name the same entry of the remapping table as before and are known to hold the message:
+/// it was written, and nothing has changed configuration space since.
+///
+/// Context: the descriptor's lock is held, IRQs off. Replaces `write_msi_msg()`.
 ///
 /// # Errors
 ///
 /// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
 #[doc(alias = "write_msi_msg")]
 #[inline]
-pub(crate) fn give(msi: KeptMsi, message: Message, registers: Registers) -> Result<(), Errno> {
+pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
     let (sent, rewrite) = msi.remap(message)?;
-    if rewrite == Rewrite::NotNeeded && registers == Registers::IfChanged {
+    if rewrite == Rewrite::NotNeeded && msi.is_programmed() {
         return Ok(());
     }
     let Some(device) = msi.device() else {
         return Ok(());
     };
+    // First, because the device may lose what is written from here on.
+    let epoch = config::epoch();
+    msi.note_programmed(None);
     match msi.sender() {
-        Sender::Msix => write_entry(msi, device, sent),
-        _ => {
-            write_capability(*msi, device, sent);
-            Ok(())
-        }
+        Sender::Msix => write_entry(msi, device, sent)?,
+        _ => write_capability(*msi, device, sent),
     }
+    msi.note_programmed(epoch);
+    Ok(())
 }
 
 /// The message of an MSI-X entry. A function that is taken for ready and has disabled MSI-X by

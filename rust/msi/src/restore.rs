@@ -1,7 +1,6 @@
 //! A device that has lost its state gets it back.
 
 use crate::mask::Change;
-use crate::message::Registers;
 use crate::{control, mask, message};
 use irq_hw::pci::MsixControl;
 use xen::errno::Errno;
@@ -85,7 +84,7 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
             }
             control::enable_msi(function, position, false);
             // What the IOMMU knows of it is as before; the device has lost it.
-            let _ = message::give(msi, msi.message(), Registers::Always);
+            let _ = message::program_anew(msi, msi.message());
         }
         mask::set(locked.held(), msi, Change::NONE);
     }
@@ -98,7 +97,7 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
 /// An entry of an MSI-X table.
 fn restore_entry(locked: &LockedDesc) -> Result<(), Errno> {
     let msi = locked.held().msi_desc().ok_or(Errno::INVAL)?;
-    let _ = message::give(msi, msi.message(), Registers::Always);
+    let _ = message::program_anew(msi, msi.message());
     if mask::set(locked.held(), msi, Change::NONE) {
         Ok(())
     } else {

@@ -1,8 +1,10 @@
-//! Bits of an MSI's mask register beyond its messages, which are the device's.
+//! What Xen knows of a device's registers, besides what C's descriptors say: whether they hold the
+//! message that was programmed last; and the bits of an MSI's mask register beyond its messages,
+//! which are the device's.
 //!
-//! They are written as they were read last, and read again once configuration space may have
-//! changed, as by a reset. They lie behind the descriptors that [`super::new`] allocates. The one
-//! of an IOMMU's MSI is a part of another structure: its bits are read each time.
+//! The bits are written as they were read last. Both hold until configuration space may have
+//! changed, as by a reset or in S3. They lie behind the descriptors that [`super::new`] allocates.
+//! The descriptor of an IOMMU's MSI is a part of another structure: nothing is known of it.
 
 use super::config;
 use crate::msi_desc::MsiDesc;
@@ -17,6 +19,8 @@ pub(super) struct Own {
     reserved: AtomicU32,
     /// The epoch in which they were read; 0 for none.
     known: AtomicU32,
+    /// The epoch in which the message was written; 0 for none.
+    programmed: AtomicU32,
 }
 
 /// The bit of a descriptor, among those that C does not use, which says that there is such a thing.
@@ -86,14 +90,36 @@ impl MsiDesc<'_> {
         own.known.store(known, Ordering::Relaxed);
     }
 
-    /// What lies behind the block's descriptors, of which this is the first, if `NewMsi` allocated
-    /// them.
+    /// Returns whether the device's registers are known to hold the message that was programmed
+    /// last. Of a block of messages, the first alone is in registers.
+    ///
+    /// Context: the lock of its IRQ's descriptor is held.
+    #[inline]
+    pub fn is_programmed(self) -> bool {
+        self.own()
+            .is_some_and(|own| config::still_holds(own.programmed.load(Ordering::Relaxed)))
+    }
+
+    /// Notes that the registers hold the message, written in an epoch that had begun before; or
+    /// with `None` that this is not known.
+    ///
+    /// Context: as for [`Self::is_programmed`].
+    #[inline]
+    pub fn note_programmed(self, epoch: Option<Seen>) {
+        if let Some(own) = self.own() {
+            let number = epoch.map_or(0, Seen::number);
+            own.programmed.store(number, Ordering::Relaxed);
+        }
+    }
+
+    /// What lies behind the block's descriptors, if `NewMsi` allocated them and this is the first.
     #[inline]
     fn own(&self) -> Option<&Own> {
-        if self.bits() & HAS_OWN == 0 {
+        let messages = self.messages() as usize;
+        if self.bits() & HAS_OWN == 0 || messages == 0 {
             return None;
         }
-        let behind = self.as_ptr().wrapping_add(self.messages() as usize);
+        let behind = self.as_ptr().wrapping_add(messages);
         // SAFETY: The bit says that `NewMsi::allocate` made space for it, of zero bytes, behind as
         // many descriptors as the first has messages. It is freed with them.
         Some(unsafe { &*behind.cast::<Own>() })

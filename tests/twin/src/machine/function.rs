@@ -145,7 +145,16 @@ impl Function {
 
     /// Disables MSI-X by itself.
     pub(crate) fn disable_itself(&mut self) {
-        let control = self.control() & !ENABLE;
+        self.set_enabled(false);
+    }
+
+    /// Enables it again by itself.
+    pub(crate) fn enable_itself(&mut self) {
+        self.set_enabled(true);
+    }
+
+    fn set_enabled(&mut self, enabled: bool) {
+        let control = self.control() & !ENABLE | if enabled { ENABLE } else { 0 };
         if self.msix != 0 {
             self.set(self.msix + CONTROL, 2, control.into());
             self.changed = true;

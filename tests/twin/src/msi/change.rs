@@ -60,6 +60,7 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
             }
         }
         Change::Disable { device } => function(side, world, device).disable_itself(),
+        Change::EnableItself { device } => function(side, world, device).enable_itself(),
         Change::Reset { device } => function(side, world, device).reset(),
         Change::Pull { device, gone } => function(side, world, device).gone = gone,
         Change::Command { device, command } => {

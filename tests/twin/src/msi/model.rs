@@ -10,7 +10,8 @@
 //!    there. Moves that would write a message then are left out
 //!    ([`super::registers::are_unclear`]); and of what is switched off it does not matter whether
 //!    all its messages are masked ([`super::registers::settle`]). Where the table reads as 0 or 1
-//!    meanwhile, Rust may lose a write of a mask bit that had not to change.
+//!    meanwhile, Rust may lose a write of a mask bit that had not to change, and a message, which
+//!    it notices.
 //! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says. Where the device lost it, Rust's
 //!    is right, and C's is put right ([`super::registers::settle`]).
 //! 4. *Errors while something is set up.* Rust leaves everything as it was; C leaves MSI disabled, or MSI-X disabled and
@@ -32,8 +33,8 @@
 //! 11. *Registers that several CPUs write.* Rust writes them with IRQs off, under a lock
 //!     ([`super::config`] sees to that); and what dom0 writes there Rust carries out itself, where C
 //!     has its caller do that.
-//! 12. *What does not change.* Where the IOMMU's driver says so, Rust does not write a message
-//!     again that is moved to some CPUs; on 4.20 C always does.
+//! 12. *What does not change.* Where the IOMMU's driver says so, Rust may leave out a message that
+//!     is moved to some CPUs; on 4.20 C always writes it. The registers are the same afterwards.
 //! 13. *Entries that are not set up.* Rust masks all where the first is set up, page by page
 //!     ([`without_masking`]); C leaves them as they are ([`super::registers::settle_entries`]).
 //!     Where no page can be mapped any more, preparing a function is an error of Rust's: from there
@@ -184,7 +185,11 @@ impl Model {
             Event::Call("update_ire_from_msi", [_, place, ..]) => place as i64 >= 0,
             _ => false,
         };
-        if is_irq && self.spec.tells && !forced && rust.iter().any(is_same) {
+        let skips = self.spec.tells
+            && !forced
+            && rust.iter().any(is_same)
+            && self.without_messages(rust).len() == rust.len();
+        if is_irq && skips {
             // Nor has Rust to know then whether the function is ready.
             let kept = |trace: Vec<Entry>| -> Vec<Entry> {
                 let is_read = |event: &Event| match event {
@@ -219,6 +224,14 @@ impl Model {
         let leave_out = self.failed || direct;
         // What is written to such a table first, and is seen not to be taken.
         let lies_low = self.behind && is_irq && !direct && self.hides_its_table();
+        let rust = &if direct && self.hides_its_table() {
+            without_entries(rust, |event| match event {
+                Event::MmioLost { address, .. } => Some(*address),
+                _ => None,
+            })
+        } else {
+            rust.clone()
+        };
         let kept = |trace: &[Entry]| -> Vec<Entry> {
             let kept = trace.iter().filter(|entry| match &entry.event {
                 Event::MmioRead { .. } => false,
@@ -270,21 +283,13 @@ impl Model {
     /// A trace without the messages that are written: three words of an entry in a row, or
     /// registers of MSI.
     fn without_messages(&self, trace: &[Entry]) -> Vec<Entry> {
-        let address = |at: usize| match trace.get(at).map(|entry| &entry.event) {
-            Some(Event::MmioWrite { address, .. } | Event::MmioLost { address, .. }) => {
-                Some(*address)
-            }
+        let kept = without_entries(trace, |event| match event {
+            Event::MmioWrite { address, .. } | Event::MmioLost { address, .. } => Some(*address),
             _ => None,
-        };
-        let begins = |at: usize| {
-            let first = address(at);
-            first.is_some()
-                && (1..3).all(|word| address(at + word) == first.map(|at| at + 4 * word))
-        };
-        let in_entry = |at: usize| (at.saturating_sub(2)..=at).any(begins);
-        let entries = trace.iter().enumerate();
-        let kept = entries.filter(|(at, entry)| !in_entry(*at) && !self.is_message(&entry.event));
-        kept.map(|(_, entry)| entry.clone()).collect()
+        });
+        let kept = kept.into_iter();
+        kept.filter(|entry| !self.is_message(&entry.event))
+            .collect()
     }
 
     /// Whether an event is a write of the address or the data of an MSI.
@@ -307,6 +312,19 @@ impl Model {
             register.is_some_and(|register| is_write(event, device.sbdf, register))
         })
     }
+}
+
+/// A trace without three words of an entry in a row, whose addresses `address` tells.
+fn without_entries(trace: &[Entry], address: impl Fn(&Event) -> Option<usize>) -> Vec<Entry> {
+    let address = |at: usize| trace.get(at).and_then(|entry| address(&entry.event));
+    let begins = |at: usize| {
+        let first = address(at);
+        first.is_some() && (1..3).all(|word| address(at + word) == first.map(|at| at + 4 * word))
+    };
+    let in_entry = |at: usize| (at.saturating_sub(2)..=at).any(begins);
+    let entries = trace.iter().enumerate();
+    let kept = entries.filter(|(at, _)| !in_entry(*at));
+    kept.map(|(_, entry)| entry.clone()).collect()
 }
 
 /// The lines of the log, and all else.

@@ -211,6 +211,10 @@ pub(crate) enum Change {
     Disable {
         device: usize,
     },
+    /// It enables MSI-X again, as a function does that restores its own registers.
+    EnableItself {
+        device: usize,
+    },
     /// The word of commands changes, and Xen is not asked.
     Command {
         device: usize,

@@ -351,9 +351,9 @@ fn is_move(call: Call) -> bool {
 }
 
 /// Whether a step would move a message of an entry of a function that has switched MSI-X off behind
-/// Xen, and whose table does not read as all ones: C asks and does not write it, or switches MSI-X
-/// on for it; Rust has no reason to ask. Or of a function that has lost its messages, or has one
-/// entry for two of them, where what has not changed is not written.
+/// Xen, and whose table answers all the same: C asks and does not write it; Rust has no reason to
+/// ask. Or of a function that has lost its messages, of which Xen saw nothing, or has one entry for
+/// two of them, where what has not changed is not written.
 ///
 /// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI; or whether it
 /// would take a table away behind Xen that another covers: Rust's read is answered by the other then.
@@ -372,8 +372,8 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         && (0..world.devices.len()).any(|device| {
             let function = &side.env().machine.pci.functions[device];
             let is_off = function.peek(function.msix + 2, 2) & ENABLE == 0;
-            // Where the table reads as all ones meanwhile, both find out.
-            let answers = !function.needs_enable || function.hidden != !0;
+            // Where the table does not answer meanwhile, both find out.
+            let answers = !function.needs_enable;
             let unclear = world.behind[device] && function.msix != 0 && is_off && answers;
             unclear || world.spec.tells && world.lost[device]
         })

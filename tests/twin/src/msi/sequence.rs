@@ -56,7 +56,12 @@ fn script(rng: &mut Rng, op: &Op) -> Script {
     if matches!(op, Op::Map(_) | Op::Enable(_)) && rng.one_in(20) {
         script.memory = Failure::Always;
     }
-    if rng.one_in(12) {
+    let odds = if matches!(op, Op::Restore { .. }) {
+        3
+    } else {
+        12
+    };
+    if rng.one_in(odds) {
         let errno = rng.pick(&[-libc::ENOMEM, -libc::EIO, -libc::ENODEV, -libc::ENXIO]);
         script.error = Some((rng.below(6) as u32, errno));
     }
@@ -153,11 +158,45 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
         };
         ops.extend((0..8).map(&mut wake));
         ops.push(Op::Restore { device });
+        after_restore(rng, ops, (device, msix));
     }
     for _ in 0..rng.below(vectors + 1) {
         ops.push(Op::Unmap {
             desc: rng.below(64),
         });
+    }
+}
+
+/// Interrupts of a function are moved that has just been restored, or was to be: some of its
+/// messages may not have been written. Meanwhile it may disable MSI-X by itself, or dom0 writes the
+/// message of an MSI.
+fn after_restore(rng: &mut Rng, ops: &mut Vec<Op>, (device, msix): (usize, bool)) {
+    let number = rng.below(8);
+    let same = |call| Op::Irq { irq: number, call };
+    let moves = |rng: &mut Rng| {
+        let cpus = rng.next() & 0xffff;
+        same(rng.pick(&[
+            Call::SetAffinity { cpus },
+            Call::Retarget { cpus: Some(cpus) },
+        ]))
+    };
+    if rng.one_in(2) {
+        ops.push(same(Call::Disable));
+    }
+    if msix && rng.one_in(2) {
+        ops.push(Op::World(Change::Disable { device }));
+        ops.push(moves(rng));
+        ops.push(Op::World(Change::EnableItself { device }));
+    } else if !msix && rng.one_in(4) {
+        ops.push(Op::ConfigWrite {
+            device,
+            place: Register::Msi(4 + 4 * rng.below(3) as u32),
+            size: rng.pick(&[2, 4]),
+            data: rng.next() as u32,
+        });
+    }
+    for _ in 0..1 + rng.below(3) {
+        ops.push(moves(rng));
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(super) stale: Vec<bool>,
     /// Of which functions no entry was in use before this step.
     pub(super) unused: Vec<bool>,
-    /// Which functions have lost their messages.
+    /// Which functions have lost their messages, and Xen has no way to know.
     pub(super) lost: Vec<bool>,
     /// Whether pages could not be protected in the last step.
     pub(super) not_protected: bool,
@@ -227,11 +227,12 @@ impl World {
             Change::Command { device, .. } | Change::Disable { device } => {
                 self.behind[device % count] = true;
             }
+            Change::EnableItself { device } => self.behind[device % count] = true,
             // Xen knows when it has slept.
             Change::Sleep => {
                 self.behind.fill(false);
                 self.stale.fill(true);
-                self.lost.fill(true);
+                self.lost.fill(false);
             }
             _ => {}
         }
@@ -241,34 +242,14 @@ impl World {
     pub(super) fn look(&mut self, op: &Op, answer: &Answer) {
         let count = self.devices.len();
         match *op {
-            Op::ConfigWrite {
-                device,
-                place,
-                size,
-                ..
-            } => {
+            // After a write that Xen sees, it relies on no message that it wrote before.
+            Op::ConfigWrite { .. } | Op::UnknownWrite | Op::Race { .. } => {
                 self.behind.fill(false);
-                // Without mask bits, dom0 may write the message as well.
-                let device = device % count;
-                let register = place.of(&self.spec.devices[device]);
-                let msi = self.spec.devices[device].msi.filter(|msi| !msi.maskable);
-                if let (Some(register), Some(msi)) = (register, msi) {
-                    let start = u32::from(msi.pos) + 4;
-                    let words = start..start + if msi.is_64 { 10 } else { 6 };
-                    self.lost[device] |= words.contains(&(register & 0xff & !(size - 1)));
-                }
-            }
-            Op::UnknownWrite => self.behind.fill(false),
-            Op::Race { .. } => {
-                self.behind.fill(false);
-                // Which function it was, and what it missed, is not noted.
-                self.lost.fill(true);
+                self.lost.fill(false);
             }
             Op::Restore { device } if answer.outcome == Ok(0) => {
                 self.behind[device % count] = false;
-                let device = device % count;
-                // An IOMMU's message is not dom0's to restore.
-                self.lost[device] &= self.is_iommu(device);
+                self.lost[device % count] = false;
             }
             _ => {}
         }

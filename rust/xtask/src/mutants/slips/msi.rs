@@ -116,8 +116,15 @@ pub(super) const SLIPS: &[Slip] = &[
         "a message that the device may have lost is not written again",
         MESSAGE,
         "",
-        "registers == Registers::IfChanged",
+        "msi.is_programmed()",
         "true",
+    ),
+    slip(
+        "a message that could not be remapped counts as written",
+        MESSAGE,
+        "pub(crate) fn program_anew(",
+        "msi.note_programmed(None);",
+        "",
     ),
     slip(
         "a message that is dropped counts as written",
@@ -125,8 +132,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "known && entry.read32(msix::ADDRESS) != address",
         "false",
-    )
-    .survives("a function in the twin that reads as 0 or 1 while its message is moved"),
+    ),
     slip(
         "an interrupt is bound whose message goes nowhere",
         MESSAGE,
@@ -249,7 +255,7 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the masks of an MSI are not restored",
         RESTORE,
-        "let _ = message::give(msi, msi.message(), Registers::Always);
+        "let _ = message::program_anew(msi, msi.message());
         }",
         "mask::set(locked.held(), msi, Change::NONE);",
         "",
