@@ -39,12 +39,6 @@ pub(crate) fn set_msix(function: Address, position: u16, control: MsixControl) {
     }
 }
 
-/// Returns message control as it is for as long as entries are to be reached that may not be wanted yet: enabled, with all
-/// messages masked.
-pub(crate) const fn opened(control: MsixControl) -> MsixControl {
-    control.with_enabled(true).with_mask_all(true)
-}
-
 /// Asks whether a function decodes memory; for a virtual function its physical function says so.
 #[doc(alias = "memory_decoded")]
 #[inline]

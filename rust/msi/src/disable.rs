@@ -1,7 +1,9 @@
 //! Interrupts of a device end.
 
 use crate::control;
+use crate::window::LockedControl;
 use irq_core::host::mask::with_mask;
+use irq_core::host::window::opened;
 use irq_hw::msix::VECTOR_CTRL;
 use xen::host::desc::RegisterLock;
 use xen::host::device;
@@ -56,13 +58,11 @@ pub(crate) fn quiet_entry(msi: KeptMsi, device: PciDev) {
 /// Masks an entry, or all messages of its function where the entry cannot be reached. Returns false
 /// where that was the only way to mask it.
 fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> bool {
-    let function = device.config();
-    let _locked = RegisterLock::take();
-    let control = control::msix(function, position);
+    let locked = LockedControl::lock(device, msix, position);
+    let control = locked.read();
     let mut mask_all = msix.mask_all().host;
     if !control.enabled() {
-        msix.set_host_mask_all(true);
-        control::set_msix(function, position, control::opened(control));
+        locked.write(opened(control));
     }
     let mut reached = true;
     let decodes = control::decodes_memory(device);
@@ -74,7 +74,7 @@ fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> boo
     }
     msix.set_host_mask_all(mask_all);
     let masked = control.masks_all() || mask_all || msix.mask_all().guest;
-    control::set_msix(function, position, control.with_mask_all(masked));
+    locked.write(control.with_mask_all(masked));
     reached
 }
 
@@ -125,7 +125,8 @@ pub fn clean_up(mut function: Leaving) {
 /// Disables MSI and MSI-X of a function.
 ///
 /// Context: any, and no lock is taken: on the way to a crash kernel, a CPU that was halted may hold
-/// any. Otherwise [`RegisterLock`] is held.
+/// any. Otherwise [`RegisterLock`] is held, and so is `pcidevs_lock`, with which no window of the
+/// function is open.
 #[doc(alias = "disable_msi")]
 #[doc(alias = "msix_set_enable")]
 pub fn stop_sending(device: PciDev) {

@@ -1,11 +1,10 @@
 //! An interrupt of a device comes into being: it has a descriptor, and is masked.
 
-use crate::control;
 use crate::disable;
+use crate::window::LockedControl;
 use crate::{msi, msix};
 use xen::errno::Errno;
 use xen::host;
-use xen::host::desc::RegisterLock;
 use xen::host::device;
 use xen::host::log;
 use xen::host::request::{self, Request};
@@ -129,8 +128,8 @@ pub fn reset(device: PciDev) -> Result<(), Errno> {
         return Ok(());
     };
     // Another CPU may mask an entry of the last owner's, for which all messages have to be masked.
-    let _locked = RegisterLock::take();
-    if control::msix(device.config(), position).masks_all() {
+    let locked = LockedControl::lock(device, msix, position);
+    if locked.read().masks_all() {
         return Err(Errno::BUSY);
     }
     msix.set_host_mask_all(false);

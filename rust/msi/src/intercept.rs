@@ -1,11 +1,11 @@
 //! What dom0 writes to configuration space.
 
 use crate::enable::find;
-use crate::{control, mask};
+use crate::mask;
+use crate::window::LockedControl;
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::errno::Errno;
 use xen::host::config;
-use xen::host::desc::RegisterLock;
 use xen::msi_desc::{MsiDesc, Sender};
 use xen::msix::Msix;
 use xen::pci::{KeptDev, PciDev};
@@ -66,11 +66,11 @@ pub fn intercept(
 /// Message control of MSI-X: messages that the host wants masked stay so. Returns what was written.
 fn write_control(device: PciDev, msix: Msix, position: u16, value: u16) -> u16 {
     let control = MsixControl::new(value);
-    let _locked = RegisterLock::take();
+    let locked = LockedControl::lock(device, msix, position);
     msix.set_guest_mask_all(control.masks_all());
     let masked = control.masks_all() || msix.mask_all().host;
     let written = control.with_mask_all(masked);
-    control::set_msix(device.config(), position, written);
+    locked.write(written);
     written.raw()
 }
 

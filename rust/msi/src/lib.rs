@@ -7,6 +7,7 @@
 //! - [`intercept`]: what dom0 writes to configuration space.
 //! - [`restore`]: a device that has lost its state gets it back.
 //! - [`dump`]: debug key `M`.
+//! - [`window`]: MSI-X is enabled for a moment, so that its table can be reached.
 //!
 //! Locks, outer to inner: `pcidevs_lock` or the owner's PCI lock (which entries there are), the
 //! lock of a table's pages, a descriptor's lock (its masks and its message), the lock of registers
@@ -30,3 +31,4 @@ pub mod message;
 mod msi;
 mod msix;
 pub mod restore;
+mod window;

@@ -1,6 +1,7 @@
 //! Masking and unmasking, and what Xen calls for an interrupt.
 
 use crate::control;
+use crate::window::LockedControl;
 use core::cell::Cell;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
@@ -216,19 +217,18 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
         return false;
     };
     let (before, masks) = (msi.masks(), change.of(msi.masks()));
-    let entry = Entry {
-        msi: *msi,
-        entry,
-        device,
-        msix,
-        seen: Cell::new(None),
-    };
+    let entry = Entry { entry, msix };
     if mask::set_if_known(&entry, before, masks) {
         msi.set_masks(masks);
         return true;
     }
     let outcome = {
-        let _locked = RegisterLock::take();
+        let entry = LockedEntry {
+            entry,
+            device,
+            control: LockedControl::lock(device, msix, msi.position()),
+            seen: Cell::new(None),
+        };
         mask::set_with_care(&entry, masks)
     };
     match outcome {
@@ -249,36 +249,11 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
 
 /// An entry of a function's table, as the protocol sees it.
 struct Entry<'a> {
-    msi: MsiDesc<'a>,
     entry: Register<'a>,
-    device: PciDev<'a>,
     msix: Msix<'a>,
-    /// The epoch that had begun before the function was found enabled.
-    seen: Cell<Option<Seen>>,
 }
 
 impl mask::Entry for Entry<'_> {
-    fn control(&self) -> MsixControl {
-        // Until it is seen to be ready, nothing is written to its memory.
-        self.msix.forget_ready();
-        let epoch = config::epoch();
-        let control = control::msix(self.device.config(), self.msi.position());
-        self.seen.set(epoch.filter(|_| control.enabled()));
-        control
-    }
-
-    fn set_control(&self, control: MsixControl) {
-        control::set_msix(self.device.config(), self.msi.position(), control);
-    }
-
-    fn decodes_memory(&self) -> bool {
-        let decodes = control::decodes_memory(self.device);
-        if decodes && let Some(epoch) = self.seen.get() {
-            self.msix.note_ready(epoch);
-        }
-        decodes
-    }
-
     #[inline]
     fn vector_control(&self) -> u32 {
         self.entry.read32(VECTOR_CTRL)
@@ -289,16 +264,62 @@ impl mask::Entry for Entry<'_> {
         self.entry.write32(VECTOR_CTRL, value);
     }
 
-    fn mask_all(&self) -> Masks {
-        self.msix.mask_all()
-    }
-
-    fn set_host_mask_all(&self, mask: bool) {
-        self.msix.set_host_mask_all(mask);
-    }
-
     #[inline]
     fn is_known_ready(&self) -> bool {
         self.msix.is_known_ready()
+    }
+}
+
+/// As [`Entry`], with its function's message control.
+struct LockedEntry<'a> {
+    entry: Entry<'a>,
+    device: PciDev<'a>,
+    control: LockedControl<'a>,
+    /// The epoch that had begun before the function was found enabled.
+    seen: Cell<Option<Seen>>,
+}
+
+impl mask::Entry for LockedEntry<'_> {
+    fn vector_control(&self) -> u32 {
+        self.entry.vector_control()
+    }
+
+    fn set_vector_control(&self, value: u32) {
+        self.entry.set_vector_control(value);
+    }
+
+    fn is_known_ready(&self) -> bool {
+        self.entry.is_known_ready()
+    }
+}
+
+impl mask::LockedEntry for LockedEntry<'_> {
+    fn control(&self) -> MsixControl {
+        // Until it is seen to be ready, nothing is written to its memory.
+        self.entry.msix.forget_ready();
+        let epoch = config::epoch();
+        let control = self.control.read_for_access();
+        self.seen.set(epoch.filter(|_| control.enabled()));
+        control
+    }
+
+    fn set_control(&self, control: MsixControl) {
+        self.control.write_for_access(control);
+    }
+
+    fn decodes_memory(&self) -> bool {
+        let decodes = control::decodes_memory(self.device);
+        if decodes && let Some(epoch) = self.seen.get() {
+            self.entry.msix.note_ready(epoch);
+        }
+        decodes
+    }
+
+    fn mask_all(&self) -> Masks {
+        self.entry.msix.mask_all()
+    }
+
+    fn set_host_mask_all(&self, mask: bool) {
+        self.entry.msix.set_host_mask_all(mask);
     }
 }

@@ -1,5 +1,6 @@
 //! What a device sends.
 
+use crate::window::MsixWindow;
 use crate::{control, mask};
 use irq_core::remap::Rewrite;
 use irq_hw::msix;
@@ -7,7 +8,6 @@ use irq_hw::pci::MsiRegisters;
 use xen::errno::Errno;
 use xen::host::config;
 use xen::host::cpus::CpuMask;
-use xen::host::desc::RegisterLock;
 use xen::host::irq::{Handler, NewUser};
 use xen::host::message::{self as msi, Message};
 use xen::irq::HeldDesc;
@@ -57,28 +57,14 @@ pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno>
 pub fn set_up(desc: HeldDesc, new: NewUser) -> Result<(), Errno> {
     let msi = new.desc();
     let handler = Handler::of_msi(mask::is_maskable(msi));
-    let before = match (msi.sender(), msi.device()) {
-        (Sender::Msix, Some(device)) => {
-            // This can fail, so a device that changed by itself is not taken for what it was.
-            if let Some(msix) = device.msix() {
-                msix.forget_ready();
-            }
-            let function = device.config();
-            let _locked = RegisterLock::take();
-            let control = control::msix(function, msi.position());
-            (!control.enabled()).then(|| {
-                control::set_msix(function, msi.position(), control::opened(control));
-                (function, control)
-            })
-        }
-        _ => None,
-    };
-    let result = bind(desc, new, handler);
-    if let Some((function, control)) = before {
-        let _locked = RegisterLock::take();
-        control::set_msix(function, msi.position(), control);
-    }
-    result
+    let device = msi.device().filter(|_| msi.is_msix());
+    let _window = device.and_then(|device| {
+        let msix = device.msix()?;
+        // This can fail, so a device that changed by itself is not taken for what it was.
+        msix.forget_ready();
+        MsixWindow::open_if_disabled(device, msix, msi.position())
+    });
+    bind(desc, new, handler)
 }
 
 /// Moves an interrupt to other CPUs; without a set, to any.
@@ -115,7 +101,7 @@ pub(crate) fn program_anew(msi: KeptMsi, message: Message) -> Result<(), Errno> 
 /// they name the same entry of the remapping table as before and are known to hold the message:
 /// it was written, and nothing has changed configuration space since.
 ///
-/// Context: the descriptor's lock is held, IRQs off. Replaces `write_msi_msg()`.
+/// Context: the descriptor's lock is held, IRQs off.
 ///
 /// # Errors
 ///

@@ -2,14 +2,13 @@
 
 use crate::control;
 use crate::enable::is_for_xen;
+use crate::window::MsixWindow;
 use irq_core::host::mask::with_mask;
 use irq_core::host::place::{Pages, Table, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
-use irq_hw::pci::{Location, MsixControl, MsixRegisters};
+use irq_hw::pci::{Location, MsixRegisters};
 use xen::cpu::current;
 use xen::errno::Errno;
-use xen::host::config::Address;
-use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::new::NewMsi;
 use xen::host::pages::Mapped;
@@ -33,12 +32,12 @@ pub(crate) fn set_up_entry<'a>(
     msix: Msix<'a>,
     request: Request,
 ) -> Result<MsiDesc<'a>, Errno> {
-    let opened = Opened::new(*device, msix)?;
+    let (window, position) = open(*device, msix)?;
     let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
     let first = msix.used() == 0;
     let found = if first && may_locate(*device) {
         let base = request.table_base();
-        Found::Now(locate(*device, msix, opened.position, Some(base))?)
+        Found::Now(locate(*device, msix, position, Some(base))?)
     } else {
         Found::Before(msix.table().ok_or(Errno::NODATA)?)
     };
@@ -59,12 +58,12 @@ pub(crate) fn set_up_entry<'a>(
     }
     let number = request.entry() as u16;
     let msi = new
-        .become_msix(opened.position, number, page, request.irq())
+        .become_msix(position, number, page, request.irq())
         .ok_or(Errno::INVAL)?;
     if first {
         report_owner(*device);
     }
-    opened.close(first);
+    close(window, *device, msix, first);
     Ok(msi)
 }
 
@@ -75,8 +74,8 @@ pub(crate) fn set_up_entry<'a>(
 ///
 /// As for [`set_up_entry`].
 pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
-    let opened = Opened::new(device, msix)?;
-    let found = Found::Now(locate(device, msix, opened.position, None)?);
+    let (window, position) = open(device, msix)?;
+    let found = Found::Now(locate(device, msix, position, None)?);
     mask_entries(msix, found.table())?;
     let shared = map_shared(device, msix, found.table());
     found.protect(msix)?;
@@ -85,7 +84,7 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
             msix.share(which, page);
         }
     }
-    opened.close(true);
+    close(window, device, msix, true);
     Ok(())
 }
 
@@ -232,61 +231,39 @@ fn report_owner(device: PciDev) {
     }
 }
 
-/// A function whose table can be reached, with all its messages masked. Dropped, it is as before.
-struct Opened<'a> {
-    function: Address,
-    device: PciDev<'a>,
-    msix: Msix<'a>,
-    position: u16,
-    control: MsixControl,
-    host_mask_all: bool,
+/// Opens a window in which a function's table is prepared.
+///
+/// # Errors
+///
+/// [`Errno::NODEV`] where it has no such capability, [`Errno::NXIO`] where it does not decode
+/// memory.
+fn open<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(MsixWindow<'a>, u16), Errno> {
+    let position = device.msix_position().ok_or(Errno::NODEV)?;
+    let window = MsixWindow::open(device, msix, position);
+    if control::decodes_memory(device) {
+        Ok((window, position))
+    } else {
+        Err(Errno::NXIO)
+    }
 }
 
-impl<'a> Opened<'a> {
-    fn new(device: PciDev<'a>, msix: Msix<'a>) -> Result<Self, Errno> {
-        let position = device.msix_position().ok_or(Errno::NODEV)?;
-        let function = device.config();
-        let locked = RegisterLock::take();
-        let control = control::msix(function, position);
-        let host_mask_all = msix.mask_all().host;
-        msix.set_host_mask_all(true);
-        control::set_msix(function, position, control::opened(control));
-        drop(locked);
-        let opened = Self {
-            function,
-            device,
-            msix,
-            position,
-            control,
-            host_mask_all,
-        };
-        if control::decodes_memory(device) {
-            Ok(opened)
-        } else {
-            Err(Errno::NXIO)
-        }
+/// Closes it: one more entry is set up, or the function prepared; `first` where nothing was before.
+fn close(window: MsixWindow, device: PciDev, msix: Msix, first: bool) {
+    msix.add_user();
+    let for_xen = is_for_xen();
+    if for_xen {
+        device.set_intx(false);
     }
-
-    /// One more entry is set up, or the function prepared; `first` where nothing was before.
-    fn close(mut self, first: bool) {
+    window.close(|mut control| {
+        // Where nothing was in use, no CPU has masked all messages for an entry.
         if first {
-            self.host_mask_all = false;
-            let guest = self.msix.mask_all().guest;
-            self.control = self.control.with_mask_all(guest);
+            msix.set_host_mask_all(false);
+            control = control.with_mask_all(msix.mask_all().guest);
         }
-        self.msix.add_user();
-        if is_for_xen() {
-            self.device.set_intx(false);
-            self.control = self.control.with_enabled(true).with_mask_all(false);
-            self.host_mask_all = false;
+        if for_xen {
+            msix.set_host_mask_all(false);
+            control = control.with_enabled(true).with_mask_all(false);
         }
-    }
-}
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        let _locked = RegisterLock::take();
-        self.msix.set_host_mask_all(self.host_mask_all);
-        control::set_msix(self.function, self.position, self.control);
-    }
+        control
+    });
 }

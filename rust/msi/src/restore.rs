@@ -1,10 +1,9 @@
 //! A device that has lost its state gets it back.
 
 use crate::mask::Change;
+use crate::window::MsixWindow;
 use crate::{control, mask, message};
-use irq_hw::pci::MsixControl;
 use xen::errno::Errno;
-use xen::host::config::Address;
 use xen::host::desc::RegisterLock;
 use xen::host::log;
 use xen::host::request;
@@ -30,7 +29,16 @@ pub fn restore(device: KeptDev) -> Result<(), Errno> {
         return Err(Errno::OPNOTSUPP);
     }
     device.check_set_up_permission()?;
-    let mut table = None;
+    let mut window = None;
+    let result = restore_all(device, &mut window);
+    if let Some(window) = window {
+        window.close(|control| control.with_enabled(result.is_ok()));
+    }
+    result
+}
+
+/// Opens a window where an entry of a table is to be restored.
+fn restore_all<'a>(device: KeptDev<'a>, window: &mut Option<MsixWindow<'a>>) -> Result<(), Errno> {
     let mut kind = None;
     for msi in device.msi_descs() {
         // A function has messages of its MSI or entries of its table, not both.
@@ -39,19 +47,17 @@ pub fn restore(device: KeptDev) -> Result<(), Errno> {
             Sender::Msi => restore_messages(*device, *msi)?,
             Sender::Msix => {
                 let locked = lock(*msi, 0)?;
-                let opened = table.get_or_insert_with(|| Opened::new(*device, msi.position()));
-                if !opened.decodes_memory {
-                    // The lock is not for configuration space.
-                    drop(locked);
-                    return Err(Errno::NXIO);
+                if window.is_none() {
+                    let msix = device.msix().ok_or(Errno::INVAL)?;
+                    *window = Some(MsixWindow::open(*device, msix, msi.position()));
+                    if !control::decodes_memory(*device) {
+                        return Err(Errno::NXIO);
+                    }
                 }
                 restore_entry(&locked)?;
             }
             _ => {}
         }
-    }
-    if let Some(opened) = table {
-        opened.close();
     }
     Ok(())
 }
@@ -103,41 +109,5 @@ fn restore_entry(locked: &LockedDesc) -> Result<(), Errno> {
     } else {
         // The function does not decode memory any more.
         Err(Errno::NXIO)
-    }
-}
-
-/// A function whose table can be reached if it decodes memory, with all its messages masked. Dropped, MSI-X is disabled.
-struct Opened {
-    function: Address,
-    position: u16,
-    control: MsixControl,
-    decodes_memory: bool,
-}
-
-impl Opened {
-    fn new(device: PciDev, position: u16) -> Self {
-        let function = device.config();
-        let locked = RegisterLock::take();
-        let control = control::msix(function, position);
-        control::set_msix(function, position, control::opened(control));
-        drop(locked);
-        Self {
-            function,
-            position,
-            control: control.with_enabled(false),
-            decodes_memory: control::decodes_memory(device),
-        }
-    }
-
-    /// All of its entries are as they were.
-    fn close(mut self) {
-        self.control = self.control.with_enabled(true);
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let _locked = RegisterLock::take();
-        control::set_msix(self.function, self.position, self.control);
     }
 }

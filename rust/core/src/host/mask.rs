@@ -4,6 +4,7 @@
 //! while the function decodes memory, and some functions ask for MSI-X to be enabled besides. Where the entry cannot be
 //! reached, a message can still be kept from coming by masking all messages of the function.
 
+use super::window::opened;
 use irq_hw::msix::MASKED;
 use irq_hw::pci::MsixControl;
 
@@ -27,24 +28,28 @@ impl Masks {
     }
 }
 
-/// A function with an MSI-X table, and one entry of the table.
+/// An entry of a function's MSI-X table.
 pub trait Entry {
+    /// Reads the entry's vector control; what was written before has reached the device then.
+    fn vector_control(&self) -> u32;
+    /// Writes the entry's vector control.
+    fn set_vector_control(&self, value: u32);
+    /// Returns whether the function is known to be enabled and to decode memory.
+    fn is_known_ready(&self) -> bool;
+}
+
+/// An entry of a function whose message control nothing else changes meanwhile.
+pub trait LockedEntry: Entry {
     /// Reads message control. What was known of the function before is known no more.
     fn control(&self) -> MsixControl;
     /// Writes message control.
     fn set_control(&self, control: MsixControl);
     /// Asks whether the function decodes memory.
     fn decodes_memory(&self) -> bool;
-    /// Reads the entry's vector control; what was written before has reached the device then.
-    fn vector_control(&self) -> u32;
-    /// Writes the entry's vector control.
-    fn set_vector_control(&self, value: u32);
     /// Whether the host, and whether the owner, wants all messages of the function masked.
     fn mask_all(&self) -> Masks;
     /// Notes whether the host wants that.
     fn set_host_mask_all(&self, mask: bool);
-    /// Returns whether the function is known to be enabled and to decode memory.
-    fn is_known_ready(&self) -> bool;
 }
 
 /// What came of it.
@@ -105,15 +110,15 @@ pub const fn with_mask(vector_control: u32, mask: bool) -> u32 {
 
 /// Masks or unmasks an entry of a function of which nothing is known.
 ///
-/// Context: as for [`set_if_known`]; nothing else changes message control meanwhile.
+/// Context: as for [`set_if_known`].
 #[cold]
-pub fn set_with_care<E: Entry>(entry: &E, masks: Masks) -> Outcome {
+pub fn set_with_care<E: LockedEntry>(entry: &E, masks: Masks) -> Outcome {
     let mask = masks.any();
     let host = entry.mask_all().host;
     let control = entry.control();
     if !control.enabled() {
         entry.set_host_mask_all(true);
-        entry.set_control(control.with_enabled(true).with_mask_all(true));
+        entry.set_control(opened(control));
     }
     let (outcome, mask_all) = if entry.decodes_memory() {
         entry.set_vector_control(with_mask(entry.vector_control(), mask));

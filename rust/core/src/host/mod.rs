@@ -3,3 +3,4 @@
 pub mod epoch;
 pub mod mask;
 pub mod place;
+pub mod window;

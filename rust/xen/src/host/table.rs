@@ -4,12 +4,14 @@
 //! never copies it.
 
 use super::config;
+use super::desc::RegisterLock;
 use crate::msix::Msix;
 use crate::view::{Word, field, set_field};
 use core::ffi::c_int;
 use irq_core::host::epoch::Seen;
 use irq_core::host::mask::Masks;
 use irq_core::host::place::{Pages, Table};
+use irq_core::host::window::Windows;
 use static_assertions::const_assert;
 use xen_sys as sys;
 
@@ -18,6 +20,8 @@ use xen_sys as sys;
 pub(super) struct Own {
     /// The epoch in which the function was last seen ready.
     known: u32,
+    /// The windows of the function.
+    windows: u32,
     /// Where the table begins in its first page.
     table_offset: u16,
     /// The mapping of each page of the table.
@@ -47,6 +51,18 @@ impl Msix<'_> {
     /// Notes whether the owner does.
     pub fn set_guest_mask_all(self, mask: bool) {
         set_field!(self, guest_maskall)(mask);
+    }
+
+    /// What is kept of its windows.
+    pub fn windows(self, _: &RegisterLock) -> Windows {
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        Windows::from_bits(unsafe { u32::load(&raw const (*self.own()).windows) })
+    }
+
+    /// Keeps it.
+    pub fn set_windows(self, windows: Windows, _: &RegisterLock) {
+        // SAFETY: `own` is a part of the structure, which is alive as a view's.
+        unsafe { u32::store(&raw mut (*self.own()).windows, windows.to_bits()) };
     }
 
     /// Notes that one more entry is set up, or that the function is prepared.

@@ -2,12 +2,14 @@
 
 use xen_sys as sys;
 
+use super::controls::control;
 use super::fakes::call;
 use super::platform::Race;
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
+use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
-use crate::xen::get;
+use crate::xen::{addr, get};
 
 /// The extended capability of single root I/O virtualisation.
 const SRIOV: u32 = 0x10;
@@ -31,7 +33,7 @@ pub(super) fn as_write(event: &Event) -> Option<[u64; 4]> {
 }
 
 fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
-    let (value, callbacks) = attempt(|env| {
+    let (value, race) = attempt(|env| {
         call(env, READ[width / 2], &[sbdf.into(), register.into()]);
         let pci = &mut env.machine.pci;
         let register = register as usize;
@@ -44,39 +46,49 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let value = pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width);
         let races =
             register == COMMAND && env.msi.race.as_ref().is_some_and(|race| race.sbdf == sbdf);
-        Ok((
-            value,
-            if races {
-                act_meanwhile(env)
-            } else {
-                Vec::new()
-            },
-        ))
+        Ok((value, races.then(|| act_meanwhile(env)).flatten()))
     });
-    for (function, argument) in callbacks {
+    let Some(race) = race else { return value };
+    for (function, argument) in race.callbacks {
         // SAFETY: What is under test passed one of its functions to call_rcu(), which has this
         // prototype.
         let function: extern "C" fn(u64) = unsafe { std::mem::transmute(function as usize) };
         function(argument);
     }
+    if let Some(desc) = race.masks {
+        mask_meanwhile(desc);
+    }
     value
 }
 
-/// Another CPU acts if its time has come; what waits for the end of the grace period that ends then
-/// is the answer.
-fn act_meanwhile(env: &mut Env) -> Vec<(u64, u64)> {
-    match env.msi.race.take() {
-        Some(race) if race.skip == 0 => {
-            stop_memory(env, race.sbdf);
-            race.callbacks
-        }
-        Some(race) => {
-            let skip = race.skip - 1;
-            env.msi.race = Some(Race { skip, ..race });
-            Vec::new()
-        }
-        None => Vec::new(),
+/// Another CPU acts if its time has come: it stops the memory. What it does then is the answer.
+fn act_meanwhile(env: &mut Env) -> Option<Race> {
+    let race = env.msi.race.take()?;
+    let is_locked = |desc: *mut sys::irq_desc| is_locked(addr!(desc, lock) as u64);
+    // It would wait for the lock until there is nothing to meet any more.
+    let waits = race.masks.is_some_and(is_locked);
+    if race.skip == 0 && !waits {
+        stop_memory(env, race.sbdf);
+        return Some(race);
     }
+    let skip = if waits { u64::MAX } else { race.skip - 1 };
+    env.msi.race = Some(Race { skip, ..race });
+    None
+}
+
+/// Another CPU masks an interrupt.
+fn mask_meanwhile(desc: *mut sys::irq_desc) {
+    let place = addr!(desc, lock) as u64;
+    let irqs_on = attempt(|env| {
+        let irqs_on = env.irqs_on;
+        lock(env, place, true).map(|()| irqs_on)
+    });
+    control(desc, |handler| handler.disable);
+    attempt(|env| {
+        unlock(env, place, true)?;
+        env.irqs_on = irqs_on;
+        Ok(())
+    });
 }
 
 /// A function decodes memory no more.

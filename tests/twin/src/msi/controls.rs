@@ -16,7 +16,7 @@ use crate::xen::{addr, get, set};
 const BAD_APICID: u32 = !0;
 
 /// Calls a function of an interrupt's controller, if it has one.
-fn control(
+pub(super) fn control(
     desc: *mut sys::irq_desc,
     function: impl Fn(&sys::hw_interrupt_type) -> Option<unsafe extern "C" fn(*mut sys::irq_desc)>,
 ) {

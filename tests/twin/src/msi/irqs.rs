@@ -4,11 +4,11 @@ use xen_sys as sys;
 
 use super::api::Api;
 use super::controls::{cpus, set_cpus};
-use super::op::Call;
-use super::perform::call;
+use super::op::{Call, Op, Opening};
+use super::perform::{call, choose, enable_arguments, irq_for};
 use super::platform::{IRQ_DISABLED, Race};
 use super::world::World;
-use super::{config, descs};
+use super::{config, descs, functions, registers};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::machine::function::{COMMAND, MEMORY};
@@ -199,8 +199,31 @@ pub(super) fn race(
     if get!(desc, msi_attrib.type_) != sys::PCI_CAP_ID_MSIX as u8 {
         return None;
     }
-    // A virtual function decodes memory where its physical function does.
-    let owner = world.spec.devices[device].physical.unwrap_or(device);
+    let moves = matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. });
+    // What is moved is masked before.
+    let skip = if moves { script.salt % 2 } else { 0 };
+    if let Err(announced) = begin_race(side, api, world, device, (skip, None)) {
+        return Some(Answer::int(announced));
+    }
+    let answer = act(side, api, world, (irq, what), script);
+    end_race(side, world, device);
+    answer
+}
+
+/// The function that decodes memory for a function: of a virtual one, the physical one.
+fn decoder(world: &World, device: usize) -> usize {
+    world.spec.devices[device].physical.unwrap_or(device)
+}
+
+/// dom0 announces that it stops the memory of a function, and another CPU is going to do so.
+fn begin_race(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    device: usize,
+    (skip, masks): (u64, Option<*mut sys::irq_desc>),
+) -> Result<(), Outcome> {
+    let owner = decoder(world, device);
     let sbdf = world.spec.devices[owner].sbdf;
     let mut callbacks = Vec::new();
     let command = side.env().machine.pci.functions[owner].peek(COMMAND, 2);
@@ -212,22 +235,96 @@ pub(super) fn race(
         let arguments = [pdev, word(COMMAND as u32), word(2), world.data as u64];
         let announced = call(side, api.intercept, &arguments, Script::plain(0));
         if announced != Ok(0) {
-            return Some(Answer::int(announced));
+            return Err(announced);
         }
         callbacks = side.env().rcu.split_off(waiting);
     }
-    let moves = matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. });
-    // What is moved is masked before.
-    let skip = if moves { script.salt % 2 } else { 0 };
     side.env().msi.race = Some(Race {
         sbdf,
         skip,
         callbacks,
+        masks,
     });
-    let answer = act(side, api, world, (irq, what), script);
-    if let Some(race) = side.env().msi.race.take() {
-        config::stop_memory(side.env(), sbdf);
-        side.env().rcu.extend(race.callbacks);
+    Ok(())
+}
+
+/// The memory stops now, if it did not meanwhile. Returns whether it did.
+fn end_race(side: &mut Side, world: &World, device: usize) -> bool {
+    let sbdf = world.spec.devices[decoder(world, device)].sbdf;
+    config::stop_memory(side.env(), sbdf);
+    let race = side.env().msi.race.take();
+    let acted = race.is_none();
+    side.env()
+        .rcu
+        .extend(race.into_iter().flat_map(|race| race.callbacks));
+    acted
+}
+
+/// Says in an answer that an interrupt that another CPU has masked may come.
+pub(super) const UNDONE: u64 = 1 << 37;
+
+/// Something is done for which MSI-X is enabled with all masked for a while, while another CPU
+/// masks an interrupt of the function, which it cannot reach.
+pub(super) fn overlap(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (opening, number): (Opening, usize),
+    script: Script,
+) -> Option<Answer> {
+    // Before there is a dom0, one CPU sets up Xen's own interrupts, and masks none meanwhile.
+    side.image.variable("hardware_domain").filter(|&place| {
+        // SAFETY: The variable is one of the image's, and holds a pointer.
+        unsafe { *(place as *const usize) != 0 }
+    })?;
+    let all = descs::all(side, world).ok()?;
+    let device = match opening {
+        Opening::Enable(wish) if wish.msix => choose(world, wish.device),
+        Opening::Restore { device } => choose(world, device),
+        Opening::SetUp { desc } => {
+            let desc = all[desc.checked_rem(all.len())?].desc;
+            let pdev = get!(desc, dev);
+            world.devices.iter().position(|other| *other == pdev)?
+        }
+        Opening::Enable(_) => return None,
+    };
+    let of_table = |irq: &usize| {
+        let msi = get!(world.irq(*irq), msi_desc);
+        get!(msi, dev) == world.devices[device]
+            && get!(msi, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8
+    };
+    let irqs: Vec<_> = of_functions(world).into_iter().filter(of_table).collect();
+    let desc = world.irq(irqs[number.checked_rem(irqs.len())?]);
+    let entry = usize::from(get!(get!(desc, msi_desc), msi_attrib.entry_nr));
+    if world.spec.lies > 0 || registers::is_changed_or_gone(side, world, device) {
+        return None;
     }
-    answer
+    if let Err(announced) = begin_race(side, api, world, device, (0, Some(desc))) {
+        return Some(Answer::int(announced));
+    }
+    let answer = match opening {
+        Opening::Enable(wish) => irq_for(side, world, wish).map(|irq| {
+            let arguments = enable_arguments(world, (device, irq, wish));
+            Answer::int(call(side, api.enable, &arguments, script))
+        }),
+        Opening::SetUp { desc } => set_up(side, api, world, (desc, 0), script),
+        Opening::Restore { device } => {
+            functions::of_function(side, api, world, &Op::Restore { device }, script)
+        }
+    };
+    let acted = end_race(side, world, device);
+    let function = &side.env().machine.pci.functions[device];
+    let is_masked = function.table_word(4 * entry + 3) & 1 != 0;
+    let control = function.peek(function.msix + 2, 2);
+    let is_enabled = control & sys::PCI_MSIX_FLAGS_ENABLE != 0;
+    let masks_all = control & sys::PCI_MSIX_FLAGS_MASKALL != 0;
+    let msix = get!(world.devices[device], msix);
+    // Where the guest masks all already, neither side notes that the host needs it, too.
+    let noted = get!(msix, host_maskall) || get!(msix, guest_maskall);
+    let undone = acted && !is_masked && !(noted && (masks_all || !is_enabled));
+    let answer = answer?;
+    Some(Answer {
+        output: undone.then_some(UNDONE),
+        ..answer
+    })
 }

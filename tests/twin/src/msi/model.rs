@@ -46,11 +46,15 @@
 //!     Rust may where that changed behind Xen or in the same step; else it knows
 //!     ([`super::registers::note_blind_reads`]).
 //!
+//! 16. *All masked while entries are to be reached.* Where another CPU masks all messages meanwhile,
+//!     C undoes that ([`super::irqs::overlap`]); Rust goes on alone.
+//!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in [`super::registers::are_unclear`] and where
 //! steps are carried out.
 
 use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;
+use super::irqs::UNDONE;
 use super::op::{Call, Op};
 use super::registers::{BLIND, GUEST_WRONG, SETTLED, UNMASKED, WRONG, is_write};
 use super::spec::{MsiSpec, Spec};
@@ -95,6 +99,16 @@ impl Model {
     ) -> Result<Verdict, String> {
         let says = |answer: &Answer, what| answer.output.is_some_and(|output| output & what != 0);
         self.behind = world.behind.contains(&true);
+        if matches!(op, Op::Overlap { .. }) {
+            return match (&c.outcome, &rust.outcome) {
+                _ if says(rust, UNDONE) => {
+                    Err("Rust has undone that another CPU masks all messages".to_owned())
+                }
+                (Err(_), Err(_)) => Ok(Verdict::End),
+                (Ok(_), Err(_)) => Err("the answers differ".to_owned()),
+                _ => Ok(Verdict::Alone),
+            };
+        }
         self.failed = says(rust, FAILED);
         self.settled = says(c, SETTLED);
         if self.failed && says(rust, LEFT) {
@@ -189,21 +203,14 @@ impl Model {
             && !forced
             && rust.iter().any(is_same)
             && self.without_messages(rust).len() == rust.len();
-        if is_irq && skips {
-            // Nor has Rust to know then whether the function is ready.
-            let kept = |trace: Vec<Entry>| -> Vec<Entry> {
-                let is_read = |event: &Event| match event {
-                    Event::MmioRead { .. } => true,
-                    Event::Call(name, _) => is_config_read(name),
-                    _ => false,
-                };
-                let kept = trace.into_iter().filter(|entry| !is_read(&entry.event));
-                kept.collect()
-            };
-            let (c, rust) = (kept(self.without_messages(c)), kept(rust.to_vec()));
-            return lines_apart(c) == lines_apart(rust);
-        }
-        if is_irq && self.spec.recheck {
+        // Nor has Rust to know then whether the function is ready.
+        let skips = is_irq && skips;
+        let c = &if skips {
+            self.without_messages(c)
+        } else {
+            c.to_vec()
+        };
+        if is_irq && self.spec.recheck && !skips {
             // Rust reads vector control before it writes it, and what it has written of a message.
             let writes = |trace: &[Entry]| -> Vec<Entry> {
                 let is_read = |entry: &&Entry| matches!(entry.event, Event::MmioRead { .. });
@@ -224,14 +231,16 @@ impl Model {
         let leave_out = self.failed || direct;
         // What is written to such a table first, and is seen not to be taken.
         let lies_low = self.behind && is_irq && !direct && self.hides_its_table();
-        let rust = &if direct && self.hides_its_table() {
-            without_entries(rust, |event| match event {
+        // A message that the table did not take.
+        let hidden = direct && self.hides_its_table();
+        let without_lost = |trace: &[Entry]| match hidden {
+            true => without_entries(trace, |event| match event {
                 Event::MmioLost { address, .. } => Some(*address),
                 _ => None,
-            })
-        } else {
-            rust.clone()
+            }),
+            false => trace.to_vec(),
         };
+        let (c, rust) = (&without_lost(c), &without_lost(rust));
         let kept = |trace: &[Entry]| -> Vec<Entry> {
             let kept = trace.iter().filter(|entry| match &entry.event {
                 Event::MmioRead { .. } => false,

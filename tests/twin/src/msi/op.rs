@@ -86,9 +86,26 @@ pub(crate) enum Op {
         irq: usize,
         call: Call,
     },
+    /// Something is done for which a function's MSI-X is enabled with all masked for a while, and
+    /// another CPU masks an interrupt of the function meanwhile; dom0 has just stopped its memory.
+    Overlap {
+        opening: Opening,
+        irq: usize,
+    },
     /// Debug key M.
     Key,
     World(Change),
+}
+
+/// What enables MSI-X with all masked for a while.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Opening {
+    /// An entry is set up.
+    Enable(Wish),
+    /// An interrupt is bound to an entry.
+    SetUp { desc: usize },
+    /// A function's interrupts are restored.
+    Restore { device: usize },
 }
 
 /// Interrupts that somebody wants.

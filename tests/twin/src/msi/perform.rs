@@ -87,6 +87,7 @@ fn carry_out(
         Op::SetUpIommu { device } => irqs::set_up_iommu(side, api, world, device, script),
         Op::Irq { irq, call } => irqs::act(side, api, world, (irq, call), script),
         Op::Race { irq, call } => irqs::race(side, api, world, (irq, call), script),
+        Op::Overlap { opening, irq } => irqs::overlap(side, api, world, (opening, irq), script),
         Op::World(ref change) => {
             change::alter(side, world, change);
             None
@@ -167,6 +168,18 @@ pub(super) fn enable(
     (device, irq, wish): (usize, usize, Wish),
     script: Script,
 ) -> Answer {
+    let arguments = enable_arguments(world, (device, irq, wish));
+    let place = (device, wish.msix);
+    let answer = undo::set_up(side, world, place, (api.enable, &arguments), script);
+    side.env().msi.crossed |= crosses_page(world);
+    answer
+}
+
+/// What `pci_enable_msi()` is called with.
+pub(super) fn enable_arguments(
+    world: &World,
+    (device, irq, wish): (usize, usize, Wish),
+) -> [u64; 3] {
     let pdev = world.devices[device];
     set!(world.info, sbdf.sbdf, world.spec.devices[device].sbdf);
     set!(world.info, irq, irq as i32);
@@ -190,9 +203,5 @@ pub(super) fn enable(
     };
     set!(world.info, entry_nr, number as i32);
     set!(world.info, table_base, base);
-    let arguments = [pdev as u64, world.info as u64, world.out as u64];
-    let place = (device, wish.msix);
-    let answer = undo::set_up(side, world, place, (api.enable, &arguments), script);
-    side.env().msi.crossed |= crosses_page(world);
-    answer
+    [pdev as u64, world.info as u64, world.out as u64]
 }

@@ -2,6 +2,8 @@
 
 use std::sync::OnceLock;
 
+use xen_sys as sys;
+
 use crate::glue::Writer;
 use crate::memory::Mapping;
 
@@ -11,7 +13,8 @@ pub(super) const IRQ_GUEST: u32 = 1 << 4;
 pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
 
 /// Another CPU carries out a write of dom0's that it has announced before: a function decodes
-/// memory no more. Then the grace period ends that this CPU began with the announcement.
+/// memory no more. Then the grace period ends that this CPU began with the announcement, and it may
+/// mask an interrupt.
 pub(super) struct Race {
     /// The function.
     pub(super) sbdf: u32,
@@ -19,6 +22,8 @@ pub(super) struct Race {
     pub(super) skip: u64,
     /// What waits for the end of the grace period: function and argument.
     pub(super) callbacks: Vec<(u64, u64)>,
+    /// The interrupt that it masks then.
+    pub(super) masks: Option<*mut sys::irq_desc>,
 }
 
 /// State of the fakes.

@@ -55,7 +55,7 @@ fn messages(side: &mut Side, world: &World, device: usize) -> Option<Found> {
 pub(super) fn note_blind_reads(side: &mut Side, world: &World, op: &Op, answer: Answer) -> Answer {
     let excused = world.spec.lies > 0
         || world.behind.contains(&true)
-        || matches!(op, Op::Race { .. })
+        || matches!(op, Op::Race { .. } | Op::Overlap { .. })
         || side.env().machine.pci.blind_reads == 0;
     if excused {
         return answer;
@@ -314,6 +314,11 @@ fn has_own_place(world: &World, device: usize) -> bool {
         others.any(|other| own.start < other.end && other.start < own.end)
     };
     !range(device).is_some_and(meets_another)
+}
+
+/// Whether a function was changed behind Xen, or is gone.
+pub(super) fn is_changed_or_gone(side: &mut Side, world: &World, device: usize) -> bool {
+    world.behind[device] || is_gone(side, world, device)
 }
 
 /// Whether an entry of a function's table is set up for two interrupts, the messages of which

@@ -5,7 +5,7 @@
 
 use super::Msi;
 use super::choices::{any_call, irq, op, set_up, wish};
-use super::op::{Base, Call, Change, Op, Register, Wish};
+use super::op::{Base, Call, Change, Op, Opening, Register, Wish};
 use super::spec::{Owner, Runner, Spec};
 use crate::heap::Failure;
 use crate::rng::Rng;
@@ -150,6 +150,10 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
     if rng.one_in(4) {
         ops.push(op(rng));
     }
+    if msix && rng.one_in(12) {
+        let wish = right(rng);
+        overlap(rng, ops, wish);
+    }
     if rng.one_in(3) {
         ops.push(Op::World(Change::Sleep));
         let mut wake = |device| {
@@ -165,6 +169,35 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
             desc: rng.below(64),
         });
     }
+}
+
+/// A function has MSI-X enabled for a while with all messages masked, and another CPU cannot reach
+/// an entry of it.
+fn overlap(rng: &mut Rng, ops: &mut Vec<Op>, wish: Wish) {
+    let (device, number) = (wish.device, rng.below(8));
+    ops.push(Op::ConfigWrite {
+        device,
+        place: Register::Any(4),
+        size: 2,
+        data: 2,
+    });
+    ops.push(Op::World(Change::Grace { once: false }));
+    for call in [Call::Startup, Call::GuestMask { mask: false }] {
+        ops.push(Op::Irq { irq: number, call });
+    }
+    let opening = match rng.below(3) {
+        0 => Opening::Enable(wish),
+        1 => Opening::Restore { device },
+        _ => {
+            ops.push(Op::Enable(wish));
+            let desc = rng.below(64);
+            Opening::SetUp { desc }
+        }
+    };
+    ops.push(Op::Overlap {
+        opening,
+        irq: number,
+    });
 }
 
 /// Interrupts of a function are moved that has just been restored, or was to be: some of its

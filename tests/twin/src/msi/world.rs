@@ -243,7 +243,7 @@ impl World {
         let count = self.devices.len();
         match *op {
             // After a write that Xen sees, it relies on no message that it wrote before.
-            Op::ConfigWrite { .. } | Op::UnknownWrite | Op::Race { .. } => {
+            Op::ConfigWrite { .. } | Op::UnknownWrite | Op::Race { .. } | Op::Overlap { .. } => {
                 self.behind.fill(false);
                 self.lost.fill(false);
             }

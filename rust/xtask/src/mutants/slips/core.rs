@@ -5,6 +5,7 @@ use super::super::slip::{Slip, slip};
 const SHADOW: &str = "core/src/msix/shadow.rs";
 const CHAIN: &str = "core/src/msix/chain.rs";
 const SNOOP: &str = "core/src/msix/snoop.rs";
+const WINDOW: &str = "core/src/host/window.rs";
 const EPOCH: &str = "core/src/host/epoch.rs";
 const MASK: &str = "core/src/host/mask.rs";
 const PLACE: &str = "core/src/host/place.rs";
@@ -13,6 +14,22 @@ const UPDATE: &str = "core/src/remap/update.rs";
 const SOURCE: &str = "core/src/remap/source.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
+    slip(
+        "a window is closed although another is open",
+        WINDOW,
+        "",
+        "self.open = self.open.wrapping_sub(1);",
+        "self.open = 0;",
+    ),
+    slip(
+        "what is wanted while a window is open is not kept",
+        WINDOW,
+        "pub fn want(",
+        "self.wanted = wanted.raw();",
+        "if !$slipped || self.wanted == 0 {
+            self.wanted = wanted.raw();
+        }",
+    ),
     slip(
         "a word is learned by a check and a store, not in one piece",
         SHADOW,

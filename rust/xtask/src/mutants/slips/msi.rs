@@ -49,17 +49,14 @@ pub(super) const SLIPS: &[Slip] = &[
     };",
     ),
     slip(
-        "the lock of message control is dropped at once for a domain",
+        "the owner's wish to mask all is noted without the lock",
         INTERCEPT,
         "",
-        "let _locked = RegisterLock::take();",
-        "let locked = RegisterLock::take();
-    let _locked = if $slipped {
-        drop(locked);
-        None
-    } else {
-        Some(locked)
-    };",
+        "let locked = LockedControl::lock(device, msix, position);",
+        "if $slipped {
+        msix.set_guest_mask_all(control.masks_all());
+    }
+    let locked = LockedControl::lock(device, msix, position);",
     ),
     slip(
         "a function that Xen disables is still believed ready",
@@ -83,9 +80,9 @@ pub(super) const SLIPS: &[Slip] = &[
         MASK,
         "",
         "let epoch = config::epoch();
-        let control = control::msix(self.device.config(), self.msi.position());",
+        let control = self.control.read_for_access();",
         "let early = config::epoch();
-        let control = control::msix(self.device.config(), self.msi.position());
+        let control = self.control.read_for_access();
         let epoch = if $slipped { config::epoch() } else { early };",
     )
     // Message control changes under the lock that is held, but for a reset.
@@ -235,8 +232,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "mask-all is lifted although the owner wants it",
         MSIX,
         "",
-        "self.control = self.control.with_mask_all(guest);",
-        "self.control = self.control.with_mask_all(false && guest);",
+        "control = control.with_mask_all(msix.mask_all().guest);",
+        "control = control.with_mask_all(msix.mask_all().guest && !$slipped);",
     ),
     slip(
         "an entry is set up unmasked",

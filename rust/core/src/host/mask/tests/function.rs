@@ -62,6 +62,32 @@ impl Function<'_> {
 }
 
 impl Entry for Function<'_> {
+    fn vector_control(&self) -> u32 {
+        let state = self.state.borrow();
+        if !self.answers(&state) {
+            return u32::MAX;
+        }
+        self.reserved << 1 | u32::from(state.entries[self.index])
+    }
+
+    fn set_vector_control(&self, value: u32) {
+        self.note(Event::WriteEntry);
+        let state = &mut *self.state.borrow_mut();
+        if !self.answers(state) {
+            return;
+        }
+        // All ones are taken for no answer.
+        let read = self.reserved << 1 | u32::from(state.entries[self.index]);
+        assert!(value >> 1 == read >> 1 || read == u32::MAX, "{value:#x}");
+        state.entries[self.index] = value & 1 != 0;
+    }
+
+    fn is_known_ready(&self) -> bool {
+        self.known.get()
+    }
+}
+
+impl LockedEntry for Function<'_> {
     fn control(&self) -> MsixControl {
         self.note(Event::ReadControl);
         self.known.set(false);
@@ -86,35 +112,11 @@ impl Entry for Function<'_> {
         self.state.borrow().decodes
     }
 
-    fn vector_control(&self) -> u32 {
-        let state = self.state.borrow();
-        if !self.answers(&state) {
-            return u32::MAX;
-        }
-        self.reserved << 1 | u32::from(state.entries[self.index])
-    }
-
-    fn set_vector_control(&self, value: u32) {
-        self.note(Event::WriteEntry);
-        let state = &mut *self.state.borrow_mut();
-        if !self.answers(state) {
-            return;
-        }
-        // All ones are taken for no answer.
-        let read = self.reserved << 1 | u32::from(state.entries[self.index]);
-        assert!(value >> 1 == read >> 1 || read == u32::MAX, "{value:#x}");
-        state.entries[self.index] = value & 1 != 0;
-    }
-
     fn mask_all(&self) -> Masks {
         self.state.borrow().all
     }
 
     fn set_host_mask_all(&self, mask: bool) {
         self.state.borrow_mut().all.host = mask;
-    }
-
-    fn is_known_ready(&self) -> bool {
-        self.known.get()
     }
 }
