@@ -175,6 +175,11 @@ bool shim_domain_has_memory(const struct domain *d)
     return domain_tot_pages(d);
 }
 
+int shim_domain_irq_to_pirq(struct domain *d, int irq)
+{
+    return domain_irq_to_pirq(d, irq);
+}
+
 int shim_resource_setup_pci(const struct pci_dev *pdev)
 {
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);

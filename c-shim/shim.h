@@ -92,6 +92,7 @@ unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
 void shim_map_device_page(unsigned int index, paddr_t addr);
 void shim_unmap_device_page(unsigned int index);
 bool shim_domain_has_memory(const struct domain *d);
+int shim_domain_irq_to_pirq(struct domain *d, int irq);
 int shim_resource_setup_pci(const struct pci_dev *pdev);
 
 /* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */

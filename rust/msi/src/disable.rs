@@ -13,6 +13,7 @@ use xen::host::ranges;
 use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
+use xen::rwlock::EventLock;
 use xen::{xen_assert, xen_warn};
 
 /// Has a device send an interrupt no more.
@@ -115,6 +116,11 @@ pub fn clean_up(mut function: Leaving) {
     {
         let _locked = RegisterLock::take();
         stop_sending(function.device());
+    }
+    if function.has_msi()
+        && let Some(domain) = function.device().owner()
+    {
+        function.unmap_pirqs(&EventLock::write(domain));
     }
     while let Some(block) = function.block() {
         disable(block.first());

@@ -7,6 +7,7 @@ use crate::list;
 use crate::memory;
 use crate::msi_desc::{KeptMsi, MsiDesc};
 use crate::pci::{KeptDev, PciDev};
+use crate::rwlock::EventLock;
 use crate::view::field;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -253,6 +254,37 @@ impl<'a> Leaving<'a> {
     /// The function.
     pub fn device(&self) -> PciDev<'a> {
         self.0
+    }
+
+    /// Returns whether an interrupt is set up.
+    pub fn has_msi(&self) -> bool {
+        !self.0.has_no_msi()
+    }
+
+    /// Unmaps the pirqs that a domain has for the interrupts, and with that frees these. Guests
+    /// that have one bound are unbound: what irq.c keeps for them has a timer, which stays in its
+    /// list if the IRQ is destroyed instead. A pirq that XSM does not let go stays.
+    ///
+    /// Context: IRQs on.
+    pub fn unmap_pirqs(&mut self, lock: &EventLock) {
+        let domain = lock.domain().as_ptr();
+        let mut kept = 0;
+        // SAFETY: `new` asks for the lock under which the list changes.
+        let at = |number| unsafe { KeptDev::new(self.0) }.msi_descs().nth(number);
+        while let Some(msi) = at(kept) {
+            let irq = msi.irq_desc().map_or(-1, |desc| desc.irq());
+            // SAFETY: The domain is alive as a view's, and its event lock is held, as is
+            // `pcidevs_lock`; any number may be asked for. What is freed is not followed again.
+            unsafe {
+                let pirq = sys::shim_domain_irq_to_pirq(domain, irq);
+                if pirq > 0 {
+                    sys::unmap_domain_pirq(domain, pirq);
+                }
+            }
+            if at(kept).is_some_and(|first| first.as_ptr() == msi.as_ptr()) {
+                kept += 1;
+            }
+        }
     }
 
     /// One of the blocks that are set up, to be freed before the next is asked for.
