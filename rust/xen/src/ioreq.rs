@@ -1,6 +1,6 @@
 //! Requests of a guest that Xen or a device model emulates (`public/hvm/ioreq.h`).
 
-use crate::view::{field, view};
+use crate::view::{Word, field, view};
 use irq_core::msix::snoop::{Source, Write};
 use static_assertions::const_assert_eq;
 use xen_sys as sys;
@@ -122,12 +122,9 @@ impl Ioreq<'_> {
     /// The byte of bit-fields.
     #[inline]
     fn bits(self) -> u8 {
-        // SAFETY: The request is alive; the unit of bit-fields is one byte, as the assertion below says.
-        unsafe {
-            (&raw const (*self.as_ptr())._bitfield_1)
-                .cast::<u8>()
-                .read_volatile()
-        }
+        // SAFETY: The request is alive as a view's; the unit of bit-fields is one byte, as the
+        // assertion below says, and C writes it as a whole.
+        unsafe { u8::load((&raw const (*self.as_ptr())._bitfield_1).cast()) }
     }
 }
 
