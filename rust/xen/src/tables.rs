@@ -438,9 +438,8 @@ pub fn unbind(lock: &EventLock, binding: Binding) {
     let Some(table) = tables.find(device_key(binding.device)) else {
         return;
     };
-    if let Some(entry) = binding.shadow(table)
-        && entry.irq() == binding.irq_number()
-    {
+    if let Some(entry) = binding.shadow(table) {
+        // Should another IRQ be bound to the entry, too, accesses search for it.
         entry.set_irq(None);
     }
     if table.add_to_bindings(1u32.wrapping_neg()) == 0 {

@@ -5,7 +5,7 @@
 
 use xen_sys as sys;
 
-use super::world::{guest_masked, hvm, set_guest_masked, vlapic};
+use super::world::{act_at_lock, guest_masked, hvm, set_guest_masked, vlapic};
 use crate::loader::Import;
 use crate::rng::mix;
 use crate::services::{flags, garble, is_locked, lock};
@@ -15,6 +15,7 @@ use crate::xen::{addr, get, set};
 
 pub(super) fn import(name: &str) -> Option<Import> {
     let function = match name {
+        "_spin_lock_irqsave" => spin_lock_irqsave as *const (),
         "pirq_spin_lock_irq_desc" => pirq_spin_lock_irq_desc as *const (),
         "domain_spin_lock_irq_desc" => domain_spin_lock_irq_desc as *const (),
         "guest_mask_msi_irq" => guest_mask_msi_irq as *const (),
@@ -35,6 +36,22 @@ pub(super) fn import(name: &str) -> Option<Import> {
         _ => return None,
     };
     Some(Import::Call(function as usize))
+}
+
+/// Another CPU may change what an interrupt's descriptor stands for until its lock is granted.
+extern "C" fn spin_lock_irqsave(address: u64) -> u64 {
+    with(|env| {
+        let first = addr!(env.irq_desc, lock) as u64;
+        let number = address.wrapping_sub(first) as usize / size_of::<sys::irq_desc>();
+        let desc = env.irq_desc.wrapping_add(number);
+        if addr!(desc, lock) as u64 == address {
+            act_at_lock(env, desc);
+        }
+    });
+    attempt(|env| {
+        let flags = flags(env);
+        lock(env, address, true).map(|()| flags)
+    })
 }
 
 fn lock_desc(env: &mut Env, desc: *mut sys::irq_desc, saved: *mut u64) -> Result<u64, String> {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use xen_sys as sys;
 
 use super::op::{Meanwhile, Message, Op, Request};
-use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io};
+use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io, shared};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::cpu::Trap;
@@ -154,7 +154,7 @@ fn registration(
             if found.live || world.devices[found.device].gone {
                 return None;
             }
-            world.link(side, desc);
+            world.link(side.env(), desc);
             None
         }
         Op::Unmap { desc } => {
@@ -162,7 +162,7 @@ fn registration(
             if !world.descs.get(desc)?.live {
                 return None;
             }
-            world.unlink(side, desc);
+            world.unlink(side.env(), desc);
             None
         }
         Op::Remove { device } => {
@@ -308,11 +308,9 @@ fn carry_out(
                 return None;
             }
             let write = get!(ops.1, write)? as usize;
-            Some(Answer::int(side.call(
-                write,
-                &[ops.0, address, word(len), value],
-                script,
-            )))
+            let arguments = [ops.0, address, word(len), value];
+            let outcome = shared(world, || side.call(write, &arguments, script));
+            Some(Answer::int(outcome))
         }
         Op::Completion {
             domain,
@@ -333,11 +331,9 @@ fn carry_out(
 
             side.cpu
                 .set_current(domain.vcpus[current % domain.vcpus.len()], PROCESSOR);
-            Some(Answer::void(side.call(
-                api.of("msix_write_completion"),
-                &[vcpu as u64],
-                script,
-            )))
+            let complete = api.of("msix_write_completion");
+            let outcome = shared(world, || side.call(complete, &[vcpu as u64], script));
+            Some(Answer::void(outcome))
         }
         Op::Block {
             domain,

@@ -1,9 +1,12 @@
 //! Domains with vCPUs, devices with MSI descriptors, and the interrupts behind them.
 
+use std::cell::Cell;
+use std::ptr;
+
 use xen_sys as sys;
 
 use crate::machine::function::Function;
-use crate::side::Side;
+use crate::side::{Env, Side};
 use crate::xen::{add_to_list, addr, get, init_list, remove_from_list, set};
 
 /// What `smp_processor_id()` answers.
@@ -113,6 +116,19 @@ pub(crate) struct World {
     pub(super) accepted: bool,
     /// Whether the last completion had something left to do.
     pub(super) completes: bool,
+    /// What another CPU does when the lock of an interrupt is asked for next.
+    pub(super) exchange: Option<Exchange>,
+}
+
+/// Another CPU unmaps the interrupt whose lock is asked for, and maps its IRQ for another
+/// descriptor, before the lock is granted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exchange {
+    /// The descriptor that gets the IRQ, and whether the guest has it masked.
+    pub(super) to: usize,
+    pub(super) masked: bool,
+    /// The descriptor that had the IRQ, if it was done.
+    pub(super) from: Option<usize>,
 }
 
 impl World {
@@ -162,6 +178,7 @@ impl World {
             page_locks: Vec::new(),
             accepted: false,
             completes: false,
+            exchange: None,
         };
         // Interrupt 0 does not exist for guests; the last one belongs to a line.
         set!(world.odd_pirqs[1], arch.irq, (spec.irqs - 1) as i32);
@@ -294,18 +311,18 @@ impl World {
                 index as i32 + 8,
                 pirq,
             ));
-            self.link(side, index);
+            self.link(side.env(), index);
         }
     }
 
     /// Gives a device an MSI descriptor, as mapping a pirq does.
-    pub(super) fn link(&mut self, side: &mut Side, index: usize) {
+    pub(super) fn link(&mut self, env: &mut Env, index: usize) {
         let entry = &mut self.descs[index];
         let pdev = self.devices[entry.device].pdev;
         let (desc, spec) = (entry.desc, entry.spec);
         entry.live = true;
-        side.env().arena.publish(desc);
-        side.env().arena.poison(desc, 0);
+        env.arena.publish(desc);
+        env.arena.poison(desc, 0);
         let kind = if spec.kind == Kind::Msi {
             sys::PCI_CAP_ID_MSI
         } else {
@@ -341,7 +358,7 @@ impl World {
     }
 
     /// Takes an MSI descriptor away, as unmapping a pirq does, whether or not the guest's table knows of it.
-    pub(super) fn unlink(&mut self, side: &mut Side, index: usize) {
+    pub(super) fn unlink(&mut self, env: &mut Env, index: usize) {
         let entry = &mut self.descs[index];
         entry.live = false;
         remove_from_list(addr!(entry.desc, list));
@@ -350,11 +367,30 @@ impl World {
             let used = get!(msix, used_entries);
             set!(msix, used_entries, used - 1);
         }
-        set!(entry.irq, msi_desc, std::ptr::null_mut());
+        set!(entry.irq, msi_desc, ptr::null_mut());
         set!(entry.pirq, arch.irq, 0);
-        let env = side.env();
         env.arena.poison(entry.desc, env.poison);
         env.arena.keep_private(entry.desc);
+    }
+
+    /// Carries out what another CPU does when the lock of an interrupt is asked for.
+    fn act_at_lock(&mut self, env: &mut Env, irq: *mut sys::irq_desc) {
+        let had = |desc: &Desc| desc.live && desc.irq == irq;
+        let (Some(mut exchange), Some(from)) = (self.exchange, self.descs.iter().position(had))
+        else {
+            return;
+        };
+        let to = exchange.to;
+        if exchange.from.is_some() || self.descs[to].live {
+            return;
+        }
+        self.unlink(env, from);
+        let irqs = (self.descs[from].irq, self.descs[to].irq);
+        (self.descs[to].irq, self.descs[from].irq) = irqs;
+        self.link(env, to);
+        set_guest_masked(self.descs[to].desc, exchange.masked);
+        exchange.from = Some(from);
+        self.exchange = Some(exchange);
     }
 }
 
@@ -373,7 +409,7 @@ impl World {
         remove_from_list(addr!(pdev, domain_list));
         for index in 0..self.descs.len() {
             if self.descs[index].device == number && self.descs[index].live {
-                self.unlink(side, index);
+                self.unlink(side.env(), index);
             }
         }
         // No configuration space stands behind it.
@@ -387,6 +423,24 @@ impl World {
         env.arena.keep_private(msix);
         env.arena.poison(vpci, env.poison);
         env.arena.keep_private(vpci);
+    }
+
+    /// A device leaves without a word, its interrupts unmapped and not unbound, and another one's
+    /// structure gets the memory: it is at another place on the bus.
+    pub(super) fn replace(&mut self, side: &mut Side, number: usize) {
+        for index in 0..self.descs.len() {
+            if self.descs[index].device == number && self.descs[index].live {
+                self.unlink(side.env(), index);
+            }
+        }
+        let pdev = self.devices[number].pdev;
+        let old = get!(pdev, __bindgen_anon_1.sbdf.sbdf);
+        let new = old ^ 0x100;
+        set!(pdev, __bindgen_anon_1.sbdf.sbdf, new);
+        let functions = &mut side.env().machine.pci.functions;
+        for function in functions.iter_mut().filter(|function| function.sbdf == old) {
+            function.sbdf = new;
+        }
     }
 
     /// Gives a device to the other of the two HVM domains.
@@ -441,6 +495,27 @@ impl World {
     pub(super) fn set_value(&self, value: u64) {
         // SAFETY: the buffer lies in the arena.
         unsafe { self.value.write(value) };
+    }
+}
+
+thread_local! {
+    /// The world in which another CPU acts, while a call runs.
+    static SHARED: Cell<*mut World> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Lets another CPU act in a world during a call, which is not to use the world in another way.
+pub(super) fn shared<R>(world: &mut World, call: impl FnOnce() -> R) -> R {
+    SHARED.set(world);
+    let result = call();
+    SHARED.set(ptr::null_mut());
+    result
+}
+
+/// The lock of an interrupt's descriptor is asked for.
+pub(super) fn act_at_lock(env: &mut Env, irq: *mut sys::irq_desc) {
+    // SAFETY: `shared` lends the world for the call that runs.
+    if let Some(world) = unsafe { SHARED.get().as_mut() } {
+        world.act_at_lock(env, irq);
     }
 }
 
@@ -524,7 +599,7 @@ fn build_domain(
         set!(
             *vcpu,
             next_in_list,
-            list.get(id + 1).copied().unwrap_or(std::ptr::null_mut())
+            list.get(id + 1).copied().unwrap_or(ptr::null_mut())
         );
     }
     Domain {

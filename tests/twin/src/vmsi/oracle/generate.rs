@@ -69,6 +69,16 @@ fn some(rng: &mut Rng, spec: &Spec, mixed: usize, steps: &mut Vec<Op>) {
         }),
         6 => steps.push(Op::Resume { vcpu }),
         7 if rng.one_in(4) => steps.push(Op::GracePeriod),
+        14 if rng.one_in(4) => steps.push(Op::Replace { function }),
+        15 => {
+            let other = &spec.functions[function];
+            steps.push(Op::Exchange {
+                vcpu,
+                instruction: instruction(rng, spec),
+                function,
+                entry: usize::from(entry(rng, other)),
+            });
+        }
         8..10 => set_up(rng, &spec.functions[function], vcpu, steps),
         10..14 => steps.extend([Op::Step { vcpu }, Op::DeviceModel { vcpu }]),
         _ => steps.push(Op::Run {

@@ -83,6 +83,17 @@ pub(super) enum Op {
     Move { function: usize },
     /// The device model binds an entry anew.
     Rebind { function: usize, entry: usize },
+    /// While a vCPU that is idle carries out an instruction, and asks for the lock of an interrupt,
+    /// dom0 unmaps that, and maps its IRQ for another entry, which the device model binds.
+    Exchange {
+        vcpu: usize,
+        instruction: Instruction,
+        function: usize,
+        entry: usize,
+    },
+    /// A function leaves the domain with its interrupts bound, and another one, whose structure gets
+    /// the memory and whose table the place, comes.
+    Replace { function: usize },
     /// What waits for a grace period is freed.
     GracePeriod,
 }

@@ -20,7 +20,7 @@ use crate::side::{Script, Side};
 use crate::vmsi::op::{Op as Call, Request};
 use crate::vmsi::perform::{Api, fill, perform, set_state};
 use crate::vmsi::world::{
-    DescSpec, DeviceSpec, Kind, Spec as WorldSpec, World, hvm_io, set_guest_masked,
+    DescSpec, DeviceSpec, Exchange, Kind, Spec as WorldSpec, World, hvm_io, set_guest_masked,
 };
 use crate::xen::{addr, set};
 
@@ -97,6 +97,21 @@ enum Chore {
     Rebind(usize, usize),
 }
 
+impl Chore {
+    /// The number of the function that it is about.
+    fn function(&self) -> usize {
+        match *self {
+            Self::Unbind(function, _)
+            | Self::Unmap(function, _)
+            | Self::Update(function)
+            | Self::Bind(function, _)
+            | Self::Disable(function)
+            | Self::Move(function)
+            | Self::Rebind(function, _) => function,
+        }
+    }
+}
+
 /// A case on one side.
 pub(super) struct Scene<'a> {
     side: &'a mut Side,
@@ -107,6 +122,9 @@ pub(super) struct Scene<'a> {
     functions: Vec<qemu::Function>,
     /// When each function's table was last moved.
     moved: Vec<u64>,
+    /// Which functions have an interrupt that was unmapped and not unbound: Xen keeps their tables
+    /// where they were first, whatever is bound later.
+    leaked: Vec<bool>,
     bases: Vec<u64>,
     /// The descriptor of an entry.
     descs: HashMap<(usize, usize), usize>,
@@ -119,6 +137,12 @@ pub(super) struct Scene<'a> {
     pub(super) story: Option<String>,
     /// Whether the story has a wrong answer.
     told: bool,
+}
+
+/// The entry that a descriptor is of, by the numbers of its function and its own.
+fn place_of(descs: &HashMap<(usize, usize), usize>, desc: usize) -> Option<(usize, usize)> {
+    let found = descs.iter().find(|(_, known)| **known == desc);
+    found.map(|(place, _)| *place)
 }
 
 fn world_spec(spec: &Spec) -> WorldSpec {
@@ -162,7 +186,7 @@ impl<'a> Scene<'a> {
         for (function, its) in spec.functions.iter().enumerate() {
             for entry in &its.mappable {
                 let desc = descs.len();
-                world.unlink(side, desc);
+                world.unlink(side.env(), desc);
                 descs.insert((function, usize::from(*entry)), desc);
             }
         }
@@ -178,6 +202,7 @@ impl<'a> Scene<'a> {
             vcpus: (0..spec.vcpus).map(|_| Vcpu::default()).collect(),
             functions: functions.collect(),
             moved: vec![0; spec.functions.len()],
+            leaked: vec![false; spec.functions.len()],
             bases: spec
                 .functions
                 .iter()
@@ -237,6 +262,12 @@ impl<'a> Scene<'a> {
 
     fn call(&mut self, call: &Call) -> Option<Answer> {
         self.now += 1;
+        if let Some(exchange) = &mut self.world.exchange
+            && let Some((function, entry)) = place_of(&self.descs, exchange.to)
+        {
+            let latch = self.functions[function].entries[entry].latch[CONTROL];
+            exchange.masked = latch & MASK_BIT != 0;
+        }
         let answer = perform(
             self.side,
             self.api,
@@ -249,6 +280,7 @@ impl<'a> Scene<'a> {
             self.count.traps += 1;
             self.wrong("the call did not return".to_owned());
         }
+        self.exchanged();
         Some(answer)
     }
 
@@ -287,6 +319,16 @@ impl<'a> Scene<'a> {
                 let entry = entry % self.functions[function].entries.len();
                 self.chores.push_back(Chore::Rebind(function, entry));
             }
+            Op::Exchange {
+                vcpu,
+                instruction,
+                function,
+                entry,
+            } => {
+                let place = (function % functions, *entry);
+                self.exchange(vcpu % vcpus, instruction, place);
+            }
+            Op::Replace { function } => self.replace(function % functions),
             Op::GracePeriod => {
                 self.call(&Call::GracePeriod);
             }
@@ -368,6 +410,78 @@ impl<'a> Scene<'a> {
             chores.push(Chore::Update(function));
         }
         self.at_once(chores);
+    }
+
+    /// Carries out an instruction, if the vCPU is idle; meanwhile the IRQ whose lock it asks for
+    /// becomes that of another entry, if that has none.
+    fn exchange(&mut self, vcpu: usize, instruction: &Instruction, place: (usize, usize)) {
+        let Some(to) = self.descs.get(&place).copied() else {
+            return;
+        };
+        let its = &self.functions[place.0];
+        let entry = &its.entries[place.1];
+        let is_free = its.enabled && !entry.mapped && !entry.bound;
+        if !is_free || !self.begin(vcpu, instruction) {
+            return;
+        }
+        self.world.exchange = Some(Exchange {
+            to,
+            masked: false,
+            from: None,
+        });
+        self.finish(vcpu);
+        self.world.exchange = None;
+    }
+
+    /// What another CPU did while a call ran is noted, and the entry bound that has got an IRQ.
+    fn exchanged(&mut self) {
+        let Some(Exchange {
+            to,
+            from: Some(from),
+            ..
+        }) = self.world.exchange
+        else {
+            return;
+        };
+        self.world.exchange = None;
+        self.say(|_| format!("  meanwhile the IRQ of {from} became that of {to}"));
+        let [old, new] = [from, to].map(|desc| place_of(&self.descs, desc));
+        let (Some(old), Some((function, entry))) = (old, new) else {
+            return;
+        };
+        // It is mapped and bound anew when the guest programs it next.
+        let its = &mut self.functions[old.0].entries[old.1];
+        self.leaked[old.0] |= its.bound;
+        (its.mapped, its.bound) = (false, false);
+        self.functions[function].entries[entry].mapped = true;
+        // The mask is what it was mapped with.
+        let masked = true;
+        self.bind(function, Bind { entry, masked });
+    }
+
+    /// Has another function where one is, with its first interrupt bound.
+    fn replace(&mut self, function: usize) {
+        let first = self.descs.keys().filter(|(its, _)| *its == function).min();
+        let Some((_, first)) = first.copied() else {
+            return;
+        };
+        let before = self.under_way();
+        self.chores.retain(|chore| chore.function() != function);
+        self.world.replace(self.side, function);
+        let its = &mut self.functions[function];
+        *its = qemu::Function::new(its.base, its.entries.len() as u32);
+        its.enabled = true;
+        self.moved[function] = self.now;
+        self.leaked[function] = false;
+        self.histories.retain(|(its, ..), _| *its != function);
+        for key in before {
+            self.histories.entry(key).or_default().disturb();
+        }
+        let bind = Bind {
+            entry: first,
+            masked: false,
+        };
+        self.at_once(vec![Chore::Bind(function, bind)]);
     }
 
     /// Begins an instruction, if the vCPU is idle.
@@ -715,6 +829,7 @@ impl<'a> Scene<'a> {
                 self.first(binds);
             }
             Chore::Disable(function) => self.disable(function),
+            Chore::Move(function) if self.leaked[function] => {}
             Chore::Move(function) => self.relocate(function),
             Chore::Rebind(function, entry) => {
                 let its = &mut self.functions[function];
@@ -734,7 +849,7 @@ impl<'a> Scene<'a> {
                 };
                 let its = &mut self.functions[function].entries[entry];
                 if std::mem::take(&mut its.mapped) {
-                    self.world.unlink(self.side, *desc);
+                    self.world.unlink(self.side.env(), *desc);
                 }
             }
         }
@@ -747,7 +862,7 @@ impl<'a> Scene<'a> {
         };
         let its = &mut self.functions[function].entries[bind.entry];
         if !std::mem::replace(&mut its.mapped, true) {
-            self.world.link(self.side, desc);
+            self.world.link(self.side.env(), desc);
         }
         if !std::mem::replace(&mut its.bound, true) {
             let register = Call::Register {
