@@ -222,6 +222,12 @@ const CHECKS: &[Check] = &[
         Beside::Stock,
     ),
     shard(
+        &[0, 1],
+        "firmware tables that are wrong, as on stock Xen",
+        "firmware",
+        Beside::Stock,
+    ),
+    shard(
         &[0, 2],
         "virtual functions of a NIC, VT-d",
         "sriov-vtd",
