@@ -5,7 +5,7 @@ use super::ledger::NOBODY;
 use super::scenario::World;
 use crate::pci::msix::CAPABILITY;
 use irq_core::host::epoch::{Epoch, Seen};
-use irq_core::host::mask::{Entry, Masks, Outcome, set_if_known, set_with_care};
+use irq_core::host::mask::{Entry, LockedEntry, Masks, Outcome, set_if_known, set_with_care};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{COMMAND, COMMAND_MEMORY, MsixControl};
 use std::cell::{Cell, RefCell};
@@ -132,6 +132,47 @@ impl Handle<'_> {
 }
 
 impl Entry for Handle<'_> {
+    fn vector_control(&self) -> u32 {
+        let written = self.written.take();
+        match (self.flaw(), written) {
+            (Flaw::NoReadBack, Some(value)) => return value,
+            (Flaw::NotReadBefore, None) => return u32::from(self.noted),
+            _ => {}
+        }
+        self.world.others_act();
+        self.count(|accesses| accesses.looks += 1);
+        let address = self.address();
+        let read = self.world.function().read_memory(address);
+        self.world.look();
+        match (self.flaw(), written) {
+            (Flaw::ReadBackIgnored, Some(value)) => value,
+            _ => read,
+        }
+    }
+
+    fn set_vector_control(&self, value: u32) {
+        self.world.before_entry();
+        self.count(|accesses| accesses.entry += 1);
+        let address = self.address();
+        let value = match self.flaw() {
+            Flaw::OwnBitsCleared => value & MASKED,
+            _ => value,
+        };
+        self.world.function().write_memory(address, value);
+        self.written.set(Some(value));
+    }
+
+    fn is_known_ready(&self) -> bool {
+        let known = self.xen.known.get();
+        match self.flaw() {
+            Flaw::KnownKept => known != 0,
+            Flaw::KnownForgotten => false,
+            _ => self.xen.is_known_ready(),
+        }
+    }
+}
+
+impl LockedEntry for Handle<'_> {
     fn control(&self) -> MsixControl {
         self.world.others_act();
         if self.flaw() != Flaw::StillBelieved {
@@ -177,36 +218,6 @@ impl Entry for Handle<'_> {
         decodes
     }
 
-    fn vector_control(&self) -> u32 {
-        let written = self.written.take();
-        match (self.flaw(), written) {
-            (Flaw::NoReadBack, Some(value)) => return value,
-            (Flaw::NotReadBefore, None) => return u32::from(self.noted),
-            _ => {}
-        }
-        self.world.others_act();
-        self.count(|accesses| accesses.looks += 1);
-        let address = self.address();
-        let read = self.world.function().read_memory(address);
-        self.world.look();
-        match (self.flaw(), written) {
-            (Flaw::ReadBackIgnored, Some(value)) => value,
-            _ => read,
-        }
-    }
-
-    fn set_vector_control(&self, value: u32) {
-        self.world.before_entry();
-        self.count(|accesses| accesses.entry += 1);
-        let address = self.address();
-        let value = match self.flaw() {
-            Flaw::OwnBitsCleared => value & MASKED,
-            _ => value,
-        };
-        self.world.function().write_memory(address, value);
-        self.written.set(Some(value));
-    }
-
     fn mask_all(&self) -> Masks {
         self.xen.all.get()
     }
@@ -220,15 +231,6 @@ impl Entry for Handle<'_> {
         if !keeps {
             let guest = self.xen.all.get().guest;
             self.xen.all.set(Masks { host: mask, guest });
-        }
-    }
-
-    fn is_known_ready(&self) -> bool {
-        let known = self.xen.known.get();
-        match self.flaw() {
-            Flaw::KnownKept => known != 0,
-            Flaw::KnownForgotten => false,
-            _ => self.xen.is_known_ready(),
         }
     }
 }
