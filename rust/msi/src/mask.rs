@@ -222,6 +222,8 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
         msi.set_masks(masks);
         return true;
     }
+    // Where the entry is not as it was left, it may have lost its message, too.
+    msi.note_programmed(None);
     let outcome = {
         let entry = LockedEntry {
             entry,

@@ -119,19 +119,22 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
     // First, because the device may lose what is written from here on.
     let epoch = config::epoch();
     msi.note_programmed(None);
-    match msi.sender() {
+    let holds = match msi.sender() {
         Sender::Msix => write_entry(msi, device, sent)?,
-        _ => write_capability(*msi, device, sent),
-    }
-    msi.note_programmed(epoch);
+        _ => {
+            write_capability(*msi, device, sent);
+            true
+        }
+    };
+    msi.note_programmed(epoch.filter(|_| holds));
     Ok(())
 }
 
 /// The message of an MSI-X entry. A function that is taken for ready and has disabled MSI-X by
 /// itself may drop it; that is seen by what it answers then: the address of a message is neither 0
-/// nor all ones.
+/// nor all ones. Returns whether the entry holds the message, as far as that was looked at.
 #[inline]
-fn write_entry(msi: KeptMsi, device: PciDev, message: Message) -> Result<(), Errno> {
+fn write_entry(msi: KeptMsi, device: PciDev, message: Message) -> Result<bool, Errno> {
     let entry = msi.table_entry().ok_or(Errno::NXIO)?;
     let known = device.msix().is_some_and(Msix::is_known_ready);
     if !known && !control::is_ready_now(*msi, device) {
@@ -145,7 +148,7 @@ fn write_entry(msi: KeptMsi, device: PciDev, message: Message) -> Result<(), Err
     if lost && !control::is_ready_now(*msi, device) {
         return Err(Errno::NXIO);
     }
-    Ok(())
+    Ok(!lost)
 }
 
 /// The message of an MSI; the device makes the others of its block from the first.
