@@ -131,8 +131,8 @@ pub fn clean_up(mut function: Leaving) {
 /// Disables MSI and MSI-X of a function.
 ///
 /// Context: any, and no lock is taken: on the way to a crash kernel, a CPU that was halted may hold
-/// any. Otherwise [`RegisterLock`] is held, and so is `pcidevs_lock`, with which no window of the
-/// function is open.
+/// any. Otherwise [`RegisterLock`] is held, and the function is in its owner's list no
+/// more: mappings under way, which may have a window open, have ended.
 #[doc(alias = "disable_msi")]
 #[doc(alias = "msix_set_enable")]
 pub fn stop_sending(device: PciDev) {

@@ -5,8 +5,8 @@
 //! others change message control, too: an entry that cannot be reached is masked by masking all
 //! messages, and the owner may write the register. Closing a window undoes none of that:
 //!
-//! 1. While a window is open, what is wanted of message control is kept here. It is what everybody
-//!    reads and changes.
+//! 1. While a window is open, what is wanted of message control is kept here. Xen reads and
+//!    changes that in place of the register.
 //! 2. The register holds what is wanted meanwhile, but enabled and with all messages masked.
 //! 3. Where the last window closes, the register gets what is wanted then.
 
