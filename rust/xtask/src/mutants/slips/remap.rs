@@ -133,7 +133,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "POINTERS.count();",
         "",
-    ),
+    )
+    .survives("the twin of amd, which once found it and does not in 30,000 cases"),
     slip(
         "an IOMMU that is off is told",
         USERS,
