@@ -118,16 +118,15 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
     };
     // First, because the device may lose what is written from here on.
     let epoch = config::epoch();
-    msi.note_programmed(None);
     let holds = match msi.sender() {
-        Sender::Msix => write_entry(msi, device, sent)?,
+        Sender::Msix => write_entry(msi, device, sent),
         _ => {
             write_capability(*msi, device, sent);
-            true
+            Ok(true)
         }
     };
-    msi.note_programmed(epoch.filter(|_| holds));
-    Ok(())
+    msi.note_programmed(epoch.filter(|_| matches!(holds, Ok(true))));
+    holds.map(drop)
 }
 
 /// The message of an MSI-X entry. A function that is taken for ready and has disabled MSI-X by
