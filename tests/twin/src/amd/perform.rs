@@ -14,6 +14,7 @@ use crate::loader::Image;
 use crate::side::{Outcome, Script, Side};
 use crate::trace::Event;
 use crate::vtd::perform::with_short_destination;
+use crate::vtd::spec::is_long_destination;
 use crate::vtd::world::{byte_variable, set_variable, set_wide_exchange};
 use crate::xen::{add_to_list, addr, get, init_list, set};
 
@@ -276,13 +277,9 @@ fn update(
     }
     plan_messages(side, world, number)?;
     world.set_message(message.address, message.data, message.destination);
-    // All of 8 bits set mean every CPU, as a physical ID.
-    let last = if message.address & 1 << 2 != 0 {
-        0xff
-    } else {
-        0xfe
-    };
-    let is_beyond = world.spec.x2apic && world.plan.size == 4 && message.destination > last;
+    let logical = message.address & 1 << 2 != 0;
+    let is_long = is_long_destination(message.destination, logical);
+    let is_beyond = world.spec.x2apic && world.plan.size == 4 && is_long;
     if world.plan.refusal.is_none() && is_beyond {
         world.plan.refusal = Some(libc::ERANGE);
     }

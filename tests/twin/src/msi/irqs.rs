@@ -273,10 +273,9 @@ pub(super) fn overlap(
     script: Script,
 ) -> Option<Answer> {
     // Before there is a dom0, one CPU sets up Xen's own interrupts, and masks none meanwhile.
-    side.image.variable("hardware_domain").filter(|&place| {
-        // SAFETY: The variable is one of the image's, and holds a pointer.
-        unsafe { *(place as *const usize) != 0 }
-    })?;
+    if !world.is_booted(side) {
+        return None;
+    }
     let all = descs::all(side, world).ok()?;
     let device = match opening {
         Opening::Enable(wish) if wish.msix => choose(world, wish.device),

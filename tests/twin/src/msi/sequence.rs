@@ -175,13 +175,7 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
 /// an entry of it.
 fn overlap(rng: &mut Rng, ops: &mut Vec<Op>, wish: Wish) {
     let (device, number) = (wish.device, rng.below(8));
-    ops.push(Op::ConfigWrite {
-        device,
-        place: Register::Any(4),
-        size: 2,
-        data: 2,
-    });
-    ops.push(Op::World(Change::Grace { once: false }));
+    start_memory(ops, device);
     for call in [Call::Startup, Call::GuestMask { mask: false }] {
         ops.push(Op::Irq { irq: number, call });
     }
@@ -242,6 +236,11 @@ fn race(rng: &mut Rng, ops: &mut Vec<Op>, device: usize) {
         let call = any_call(rng);
         ops.push(Op::Irq { irq: number, call });
     }
+    start_memory(ops, device);
+}
+
+/// dom0 has a function decode memory, and the grace period of that write is over.
+fn start_memory(ops: &mut Vec<Op>, device: usize) {
     ops.push(Op::ConfigWrite {
         device,
         place: Register::Any(4),

@@ -286,6 +286,13 @@ impl World {
         set_variable(side, "hardware_domain", dom0);
     }
 
+    /// Whether [`Self::boot`] has said so last.
+    pub(super) fn is_booted(&self, side: &Side) -> bool {
+        let place = side.image.variable("hardware_domain");
+        // SAFETY: `import` gives the variable the space of a pointer, and no call runs.
+        place.is_some_and(|place| unsafe { !(place as *const *mut sys::domain).read().is_null() })
+    }
+
     /// Lets somebody have a function.
     pub(super) fn own(&self, device: usize, owner: Owner) {
         let domain = match owner {

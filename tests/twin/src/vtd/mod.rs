@@ -10,7 +10,7 @@ mod indices;
 mod model;
 mod op;
 pub(crate) mod perform;
-mod spec;
+pub(crate) mod spec;
 mod undo;
 pub(crate) mod world;
 

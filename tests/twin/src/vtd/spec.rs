@@ -89,12 +89,16 @@ pub(crate) struct Spec {
     pub(super) senders: Vec<SenderSpec>,
 }
 
+/// Whether 8 bits cannot name a destination of 32. All of them set mean every CPU, as a physical
+/// ID.
+pub(crate) fn is_long_destination(destination: u32, logical: bool) -> bool {
+    destination > if logical { 0xff } else { 0xfe }
+}
+
 impl Spec {
     /// Whether an entry of the table cannot name a destination: it has 8 bits for APIC IDs of 32.
-    /// All of them set mean every CPU, as a physical ID.
     pub(super) fn is_beyond(&self, destination: u32, logical: bool) -> bool {
-        let last = if logical { 0xff } else { 0xfe };
-        self.x2apic && !self.eim && destination > last
+        self.x2apic && !self.eim && is_long_destination(destination, logical)
     }
 
     /// The unit that serves a sender.
