@@ -63,8 +63,8 @@ pub fn give_up_iommus(_: Booting) {
     mode().store(sys::iommu_intremap_off, Ordering::Relaxed);
 }
 
-/// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are switched off altogether:
-/// their entries could not be changed while devices use them.
+/// Returns whether the processor can replace 16 bytes in one piece. Where it cannot, IOMMUs are
+/// switched off altogether: their entries could not be changed while devices use them.
 pub fn require_wide_exchange(boot: Booting) -> bool {
     // SAFETY: The function asks the processor that boots, whose features are known by now.
     if unsafe { sys::shim_has_cx16() } {

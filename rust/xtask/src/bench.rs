@@ -24,7 +24,8 @@ const LINKED: &str = "the table is linked under each of its pages, its shadow al
 /// Why allocating and freeing entries costs more where C finds the first one free.
 const SLOTS: &str = "two levels of bits are kept in place of a search";
 /// Why an entry's update costs more on VT-d.
-const SOURCE: &str = "the source comes from the entry, not from configuration space; the format from the IOMMU's mode";
+const SOURCE: &str = "the source comes from the entry, not from configuration space; \
+                      the format from the IOMMU's mode";
 /// Why a write of a pin costs more on AMD-Vi.
 const LOGICAL: &str = "what Xen writes is kept beside the pin, so that a read takes no lock";
 /// Why an access of a guest to vector control costs more.
@@ -157,7 +158,8 @@ const EXCEPTIONS: &[Exception] = &[
         "map an entry",
         Some("0 in use"),
         7987,
-        "all other entries are masked first, so that what an earlier kernel left unmasked is silent",
+        "all other entries are masked first, so that what an earlier kernel left unmasked is \
+         silent",
     ),
     Exception::new("msi", "map an entry", Some("2047 in use"), 132, UNDONE),
     Exception::new("msi", "unmap an entry", None, 163, UNDONE),

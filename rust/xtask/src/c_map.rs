@@ -290,7 +290,8 @@ fn render(c_files: &[CFile], places: &Places) -> Result<String> {
     let dangling: Vec<_> = places
         .iter()
         .flat_map(|(name, found)| found.iter().map(move |place| (name, place)))
-        .filter(|(name, place)| !known.contains(name) && !is_own_name(name, place))
+        // An item's own name need not be one of C's.
+        .filter(|(name, place)| !known.contains(name) && place.item != **name)
         .map(|(name, place)| format!("{name} ({})", place.file))
         .collect();
     if !dangling.is_empty() {
@@ -300,11 +301,6 @@ fn render(c_files: &[CFile], places: &Places) -> Result<String> {
         );
     }
     Ok(map)
-}
-
-/// Whether an item is listed under its own name, and so says nothing of C.
-fn is_own_name(name: &str, place: &Place) -> bool {
-    place.item == name
 }
 
 #[cfg(test)]
