@@ -2,5 +2,6 @@
 
 pub mod epoch;
 pub mod mask;
+pub mod numbers;
 pub mod place;
 pub mod window;

@@ -1,13 +1,13 @@
 //! Places among the fixed mappings for pages of MSI-X tables (`asm/fixmap.h`).
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use irq_core::host::numbers::Numbers;
 use xen_sys as sys;
 
 /// How many pages of MSI-X tables may be mapped at one time.
 const PAGES: usize = sys::FIX_MSIX_MAX_PAGES as usize;
 
-/// Which of them are taken, a bit for each.
-static TAKEN: [AtomicU64; PAGES / 64] = [const { AtomicU64::new(0) }; PAGES / 64];
+/// Which of them are in use.
+static USED: Numbers<{ PAGES / 64 }> = Numbers::new();
 
 /// The first of their indexes in the fixed mappings.
 const FIRST: u32 = sys::FIX_MSIX_IO_RESERV_BASE;
@@ -18,8 +18,8 @@ const FIRST: u32 = sys::FIX_MSIX_IO_RESERV_BASE;
 /// Context: IRQs on.
 #[doc(alias = "msix_fixmap_alloc")]
 pub(super) fn map(address: u64) -> Option<u32> {
-    let index = FIRST + take()?;
-    // SAFETY: `take` gave this place among the fixed mappings to nothing else.
+    let index = FIRST + USED.allocate()?;
+    // SAFETY: This place among the fixed mappings was free, and nothing else gets it until `unmap`.
     unsafe { sys::shim_map_device_page(index, address) };
     Some(index)
 }
@@ -35,31 +35,5 @@ pub(super) fn map(address: u64) -> Option<u32> {
 pub(super) unsafe fn unmap(index: u32) {
     // SAFETY: `unmap` asks for a mapping that nothing uses.
     unsafe { sys::shim_unmap_device_page(index) };
-    give_back(index.wrapping_sub(FIRST));
-}
-
-/// Takes the lowest number that is free.
-fn take() -> Option<u32> {
-    for (index, word) in TAKEN.iter().enumerate() {
-        let mut bits = word.load(Ordering::Relaxed);
-        while bits != u64::MAX {
-            let free = bits.trailing_ones();
-            match word.compare_exchange(
-                bits,
-                bits | 1 << free,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(index as u32 * 64 + free),
-                Err(other) => bits = other,
-            }
-        }
-    }
-    None
-}
-
-fn give_back(number: u32) {
-    if let Some(word) = TAKEN.get(number as usize / 64) {
-        word.fetch_and(!(1 << (number % 64)), Ordering::Release);
-    }
+    USED.free(index.wrapping_sub(FIRST));
 }

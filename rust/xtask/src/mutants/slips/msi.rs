@@ -10,8 +10,8 @@ const INTERCEPT: &str = "msi/src/intercept.rs";
 const MASK: &str = "msi/src/mask.rs";
 const MESSAGE: &str = "msi/src/message.rs";
 const MSIX: &str = "msi/src/msix.rs";
+const NUMBERS: &str = "core/src/host/numbers.rs";
 const PAGES: &str = "xen/src/host/pages.rs";
-const PLACES: &str = "xen/src/host/fixmap.rs";
 const RESTORE: &str = "msi/src/restore.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
@@ -84,9 +84,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "let early = config::epoch();
         let control = self.control.read_for_access();
         let epoch = if $slipped { config::epoch() } else { early };",
-    )
-    // Message control changes under the lock that is held, but for a reset.
-    .survives("a twin in which a function is reset and decodes memory again between two reads"),
+    ),
     slip(
         "a function is believed ready that is not enabled",
         CONTROL,
@@ -301,23 +299,41 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a place for a mapping is taken in two pieces",
-        PLACES,
+        NUMBERS,
         "",
         "word.compare_exchange(
-                bits,
-                bits | 1 << free,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )",
+                    bits,
+                    bits | 1 << free,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )",
         "{
-                word.store(bits | 1 << free, Ordering::Relaxed);
-                Ok::<u64, u64>(bits)
-            }",
-    )
-    .survives("loom on the places of mappings"),
+                    word.store(bits | 1 << free, Ordering::Relaxed);
+                    Ok::<u64, u64>(bits)
+                }",
+    ),
+    slip(
+        "a place for a mapping is free before its last user is done",
+        NUMBERS,
+        "",
+        "word.fetch_and(!(1 << (number % 64)), Ordering::Release);",
+        "word.fetch_and(!(1 << (number % 64)), Ordering::Relaxed);",
+    ),
+    slip(
+        "a place for a mapping is used before its last user is done",
+        NUMBERS,
+        "",
+        "word.compare_exchange(
+                    bits,
+                    bits | 1 << free,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )",
+        "word.compare_exchange(bits, bits | 1 << free, Ordering::Relaxed, Ordering::Relaxed)",
+    ),
     slip(
         "the 65th mapping takes the place of the first",
-        PLACES,
+        NUMBERS,
         "",
         "index as u32 * 64 + free",
         "{
@@ -360,8 +376,7 @@ pub(super) const SLIPS: &[Slip] = &[
             list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);",
         "list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);
             (*first).irq = irq;",
-    )
-    .survives("a reader that walks between the writer's stores, as loom has it"),
+    ),
     slip(
         "a node is in a list before it leads on",
         "xen/src/list.rs",
@@ -371,8 +386,17 @@ pub(super) const SLIPS: &[Slip] = &[
         "(&raw mut (*last).next).write_volatile(node);
         (*node).next = head;
         (*node).prev = last;",
-    )
-    .survives("a reader that walks between the writer's stores, as loom has it"),
+    ),
+    slip(
+        "a node that is taken out of a list leads to itself",
+        "xen/src/list.rs",
+        "",
+        "(*behind).prev = before;",
+        "(*behind).prev = before;
+        if $slipped {
+            <*mut list_head>::store(&raw mut (*node).next, node);
+        }",
+    ),
     slip(
         "an upper byte of a narrow flag counts",
         "exports/msi.rs",
