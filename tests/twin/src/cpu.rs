@@ -9,7 +9,7 @@ use std::arch::naked_asm;
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, ensure};
@@ -96,6 +96,8 @@ pub(crate) struct Cpu {
     map: Mapping,
     /// Whether callgrind counts the calls to come.
     pub(crate) counted: bool,
+    /// Whether [`side::look_on`] is called after each instruction of the calls to come.
+    pub(crate) stepped: bool,
 }
 
 #[repr(C)]
@@ -131,6 +133,7 @@ impl Cpu {
         Ok(Self {
             map: Mapping::new(2 * STACK)?,
             counted: false,
+            stepped: false,
         })
     }
 
@@ -160,6 +163,10 @@ impl Cpu {
             saved: [0; 5],
         };
         frame.arguments[..arguments.len()].copy_from_slice(arguments);
+        if self.stepped {
+            STEPPED.store(function, Ordering::Relaxed);
+            frame.function = step_into as *const () as usize;
+        }
         CALLS.fetch_add(1, Ordering::Relaxed);
         let outer = RUNNING.swap(&mut frame, Ordering::Relaxed);
         assert!(outer.is_null(), "calls do not nest");
@@ -230,6 +237,47 @@ unsafe extern "C" fn enter(frame: *mut Frame) {
         canary = const CANARY,
         finish = sym finish,
     )
+}
+
+/// Where code goes on that is stepped through; zero where none is.
+static STEPPED: AtomicUsize = AtomicUsize::new(0);
+/// The flag that has the CPU trap after each instruction.
+const TRAP_FLAG: i64 = 1 << 8;
+
+/// Goes on at [`STEPPED`], instruction by instruction. Nothing but the flags is changed.
+#[unsafe(naked)]
+unsafe extern "C" fn step_into() {
+    naked_asm!(
+        "pushfq",
+        "or qword ptr [rsp], {flag}",
+        "popfq",
+        "jmp [rip + {stepped}]",
+        flag = const TRAP_FLAG,
+        stepped = sym STEPPED,
+    )
+}
+
+/// An instruction of a call that is stepped through was carried out; `at` is the next one.
+///
+/// The functions that the code under test calls run at full speed: where one of them begins, its
+/// way back leads through [`step_into`].
+fn step(context: &mut libc::ucontext_t, frame: &Frame, at: usize) -> Result<(), String> {
+    let registers = &mut context.uc_mcontext.gregs;
+    let stack = registers[libc::REG_RSP as usize] as usize;
+    if side::running_code().contains(&at) {
+        return side::look_on();
+    }
+    registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
+    if stack != frame.stack {
+        let back = stack as *mut usize;
+        // SAFETY: the code under test has just called a function, so that the way back is on top of
+        // the stack of the call.
+        unsafe {
+            STEPPED.store(back.read(), Ordering::Relaxed);
+            back.write(step_into as *const () as usize);
+        }
+    }
+    Ok(())
 }
 
 /// The way out of [`enter`]: jumped to with the frame in rbx.
@@ -342,6 +390,16 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
             return;
         }
     }
+    // SAFETY: the kernel passes what it knows of the signal.
+    let is_step = signal == libc::SIGTRAP && unsafe { (*info).si_code } == libc::TRAP_TRACE;
+    if is_step && !frame.is_null() {
+        // SAFETY: the frame lives while the call runs.
+        let Err(reason) = step(context, unsafe { &*frame }, at) else {
+            return;
+        };
+        end(context, frame, Exit::Mmio { at, reason });
+        return;
+    }
     // SAFETY: for these signals the union holds an address.
     let address = unsafe { (*info).si_addr() } as usize;
     if frame.is_null() || !in_object {
@@ -368,9 +426,16 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
             address,
         },
     };
+    end(context, frame, trap);
+}
+
+/// Ends the call where it was interrupted.
+fn end(context: &mut libc::ucontext_t, frame: *mut Frame, trap: Exit) {
     TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
-    context.uc_mcontext.gregs[libc::REG_RBX as usize] = frame as i64;
-    context.uc_mcontext.gregs[libc::REG_RIP as usize] = finish as *const () as i64;
+    let registers = &mut context.uc_mcontext.gregs;
+    registers[libc::REG_RBX as usize] = frame as i64;
+    registers[libc::REG_RIP as usize] = finish as *const () as i64;
+    registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
 }
 
 /// Does what the CPU or Xen does where a process gets a signal instead: a write of an MSR, and WARN(), which goes on after

@@ -173,6 +173,9 @@ impl Heap {
         let mut found: Vec<u64> = roots.collect();
         while let Some(word) = found.pop() {
             let at = (word as usize).wrapping_sub(self.map.base());
+            if at >= self.used {
+                continue;
+            }
             let after = self.blocks.partition_point(|block| block.start <= at);
             let Some(number) = after.checked_sub(1) else {
                 continue;

@@ -343,6 +343,11 @@ impl Image {
         self.text.clone()
     }
 
+    /// A range with that code and the glue, and no code of the driver's.
+    pub(crate) fn code(&self) -> Range<usize> {
+        self.map.base()..self.text.end
+    }
+
     /// Names an address of the code: the function and the offset in it.
     pub(crate) fn describe(&self, address: usize) -> String {
         if !self.text.contains(&address) {

@@ -33,6 +33,8 @@ pub(crate) struct Env {
     pub(crate) in_callback: bool,
     /// Words in the arena at which readers in RCU sections begin.
     pub(crate) rcu_roots: Vec<*const u64>,
+    /// What looks at the world after each instruction of the next call.
+    pub(crate) onlooker: Option<Onlooker>,
     /// Whether interrupts are on.
     pub(crate) irqs_on: bool,
     /// Addresses of the spin locks that are held.
@@ -59,6 +61,9 @@ pub(crate) struct Env {
     /// Fills memory that must not be read; differs between the sides.
     pub(crate) poison: u8,
 }
+
+/// Says what another CPU must not see that looks between two instructions.
+pub(crate) type Onlooker = fn(&mut Env) -> Result<(), String>;
 
 /// A change of the world, and the address that it is about.
 pub(crate) type Meanwhile = (fn(u64), u64);
@@ -155,10 +160,16 @@ thread_local! {
 }
 static TEXT_START: AtomicUsize = AtomicUsize::new(0);
 static TEXT_END: AtomicUsize = AtomicUsize::new(0);
+static CODE_START: AtomicUsize = AtomicUsize::new(0);
 
 /// The code of the side that runs now.
 pub(crate) fn running_text() -> Range<usize> {
     TEXT_START.load(Ordering::Relaxed)..TEXT_END.load(Ordering::Relaxed)
+}
+
+/// The same with the glue.
+pub(crate) fn running_code() -> Range<usize> {
+    CODE_START.load(Ordering::Relaxed)..TEXT_END.load(Ordering::Relaxed)
 }
 
 /// Gives a function that stands for one of Xen's its environment.
@@ -177,6 +188,11 @@ pub(crate) fn attempt<R>(body: impl FnOnce(&mut Env) -> Result<R, String>) -> R 
         Ok(result) => result,
         Err(reason) => fault(reason),
     }
+}
+
+/// Has the onlooker of the call that runs now look, between two instructions of the code under test.
+pub(crate) fn look_on() -> Result<(), String> {
+    with(|env| env.onlooker.map_or(Ok(()), |look| look(env)))
 }
 
 /// Ends the call under test.
@@ -222,6 +238,7 @@ impl Side {
             rcu: Vec::new(),
             in_callback: false,
             rcu_roots: Vec::new(),
+            onlooker: None,
             irqs_on: true,
             held: Vec::new(),
             watched: [std::ptr::null(); 2],
@@ -258,6 +275,7 @@ impl Side {
         env.rcu.clear();
         env.in_callback = false;
         env.rcu_roots.clear();
+        env.onlooker = None;
         env.held.clear();
         env.irqs_on = true;
         env.pirqs.clear();
@@ -276,12 +294,15 @@ impl Side {
         env.script = script;
         env.irqs_on = !script.irqs_off;
         env.heap.start_call(script.memory);
+        self.cpu.stepped = env.onlooker.is_some();
         CURRENT.set(Some(env));
         let text = self.image.text();
         TEXT_START.store(text.start, Ordering::Relaxed);
+        CODE_START.store(self.image.code().start, Ordering::Relaxed);
         TEXT_END.store(text.end, Ordering::Relaxed);
         let outcome = self.cpu.call(function, arguments);
         self.env = CURRENT.take();
+        self.env().onlooker = None;
         outcome
             .map_err(|exit| exit.into_trap(&self.image))
             .and_then(|value| {

@@ -4,7 +4,7 @@ use xen_sys as sys;
 
 use super::controls::control;
 use super::fakes::call;
-use super::platform::Race;
+use super::platform::{Meanwhile, Race};
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
 use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, record, with};
@@ -44,8 +44,8 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let truth = function.map_or(NOBODY, |function| function.read(register, width));
         let key = u64::from(sbdf) << 16 | register as u64;
         let value = pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width);
-        let races =
-            register == COMMAND && env.msi.race.as_ref().is_some_and(|race| race.sbdf == sbdf);
+        let here = |race: &Race| (race.sbdf, race.register) == (sbdf, register);
+        let races = env.msi.race.as_ref().is_some_and(here);
         Ok((value, races.then(|| act_meanwhile(env)).flatten()))
     });
     let Some(race) = race else { return value };
@@ -53,7 +53,9 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         // SAFETY: What is under test passed one of its functions to call_rcu(), which has this
         // prototype.
         let function: extern "C" fn(u64) = unsafe { std::mem::transmute(function as usize) };
+        let outside = with(|env| std::mem::replace(&mut env.in_callback, true));
         function(argument);
+        with(|env| env.in_callback = outside);
     }
     if let Some(desc) = race.masks {
         mask_meanwhile(desc);
@@ -61,14 +63,14 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
     value
 }
 
-/// Another CPU acts if its time has come: it stops the memory. What it does then is the answer.
+/// Another CPU acts if its time has come: the function changes. What it does then is the answer.
 fn act_meanwhile(env: &mut Env) -> Option<Race> {
     let race = env.msi.race.take()?;
     let is_locked = |desc: *mut sys::irq_desc| is_locked(addr!(desc, lock) as u64);
     // It would wait for the lock until there is nothing to meet any more.
     let waits = race.masks.is_some_and(is_locked);
     if race.skip == 0 && !waits {
-        stop_memory(env, race.sbdf);
+        act(env, &race);
         return Some(race);
     }
     let skip = if waits { u64::MAX } else { race.skip - 1 };
@@ -91,11 +93,17 @@ fn mask_meanwhile(desc: *mut sys::irq_desc) {
     });
 }
 
-/// A function decodes memory no more.
-pub(super) fn stop_memory(env: &mut Env, sbdf: u32) {
-    if let Some(function) = env.machine.pci.function(sbdf) {
-        let command = function.peek(COMMAND, 2) as u16;
-        function.write(COMMAND, 2, (command & !MEMORY).into());
+/// Does what another CPU does.
+pub(super) fn act(env: &mut Env, race: &Race) {
+    if let Some(function) = env.machine.pci.function(race.sbdf) {
+        let command = function.peek(COMMAND, 2);
+        match race.act {
+            Meanwhile::StopMemory => function.write(COMMAND, 2, command & !u32::from(MEMORY)),
+            Meanwhile::Reset => {
+                function.reset();
+                function.write(COMMAND, 2, command);
+            }
+        }
     }
 }
 

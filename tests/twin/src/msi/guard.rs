@@ -42,15 +42,15 @@ impl Guard {
                 all.insert((msix as u64, false), Guarded { lock, state });
             }
             let head = addr!(device, msi_list);
-            let mut at = get!(head, next);
+            let (mut before, mut at) = (head, get!(head, next));
             while at != head {
                 let first = (at as usize).wrapping_sub(offset_of!(sys::msi_desc, list));
-                // A list that leads to what was freed is for `compare` to find.
-                if !env.heap.holds(first as u64) {
+                // A list that leads to what was freed, or not back, is for `compare` to find.
+                if !env.heap.holds(first as u64) || get!(at, prev) != before {
                     break;
                 }
                 Self::add(env, first as *const sys::msi_desc, &mut all);
-                at = get!(at, next);
+                (before, at) = (at, get!(at, next));
             }
         }
         Self(all)

@@ -6,7 +6,7 @@ use super::api::Api;
 use super::controls::{cpus, set_cpus};
 use super::op::{Call, Op, Opening};
 use super::perform::{call, choose, enable_arguments, irq_for};
-use super::platform::{IRQ_DISABLED, Race};
+use super::platform::{IRQ_DISABLED, Meanwhile, Race};
 use super::world::World;
 use super::{config, descs, functions, registers};
 use crate::answer::Answer;
@@ -111,13 +111,30 @@ pub(super) fn set_up_iommu(
     Some(Answer::int(outcome))
 }
 
-/// The interrupts of functions.
-fn of_functions(world: &World) -> Vec<usize> {
-    let is_one = |irq: &usize| {
-        let msi = get!(world.irq(*irq), msi_desc);
-        !msi.is_null() && !get!(msi, dev).is_null()
+/// An interrupt of a function whose descriptor fits, by a number.
+fn choose_irq(
+    world: &World,
+    number: usize,
+    fits: impl Fn(*const sys::msi_desc) -> bool,
+) -> Option<*mut sys::irq_desc> {
+    let irqs = (0..world.spec.irqs).map(|irq| world.irq(irq));
+    let is_one = |desc: &*mut sys::irq_desc| {
+        let msi = get!(*desc, msi_desc);
+        !msi.is_null() && !get!(msi, dev).is_null() && fits(msi)
     };
-    (0..world.spec.irqs).filter(is_one).collect()
+    let irqs: Vec<_> = irqs.filter(is_one).collect();
+    Some(irqs[number.checked_rem(irqs.len())?])
+}
+
+/// Whether a descriptor is of MSI-X.
+fn is_entry(desc: *const sys::msi_desc) -> bool {
+    get!(desc, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8
+}
+
+/// The function that a descriptor is of.
+fn device_of(world: &World, desc: *const sys::msi_desc) -> Option<usize> {
+    let pdev = get!(desc, dev);
+    world.devices.iter().position(|other| *other == pdev)
 }
 
 pub(super) fn act(
@@ -127,9 +144,17 @@ pub(super) fn act(
     (irq, what): (usize, Call),
     script: Script,
 ) -> Option<Answer> {
-    let irqs = of_functions(world);
-    let irq = irqs[irq.checked_rem(irqs.len())?];
-    let desc = world.irq(irq);
+    let desc = choose_irq(world, irq, |_| true)?;
+    act_on(side, api, world, (desc, what), script)
+}
+
+fn act_on(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (desc, what): (*mut sys::irq_desc, Call),
+    script: Script,
+) -> Option<Answer> {
     let handler: *const sys::hw_interrupt_type = get!(desc, handler);
     let function = match what {
         Call::Startup => get!(handler, startup).map(|function| function as usize),
@@ -182,53 +207,54 @@ pub(super) fn act(
     })
 }
 
-/// A call for an interrupt, while another CPU stops the memory of its function.
+/// A call for an interrupt, while another CPU stops the memory of its function or resets it.
 pub(super) fn race(
     side: &mut Side,
     api: &Api,
     world: &World,
-    (irq, what): (usize, Call),
+    (irq, what, act): (usize, Call, Meanwhile),
     script: Script,
 ) -> Option<Answer> {
-    let irqs = of_functions(world);
-    let desc: *const sys::msi_desc = get!(world.irq(irqs[irq.checked_rem(irqs.len())?]), msi_desc);
-    let device = world
-        .devices
-        .iter()
-        .position(|pdev| *pdev == get!(desc, dev))?;
-    if get!(desc, msi_attrib.type_) != sys::PCI_CAP_ID_MSIX as u8 {
-        return None;
-    }
+    let desc = choose_irq(world, irq, is_entry)?;
+    let device = device_of(world, get!(desc, msi_desc))?;
     let moves = matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. });
     // What is moved is masked before.
     let skip = if moves { script.salt % 2 } else { 0 };
-    if let Err(announced) = begin_race(side, api, world, device, (skip, None)) {
+    if let Err(announced) = begin_race(side, api, world, device, (act, skip, None)) {
         return Some(Answer::int(announced));
     }
-    let answer = act(side, api, world, (irq, what), script);
-    end_race(side, world, device);
-    answer
+    side.env().trace.clear();
+    let answer = act_on(side, api, world, (desc, what), script);
+    end_race(side);
+    // The function changes even where its interrupt has nothing that could be called.
+    Some(answer.unwrap_or_else(|| Answer::void(Ok(0))))
 }
 
-/// The function that decodes memory for a function: of a virtual one, the physical one.
-fn decoder(world: &World, device: usize) -> usize {
-    world.spec.devices[device].physical.unwrap_or(device)
-}
-
-/// dom0 announces that it stops the memory of a function, and another CPU is going to do so.
+/// dom0 announces what it does to a function, and another CPU is going to carry it out.
 fn begin_race(
     side: &mut Side,
     api: &Api,
     world: &World,
     device: usize,
-    (skip, masks): (u64, Option<*mut sys::irq_desc>),
+    (act, skip, masks): (Meanwhile, u64, Option<*mut sys::irq_desc>),
 ) -> Result<(), Outcome> {
-    let owner = decoder(world, device);
-    let sbdf = world.spec.devices[owner].sbdf;
+    let functions = &side.env().machine.pci.functions;
+    let (owner, register) = match act {
+        // A virtual function decodes memory where its physical function does.
+        Meanwhile::StopMemory => {
+            let physical = world.spec.devices[device].physical;
+            (physical.unwrap_or(device), COMMAND)
+        }
+        Meanwhile::Reset => (device, functions[device].msix + 2),
+    };
+    let command = functions[owner].peek(COMMAND, 2);
+    let written = match act {
+        Meanwhile::StopMemory => command & !u32::from(MEMORY),
+        Meanwhile::Reset => command,
+    };
     let mut callbacks = Vec::new();
-    let command = side.env().machine.pci.functions[owner].peek(COMMAND, 2);
     // SAFETY: the place lies in the arena.
-    unsafe { world.data.write(command & !u32::from(MEMORY)) };
+    unsafe { world.data.write(written) };
     if api.sees_all_writes {
         let waiting = side.env().rcu.len();
         let pdev = world.devices[owner] as u64;
@@ -240,7 +266,9 @@ fn begin_race(
         callbacks = side.env().rcu.split_off(waiting);
     }
     side.env().msi.race = Some(Race {
-        sbdf,
+        sbdf: world.spec.devices[owner].sbdf,
+        register,
+        act,
         skip,
         callbacks,
         masks,
@@ -248,16 +276,14 @@ fn begin_race(
     Ok(())
 }
 
-/// The memory stops now, if it did not meanwhile. Returns whether it did.
-fn end_race(side: &mut Side, world: &World, device: usize) -> bool {
-    let sbdf = world.spec.devices[decoder(world, device)].sbdf;
-    config::stop_memory(side.env(), sbdf);
-    let race = side.env().msi.race.take();
-    let acted = race.is_none();
-    side.env()
-        .rcu
-        .extend(race.into_iter().flat_map(|race| race.callbacks));
-    acted
+/// The other CPU acts now, if it did not meanwhile. Returns whether it did.
+fn end_race(side: &mut Side) -> bool {
+    let Some(race) = side.env().msi.race.take() else {
+        return true;
+    };
+    config::act(side.env(), &race);
+    side.env().rcu.extend(race.callbacks);
+    false
 }
 
 /// Says in an answer that an interrupt that another CPU has masked may come.
@@ -280,20 +306,11 @@ pub(super) fn overlap(
     let device = match opening {
         Opening::Enable(wish) if wish.msix => choose(world, wish.device),
         Opening::Restore { device } => choose(world, device),
-        Opening::SetUp { desc } => {
-            let desc = all[desc.checked_rem(all.len())?].desc;
-            let pdev = get!(desc, dev);
-            world.devices.iter().position(|other| *other == pdev)?
-        }
+        Opening::SetUp { desc } => device_of(world, all[desc.checked_rem(all.len())?].desc)?,
         Opening::Enable(_) => return None,
     };
-    let of_table = |irq: &usize| {
-        let msi = get!(world.irq(*irq), msi_desc);
-        get!(msi, dev) == world.devices[device]
-            && get!(msi, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8
-    };
-    let irqs: Vec<_> = of_functions(world).into_iter().filter(of_table).collect();
-    let desc = world.irq(irqs[number.checked_rem(irqs.len())?]);
+    let of_table = |msi| is_entry(msi) && get!(msi, dev) == world.devices[device];
+    let desc = choose_irq(world, number, of_table)?;
     let entry = usize::from(get!(get!(desc, msi_desc), msi_attrib.entry_nr));
     // pci_prepare_msix() may have ended the use that an entry stands for. Then the next one is the
     // first to both sides, and starts with nothing masked.
@@ -301,7 +318,13 @@ pub(super) fn overlap(
     if world.spec.lies > 0 || in_use == 0 || registers::is_changed_or_gone(side, world, device) {
         return None;
     }
-    if let Err(announced) = begin_race(side, api, world, device, (0, Some(desc))) {
+    if let Err(announced) = begin_race(
+        side,
+        api,
+        world,
+        device,
+        (Meanwhile::StopMemory, 0, Some(desc)),
+    ) {
         return Some(Answer::int(announced));
     }
     let answer = match opening {
@@ -314,7 +337,7 @@ pub(super) fn overlap(
             functions::of_function(side, api, world, &Op::Restore { device }, script)
         }
     };
-    let acted = end_race(side, world, device);
+    let acted = end_race(side);
     let function = &side.env().machine.pci.functions[device];
     let is_masked = function.table_word(4 * entry + 3) & 1 != 0;
     let control = function.peek(function.msix + 2, 2);

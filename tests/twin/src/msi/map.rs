@@ -5,6 +5,7 @@ use xen_sys as sys;
 use super::api::Api;
 use super::descs::{self, Found};
 use super::irqs::{bind, is_free};
+use super::onlooker;
 use super::op::{Base, Op, Wish};
 use super::perform::{call, enable, irq_for};
 use super::world::World;
@@ -145,14 +146,8 @@ pub(super) fn unmap(
     if disabled.is_err() {
         return calls.end(Answer::void(disabled));
     }
+    onlooker::look_at_call(calls.side, world, script.salt);
     let freed = calls.with_desc(api.free, desc);
-    // C frees it at once. In Rust readers in RCU sections may look at it for as long as those last.
-    if calls.side.image.symbol("xen_irq_dump_msi").is_ok()
-        && !calls.side.env().heap.holds(desc as u64)
-    {
-        let reason = "a descriptor was freed without a grace period".to_owned();
-        return calls.end(Answer::void(Err(Trap::Fault(reason))));
-    }
     calls.end(Answer::int(freed))
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod guard;
 mod irqs;
 mod map;
 mod model;
+mod onlooker;
 mod op;
 mod perform;
 pub(crate) mod platform;

@@ -1,5 +1,6 @@
 //! The steps of a case.
 
+use super::platform::Meanwhile;
 use super::spec::{DeviceSpec, Owner, Runner};
 
 /// A call of msi.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
@@ -80,11 +81,12 @@ pub(crate) enum Op {
         irq: usize,
         call: Call,
     },
-    /// The same, while dom0 stops the function's memory: it has said so before, and carries it out
-    /// when the call has just seen that memory is decoded.
+    /// The same, while dom0 stops the function's memory or resets it: it has said so before, and
+    /// carries it out when the call has just seen that memory is decoded, or MSI-X enabled.
     Race {
         irq: usize,
         call: Call,
+        act: Meanwhile,
     },
     /// Something is done for which a function's MSI-X is enabled with all masked for a while, and
     /// another CPU masks an interrupt of the function meanwhile; dom0 has just stopped its memory.

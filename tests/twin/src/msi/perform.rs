@@ -6,7 +6,7 @@ use super::api::Api;
 use super::controls::set_cpus;
 use super::op::{Base, Op, Wish};
 use super::world::{World, set_option};
-use super::{change, descs, functions, guard, irqs, map, registers, undo};
+use super::{change, descs, functions, guard, irqs, map, onlooker, registers, undo};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::cpu::Trap;
@@ -86,7 +86,7 @@ fn carry_out(
         Op::Crowd { .. } | Op::Fill { .. } => map::many(side, api, world, op, script),
         Op::SetUpIommu { device } => irqs::set_up_iommu(side, api, world, device, script),
         Op::Irq { irq, call } => irqs::act(side, api, world, (irq, call), script),
-        Op::Race { irq, call } => irqs::race(side, api, world, (irq, call), script),
+        Op::Race { irq, call, act } => irqs::race(side, api, world, (irq, call, act), script),
         Op::Overlap { opening, irq } => irqs::overlap(side, api, world, (opening, irq), script),
         Op::World(ref change) => {
             change::alter(side, world, change);
@@ -170,6 +170,7 @@ pub(super) fn enable(
 ) -> Answer {
     let arguments = enable_arguments(world, (device, irq, wish));
     let place = (device, wish.msix);
+    onlooker::look_at_call(side, world, script.salt);
     let answer = undo::set_up(side, world, place, (api.enable, &arguments), script);
     side.env().msi.crossed |= crosses_page(world);
     answer

@@ -1,5 +1,6 @@
 //! What the rest of Xen keeps of interrupts while msi.c is driven alone.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use xen_sys as sys;
@@ -12,13 +13,25 @@ pub(super) const IRQ_DISABLED: u32 = 1 << 1;
 pub(super) const IRQ_GUEST: u32 = 1 << 4;
 pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
 
-/// Another CPU carries out a write of dom0's that it has announced before: a function decodes
-/// memory no more. Then the grace period ends that this CPU began with the announcement, and it may
-/// mask an interrupt.
+/// What another CPU does to a function right after a read of one of its registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meanwhile {
+    /// The function decodes memory no more; the read is that of its command word.
+    StopMemory,
+    /// The function is reset, and has its command word again; the read is that of message control of
+    /// MSI-X.
+    Reset,
+}
+
+/// Another CPU carries out writes of dom0's that it has announced before. Then the grace period
+/// ends that this CPU began with the announcement, and it may mask an interrupt.
 pub(super) struct Race {
-    /// The function.
+    /// The function, and the register of it that is read.
     pub(super) sbdf: u32,
-    /// How many reads of its command word come before.
+    pub(super) register: usize,
+    /// What is done to it.
+    pub(super) act: Meanwhile,
+    /// How many reads of the register come before.
     pub(super) skip: u64,
     /// What waits for the end of the grace period: function and argument.
     pub(super) callbacks: Vec<(u64, u64)>,
@@ -61,6 +74,8 @@ pub(crate) struct Platform {
     pub(super) tells: bool,
     /// What locks guard, as it was when one was taken or released last; none between calls.
     pub(super) guard: Option<super::guard::Guard>,
+    /// What a reader without a lock has found in the lists of descriptors so far.
+    pub(super) found: BTreeMap<u64, super::onlooker::Seen>,
     /// What another CPU does in this step.
     pub(super) race: Option<Race>,
     /// The handler of debug key M.

@@ -6,6 +6,7 @@ use super::api::Api;
 use super::config::{BY_DOM0, as_write};
 use super::descs::{self, Found};
 use super::op::{Call, Change, Op};
+use super::platform::Meanwhile;
 use super::undo::DIGEST;
 use super::world::World;
 use crate::answer::Answer;
@@ -367,6 +368,14 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         op,
         Op::Irq { call, .. } | Op::Race { call, .. } if is_move(*call)
     );
+    // It loses its messages before it is moved.
+    let resets = matches!(
+        op,
+        Op::Race {
+            act: Meanwhile::Reset,
+            ..
+        }
+    );
     if is_covered(side, world, op) || is_hidden_and_shared(side, world, op) {
         return true;
     }
@@ -380,6 +389,6 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
             // Where the table does not answer meanwhile, both find out.
             let answers = !function.needs_enable;
             let unclear = world.behind[device] && function.msix != 0 && is_off && answers;
-            unclear || world.spec.tells && world.lost[device]
+            unclear || world.spec.tells && (world.lost[device] || resets)
         })
 }

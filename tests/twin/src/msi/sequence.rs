@@ -6,6 +6,7 @@
 use super::Msi;
 use super::choices::{any_call, irq, op, set_up, wish};
 use super::op::{Base, Call, Change, Op, Opening, Register, Wish};
+use super::platform::Meanwhile;
 use super::spec::{Owner, Runner, Spec};
 use crate::heap::Failure;
 use crate::rng::Rng;
@@ -227,11 +228,17 @@ fn after_restore(rng: &mut Rng, ops: &mut Vec<Op>, (device, msix): (usize, bool)
     }
 }
 
-/// dom0 stops the memory of a function while Xen looks at it, and starts that of another.
+/// dom0 stops the memory of a function or resets it while Xen looks at it, and starts the memory of
+/// another.
 fn race(rng: &mut Rng, ops: &mut Vec<Op>, device: usize) {
     let number = rng.below(8);
     let call = any_call(rng);
-    ops.push(Op::Race { irq: number, call });
+    let act = rng.pick(&[Meanwhile::StopMemory, Meanwhile::Reset]);
+    ops.push(Op::Race {
+        irq: number,
+        call,
+        act,
+    });
     for _ in 0..2 {
         let call = any_call(rng);
         ops.push(Op::Irq { irq: number, call });

@@ -1,10 +1,12 @@
 //! Functions, interrupts and domains.
 
+use std::collections::BTreeMap;
+
 use xen_sys as sys;
 
 use super::controls::{cpu_mask_to_apicid, set_cpus, spread_cpus, update_ire_from_msi};
 use super::op::{Change, Op};
-use super::platform::{IRQ_DISABLED, Platform, pointer_to};
+use super::platform::{IRQ_DISABLED, Meanwhile, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
 use crate::answer::Answer;
 use crate::side::Side;
@@ -122,6 +124,7 @@ impl World {
         }
         world.set_variables(side);
         world.add_foreign(side);
+        world.add_readers(side);
         world.run(
             side,
             if spec.booted {
@@ -131,6 +134,26 @@ impl World {
             },
         );
         world
+    }
+
+    /// Whether readers that hold no lock may look at descriptors on this side.
+    pub(super) fn is_read_without_lock(&self, side: &Side) -> bool {
+        side.image.symbol("xen_irq_dump_msi").is_ok()
+    }
+
+    /// With Rust, readers that hold no lock find descriptors by an interrupt or in a function's
+    /// list. C frees descriptors at once.
+    fn add_readers(&self, side: &mut Side) {
+        if !self.is_read_without_lock(side) {
+            return;
+        }
+        let of_irqs = (0..self.spec.irqs).map(|irq| addr!(self.irq(irq), msi_desc).cast());
+        let lists = self.devices.iter();
+        let of_functions = lists.map(|device| addr!(*device, msi_list.next).cast());
+        let roots = of_irqs.chain(of_functions);
+        side.env()
+            .rcu_roots
+            .extend(roots.map(<*mut u64>::cast_const));
     }
 
     /// Interrupts that are of no function: of HPETs, of IOMMUs, and one of which nothing is known.
@@ -179,6 +202,7 @@ impl World {
             update: side.image.symbol("shim_update_ire_from_msi").unwrap_or(0),
             tells: spec.tells,
             guard: None,
+            found: BTreeMap::new(),
             race: None,
             key_handler: 0,
         };
@@ -246,6 +270,14 @@ impl World {
             Op::ConfigWrite { .. } | Op::UnknownWrite | Op::Race { .. } | Op::Overlap { .. } => {
                 self.behind.fill(false);
                 self.lost.fill(false);
+                // Which function it was is not noted.
+                if let Op::Race {
+                    act: Meanwhile::Reset,
+                    ..
+                } = *op
+                {
+                    self.stale.fill(true);
+                }
             }
             Op::Restore { device } if answer.outcome == Ok(0) => {
                 self.behind[device % count] = false;
