@@ -176,3 +176,20 @@ fn a_change_is_noted_until_an_unmask_that_finds_it() {
         assert!(entry.take_modified() || found == Some(Some(2)));
     });
 }
+
+/// One vCPU finds an IRQ that has just been bound: it finds its MSI, too, which was set up before.
+#[test]
+fn an_irq_that_is_found_is_set_up() {
+    loom::model(|| {
+        let entry = Arc::new((Entry::new(), ordered::AtomicU32::new(0)));
+        let other = entry.clone();
+        let other = thread::spawn(move || {
+            let (entry, msi) = &*other;
+            msi.store(1, Ordering::Relaxed);
+            entry.set_irq(Some(77));
+        });
+        let (entry, msi) = &*entry;
+        assert!(entry.irq().is_none() || msi.load(Ordering::Relaxed) == 1);
+        other.join().expect("it does not panic");
+    });
+}

@@ -80,6 +80,20 @@ pub(super) const SLIPS: &[Slip] = &[
         write(self);",
     ),
     slip(
+        "a change is noted by a store that releases nothing",
+        SHADOW,
+        "",
+        "self.modified.store(1, Ordering::Release);",
+        "self.modified.store(1, Ordering::Relaxed);",
+    ),
+    slip(
+        "an IRQ is bound by a store that releases nothing",
+        SHADOW,
+        "",
+        "self.irq.store(irq.unwrap_or(0), Ordering::Release);",
+        "self.irq.store(irq.unwrap_or(0), Ordering::Relaxed);",
+    ),
+    slip(
         "a table that goes cuts its chains",
         CHAIN,
         "",
