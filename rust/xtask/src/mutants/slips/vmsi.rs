@@ -48,8 +48,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "entry.sends(msi).then(|| look(msi))",
         "Some(look(msi))",
-    )
-    .survives("not asked since the oracle exchanges an IRQ when its lock is asked for"),
+    ),
     slip(
         "no read-side section is entered",
         "xen/src/rcu.rs",
@@ -69,8 +68,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "if let Some(msi) = locked.msi_desc()",
         "self.entry.sends(msi)",
         "true",
-    )
-    .survives("not asked since the oracle exchanges an IRQ when its lock is asked for"),
+    ),
     slip(
         "a guest masks an interrupt of a function that is another's",
         TABLES,
@@ -98,8 +96,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "table.device == binding.device",
         "true",
-    )
-    .survives("not asked since the oracle replaces a function"),
+    ),
     slip(
         "an IRQ beyond the last is followed",
         "xen/src/irq.rs",
