@@ -8,6 +8,8 @@
 #include <xen/sched.h>
 #include <xen/vpci.h>
 
+#include <asm/msi.h>
+
 #ifdef CONFIG_HVM
 #include <asm/hvm/hvm.h>
 #include <asm/hvm/io.h>
