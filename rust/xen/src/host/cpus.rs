@@ -30,3 +30,28 @@ impl CpuMask<'_> {
         }
     }
 }
+
+/// `cpumask_var_t`: a pointer to a set, or the set itself where Xen is configured for few CPUs.
+pub(super) trait CpuMaskVar {
+    /// The set; a null pointer where none was allocated.
+    ///
+    /// # Safety
+    ///
+    /// The pointer is to a variable that is alive.
+    unsafe fn set(variable: *mut Self) -> *mut sys::cpumask_t;
+}
+
+impl CpuMaskVar for *mut sys::cpumask_t {
+    #[inline(always)]
+    unsafe fn set(variable: *mut Self) -> *mut sys::cpumask_t {
+        // SAFETY: `set` asks for a variable that is alive, and C aligns it.
+        unsafe { Self::load(variable) }
+    }
+}
+
+impl CpuMaskVar for [sys::cpumask_t; 1] {
+    #[inline(always)]
+    unsafe fn set(variable: *mut Self) -> *mut sys::cpumask_t {
+        variable.cast()
+    }
+}

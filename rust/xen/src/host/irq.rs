@@ -1,9 +1,9 @@
 //! Descriptors of IRQs that are MSIs: their handlers, and how they move.
 
-use super::cpus::CpuMask;
+use super::cpus::{CpuMask, CpuMaskVar};
 use crate::irq::{HeldDesc, IrqDesc};
 use crate::msi_desc::{KeptMsi, MsiDesc};
-use crate::view::{field, set_field};
+use crate::view::set_field;
 use core::ptr;
 use xen_sys as sys;
 
@@ -83,8 +83,11 @@ impl<'a> HeldDesc<'a> {
 impl<'a> IrqDesc<'a> {
     /// The CPUs that its vector is for.
     pub fn cpus(self) -> CpuMask<'a> {
-        // SAFETY: The mask lives as long as the descriptor.
-        unsafe { CpuMask::from_raw(field!(self, arch.cpu_mask)).unwrap_unchecked() }
+        // SAFETY: The variable is a part of the descriptor, and its set lives as long.
+        unsafe {
+            CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask))
+                .unwrap_unchecked()
+        }
     }
 
     /// Destroys an IRQ that was created for an MSI.
