@@ -9,6 +9,7 @@
 #include <xen/pci.h>
 #include <xen/rcupdate.h>
 #include <xen/sched.h>
+#include <xen/vpci.h>
 #include <xsm/xsm.h>
 
 #include <asm/apic.h>
@@ -183,6 +184,12 @@ int shim_domain_irq_to_pirq(struct domain *d, int irq)
 int shim_resource_setup_pci(const struct pci_dev *pdev)
 {
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);
+}
+
+/* Without vPCI an inline function without effect. */
+void shim_vpci_dump_msi(void)
+{
+    vpci_dump_msi();
 }
 
 void msi_resume(void)

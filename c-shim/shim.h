@@ -94,6 +94,7 @@ void shim_unmap_device_page(unsigned int index);
 bool shim_domain_has_memory(const struct domain *d);
 int shim_domain_irq_to_pirq(struct domain *d, int irq);
 int shim_resource_setup_pci(const struct pci_dev *pdev);
+void shim_vpci_dump_msi(void);
 
 /* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */
 void xen_irq_dump_msi(void);

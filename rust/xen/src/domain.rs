@@ -2,7 +2,9 @@
 
 use crate::nospec;
 use crate::vcpu::Vcpu;
-use crate::view::{field, fixed, set_field, view};
+#[cfg(feature = "vmsi")]
+use crate::view::set_field;
+use crate::view::{field, fixed, view};
 use core::iter::successors;
 use xen_sys as sys;
 
@@ -67,7 +69,11 @@ impl<'a> Domain<'a> {
         // context.
         unsafe { sys::shim_domain_crash(self.as_ptr()) };
     }
+}
 
+/// What a domain has in a Xen with HVM alone.
+#[cfg(feature = "vmsi")]
+impl Domain<'_> {
     /// Returns whether emulation of MSI-X tables was set up.
     #[doc(alias = "msixtbl_initialised")]
     #[inline]

@@ -13,7 +13,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 // Some services are for parts alone that this build may leave out.
 #![cfg_attr(
-    not(all(feature = "amd", feature = "msi", feature = "vtd")),
+    not(all(feature = "amd", feature = "msi", feature = "vmsi", feature = "vtd")),
     allow(dead_code, unused_imports)
 )]
 
@@ -22,6 +22,7 @@ pub mod bug;
 
 #[cfg(feature = "amd")]
 pub mod amd;
+#[cfg(feature = "vmsi")]
 pub mod bind;
 pub mod boot;
 pub mod cpu;
@@ -32,6 +33,7 @@ pub mod hide;
 #[cfg(feature = "msi")]
 pub mod host;
 pub mod ioapic;
+#[cfg(feature = "vmsi")]
 pub mod ioreq;
 pub mod irq;
 mod list;
@@ -48,12 +50,16 @@ pub mod pci;
 pub mod rcu;
 pub mod remap;
 pub mod rwlock;
+#[cfg(feature = "vmsi")]
 mod shadow;
 mod spin;
+#[cfg(feature = "vmsi")]
 pub mod tables;
 pub mod vcpu;
 mod view;
+#[cfg(feature = "vmsi")]
 pub mod vlapic;
+#[cfg(feature = "vmsi")]
 pub mod vpci;
 #[cfg(feature = "vtd")]
 pub mod vtd;

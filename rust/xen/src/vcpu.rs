@@ -1,8 +1,12 @@
 //! Virtual CPUs (`xen/sched.h`, `asm/hvm/vcpu.h`).
 
 use crate::domain::Domain;
+#[cfg(feature = "vmsi")]
 use crate::ioreq::Ioreq;
-use crate::view::{field, fixed, set_field, view};
+#[cfg(feature = "vmsi")]
+use crate::view::set_field;
+use crate::view::{field, fixed, view};
+#[cfg(feature = "vmsi")]
 use crate::vlapic::Vlapic;
 use xen_sys as sys;
 
@@ -41,6 +45,16 @@ impl<'a> Vcpu<'a> {
         unsafe { Self::from_raw(field!(self, next_in_list)) }
     }
 
+    /// Returns whether it, or its whole domain, is to be paused: who has asked for that may wait
+    /// until the vCPU stops running (`vcpu_pause()`, `domain_pause()`).
+    pub fn is_being_paused(self) -> bool {
+        field!(self, pause_count.counter) != 0 || field!(self.domain(), pause_count.counter) != 0
+    }
+}
+
+/// What a vCPU has in a Xen with HVM alone.
+#[cfg(feature = "vmsi")]
+impl<'a> Vcpu<'a> {
     /// Its local APIC. The vCPU is one of an HVM domain.
     #[inline]
     pub fn vlapic(self) -> Vlapic<'a> {
@@ -62,12 +76,6 @@ impl<'a> Vcpu<'a> {
     #[inline]
     pub fn is_blocked_in_xen(self) -> bool {
         field!(self, pause_flags) & sys::XEN_IRQ_VPF_BLOCKED_IN_XEN != 0
-    }
-
-    /// Returns whether it, or its whole domain, is to be paused: who has asked for that may wait
-    /// until the vCPU stops running (`vcpu_pause()`, `domain_pause()`).
-    pub fn is_being_paused(self) -> bool {
-        field!(self, pause_count.counter) != 0 || field!(self.domain(), pause_count.counter) != 0
     }
 
     /// The vector control dword that is to be unmasked when the device model is done; 0 for none.

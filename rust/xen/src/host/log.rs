@@ -123,7 +123,7 @@ pub fn heading() {
 /// Debug key `M`: what follows the host's MSIs.
 pub fn vpci() {
     // SAFETY: Takes the locks that it needs.
-    unsafe { sys::vpci_dump_msi() };
+    unsafe { sys::shim_vpci_dump_msi() };
 }
 
 /// Debug key `M`: an MSI, as it was while its descriptor was locked.
