@@ -16,7 +16,7 @@ use xen::xen_assert;
 #[doc(alias = "msixtbl_init")]
 pub fn set_up(domain: Domain) {
     if domain.is_hvm() && domain.has_vlapic() && !domain.has_msix_emulation() {
-        tables::set_up(domain);
+        domain.set_up_msix_emulation();
     }
 }
 

@@ -1,11 +1,11 @@
 //! The MSI-X tables of a domain, found by the guest-physical page of an access or by the function that has the table.
 //!
-//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock, and its cost does not
-//! grow with the number of tables: it is a hash table with chains of links, which are a part of the tables. Writers hold
-//! the domain's event lock; readers are in an RCU section. Where several tables share a page, the one that came last is
-//! found, as upstream does.
+//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock: it
+//! searches a list ([`rows`]) that writers replace as a whole. Writers hold the domain's event
+//! lock; readers are in an RCU section.
 //!
-//! The root is in the domain's own structure, in the half of `arch.hvm.msixtbl_list` that C leaves to us.
+//! The domain's own structure leads to the list, in the half of `arch.hvm.msixtbl_list` that C leaves
+//! to us.
 
 use crate::domain::Domain;
 use crate::errno::Errno;
@@ -18,23 +18,17 @@ use crate::rwlock::EventLock;
 use crate::shadow::Shadow;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
-use core::iter::successors;
-use core::ptr;
+use core::ptr::{self, NonNull};
+use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use irq_core::msix::access::entry_number;
-use irq_core::msix::chain;
+use irq_core::msix::rows::{self, Row};
 use irq_core::msix::shadow::Entry;
 use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
-use static_assertions::const_assert;
+use static_assertions::const_assert_eq;
 use xen_sys as sys;
 
 const PAGE_SHIFT: u32 = 12;
-
-/// Links of a table: one for each page that it touches, and one for its function.
-const LINKS: usize = ((MAX_ENTRIES * ENTRY_SIZE as usize) >> PAGE_SHIFT) + 2;
-
-/// With the rest of [`Tables`] less than a page.
-const BUCKETS_LOG2: u32 = 8;
 
 /// Where a byte lies in a table, as an offset that is known to be in it.
 #[derive(Clone, Copy)]
@@ -95,14 +89,6 @@ pub struct SetUp {
     pub irq: Option<EntryIrq>,
 }
 
-/// A place in a chain.
-struct Link {
-    next: AtomicPtr<Link>,
-    /// Page frame number, or address of a function's structure; the two do not meet.
-    key: u64,
-    table: *const Table,
-}
-
 /// The generation of the table that was made last.
 static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
 
@@ -124,11 +110,7 @@ pub struct Table {
     // Volatile state, written under the event lock.
     /// How many pirqs of the function are bound.
     bindings: AtomicU32,
-    links: [Link; LINKS],
 }
-
-// One page each is the most that is allocated at a time.
-const_assert!(size_of::<Table>() < 2048 && size_of::<Tables>() < 4080);
 
 impl Table {
     /// Guest-physical address of the first byte.
@@ -253,7 +235,6 @@ impl Table {
             .ok_or(Errno::NOMEM)?
             .cast::<Self>();
         let bytes = entries as u64 * ENTRY_SIZE;
-        // The memory is zeroed, and that is the value of a link that is in no chain.
         // SAFETY: `zalloc` gave the memory to this function alone, and enough of it; no reference
         // is made before the last write.
         unsafe {
@@ -265,102 +246,140 @@ impl Table {
             (*this).device = device;
             (*this).entries = entries;
             (*this).generation = LAST_GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-            for (index, key) in keys(device, base, bytes).take(LINKS).enumerate() {
-                let link = (&raw mut (*this).links).cast::<Link>().add(index);
-                (*link).key = key;
-                (*link).table = this;
-            }
             Ok(table.as_ref())
         }
     }
 }
 
-/// The keys under which a table is found: its function, and each page that it touches.
-fn keys(device: DeviceId, base: u64, bytes: u64) -> impl Iterator<Item = u64> {
-    let last = base.saturating_add(bytes - 1);
-    core::iter::once(device_key(device)).chain(base >> PAGE_SHIFT..=last >> PAGE_SHIFT)
-}
-
-fn device_key(device: DeviceId) -> u64 {
-    device.structure()
-}
-
-/// The tables of a domain.
+/// The list of a domain's tables: this, and behind it the rows.
 #[repr(C)]
-struct Tables {
-    /// First, because C frees this by the address of it.
+struct List {
+    /// First, because C frees the list by the address of this.
     rcu: UnsafeCell<sys::rcu_head>,
-    buckets: [AtomicPtr<Link>; 1 << BUCKETS_LOG2],
+    count: usize,
 }
 
-impl Tables {
+/// A published list.
+#[derive(Clone, Copy)]
+struct Tables<'a>(&'a [Row<Table>], NonNull<List>);
+
+impl<'a> Tables<'a> {
+    /// Returns the list of a domain, if it has one.
+    ///
+    /// # Safety
+    ///
+    /// An RCU section lasts for as long as `'a`, or the domain's event lock is held.
     #[inline]
-    fn bucket(&self, key: u64) -> &AtomicPtr<Link> {
-        // The upper bits of a product with 2^64 divided by the golden ratio spread neighbours well.
-        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS_LOG2);
-        // SAFETY: The shift leaves as many bits as the number of buckets has.
-        unsafe { self.buckets.get_unchecked(hash as usize) }
+    unsafe fn of(domain: Domain<'a>) -> Option<Self> {
+        // SAFETY: The field is null or what `publish` stored, a list with as many rows as it says,
+        // which is freed a grace period after its end.
+        unsafe {
+            let list = AtomicPtr::from_ptr(domain.msix_tables()).load(Ordering::Acquire);
+            let list = NonNull::new(list.cast::<List>())?;
+            let rows = list.add(1).cast::<Row<Table>>();
+            let rows = slice::from_raw_parts(rows.as_ptr(), (*list.as_ptr()).count);
+            Some(Self(rows, list))
+        }
     }
 
+    /// Returns the newest table on a page.
     #[inline]
-    fn find(&self, key: u64) -> Option<&Table> {
-        let mut link = self.bucket(key).load(Ordering::Acquire);
-        loop {
-            // SAFETY: Links are parts of tables, which `remove` has freed after a grace period:
-            // they stay for as long as the RCU section that `find` asks for, or the event lock.
-            let this = unsafe { link.as_ref() }?;
-            if this.key == key {
-                // SAFETY: A link that is in a chain names its table, of which it is a part.
-                return Some(unsafe { this.table.as_ref().unwrap_unchecked() });
-            }
-            link = this.next.load(Ordering::Acquire);
+    fn find(self, page: u64) -> Option<&'a Table> {
+        // SAFETY: A table is freed a grace period after its row was cleared, or its list replaced.
+        rows::find(self.0, page).map(|table| unsafe { table.as_ref() })
+    }
+
+    /// All that are not gone.
+    fn tables(self) -> impl Iterator<Item = &'a Table> {
+        // SAFETY: As for `find`.
+        let table = |table: NonNull<Table>| unsafe { table.as_ref() };
+        self.0.iter().filter_map(Row::table).map(table)
+    }
+
+    /// The table whose function has a structure at this address.
+    fn of_function(self, structure: u64) -> Option<&'a Table> {
+        self.tables()
+            .find(|table| table.device.structure() == structure)
+    }
+
+    /// Takes a table out, and has it freed when no reader can have it any more.
+    ///
+    /// Context: the domain's event lock is held.
+    #[doc(alias = "del_msixtbl_entry")]
+    #[doc(alias = "free_msixtbl_entry")]
+    fn remove(self, table: &Table) {
+        let this = Some(NonNull::from(table));
+        self.0
+            .iter()
+            .filter(|row| row.table() == this)
+            .for_each(Row::clear);
+        // SAFETY: The table is unreachable for new readers.
+        unsafe { table.shadow.free_later() };
+    }
+
+    /// Has the list freed when no reader can have it any more.
+    ///
+    /// # Safety
+    ///
+    /// No new reader can find it.
+    unsafe fn free_later(self) {
+        // SAFETY: The list is one of Xen's allocator, and begins with the head.
+        unsafe { sys::shim_call_rcu_xfree(self.1.as_ref().rcu.get()) };
+    }
+}
+
+/// Returns the list that a domain's lock keeps, if the domain has one.
+fn kept<'l>(lock: &'l EventLock) -> Option<Tables<'l>> {
+    // SAFETY: The lock is held.
+    unsafe { Tables::of(lock.domain()) }
+}
+
+/// Has the domain's readers find another list from now on, or none.
+fn publish(lock: &EventLock, list: Option<NonNull<List>>) {
+    let old = kept(lock);
+    let list = list.map_or(ptr::null_mut(), NonNull::as_ptr);
+    // SAFETY: The field is a part of the domain, and readers of the old list keep it until their
+    // sections end.
+    unsafe {
+        AtomicPtr::from_ptr(lock.domain().msix_tables()).store(list.cast(), Ordering::Release);
+        if let Some(old) = old {
+            old.free_later();
         }
     }
 }
 
-/// Returns the root of a domain's tables, if it has any.
-#[inline]
-fn root<'a>(domain: Domain<'a>) -> Option<&'a Tables> {
-    // SAFETY: The field is null or what `set_up` stored, which stays while the caller's RCU section or lock lasts.
+/// Allocates the list of the domain's tables and a new one.
+///
+/// Context: IRQs on.
+fn list_with(lock: &EventLock, table: &Table) -> Option<NonNull<List>> {
+    let old = kept(lock).map_or(&[][..], |tables| tables.0);
+    let last = table.base.saturating_add(table.bytes - 1);
+    let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
+    let new = Row::new(first, last, NonNull::from(table));
+    let (layout, _) = Layout::array::<Row<Table>>(old.len() + 1)
+        .and_then(|rows| Layout::new::<List>().extend(rows))
+        .ok()?;
+    let list = memory::zalloc(layout)?.cast::<List>();
+    // SAFETY: The memory is this function's alone, and has a place for each row of the old list and
+    // the new one behind the list, at the alignment of both.
     unsafe {
-        AtomicPtr::from_ptr(domain.msix_tables())
-            .load(Ordering::Acquire)
-            .cast::<Tables>()
-            .as_ref()
+        let rows = list.add(1).cast::<Row<Table>>();
+        for (number, row) in rows::with(old, new).enumerate() {
+            rows.add(number).write(row);
+            (*list.as_ptr()).count = number + 1;
+        }
     }
+    Some(list)
 }
 
-/// Returns the root of a domain's tables, made at need.
-fn make_root<'a>(domain: Domain<'a>) -> Result<&'a Tables, Errno> {
-    if let Some(tables) = root(domain) {
-        return Ok(tables);
-    }
-    let tables = memory::zalloc(Layout::new::<Tables>())
-        .ok_or(Errno::NOMEM)?
-        .cast::<Tables>();
-    // SAFETY: The memory is zeroed, and so is an empty chain. It is published in one step.
-    unsafe {
-        AtomicPtr::from_ptr(domain.msix_tables()).store(tables.as_ptr().cast(), Ordering::Release);
-        Ok(tables.as_ref())
-    }
-}
-
-/// Sets up emulation of MSI-X tables for a domain that has it not yet.
-///
-/// Should memory be short, the first binding tries again, and can say so.
-///
-/// Context: the domain is an HVM domain; `pcidevs_lock` is held, IRQs on.
-pub fn set_up(domain: Domain) {
-    domain.set_up_msix_emulation();
-    // The result is ignored for the reason above.
-    let _ = make_root(domain);
-}
+const_assert_eq!(align_of::<List>(), align_of::<Row<Table>>());
 
 /// Returns the table that shares a page with a guest-physical address.
 #[doc(alias = "msixtbl_find_entry")]
 #[inline]
 pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
-    root(domain)?.find(address >> PAGE_SHIFT)
+    // SAFETY: The guard is that of the section.
+    unsafe { Tables::of(domain) }?.find(address >> PAGE_SHIFT)
 }
 
 /// What a pirq is bound to, as its IRQ's descriptor says under its lock.
@@ -412,15 +431,16 @@ impl Binding {
 ///
 /// `INVAL` for a function without MSI-X, `NOMEM`.
 pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> {
-    let tables = make_root(lock.domain())?;
-    let table = match tables.find(device_key(binding.device)) {
-        Some(table) if table.device == binding.device => table,
+    let structure = binding.device.structure();
+    let known = kept(lock).and_then(|tables| Some((tables, tables.of_function(structure)?)));
+    let table = match known {
+        Some((_, table)) if table.device == binding.device => table,
         other => {
             // What is left of a function that went before its interrupts were unbound.
-            if let Some(stale) = other {
-                remove(tables, stale);
+            if let Some((tables, stale)) = other {
+                tables.remove(stale);
             }
-            insert(tables, binding, base)?
+            insert(lock, binding, base)?
         }
     };
     table.add_to_bindings(1);
@@ -432,10 +452,9 @@ pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> 
 
 /// Takes note that an interrupt is no longer bound; its function's table goes with the last.
 pub fn unbind(lock: &EventLock, binding: Binding) {
-    let Some(tables) = root(lock.domain()) else {
-        return;
-    };
-    let Some(table) = tables.find(device_key(binding.device)) else {
+    let structure = binding.device.structure();
+    let Some(tables) = kept(lock) else { return };
+    let Some(table) = tables.of_function(structure) else {
         return;
     };
     if let Some(entry) = binding.shadow(table) {
@@ -443,60 +462,36 @@ pub fn unbind(lock: &EventLock, binding: Binding) {
         entry.set_irq(None);
     }
     if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
-        remove(tables, table);
+        tables.remove(table);
     }
 }
 
 /// Removes the table of a function that goes.
 pub fn forget(lock: &EventLock, device: DeviceId) {
-    if let Some(tables) = root(lock.domain())
-        && let Some(table) = tables.find(device_key(device))
+    if let Some(tables) = kept(lock)
+        && let Some(table) = tables.of_function(device.structure())
     {
-        remove(tables, table);
+        tables.remove(table);
     }
 }
 
 /// Removes all tables of a domain.
 pub fn remove_all(lock: &EventLock) {
-    let domain = lock.domain();
-    let Some(tables) = root(domain) else { return };
-    for bucket in &tables.buckets {
-        // SAFETY: The event lock keeps the links of the chain.
-        while let Some(link) = unsafe { bucket.load(Ordering::Relaxed).as_ref() } {
-            // SAFETY: The event lock keeps the table that the link is a part of. The link goes with
-            // it, so that the loop ends.
-            remove(tables, unsafe { &*link.table });
-        }
+    if let Some(tables) = kept(lock) {
+        tables.tables().for_each(|table| tables.remove(table));
     }
-    // SAFETY: The field is ours. Readers that still have the root keep it until their section ends; then C frees it.
-    unsafe {
-        AtomicPtr::from_ptr(domain.msix_tables()).store(ptr::null_mut(), Ordering::Release);
-        sys::shim_call_rcu_xfree(tables.rcu.get());
-    }
+    publish(lock, None);
 }
 
-/// Makes a function's table and publishes it. The caller holds the domain's event lock.
+/// Makes a function's table and publishes it.
 #[doc(alias = "add_msixtbl_entry")]
-fn insert(tables: &Tables, binding: Binding, base: u64) -> Result<&Table, Errno> {
+fn insert<'l>(lock: &'l EventLock, binding: Binding, base: u64) -> Result<&'l Table, Errno> {
     let table = Table::new(binding.device, binding.entries as usize, base)?;
-    for link in table.links.iter().filter(|link| !link.table.is_null()) {
-        let address = ptr::from_ref(link).cast_mut();
-        chain::insert(tables.bucket(link.key), address, &link.next);
+    let list = list_with(lock, table);
+    if list.is_none() {
+        // SAFETY: No list has it.
+        unsafe { table.shadow.free_later() };
     }
+    publish(lock, Some(list.ok_or(Errno::NOMEM)?));
     Ok(table)
-}
-
-/// Takes a table out of all chains, and has it freed when no reader can have it any more.
-#[doc(alias = "del_msixtbl_entry")]
-#[doc(alias = "free_msixtbl_entry")]
-fn remove(tables: &Tables, table: &Table) {
-    for link in table.links.iter().filter(|link| !link.table.is_null()) {
-        let slots = successors(Some(tables.bucket(link.key)), |slot| {
-            // SAFETY: The event lock keeps the links of the chain.
-            unsafe { slot.load(Ordering::Relaxed).as_ref() }.map(|link| &link.next)
-        });
-        chain::remove(slots, ptr::from_ref(link).cast_mut(), &link.next);
-    }
-    // SAFETY: The table is unreachable for new readers.
-    unsafe { table.shadow.free_later() };
 }

@@ -6,6 +6,6 @@
 
 pub mod access;
 pub mod beside;
-pub mod chain;
+pub mod rows;
 pub mod shadow;
 pub mod snoop;

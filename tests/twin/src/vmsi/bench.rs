@@ -59,6 +59,7 @@ pub(super) fn allocating_rows(
         let all = new..new + entries as usize;
         steps(side, &[Op::Init { domain: 0 }]);
         steps(side, &(0..new).map(register).collect::<Vec<_>>());
+        steps(side, &[Op::GracePeriod]);
         let registrations: Vec<_> = all.clone().map(register).collect();
         let mut removals: Vec<_> = all.map(unregister).collect();
         removals.push(Op::GracePeriod);

@@ -36,15 +36,6 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .alone(),
     slip(
-        "all tables are in one chain",
-        "xen/src/tables.rs",
-        "",
-        "key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BUCKETS_LOG2)",
-        "key & 0",
-    )
-    .alone()
-    .scale(),
-    slip(
         "a free entry is searched group by group",
         "core/src/remap/slots.rs",
         "",

@@ -3,7 +3,7 @@
 use super::super::slip::{Slip, slip};
 
 const SHADOW: &str = "core/src/msix/shadow.rs";
-const CHAIN: &str = "core/src/msix/chain.rs";
+const ROWS: &str = "core/src/msix/rows.rs";
 const SNOOP: &str = "core/src/msix/snoop.rs";
 const WINDOW: &str = "core/src/host/window.rs";
 const EPOCH: &str = "core/src/host/epoch.rs";
@@ -94,38 +94,38 @@ pub(super) const SLIPS: &[Slip] = &[
         "self.irq.store(irq.unwrap_or(0), Ordering::Relaxed);",
     ),
     slip(
-        "a table that goes cuts its chains",
-        CHAIN,
+        "of several tables on a page the oldest is found",
+        ROWS,
         "",
-        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);",
-        "slot.store(core::ptr::null_mut(), Ordering::Release);",
+        "once(new).chain(list.iter().filter_map(Row::again))",
+        "list.iter().filter_map(Row::again).chain(once(new))",
+    )
+    .alone(),
+    slip(
+        "a table that is gone hides an older one",
+        ROWS,
+        "",
+        "rows = rest",
+        "{
+            if row.is_on(page) {
+                return None;
+            }
+            rows = rest
+        }",
     ),
     slip(
-        "a reader at a link that goes loses the rest of the chain",
-        CHAIN,
+        "a table is not on its last page",
+        ROWS,
         "",
-        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);",
-        "slot.store(next.load(Ordering::Relaxed), Ordering::Release);
-        next.store(core::ptr::null_mut(), Ordering::Relaxed);",
+        "page.wrapping_sub(self.first) <= self.span",
+        "page.wrapping_sub(self.first) < self.span",
     ),
     slip(
-        "a link is published before it is written",
-        CHAIN,
+        "a table that is gone is in the next list",
+        ROWS,
         "",
-        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
-    head.store(link, Ordering::Release);",
-        "let rest = head.load(Ordering::Relaxed);
-    head.store(link, Ordering::Release);
-    next.store(rest, Ordering::Relaxed);",
-    ),
-    slip(
-        "a link is published without a release",
-        CHAIN,
-        "",
-        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
-    head.store(link, Ordering::Release);",
-        "next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
-    head.store(link, Ordering::Relaxed);",
+        "self.table.store(null_mut(), Ordering::Relaxed)",
+        "()",
     ),
     slip(
         "the mask bit of eight bytes is looked for in the lower half",

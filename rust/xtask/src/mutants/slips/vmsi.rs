@@ -25,8 +25,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a domain's tables are freed without a grace period",
         TABLES,
         "",
-        "sys::shim_call_rcu_xfree(tables.rcu.get())",
-        "sys::xfree(tables.rcu.get().cast())",
+        "sys::shim_call_rcu_xfree(self.1.as_ref().rcu.get())",
+        "sys::xfree(self.1.as_ptr().cast())",
     ),
     slip(
         "a table is not freed",
@@ -39,8 +39,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a table is found under its first page alone",
         TABLES,
         "",
-        "base.saturating_add(bytes - 1)",
-        "base",
+        "table.base.saturating_add(table.bytes - 1)",
+        "table.base",
     ),
     slip(
         "a stale IRQ leads to another function's MSI",
