@@ -289,6 +289,9 @@ fn end_race(side: &mut Side) -> bool {
 /// Says in an answer that an interrupt that another CPU has masked may come.
 pub(super) const UNDONE: u64 = 1 << 37;
 
+/// Says in an answer that another CPU has acted while something was done.
+pub(super) const ACTED: u64 = 1 << 38;
+
 /// Something is done for which MSI-X is enabled with all masked for a while, while another CPU
 /// masks an interrupt of the function, which it cannot reach.
 pub(super) fn overlap(
@@ -348,8 +351,11 @@ pub(super) fn overlap(
     let noted = get!(msix, host_maskall) || get!(msix, guest_maskall);
     let undone = acted && !is_masked && !(noted && (masks_all || !is_enabled));
     let answer = answer?;
+    let output = [(acted, ACTED), (undone, UNDONE)];
+    let output = output.into_iter().filter(|(holds, _)| *holds);
+    let output = output.fold(0, |output, (_, says)| output | says);
     Some(Answer {
-        output: undone.then_some(UNDONE),
+        output: (output != 0).then_some(output),
         ..answer
     })
 }
