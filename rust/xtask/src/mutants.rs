@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// Only those that need a build of their own.
     #[arg(long, conflicts_with = "sample")]
     alone: bool,
+    /// Only those that tests/mutants.txt does not name, or as survivors.
+    #[arg(long)]
+    new: bool,
     /// Leave out slips that were judged before, with the same sources.
     #[arg(long)]
     resume: bool,
@@ -161,6 +164,10 @@ fn choose(all: &[Numbered], args: &Args) -> Result<Vec<Numbered>> {
         None => all.to_vec(),
     };
     chosen.retain(|(_, slip)| slip.alone || !args.alone);
+    if args.new {
+        let table = known()?;
+        chosen.retain(|(_, slip)| matches!(judge_of(&table, slip), None | Some("survives")));
+    }
     ensure!(!chosen.is_empty(), "no slip is what the arguments ask for");
     if let Some((part, of)) = args.shard {
         chosen = chosen.into_iter().skip(part - 1).step_by(of).collect();
@@ -192,13 +199,18 @@ fn known() -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// What the kept table says of a slip: the judge that finds it, or what it is instead.
+fn judge_of<'t>(table: &'t str, slip: &Slip) -> Option<&'t str> {
+    table.lines().find_map(|line| {
+        let mut words = line.split('\t');
+        let judge = words.next()?;
+        words.eq([slip.file, slip.name]).then_some(judge)
+    })
+}
+
 /// Whether the kept table says which judge finds a slip.
 fn is_found(table: &str, slip: &Slip) -> bool {
-    table.lines().any(|line| {
-        let words: Vec<&str> = line.split('\t').collect();
-        matches!(words[..], [judge, file, name]
-            if !["survives", "equivalent"].contains(&judge) && file == slip.file && name == slip.name)
-    })
+    judge_of(table, slip).is_some_and(|judge| !["survives", "equivalent"].contains(&judge))
 }
 
 /// The greatest common divisor.
@@ -680,6 +692,7 @@ mod tests {
                 shard: Some(shard),
                 sample: None,
                 alone: false,
+                new: false,
                 resume: false,
                 cases: 1,
                 seed: None,
@@ -714,6 +727,20 @@ mod tests {
         assert_eq!(again.verdict(&b), Some(Verdict::SURVIVES));
         assert_eq!(again.verdict(&named("c")), None);
         assert_eq!(Kept::open(&path, "y").unwrap().verdict(&a), None);
+    }
+
+    #[test]
+    fn the_kept_table_says_what_finds_a_slip() {
+        let table = "# judge\ngates\tf\ta\nsurvives\tf\tb\nequivalent\tf\tc\n";
+        let of = |file, name| {
+            let slip = slip(name, file, "", "1", "2");
+            (judge_of(table, &slip), is_found(table, &slip))
+        };
+        assert_eq!(of("f", "a"), (Some("gates"), true));
+        assert_eq!(of("f", "b"), (Some("survives"), false));
+        assert_eq!(of("f", "c"), (Some("equivalent"), false));
+        assert_eq!(of("g", "a"), (None, false));
+        assert_eq!(of("f", "d"), (None, false));
     }
 
     #[test]
