@@ -28,6 +28,7 @@ mod setup;
 mod test;
 mod twin;
 mod ui;
+mod vendor;
 mod xen;
 mod xtf;
 
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     /// Build Xen with the Rust files in it (or stock) and print where the images are.
     Xen(xen::Args),
+    /// Build Xen with Rust in other configurations: what stock Xen builds in has to build.
+    Configs(xen::ConfigsArgs),
     /// Apply the patch series to a Xen tree, or take it out again.
     Patch(patch::Args),
     /// Run scenarios in the machine emulator.
@@ -65,6 +68,8 @@ enum Command {
     Test(test::Args),
     /// Install what the other commands need.
     Setup(setup::Args),
+    /// Write the crates that a build without a network needs.
+    Vendor(vendor::Args),
     /// Run the tests of a built XTF tree as domains of the booted dom0.
     Xtf(xtf::Args),
     /// Remove what the commands built (the download cache only with --all).
@@ -75,6 +80,7 @@ enum Command {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Xen(args) => xen::run(args),
+        Command::Configs(args) => xen::run_configs(args),
         Command::Patch(args) => patch::run(args),
         Command::Boot(args) => boot::run(args),
         Command::Gates(args) => gates::run(args),
@@ -86,6 +92,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Mutants(args) => mutants::run(args),
         Command::Test(args) => test::run(args),
         Command::Setup(args) => setup::run(args),
+        Command::Vendor(args) => vendor::run(args),
         Command::Xtf(args) => xtf::run(args),
         Command::Clean(args) => clean::run(args),
     }

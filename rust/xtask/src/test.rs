@@ -313,6 +313,11 @@ const CHECKS: &[Check] = &[
     }),
     call(
         Cost::Full,
+        "every configuration that stock Xen builds in",
+        || run_line(&["configs", "--random", "20"]),
+    ),
+    call(
+        Cost::Full,
         "each part alone in Rust, as on stock Xen",
         || {
             REPLACED.iter().try_for_each(|(switch, _)| {

@@ -10,10 +10,12 @@ use crate::patch::{State, is_program, repository};
 use crate::{arguments, cache, setup, ui};
 
 mod compare;
+mod configs;
 mod make;
 mod source;
 
 pub(crate) use compare::{matrix, menu_off, times};
+pub(crate) use configs::{Args as ConfigsArgs, run as run_configs};
 pub(crate) use source::{check_source, unpack_source};
 
 /// Arguments.
@@ -107,6 +109,8 @@ pub(crate) struct Options {
     pub(crate) parts: Parts,
     /// CONFIG_NR_CPUS, if not Xen's default.
     pub(crate) cpus: Option<u32>,
+    /// Another configuration than Xen's default.
+    pub(crate) config: Option<configs::Config>,
 }
 
 /// A finished build.
@@ -171,6 +175,13 @@ pub(crate) fn build(options: &Options) -> Result<Build> {
 }
 
 fn build_now(options: &Options) -> Result<Build> {
+    let (make, _lock) = prepare(options)?;
+    make.run("build", &format!("building Xen ({})", options.name()))?;
+    Build::of(&make)
+}
+
+/// Prepares the source and the object tree and configures it; the lock is the object tree's.
+fn prepare(options: &Options) -> Result<(make::Make, cache::Lock)> {
     setup::ensure()?;
     for tool in ["make", "gcc", "flex", "bison", "python3"] {
         ensure!(
@@ -191,7 +202,7 @@ fn build_now(options: &Options) -> Result<Build> {
     std::fs::create_dir_all(&place)
         .with_context(|| format!("cannot create {}", place.display()))?;
     let objects = place.join(options.name());
-    let _lock = lock(&objects)?;
+    let lock = lock(&objects)?;
 
     let state = options.flavour.state();
     let copy = place.join(if state == State::Stock {
@@ -202,8 +213,7 @@ fn build_now(options: &Options) -> Result<Build> {
     source::prepare(&tree, state, &copy)?;
     let make = options.make(&copy, &objects);
     configure(&make, options)?;
-    make.run("build", &format!("building Xen ({})", options.name()))?;
-    Build::of(&make)
+    Ok((make, lock))
 }
 
 /// Names what stock Xen is built from where that never changes: Debian's source, and its configuration.
@@ -264,7 +274,14 @@ impl Options {
         let cpus = self
             .cpus
             .map_or(String::new(), |cpus| format!("-{cpus}-cpus"));
-        format!("{flavour}{}{compiler}{debug}{cpus}", self.parts.suffix())
+        // Other configurations follow each other in one object tree.
+        let config = if self.config.is_some() {
+            "-configs"
+        } else {
+            ""
+        };
+        let parts = self.parts.suffix();
+        format!("{flavour}{parts}{compiler}{debug}{cpus}{config}")
     }
 
     /// The make that builds `source` into `objects`.
@@ -302,6 +319,9 @@ impl Options {
         };
         if let Some(cpus) = self.cpus {
             text += &format!("CONFIG_NR_CPUS={cpus}\n");
+        }
+        if let Some(config) = &self.config {
+            text += &config.lines;
         }
         Ok(text)
     }
@@ -348,12 +368,20 @@ fn configure(make: &make::Make, options: &Options) -> Result<()> {
     {
         return Ok(());
     }
-    // An object that another configuration left behind would pass for one of this build.
+    // An object that another configuration left behind would pass for one of this build; cargo
+    // knows itself what depends on the configuration, and bindgen does not.
+    let crates = make.objects.join("arch/x86/xen-irq/cargo");
+    let aside = make.objects.with_extension("cargo");
+    let keeps_crates = options.config.is_some() && std::fs::rename(&crates, &aside).is_ok();
     if make.objects.exists() {
         std::fs::remove_dir_all(&make.objects)
             .with_context(|| format!("cannot empty {}", make.objects.display()))?;
     }
     std::fs::create_dir_all(&make.objects)?;
+    if keeps_crates {
+        std::fs::create_dir_all(make.objects.join("arch/x86/xen-irq"))?;
+        std::fs::rename(&aside, &crates).context("cannot put the crates back")?;
+    }
     let partial = make.objects.join("xtask.config.new");
     std::fs::write(&partial, wanted)?;
     let configuring = make::Make {
@@ -365,7 +393,18 @@ fn configure(make: &make::Make, options: &Options) -> Result<()> {
         ]
         .concat(),
     };
-    configuring.run("alldefconfig", "configuring Xen")?;
+    let config = options.config.as_ref();
+    match config.and_then(|config| config.seed) {
+        Some(seed) => make::Make {
+            variables: [configuring.variables, vec![format!("KCONFIG_SEED={seed}")]].concat(),
+            ..configuring
+        }
+        .run("randconfig", "configuring Xen")?,
+        None => configuring.run("alldefconfig", "configuring Xen")?,
+    }
+    if let Some(config) = config {
+        config.check(&make.objects.join(".config"))?;
+    }
     // Only what was really configured counts the next time.
     std::fs::rename(&partial, &path).context("cannot keep the configuration")
 }
