@@ -2,8 +2,9 @@
 //!
 //! Context: any in which an interrupt may be injected; no lock is taken here.
 //!
-//! The vCPUs are walked by hand: an iterator has the next one at hand before it is asked for, which takes one more
-//! register. One that is not meant counts as the cold case, so that the loop has no jump into its middle.
+//! Where an interrupt is delivered the vCPUs are walked by hand: an iterator has the next one at hand before it is asked
+//! for, which takes one more register. One that is not meant counts as the cold case, so that the loop has no jump into
+//! its middle (bench: "deliver, fixed").
 
 use core::hint::cold_path;
 use irq_core::msi::{Delivery, GuestFlags};
@@ -18,8 +19,8 @@ use xen::{hide, log, xen_assert};
 ///
 /// # Errors
 ///
-/// `SRCH` where lowest-priority arbitration finds nobody, `INVAL` for a delivery mode that devices do not have here. A
-/// fixed interrupt that nobody takes is lost, as on hardware.
+/// `SRCH` where lowest-priority arbitration finds none, `INVAL` for a delivery mode that devices do not have here. A
+/// fixed interrupt that no vCPU takes is lost, as on hardware.
 #[doc(alias = "vmsi_deliver")]
 #[inline]
 pub fn deliver(
@@ -76,7 +77,7 @@ pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
     };
     let mode = Narrow::new(flags.delivery_mode().into());
     let level = Narrow::new(flags.contains(GuestFlags::LEVEL).into());
-    // Nobody can be told of an error: the device has sent its message.
+    // There is no one to return an error to: the device has sent its message.
     let _ = deliver(domain, Narrow::new(vector), to, mode, level);
 }
 
@@ -86,27 +87,9 @@ pub fn sole_vcpu(domain: Domain, to: Destination) -> i32 {
     if domain.max_vcpus() == 1 {
         return 0;
     }
-    sole_match(domain, to.id, to.logical.get() != 0)
-}
-
-/// The destination comes in two parts, so that the second is a truth value once and not anew for each vCPU.
-#[inline(never)]
-fn sole_match(domain: Domain, id: Narrow, logical: bool) -> i32 {
-    const NONE: i32 = -1;
-    let logical = Narrow::new(logical.into());
-    let to = Destination { id, logical };
-    let mut found = NONE;
-    let mut next = domain.first_vcpu();
-    while let Some(vcpu) = next {
-        if vcpu.vlapic().matches(to) {
-            if found != NONE {
-                return NONE;
-            }
-            found = vcpu.id();
-        } else {
-            cold_path();
-        }
-        next = vcpu.next();
+    let mut matching = domain.vcpus().filter(|vcpu| vcpu.vlapic().matches(to));
+    match (matching.next(), matching.next()) {
+        (Some(vcpu), None) => vcpu.id(),
+        _ => -1,
     }
-    found
 }

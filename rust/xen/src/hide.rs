@@ -1,5 +1,5 @@
 //! Values of which the compiler is to know nothing (Xen's `OPTIMIZER_HIDE_VAR()`), where what it makes of its knowledge
-//! takes more instructions on a hot path.
+//! takes more instructions on a hot path: 9 of 43 in the row "deliver, fixed" of `cargo xtask bench`.
 
 use crate::errno::{Errno, to_c};
 use crate::vcpu::Vcpu;
