@@ -27,7 +27,7 @@ const STACK: usize = 0x8000;
 const CANARY: u64 = 0x5ca1_ab1e_0b5e_55ed;
 const WRMSR: [u8; 2] = [0x0f, 0x30];
 const UD2: [u8; 2] = [0x0f, 0x0b];
-/// Seconds after which a call counts as endless.
+/// Seconds of CPU time after which a call counts as endless: on a loaded machine others take most.
 const PATIENCE: libc::time_t = 5;
 
 /// Why a call did not return.
@@ -313,7 +313,7 @@ pub(crate) fn leave(trap: Exit) -> ! {
     }
 }
 
-/// Ends calls that take seconds, from now on.
+/// Ends calls that take seconds of CPU time, from now on.
 pub(crate) fn watch() -> Result<()> {
     let tick = libc::timeval {
         tv_sec: PATIENCE,
@@ -324,7 +324,7 @@ pub(crate) fn watch() -> Result<()> {
         it_value: tick,
     };
     // SAFETY: the value is valid, and the old one is not asked for.
-    let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &interval, ptr::null_mut()) };
+    let result = unsafe { libc::setitimer(libc::ITIMER_PROF, &interval, ptr::null_mut()) };
     ensure!(result == 0, "cannot start a timer");
     Ok(())
 }
@@ -361,7 +361,7 @@ fn install_handlers() -> Result<()> {
                 ok &= libc::sigaction(signal, &action, ptr::null_mut()) == 0;
             }
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-            ok &= libc::sigaction(libc::SIGALRM, &action, ptr::null_mut()) == 0;
+            ok &= libc::sigaction(libc::SIGPROF, &action, ptr::null_mut()) == 0;
         }
         if ok {
             Ok(())
@@ -384,7 +384,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     let frame = RUNNING.load(Ordering::Relaxed);
     let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
     let in_object = side::running_text().contains(&at);
-    if signal == libc::SIGALRM {
+    if signal == libc::SIGPROF {
         let calls = CALLS.load(Ordering::Relaxed);
         if LAST.swap(calls, Ordering::Relaxed) != calls || frame.is_null() || !in_object {
             return;
@@ -410,11 +410,11 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
         );
         std::process::abort();
     }
-    if signal != libc::SIGALRM && step_over(context, at) {
+    if signal != libc::SIGPROF && step_over(context, at) {
         return;
     }
     let trap = match signal {
-        libc::SIGALRM => Exit::Loop { at },
+        libc::SIGPROF => Exit::Loop { at },
         libc::SIGILL => Exit::Bug { at },
         libc::SIGSEGV if mmio::is_fixmap(address) => match mmio::emulate(context, address) {
             Ok(()) => return,
