@@ -1,4 +1,4 @@
-//! The edge: what the rooms above need of Xen, as safe Rust.
+//! The edge: what the units need of Xen, as safe Rust.
 //!
 //! All `unsafe` of the project lives here and in `rust/exports`, each block with its reason. Three facts hold
 //! everywhere and are not repeated at each block:

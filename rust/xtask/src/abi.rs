@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::gates::elf::Object;
 use crate::gates::{self, Finding, RUST_OBJECT};
 use crate::patch::repository;
+use crate::units::UNITS;
 use crate::{arguments, xen};
 
 mod header;
@@ -19,14 +20,6 @@ mod prototypes;
 mod symbols;
 
 use manifest::Manifest;
-
-/// The C file that each switch replaces, as an object of Xen's build.
-pub(crate) const REPLACED: [(&str, &str); 4] = [
-    ("RUST_VMSI", "arch/x86/hvm/vmsi.o"),
-    ("RUST_MSI", "arch/x86/msi.o"),
-    ("RUST_VTD_INTREMAP", "drivers/passthrough/vtd/intremap.o"),
-    ("RUST_AMD_INTREMAP", "drivers/passthrough/amd/iommu_intr.o"),
-];
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -127,10 +120,10 @@ impl Inputs {
         );
         let mut stock_objects = Vec::new();
         for switch in manifest.switches() {
-            let Some((_, object)) = REPLACED.iter().find(|(name, _)| *name == switch) else {
+            let Some(unit) = UNITS.iter().find(|unit| unit.switch == switch) else {
                 bail!("xtask does not know which C file {switch} replaces");
             };
-            stock_objects.push(Object::read(&stock.join(object))?);
+            stock_objects.push(Object::read(&stock.join(unit.object))?);
         }
         Ok(Self {
             declared: header::names(&read("exports.h")?, &manifest.switches()),

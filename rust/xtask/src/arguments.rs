@@ -8,7 +8,7 @@ use clap::builder::{
     PathBufValueParser, PossibleValuesParser, RangedU64ValueParser, TypedValueParser,
 };
 
-use crate::{patch, twin};
+use crate::{patch, units};
 
 /// A Xen tree of a supported release.
 pub(crate) fn xen_tree() -> impl TypedValueParser<Value = PathBuf> {
@@ -30,7 +30,7 @@ pub(crate) fn new_file() -> impl TypedValueParser<Value = PathBuf> {
 
 /// A replaced file that has a twin.
 pub(crate) fn replaced_file() -> PossibleValuesParser {
-    PossibleValuesParser::new(twin::FILES.iter().map(|(name, _)| *name))
+    PossibleValuesParser::new(units::NAMES)
 }
 
 /// A number that is not 0.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::patch::{is_program, repository};
 use crate::proc::Cmd;
-use crate::twin::{FILES, Twin};
-use crate::{arguments, cache, ui, xen};
+use crate::twin::Twin;
+use crate::{arguments, cache, ui, units, xen};
 
 /// Instructions by which rows may differ in Rust that differ in how much exists alone: sizes of block of
 /// which a group of a remapping table's entries has one more or fewer. Where a size has several numbers
@@ -308,7 +308,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let twin = Twin::build(None)?;
     let mut files = Vec::new();
     let asked = |file: &str| args.file.as_deref().is_none_or(|asked| asked == file);
-    for (file, _) in FILES.iter().filter(|(file, _)| asked(file)) {
+    for file in units::NAMES.into_iter().filter(|file| asked(file)) {
         let report = measure(&twin, file, twin.arguments(file)?)?;
         report.print();
         files.push(report);

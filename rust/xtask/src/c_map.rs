@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use syn::visit::{self, Visit};
 
-use crate::abi::REPLACED;
 use crate::gates::dwarf;
 use crate::gates::elf::Object;
 use crate::patch::repository;
+use crate::units::UNITS;
 use crate::xen;
 
 /// Prove that docs/c-map.md tells where each function of the replaced C files went.
@@ -97,11 +97,12 @@ fn c_files() -> Result<Vec<CFile>> {
         ..Default::default()
     };
     let objects = xen::build(&options)?.objects;
-    REPLACED
+    UNITS
         .iter()
-        .map(|(_, object)| {
-            let name = format!("{}.c", object.trim_end_matches(".o"));
-            let functions = dwarf::functions_of_file(&Object::read(&objects.join(object))?, &name)?;
+        .map(|unit| {
+            let name = format!("{}.c", unit.object.trim_end_matches(".o"));
+            let object = Object::read(&objects.join(unit.object))?;
+            let functions = dwarf::functions_of_file(&object, &name)?;
             Ok(CFile { name, functions })
         })
         .collect()

@@ -28,6 +28,7 @@ mod setup;
 mod test;
 mod twin;
 mod ui;
+mod units;
 mod vendor;
 mod xen;
 mod xtf;

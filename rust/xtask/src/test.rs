@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::abi::REPLACED;
 use crate::patch::repository;
 use crate::proc::{Cmd, cpu_time};
+use crate::units::UNITS;
 use crate::xen::{self, Flavour, Options};
 use crate::{grub, guest, hosts, offline, run_line, setup, ui};
 
@@ -320,7 +320,7 @@ const CHECKS: &[Check] = &[
         Cost::Full,
         "each part alone in Rust, as on stock Xen",
         || {
-            REPLACED.iter().try_for_each(|(switch, _)| {
+            UNITS.iter().try_for_each(|unit| {
                 ["smoke", "dom0"].iter().try_for_each(|scenario| {
                     run_line(&[
                         "boot",
@@ -328,7 +328,7 @@ const CHECKS: &[Check] = &[
                         scenario,
                         "--compare",
                         "--part",
-                        switch,
+                        unit.switch,
                     ])
                 })
             })
@@ -513,14 +513,8 @@ fn host_clippy() -> Result<()> {
     ])
 }
 
-/// The crates that are built for Xen.
-const XEN_CRATES: [&str; 6] = ["xen-irq", "msi", "remap-amd", "remap-vtd", "vmsi", "xen"];
-
-/// The parts that Xen's configuration may leave out, as features of the first crate.
-const PARTS: [&str; 4] = ["amd", "msi", "vmsi", "vtd"];
-
-/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo: with all parts, and with each
-/// part alone, which must not need what belongs to another.
+/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo: with all
+/// units, and with each alone, which must not need what belongs to another.
 fn xen_clippy() -> Result<()> {
     let options = Options {
         flavour: Flavour::Rust,
@@ -544,11 +538,13 @@ fn xen_clippy() -> Result<()> {
         command.envs(env.lines().filter_map(|line| line.split_once('=')));
         show(&mut command)
     };
-    let packages = XEN_CRATES.iter().flat_map(|name| ["--package", name]);
+    let packages = UNITS.iter().map(|unit| unit.package);
+    let packages = ["xen-irq", "xen"].into_iter().chain(packages);
+    let packages = packages.flat_map(|name| ["--package", name]);
     clippy(&packages.chain(["--all-features"]).collect::<Vec<_>>())?;
-    PARTS
+    UNITS
         .iter()
-        .try_for_each(|part| clippy(&["--package", "xen-irq", "--features", part]))
+        .try_for_each(|unit| clippy(&["--package", "xen-irq", "--features", unit.name]))
 }
 
 #[cfg(test)]

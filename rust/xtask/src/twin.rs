@@ -13,20 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::xen::{self, Flavour, Options};
-use crate::{arguments, cache, ui};
+use crate::{arguments, cache, ui, units};
 
 mod mutants;
-
-/// The replaced files that have a twin, and the object of each C original.
-pub(crate) const FILES: &[(&str, &str)] = &[
-    ("vmsi", "arch/x86/hvm/vmsi.o"),
-    ("vtd", "drivers/passthrough/vtd/intremap.o"),
-    ("amd", "drivers/passthrough/amd/iommu_intr.o"),
-    ("msi", "arch/x86/msi.o"),
-];
-
-/// What some C originals leave to other files, and Rust does itself: the search for bits.
-const COMPANIONS: &[(&str, &str)] = &[("amd", "arch/x86/bitops.o")];
 
 /// Cases that a planted fault has to be found in.
 const SELF_CHECK_CASES: &str = "20000";
@@ -67,7 +56,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<()> {
     let files = match &args.file {
         Some(wanted) => vec![wanted.as_str()],
-        None => FILES.iter().map(|(name, _)| *name).collect(),
+        None => units::NAMES.into(),
     };
     let twin = Twin::build(args.cpus)?;
     let seed = match args.seed {
@@ -192,11 +181,9 @@ impl Twin {
 
     /// The objects of the C original of a file.
     pub(crate) fn c_object(&self, file: &str) -> Result<PathBuf> {
-        let (_, object) = FILES
-            .iter()
-            .find(|(name, _)| *name == file)
-            .with_context(|| format!("no replaced file is called {file}"))?;
-        Ok(self.stock.objects.join(object))
+        let unit =
+            units::named(file).with_context(|| format!("no replaced file is called {file}"))?;
+        Ok(self.stock.objects.join(unit.object))
     }
 
     /// The build with Rust.
@@ -211,9 +198,9 @@ impl Twin {
 
     /// A C original, changed or not, with what goes with it.
     fn with_companions(&self, file: &str, object: PathBuf) -> Vec<PathBuf> {
-        let companions = COMPANIONS.iter().filter(|(name, _)| *name == file);
-        let companions = companions.map(|(_, companion)| self.stock.objects.join(companion));
-        std::iter::once(object).chain(companions).collect()
+        let companion = units::named(file).and_then(|unit| unit.companion);
+        let companion = companion.map(|companion| self.stock.objects.join(companion));
+        std::iter::once(object).chain(companion).collect()
     }
 
     /// The Rust object with its shim, as Xen's make joins them.

@@ -12,7 +12,7 @@ use super::image::{self, Dom0, Overlay};
 use super::protocol::Event;
 use super::reads;
 use super::runner::{self, Record};
-use crate::abi::REPLACED;
+use crate::units::UNITS;
 use crate::{cache, patch, ui, xen};
 
 /// What Xen has on its command line in every scenario.
@@ -131,7 +131,7 @@ impl Rig {
 
     /// Which parts of Xen are in Rust, for people.
     pub(super) fn in_rust(&self, flavour: Flavour) -> String {
-        let parts = REPLACED.map(|(switch, _)| switch);
+        let parts = UNITS.map(|unit| unit.switch);
         let on = parts
             .iter()
             .filter(|switch| flavour == Flavour::Rust && self.parts.include(switch));

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::slips;
+use crate::units;
 
 /// A small fault in our own Rust.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +211,7 @@ impl Slip {
             ("exports/amd", &["amd"]),
         ];
         let known = OF.iter().find(|(start, _)| self.file.starts_with(start));
-        known.map_or(&["vmsi", "msi", "vtd", "amd"], |(_, twins)| twins)
+        known.map_or(&units::NAMES, |(_, twins)| twins)
     }
 
     /// Whether a test of the host's crates may find it.

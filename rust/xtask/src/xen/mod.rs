@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::abi::REPLACED;
 use crate::patch::{State, is_program, repository};
+use crate::units::UNITS;
 use crate::{arguments, cache, setup, ui};
 
 mod compare;
@@ -42,7 +42,7 @@ pub(crate) struct Parts {
         long = "part",
         value_name = "SWITCH",
         conflicts_with = "stock",
-        value_parser = REPLACED.map(|(switch, _)| switch)
+        value_parser = UNITS.map(|unit| unit.switch)
     )]
     only: Vec<String>,
 }
@@ -63,9 +63,9 @@ impl Parts {
 
     /// The lines that switch the other parts off.
     fn fragment(&self) -> String {
-        REPLACED
+        UNITS
             .iter()
-            .map(|(switch, _)| switch)
+            .map(|unit| unit.switch)
             .filter(|switch| !self.include(switch))
             .map(|switch| format!("# CONFIG_{switch} is not set\n"))
             .collect()

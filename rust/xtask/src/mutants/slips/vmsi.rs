@@ -198,11 +198,11 @@ pub(super) const SLIPS: &[Slip] = &[
         "vcpu.vlapic().matches(to)",
     ),
     slip(
-        "the last of several vCPUs counts as the only one",
+        "the first of several vCPUs counts as the only one",
         DELIVER,
         "",
-        "found != NONE",
-        "false",
+        "(matching.next(), matching.next())",
+        "(matching.next(), None)",
     ),
     slip(
         "a vCPU that does not wait is told to unmask",
