@@ -15,6 +15,7 @@ use crate::{arguments, xen};
 
 mod header;
 mod manifest;
+mod paths;
 mod planted;
 mod prototypes;
 mod symbols;
@@ -85,10 +86,12 @@ pub(crate) fn run(args: Args) -> Result<()> {
         _ => (built(xen::Flavour::Stock)?, built(xen::Flavour::Rust)?),
     };
     let inputs = Inputs::read(&stock, &rust)?;
-    let results: Vec<_> = CHECKS
+    let mut results: Vec<_> = CHECKS
         .iter()
         .map(|(name, check)| (*name, check(&inputs)))
         .collect();
+    let paths = paths::check(&rust.join(RUST_OBJECT))?;
+    results.push(("no path of the host", paths));
     gates::report("check", &inputs.rust.path, results)
 }
 
