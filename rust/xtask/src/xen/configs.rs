@@ -117,20 +117,24 @@ const NAMED: &[(&str, Compiler, &[&str])] = &[
     (
         "locks-without-debug",
         Compiler::Gcc,
-        &["DEBUG=n", "DEBUG_LOCK_PROFILE=y"],
+        &["EXPERT=y", "DEBUG=n", "DEBUG_LOCK_PROFILE=y"],
     ),
-    ("ubsan", Compiler::Gcc, &["UBSAN=y"]),
+    ("ubsan", Compiler::Gcc, &["EXPERT=y", "UBSAN=y"]),
     (
         "clang-ubsan-debug",
         Compiler::Clang,
         &["DEBUG=y", "UBSAN=y"],
     ),
     ("no-livepatch", Compiler::Gcc, &["LIVEPATCH=n"]),
-    ("coverage", Compiler::Gcc, &["LIVEPATCH=n", "COVERAGE=y"]),
+    (
+        "coverage",
+        Compiler::Gcc,
+        &["EXPERT=y", "LIVEPATCH=n", "COVERAGE=y"],
+    ),
     (
         "clang-coverage",
         Compiler::Clang,
-        &["LIVEPATCH=n", "COVERAGE=y"],
+        &["EXPERT=y", "LIVEPATCH=n", "COVERAGE=y"],
     ),
     ("one-cpu", Compiler::Gcc, &["NR_CPUS=1"]),
     ("most-cpus", Compiler::Gcc, &["NR_CPUS=16383"]),
