@@ -181,6 +181,17 @@ int shim_domain_irq_to_pirq(struct domain *d, int irq)
     return domain_irq_to_pirq(d, irq);
 }
 
+void shim_unbind_msi(struct domain *d, unsigned int pirq)
+{
+    const struct xen_domctl_bind_pt_irq bind = {
+        .machine_irq = pirq,
+        .irq_type = PT_IRQ_TYPE_MSI,
+    };
+
+    if ( is_hvm_domain(d) )
+        pt_irq_destroy_bind(d, &bind);
+}
+
 int shim_resource_setup_pci(const struct pci_dev *pdev)
 {
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);

@@ -13,7 +13,6 @@ use xen::host::ranges;
 use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::msix::{Msix, SharedPage};
 use xen::pci::PciDev;
-use xen::rwlock::EventLock;
 use xen::{xen_assert, xen_warn};
 
 /// Has a device send an interrupt no more.
@@ -117,12 +116,7 @@ pub fn clean_up(mut function: Leaving) {
         let _locked = RegisterLock::take();
         stop_sending(function.device());
     }
-    if function.has_msi()
-        && let Some(domain) = function.device().owner()
-    {
-        function.unmap_pirqs(&EventLock::write(domain));
-    }
-    while let Some(block) = function.block() {
+    while let Some(block) = function.unmap_or_take() {
         disable(block.first());
         free(block);
     }

@@ -2,6 +2,7 @@
 
 use super::pages::Mapped;
 use super::reserved::{HAS_OWN, Own};
+use crate::domain::Domain;
 use crate::fixmap::index_of;
 use crate::list;
 use crate::memory;
@@ -50,6 +51,11 @@ impl<'a> NewMsi<'a> {
             first,
             count,
         };
+        // SAFETY: The `Own` lies behind the descriptors, in memory that is `new`'s.
+        unsafe {
+            let own = first.as_ptr().add(count as usize).cast::<Own>();
+            own.write(Own::new(device.owner()));
+        }
         for desc in new.all() {
             // SAFETY: The memory is `new`'s, and nothing else has its address.
             unsafe {
@@ -256,44 +262,63 @@ impl<'a> Leaving<'a> {
         self.0
     }
 
-    /// Returns whether an interrupt is set up.
-    pub fn has_msi(&self) -> bool {
-        !self.0.has_no_msi()
-    }
-
-    /// Unmaps the pirqs that a domain has for the interrupts, and with that frees these. Guests
-    /// that have one bound are unbound: what irq.c keeps for them has a timer, which stays in its
-    /// list if the IRQ is destroyed instead. A pirq that XSM does not let go stays.
+    /// Unbinds and unmaps the pirqs of the interrupts, and with that frees these: as a guest or its
+    /// device model would, which may not be asked any more. An IRQ that is destroyed instead leaves
+    /// the timer of irq.c's binding in its list; one that is unmapped while it is bound, its number
+    /// with the domain. That is the domain that each was set up for: it may have lost the function.
     ///
-    /// Context: IRQs on.
-    pub fn unmap_pirqs(&mut self, lock: &EventLock) {
-        let domain = lock.domain().as_ptr();
-        let mut kept = 0;
+    /// Returns a block that is still there, to be freed before the next is asked for: Xen's own, or
+    /// one that XSM does not let go.
+    ///
+    /// Context: IRQs on; no domain's event lock is held.
+    pub fn unmap_or_take(&mut self) -> Option<MsiBlock<'_>> {
         // SAFETY: `new` asks for the lock under which the list changes.
-        let at = |number| unsafe { KeptDev::new(self.0) }.msi_descs().nth(number);
-        while let Some(msi) = at(kept) {
-            let irq = msi.irq_desc().map_or(-1, |desc| desc.irq());
-            // SAFETY: The domain is alive as a view's, and its event lock is held, as is
-            // `pcidevs_lock`; any number may be asked for. What is freed is not followed again.
-            unsafe {
-                let pirq = sys::shim_domain_irq_to_pirq(domain, irq);
-                if pirq > 0 {
-                    sys::unmap_domain_pirq(domain, pirq);
-                }
+        let next = || unsafe { KeptDev::new(self.0) }.msi_descs().next();
+        loop {
+            let first = next()?;
+            // SAFETY: `new` asks for `pcidevs_lock`.
+            if let Some(domain) = unsafe { first.set_up_for() } {
+                let pirqs = Pirqs(domain);
+                first.block().for_each(|msi| pirqs.unbind(msi));
+                pirqs.unmap(*first);
             }
-            if at(kept).is_some_and(|first| first.as_ptr() == msi.as_ptr()) {
-                kept += 1;
+            if next().is_some_and(|next| next.as_ptr() == first.as_ptr()) {
+                // SAFETY: `new` asks for the lock, and for what nothing else refers to; a block
+                // that is freed is not in the list any more.
+                return Some(unsafe { MsiBlock::new(first.desc()) });
             }
         }
     }
+}
 
-    /// One of the blocks that are set up, to be freed before the next is asked for.
-    pub fn block(&mut self) -> Option<MsiBlock<'_>> {
-        // SAFETY: `new` asks for the lock, and for what nothing else refers to; a block that is
-        // freed is not in the list any more.
-        unsafe {
-            let first = KeptDev::new(self.0).msi_descs().next()?;
-            Some(MsiBlock::new(first.desc()))
+/// The pirqs of a domain. `pcidevs_lock` is held for as long as the value lives.
+struct Pirqs<'a>(Domain<'a>);
+
+impl Pirqs<'_> {
+    /// Undoes the binding of an MSI to a virtual one, if it is bound.
+    fn unbind(&self, msi: MsiDesc) {
+        let pirq = self.of(msi, &EventLock::write(self.0));
+        if let Some(pirq) = pirq {
+            // SAFETY: The domain is alive as a view's, and its event lock is not held.
+            unsafe { sys::shim_unbind_msi(self.0.as_ptr(), pirq) };
         }
+    }
+
+    /// Unmaps the pirqs of a block, which frees it.
+    fn unmap(&self, first: MsiDesc) {
+        let lock = EventLock::write(self.0);
+        if let Some(pirq) = self.of(first, &lock) {
+            // SAFETY: The domain is alive as a view's, and its event lock is held, as is
+            // `pcidevs_lock`. What is freed is not followed again.
+            unsafe { sys::unmap_domain_pirq(self.0.as_ptr(), pirq as i32) };
+        }
+    }
+
+    /// The pirq of an MSI's IRQ.
+    fn of(&self, msi: MsiDesc, _: &EventLock) -> Option<u32> {
+        // SAFETY: The domain is alive as a view's, and its event lock is held; any number may be
+        // asked for.
+        let pirq = unsafe { sys::shim_domain_irq_to_pirq(self.0.as_ptr(), msi.irq()) };
+        u32::try_from(pirq).ok().filter(|pirq| *pirq != 0)
     }
 }

@@ -1,13 +1,16 @@
-//! What Xen knows of a device's registers, besides what C's descriptors say: whether they hold the
-//! message that was programmed last; and the bits of an MSI's mask register beyond its messages,
-//! which are the device's.
+//! What Xen knows of an MSI besides what C's descriptors say: the domain that it was set up for;
+//! whether the device's registers hold the message that was programmed last; and the bits of an
+//! MSI's mask register beyond its messages, which are the device's.
 //!
-//! The bits are written as they were read last. Both hold until configuration space may have
-//! changed, as by a reset or in S3. They lie behind the descriptors that [`super::new`] allocates.
+//! The bits are written as they were read last. They and the message hold until configuration
+//! space may have changed, as by a reset or in S3. All lies behind the descriptors that
+//! [`super::new`] allocates.
 //! The descriptor of an IOMMU's MSI is a part of another structure: nothing is known of it.
 
 use super::config;
+use crate::domain::Domain;
 use crate::msi_desc::MsiDesc;
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::host::epoch::Seen;
 use static_assertions::const_assert;
@@ -21,6 +24,20 @@ pub(super) struct Own {
     known: AtomicU32,
     /// The epoch in which the message was written; 0 for none.
     programmed: AtomicU32,
+    /// The owner that the function had when they were set up; set once, before any list has them.
+    owner: *mut sys::domain,
+}
+
+impl Own {
+    /// What is behind descriptors that were just allocated.
+    pub(super) fn new(owner: Option<Domain>) -> Self {
+        Self {
+            reserved: AtomicU32::new(0),
+            known: AtomicU32::new(0),
+            programmed: AtomicU32::new(0),
+            owner: owner.map_or(null_mut(), |owner| owner.as_ptr()),
+        }
+    }
 }
 
 /// The bit of a descriptor, among those that C does not use, which says that there is such a thing.
@@ -110,6 +127,17 @@ impl MsiDesc<'_> {
             let number = epoch.map_or(0, Seen::number);
             own.programmed.store(number, Ordering::Relaxed);
         }
+    }
+
+    /// The domain that the block was set up for, which maps the pirqs. It may have lost the function.
+    ///
+    /// # Safety
+    ///
+    /// `pcidevs_lock` is held for as long as the result is used. Before a domain is freed,
+    /// `free_domain_pirqs()` unmaps its pirqs under that lock, which frees the block.
+    pub(super) unsafe fn set_up_for(&self) -> Option<Domain<'_>> {
+        // SAFETY: The domain is alive, because the block is.
+        unsafe { Domain::from_raw(self.own()?.owner) }
     }
 
     /// What lies behind the block's descriptors, if `NewMsi` allocated them and this is the first.

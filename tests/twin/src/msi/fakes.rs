@@ -6,7 +6,7 @@ use std::ffi::CStr;
 
 use xen_sys as sys;
 
-use super::{config, controls};
+use super::{config, controls, pirqs};
 use crate::loader::Import;
 use crate::services::garble;
 use crate::side::{Env, attempt, fault, record, with};
@@ -43,7 +43,9 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "end_nonmaskable_irq" => controls::end_nonmaskable_irq as *const (),
         "irq_startup_none" => controls::irq_startup_none as *const (),
         "irq_actor_none" => controls::irq_actor_none as *const (),
-        "radix_tree_lookup" => radix_tree_lookup as *const (),
+        "radix_tree_lookup" => pirqs::radix_tree_lookup as *const (),
+        "pt_irq_destroy_bind" => pirqs::pt_irq_destroy_bind as *const (),
+        "unmap_domain_pirq" => pirqs::unmap_domain_pirq as *const (),
         "register_keyhandler" => register_keyhandler as *const (),
         "vpci_dump_msi" => vpci_dump_msi as *const (),
         "__bitmap_and" => bitmap_and as *const (),
@@ -124,11 +126,6 @@ extern "C" fn rangeset_overlaps_range(set: u64, first: u64, last: u64) -> u64 {
         check_set(env, set, (first, last))?;
         Ok(garble(env.machine.pci.read_only.overlaps((first, last))))
     })
-}
-
-/// No domain has a pirq for an IRQ.
-extern "C" fn radix_tree_lookup() -> u64 {
-    0
 }
 
 extern "C" fn register_keyhandler(key: u64, function: u64, name: u64, diagnostic: u64) {

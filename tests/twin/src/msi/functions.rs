@@ -5,9 +5,10 @@ use super::config::BY_DOM0;
 use super::op::{Op, Register};
 use super::perform::{call, choose};
 use super::world::World;
-use super::{descs, registers, undo};
+use super::{descs, pirqs, registers, undo};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
+use crate::cpu::Trap;
 use crate::side::{Script, Side};
 use crate::xen::get;
 
@@ -23,12 +24,10 @@ pub(super) fn of_function(
     match *op {
         Op::Cleanup { device } => {
             let pdev = *world.devices.get(device)?;
-            Some(Answer::void(call(
-                side,
-                api.cleanup,
-                &[pdev as u64],
-                script,
-            )))
+            let irqs = pirqs::irqs_of(side, world, device);
+            let outcome = call(side, api.cleanup, &[pdev as u64], script);
+            let left = pirqs::check_none(side, &irqs).map_err(Trap::Fault);
+            Some(Answer::void(outcome.and_then(|value| left.map(|()| value))))
         }
         Op::Prepare { device, off } => {
             let device = choose(world, device);

@@ -8,6 +8,7 @@ use super::irqs::{bind, is_free};
 use super::onlooker;
 use super::op::{Base, Op, Wish};
 use super::perform::{call, enable, irq_for};
+use super::pirqs;
 use super::world::World;
 use crate::answer::Answer;
 use crate::cpu::Trap;
@@ -101,6 +102,7 @@ pub(super) fn map(
         irq = next;
         set!(desc.wrapping_add(number + 1), irq, irq as i32);
     }
+    pirqs::map(calls.side, Found { desc });
     calls.end(Answer {
         output: Some(count as u64),
         ..Answer::int(Ok(0))
@@ -140,7 +142,9 @@ pub(super) fn unmap(
     script: Script,
 ) -> Option<Answer> {
     let all = descs::all(side, world).ok()?;
-    let desc = all[desc.checked_rem(all.len())?].desc;
+    let found = all[desc.checked_rem(all.len())?];
+    pirqs::unmap(side, found);
+    let desc = found.desc;
     let mut calls = Calls::new(side, script);
     let disabled = calls.with_desc(api.disable, desc);
     if disabled.is_err() {

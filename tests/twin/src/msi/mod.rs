@@ -19,6 +19,7 @@ mod model;
 mod onlooker;
 mod op;
 mod perform;
+mod pirqs;
 pub(crate) mod platform;
 mod registers;
 mod sequence;

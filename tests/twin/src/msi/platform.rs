@@ -78,6 +78,9 @@ pub(crate) struct Platform {
     pub(super) found: BTreeMap<u64, super::onlooker::Seen>,
     /// What another CPU does in this step.
     pub(super) race: Option<Race>,
+    /// What domains have mapped, and the functions by which irq.c frees what an unmapped IRQ has.
+    pub(super) pirqs: Vec<super::pirqs::Pirq>,
+    pub(super) unmapping: [usize; 2],
     /// The handler of debug key M.
     pub(super) key_handler: u64,
 }

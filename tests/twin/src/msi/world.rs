@@ -84,6 +84,7 @@ impl World {
         let [dom0, guest, idle, dom_io] = [(0, 0), (1, 5), (2, IDLE), (3, DOM_IO)]
             .map(|(number, id)| build_domain(side, number, id));
         set!(dom0.domain, is_privileged, true);
+        set!(guest.domain, options, sys::XEN_IRQ_CDF_HVM as u32);
         if spec.pvh {
             set!(dom0.domain, options, sys::XEN_IRQ_CDF_HVM as u32);
         }
@@ -203,6 +204,9 @@ impl World {
             tells: spec.tells,
             guard: None,
             found: BTreeMap::new(),
+            pirqs: Vec::new(),
+            unmapping: ["pci_disable_msi", "msi_free_irq"]
+                .map(|name| side.image.symbol(name).unwrap_or(0)),
             race: None,
             key_handler: 0,
         };
