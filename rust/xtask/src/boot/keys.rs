@@ -34,13 +34,27 @@ pub(super) enum Rule {
         /// What the line has to hold.
         words: &'static [&'static str],
     },
+    /// A guest goes on to say a line that holds all of these words, once a check was reported.
+    GoesOn {
+        /// The name in the table.
+        name: &'static str,
+        /// The check.
+        after: &'static str,
+        /// What a line has to hold.
+        words: &'static [&'static str],
+        /// How many lines.
+        times: usize,
+    },
 }
 
 impl Rule {
     /// The name in the table.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Shows { name, .. } | Self::Same { name, .. } | Self::Says { name, .. } => name,
+            Self::Shows { name, .. }
+            | Self::Same { name, .. }
+            | Self::Says { name, .. }
+            | Self::GoesOn { name, .. } => name,
         }
     }
 
@@ -84,6 +98,27 @@ impl Rule {
                         _ => None,
                     })
                     .ok_or_else(|| format!("Xen says no line with {words:?}"))
+            }
+            Self::GoesOn {
+                after,
+                words,
+                times,
+                ..
+            } => {
+                let is_check =
+                    |event: &&Event| matches!(event, Event::Check { name, .. } if name == after);
+                let holds = |event: &&Event| {
+                    matches!(event, Event::Say(line)
+                        if words.iter().all(|word| line.contains(word)))
+                };
+                let later = events.iter().skip_while(|event| !is_check(event));
+                let found = later.filter(holds).count();
+                let seen = format!("{found} lines with {words:?} after \"{after}\"");
+                if found >= *times {
+                    Ok(seen)
+                } else {
+                    Err(format!("{seen}, {times} wanted"))
+                }
             }
         }
     }

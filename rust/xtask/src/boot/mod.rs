@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// `all`, which is every one but `main`: the `hvm-*` hold all that `main` does.
     #[arg(long, default_value = "main", value_name = "NAME")]
     scenario: String,
-    /// Run stock Xen.
+    /// Run stock Xen; what it cannot come through is shown, and is no failure.
     #[arg(long)]
     stock: bool,
     /// Run stock Xen first where no transcript of it is there to compare with.
@@ -107,11 +107,6 @@ pub(crate) fn run(args: Args) -> Result<()> {
             "no scenario is called {}: see `cargo xtask boot --list`",
             args.scenario
         );
-    }
-    if args.stock
-        && let Some(scenario) = chosen.iter().find(|scenario| !scenario.on_stock)
-    {
-        bail!("stock Xen cannot run {}", scenario.name);
     }
     setup::ensure()?;
     let mut rig = Rig::prepare(args.xen_tree, args.debug, args.parts)?;
@@ -208,6 +203,10 @@ fn boot(rig: &mut Rig, scenario: &Scenario, payload: &Payload, flavour: Flavour)
     );
     verdict::print(&rows);
     println!("serial log: {}", log.display());
+    if flavour == Flavour::Stock && !scenario.on_stock {
+        println!("Stock Xen need not come through this: what it does is for comparison only.");
+        return Ok(());
+    }
     if let Some(bad) = rows.into_iter().find(|row| !row.ok) {
         bail!("{name}: {}: {}", bad.name, bad.detail());
     }

@@ -66,6 +66,54 @@ const fn reassign(name: &'static str, about: &'static str, iommu: Iommu) -> Scen
     )
 }
 
+const fn gone(
+    name: &'static str,
+    about: &'static str,
+    machine: Machine,
+    judged: (&'static [&'static str], &'static [Rule]),
+) -> Scenario {
+    let payload = Payload::Dom0 {
+        script: "hvm-gone.sh",
+        guest: Some(Kernel::MsixProdder),
+    };
+    Scenario {
+        // Stock Xen follows a pointer to the function, which is freed.
+        on_stock: false,
+        ..owners(name, about, machine, payload, judged)
+    }
+}
+
+/// A function that goes while a guest uses it.
+pub(super) const GONE: Scenario = gone(
+    "hvm-gone",
+    "dom0 removes a function while an HVM guest walks its MSI-X table; VT-d",
+    scenarios::machine(scenarios::VTD),
+    (
+        &[
+            "assign",
+            "create",
+            "prodder",
+            "bound",
+            "gone",
+            "walks-on",
+            "bound-again",
+        ],
+        &[WALKS_ON],
+    ),
+);
+
+/// The guest walks on after a check, as the serial log has it, in which no line is lost.
+const fn walks_on(name: &'static str, after: &'static str) -> Rule {
+    Rule::GoesOn {
+        name,
+        after,
+        words: &["prodder: walks on"],
+        times: 3,
+    }
+}
+
+const WALKS_ON: Rule = walks_on("log-walks-on", "gone");
+
 /// A virtual function in a guest, with VT-d.
 pub(super) const SRIOV_VTD: Scenario = sriov(
     "sriov-vtd",

@@ -25,7 +25,7 @@ pub(super) struct Scenario {
     pub(super) rules: &'static [Rule],
     /// The numbers that are known where a part is in Rust.
     pub(super) numbers: &'static [Number],
-    /// Whether stock Xen can run it.
+    /// Whether stock Xen comes through it.
     pub(super) on_stock: bool,
     /// What is wrong with a table of the firmware, if anything is. What Xen says of its IOMMUs is
     /// then compared with stock Xen, too.
@@ -423,21 +423,7 @@ pub(super) const ALL: &[Scenario] = &[
         on_stock: true,
         fault: None,
     },
-    Scenario {
-        name: "hvm-gone",
-        about: "dom0 removes a function while an HVM guest walks its MSI-X table; VT-d",
-        machine: machine(VTD),
-        payload: Payload::Dom0 {
-            script: "hvm-gone.sh",
-            guest: Some(Kernel::MsixProdder),
-        },
-        checks: &["assign", "create", "prodder", "gone", "walks-on"],
-        rules: &[],
-        numbers: &[],
-        // Stock Xen follows a pointer to the function, which is freed.
-        on_stock: false,
-        fault: None,
-    },
+    owners::GONE,
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,
     owners::REASSIGN_VTD,
