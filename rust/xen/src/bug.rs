@@ -16,9 +16,8 @@ macro_rules! xen_assert {
     };
 }
 
-/// Reports that something is wrong that should not be, with file, line and registers, and goes on.
-/// Replaces `WARN()` and the like: one instruction and a record of it, behind the branch that led
-/// here.
+/// Reports that something is wrong that should not be, with file, line and registers, and goes on:
+/// one instruction and a record of it, behind the branch that led here (C: `WARN()`).
 #[macro_export]
 macro_rules! xen_warn {
     () => {

@@ -55,14 +55,14 @@ pub fn block_lock_speculation() {
     lfence_unless!(sys::XEN_IRQ_SC_NO_LOCK_HARDEN, "lock");
 }
 
-/// Returns whether a lock was taken, with both outcomes shut to speculation. Replaces
-/// `lock_evaluate_nospec()`.
+/// Returns whether a lock was taken, with both outcomes shut to speculation
+/// (C: `lock_evaluate_nospec()`).
 #[inline(always)]
 pub(crate) fn evaluate_lock(taken: bool) -> bool {
     evaluate!(taken, sys::XEN_IRQ_SC_NO_LOCK_HARDEN)
 }
 
-/// Returns a condition, with both outcomes shut to speculation. Replaces `evaluate_nospec()`.
+/// Returns a condition, with both outcomes shut to speculation (C: `evaluate_nospec()`).
 ///
 /// It is to be asked where it decides: a result that is kept and branched on later has no fence
 /// behind that branch.

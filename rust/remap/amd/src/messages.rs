@@ -14,7 +14,7 @@ use xen::{remap, xen_assert};
 ///
 /// An IOMMU's own messages are not remapped, and nothing changes.
 ///
-/// Context: the lock of the IRQ's descriptor is held, IRQs off. Replaces `amd_iommu_msi_msg_update_ire()` with a message.
+/// Context: the lock of the IRQ's descriptor is held, IRQs off.
 ///
 /// # Errors
 ///
@@ -67,8 +67,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
 ///
 /// Of an MSI of several messages the first has all entries; with the others nothing happens.
 ///
-/// Context: any that may take a lock with IRQs off; the sender is quiet. Replaces `amd_iommu_msi_msg_update_ire()` without
-/// a message.
+/// Context: any that may take a lock with IRQs off; the sender is quiet.
 ///
 /// # Errors
 ///

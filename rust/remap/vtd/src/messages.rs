@@ -16,7 +16,7 @@ use xen::vtd::{TableLock, Unit, log};
 /// Whose requests the messages are is worked out when the entry is set for the first time, which
 /// reads configuration space, and kept in the entry: a move asks no device.
 ///
-/// Context: the lock of the IRQ's descriptor is held, IRQs off. Replaces `msi_msg_write_remap_rte()` with a message.
+/// Context: the lock of the IRQ's descriptor is held, IRQs off.
 ///
 /// # Errors
 ///
@@ -91,7 +91,7 @@ fn set(
 
 /// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.
 ///
-/// Context: as for [`update`]; the sender is quiet. Replaces `msi_msg_write_remap_rte()` without a message.
+/// Context: as for [`update`]; the sender is quiet.
 ///
 /// # Errors
 ///

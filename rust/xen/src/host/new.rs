@@ -198,8 +198,8 @@ impl<'a> MsiBlock<'a> {
         Self(first)
     }
 
-    /// The first descriptor.
-    pub fn first(&self) -> KeptMsi<'a> {
+    /// The first descriptor, for as long as the block is not freed.
+    pub fn first(&self) -> KeptMsi<'_> {
         // SAFETY: `new` asks for the lock that keeps the function's list.
         unsafe { KeptMsi::new(self.0) }
     }
