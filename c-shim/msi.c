@@ -171,6 +171,11 @@ void shim_unmap_device_page(unsigned int index)
     clear_fixmap(index);
 }
 
+bool shim_is_memory(unsigned long pfn)
+{
+    return page_is_ram_type(pfn, RAM_TYPE_CONVENTIONAL);
+}
+
 bool shim_domain_has_memory(const struct domain *d)
 {
     return domain_tot_pages(d);

@@ -91,6 +91,7 @@ cpumask_t *shim_scratch_cpumask(void);
 unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
 void shim_map_device_page(unsigned int index, paddr_t addr);
 void shim_unmap_device_page(unsigned int index);
+bool shim_is_memory(unsigned long pfn);
 bool shim_domain_has_memory(const struct domain *d);
 int shim_domain_irq_to_pirq(struct domain *d, int irq);
 void shim_unbind_msi(struct domain *d, unsigned int pirq);

@@ -44,6 +44,11 @@ impl Table {
         self.entry(self.entries).wrapping_sub(1)
     }
 
+    /// Returns whether the byte at an address is one of it.
+    pub const fn holds(self, address: u64) -> bool {
+        address.wrapping_sub(self.address) < self.entries as u64 * ENTRY_SIZE
+    }
+
     /// Whether an entry lies in two pages. That of a well-made table may, for a table is aligned to 8 bytes; and where a device
     /// answers anything when it is asked for its table, any entry may.
     pub const fn crosses_page(self, index: u32) -> bool {
@@ -155,6 +160,9 @@ mod tests {
                 .collect();
             let expected: Vec<u64> = (0..entries).map(|index| table.entry(index) + 12).collect();
             prop_assert_eq!(controls, expected);
+            prop_assert!([bytes.start, bytes.end - 1].into_iter().all(|byte| table.holds(byte)));
+            let beside = [bytes.start.wrapping_sub(1), bytes.end];
+            prop_assert!(!beside.into_iter().any(|byte| table.holds(byte)));
             // The pages' other bytes are somebody else's.
             let pages = table.pages();
             let before = pages.first * 4096 < bytes.start;

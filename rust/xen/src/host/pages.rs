@@ -66,14 +66,23 @@ impl<'a> Msix<'a> {
     ///
     /// # Errors
     ///
-    /// [`Errno::INVAL`] where no table has so many pages, [`Errno::NOMEM`] where there is no place to map it.
+    /// [`Errno::INVAL`] where the byte is not in the table, or no table has so many pages,
+    /// [`Errno::NXIO`] where it is in the machine's memory, which no device answers for,
+    /// [`Errno::NOMEM`] where there is no place to map it.
     #[doc(alias = "msix_get_fixmap")]
     pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {
+        if !table.holds(address) {
+            return Err(Errno::INVAL);
+        }
         let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
         let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
         let _locked = self.lock();
         let index = match slot.users() {
             0 => {
+                // SAFETY: Any number of a page may be asked for.
+                if unsafe { sys::shim_is_memory(address >> 12) } {
+                    return Err(Errno::NXIO);
+                }
                 let index = fixmap::map(address).ok_or(Errno::NOMEM)?;
                 slot.set_page(index);
                 index

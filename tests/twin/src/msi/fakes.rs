@@ -44,6 +44,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "irq_startup_none" => controls::irq_startup_none as *const (),
         "irq_actor_none" => controls::irq_actor_none as *const (),
         "radix_tree_lookup" => pirqs::radix_tree_lookup as *const (),
+        "page_is_ram_type" => page_is_ram_type as *const (),
         "pt_irq_destroy_bind" => pirqs::pt_irq_destroy_bind as *const (),
         "unmap_domain_pirq" => pirqs::unmap_domain_pirq as *const (),
         "register_keyhandler" => register_keyhandler as *const (),
@@ -126,6 +127,11 @@ extern "C" fn rangeset_overlaps_range(set: u64, first: u64, last: u64) -> u64 {
         check_set(env, set, (first, last))?;
         Ok(garble(env.machine.pci.read_only.overlaps((first, last))))
     })
+}
+
+/// Tables are in no memory of the machine.
+extern "C" fn page_is_ram_type() -> i32 {
+    0
 }
 
 extern "C" fn register_keyhandler(key: u64, function: u64, name: u64, diagnostic: u64) {
