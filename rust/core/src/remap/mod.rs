@@ -4,7 +4,6 @@ pub mod entry;
 pub mod slots;
 pub mod source;
 pub mod update;
-pub mod users;
 
 /// Whether a device has to be told that a message changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,42 +1,38 @@
 //! Which entries of an interrupt remapping table are in use.
 //!
-//! An aligned block of 1 to 32 entries is found, and given back, in constant time at any fill: entries are kept in groups of
-//! 32, and for each size of block two levels of bits say where a group still has one. The lowest block is taken, so that
-//! a table that is hardly used is used at its beginning alone.
+//! There is a bit for each entry, in words of 64, and above those a bit for each word that says
+//! whether all of it is in use. Blocks have 1, 2, 4 … 32 entries and are aligned to their size, so
+//! that one lies in a single word. The lowest free block is allocated.
 //!
 //! The owner has a lock; nothing here is shared.
 
 use core::ops::Range;
 
-/// Entries of a group, and of the largest block: an MSI has at most 32 messages (PCI 3.0, section 6.8.1.3).
-pub const GROUP: usize = u32::BITS as usize;
+/// Entries of the largest block: an MSI has at most 32 messages (PCI 3.0, section 6.8.1.3).
+const LARGEST: usize = 32;
 
-/// Sizes of blocks: 1, 2, 4, 8, 16, 32.
-const SIZES: usize = GROUP.ilog2() as usize + 1;
+/// Entries of a word.
+const WORD: usize = u64::BITS as usize;
 
-/// The places in a group where a block of each size may begin.
-const STARTS: [u32; SIZES] = [
-    0xffff_ffff,
-    0x5555_5555,
-    0x1111_1111,
-    0x0101_0101,
-    0x0001_0001,
-    0x0000_0001,
+/// For each size of block, where in a word one may begin.
+const STARTS: [u64; 6] = [
+    u64::MAX,
+    0x5555_5555_5555_5555,
+    0x1111_1111_1111_1111,
+    0x0101_0101_0101_0101,
+    0x0001_0001_0001_0001,
+    0x0000_0001_0000_0001,
 ];
 
-/// The state of a table of `WORDS` times 64 groups; zeroed memory is a table of which nothing is in use.
+/// The state of a table of up to `GROUPS` times 4096 entries. Zeroed memory is a table without any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slots<const WORDS: usize> {
+pub struct Slots<const GROUPS: usize> {
+    /// How many entries may be used.
+    entries: usize,
     /// The entries in use.
-    used: [[u32; 64]; WORDS],
-    /// For each group, of how many sizes it has no block: of the largest ones.
-    lost: [[u8; 64]; WORDS],
-    /// For each size, the groups that have no block of it.
-    full: [[u64; WORDS]; SIZES],
-    /// For each size, the words of `full` in which every bit is set.
-    none: [u64; SIZES],
-    /// The group of which some entries are never handed out, counted from 1, and these; of none if zero.
-    partial: (u32, u32),
+    used: [[u64; WORD]; GROUPS],
+    /// For each group, the words of `used` in which every bit is set.
+    full: [u64; GROUPS],
 }
 
 /// A block of entries.
@@ -48,8 +44,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// The block that an entry begins which holds `count` messages. `None` where there are none or more than 32, or no
-    /// block of that size begins there.
+    /// The block that begins at `first` and holds `count` messages. `None` where there are none or
+    /// more than 32, or no block of that size begins there.
     pub fn of(first: usize, count: usize) -> Option<Self> {
         let log2 = size(count)?;
         first
@@ -87,174 +83,100 @@ impl Block {
         1 << self.log2
     }
 
-    /// Its group: the word of groups, and the place in there.
+    /// The group and the word that it lies in.
     const fn place(self) -> (usize, usize) {
-        (self.first / GROUP / 64, self.first / GROUP % 64)
+        (self.first / WORD / WORD, self.first / WORD % WORD)
     }
 
-    /// Its entries in their group.
-    const fn mask(self) -> u32 {
-        (u32::MAX >> (GROUP - self.count())) << (self.first % GROUP)
+    /// Its entries in their word.
+    const fn mask(self) -> u64 {
+        (u64::MAX >> (WORD - self.count())) << (self.first % WORD)
     }
 }
 
 /// The logarithm of the smallest block for that many entries.
 fn size(count: usize) -> Option<usize> {
-    (1..=GROUP)
+    (1..=LARGEST)
         .contains(&count)
         .then(|| count.next_power_of_two().ilog2() as usize)
 }
 
-impl<const WORDS: usize> Slots<WORDS> {
-    /// How many entries the table has.
-    pub const ENTRIES: usize = WORDS * 64 * GROUP;
+impl<const GROUPS: usize> Slots<GROUPS> {
+    /// How many entries a table may have.
+    pub const MOST: usize = GROUPS * WORD * WORD;
 
-    /// A table of which nothing is in use.
-    pub const fn new() -> Self {
-        const {
-            assert!(
-                0 < WORDS && WORDS <= 64,
-                "two levels of bits reach no further"
-            )
-        };
+    /// A table of that many entries, of which nothing is in use.
+    pub const fn new(entries: usize) -> Self {
         Self {
-            used: [[0; 64]; WORDS],
-            lost: [[0; 64]; WORDS],
-            full: [[0; WORDS]; SIZES],
-            none: [0; SIZES],
-            partial: (0, 0),
+            entries,
+            used: [[0; WORD]; GROUPS],
+            full: [0; GROUPS],
         }
     }
 
-    /// Never hands out the entries from this number on, none of which is in use. For a table that is smaller.
+    /// Sets how many entries may be used: no others are allocated from now on.
     pub fn limit(&mut self, entries: usize) {
-        let entries = entries.min(Self::ENTRIES);
-        let (whole, kept) = (entries / GROUP, entries % GROUP);
-        if kept != 0 {
-            self.partial = (whole as u32 + 1, u32::MAX << kept);
-        }
-        for number in whole..Self::ENTRIES / GROUP {
-            let place = (number / 64, number % 64);
-            let left = if number == whole {
-                sizes(u32::MAX << kept)
-            } else {
-                0
-            };
-            self.note(place, left);
-        }
+        self.entries = entries;
     }
 
-    /// Takes the lowest block for `count` entries into use. `None` where none is left, or `count` is not 1 to 32.
+    /// Allocates the lowest block for `count` entries. `None` where none is left, or `count` is not
+    /// 1 to 32.
     pub fn allocate(&mut self, count: usize) -> Option<Block> {
         let log2 = size(count)?;
-        let word = (!self.none.get(log2)?).trailing_zeros() as usize;
-        // Beyond the last word there is nothing: its bit is never set.
-        let groups = *self.full.get(log2)?.get(word)?;
-        let group = (!groups).trailing_zeros() as usize;
-        let used = *self.used.get(word)?.get(group)?;
-        let taken = used | self.withheld((word, group));
-        let place = blocks(taken, log2).trailing_zeros() as usize;
-        let block = Block {
-            first: (word * 64 + group) * GROUP + place,
-            log2,
-        };
-        self.toggle(block, taken | block.mask());
-        Some(block)
+        for (group, (words, full)) in self.used.iter_mut().zip(&mut self.full).enumerate() {
+            let mut open = !*full;
+            while open != 0 {
+                let word = open.trailing_zeros() as usize;
+                let used = words.get_mut(word)?;
+                let starts = starts(*used, log2);
+                if starts != 0 {
+                    let place = starts.trailing_zeros() as usize;
+                    let first = (group * WORD + word) * WORD + place;
+                    let block = Block { first, log2 };
+                    if block.entries().end > self.entries {
+                        return None;
+                    }
+                    *used |= block.mask();
+                    *full |= u64::from(*used == u64::MAX) << word;
+                    return Some(block);
+                }
+                open &= open - 1;
+            }
+        }
+        None
     }
 
     /// Returns whether all entries of a block are in use.
     pub fn holds(&self, block: Block) -> bool {
-        self.group(block)
+        let (group, word) = block.place();
+        let words = self.used.get(group);
+        words
+            .and_then(|words| words.get(word))
             .is_some_and(|used| used & block.mask() == block.mask())
     }
 
-    /// Gives a block back. Returns whether all of it was in use; otherwise nothing changes.
+    /// Frees a block. Returns whether all of it was in use; otherwise nothing changes.
     pub fn release(&mut self, block: Block) -> bool {
-        let Some(used) = self.group(block).filter(|_| self.holds(block)) else {
+        if !self.holds(block) {
+            return false;
+        }
+        let (group, word) = block.place();
+        let (Some(words), Some(full)) = (self.used.get_mut(group), self.full.get_mut(group)) else {
             return false;
         };
-        let taken = used | self.withheld(block.place());
-        self.toggle(block, taken & !block.mask());
+        if let Some(used) = words.get_mut(word) {
+            *used &= !block.mask();
+            *full &= !(1 << word);
+        }
         true
     }
-
-    /// What is in use of the group that a block is in. `None` beyond the table's end.
-    fn group(&self, block: Block) -> Option<u32> {
-        let (word, group) = block.place();
-        self.used.get(word)?.get(group).copied()
-    }
-
-    /// The entries of a group that are never handed out, while others of it are.
-    fn withheld(&self, (word, group): (usize, usize)) -> u32 {
-        let (number, entries) = self.partial;
-        if number as usize == word * 64 + group + 1 {
-            entries
-        } else {
-            0
-        }
-    }
-
-    /// Takes a block into use, or gives it back; says what of its group cannot be had after that.
-    fn toggle(&mut self, block: Block, taken: u32) {
-        let (word, group) = block.place();
-        let groups = self.used.get_mut(word);
-        if let Some(used) = groups.and_then(|groups| groups.get_mut(group)) {
-            *used ^= block.mask();
-        }
-        self.note((word, group), sizes(taken));
-    }
-
-    /// Notes how many sizes of block a group has left.
-    fn note(&mut self, (word, group): (usize, usize), after: usize) {
-        let lost = self.lost.get_mut(word);
-        let Some(lost) = lost.and_then(|groups| groups.get_mut(group)) else {
-            return;
-        };
-        let before = SIZES - usize::from(*lost);
-        *lost = (SIZES - after) as u8;
-        // Of most sizes there still is a block, or none.
-        for log2 in before.min(after)..before.max(after) {
-            let (Some(full), Some(none)) = (self.full.get_mut(log2), self.none.get_mut(log2))
-            else {
-                return;
-            };
-            let Some(full) = full.get_mut(word) else {
-                return;
-            };
-            put(full, group, after < before);
-            put(none, word, *full == u64::MAX);
-        }
-    }
 }
 
-impl<const WORDS: usize> Default for Slots<WORDS> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Where in a group a free block begins.
-fn blocks(used: u32, log2: usize) -> u32 {
+/// Where in a word a free block begins.
+fn starts(used: u64, log2: usize) -> u64 {
     // After each step a bit says whether anything is in use of twice as many entries from there on.
     let taken = (0..log2).fold(used, |taken, step| taken | taken >> (1u32 << step));
     STARTS.get(log2).map_or(0, |starts| starts & !taken)
-}
-
-/// How many sizes of block a group has left, from the smallest on: where there is a block, there are smaller ones.
-#[inline]
-fn sizes(used: u32) -> usize {
-    let mut free = !used;
-    let mut sizes = usize::from(free != 0);
-    for log2 in 1..SIZES {
-        // A bit stays where a block of this size begins.
-        free &= free >> (1u32 << (log2 - 1)) & STARTS.get(log2).copied().unwrap_or(0);
-        sizes += usize::from(free != 0);
-    }
-    sizes
-}
-
-fn put(word: &mut u64, bit: usize, value: bool) {
-    *word = *word & !(1 << bit) | u64::from(value) << bit;
 }
 
 #[cfg(test)]
@@ -290,9 +212,9 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            3 => (1..=GROUP).prop_map(Step::Allocate),
+            3 => (1..=LARGEST).prop_map(Step::Allocate),
             2 => any::<usize>().prop_map(Step::Release),
-            1 => (0..2 * Slots::<1>::ENTRIES, 0..40usize).prop_map(|(first, count)| Step::Forge(first, count)),
+            1 => (0..2 * Slots::<1>::MOST, 0..40usize).prop_map(|(first, count)| Step::Forge(first, count)),
         ]
     }
 
@@ -300,11 +222,10 @@ mod tests {
         #[test]
         fn the_lowest_free_block_is_found(
             steps in prop::collection::vec(step(), 0..400),
-            entries in prop_oneof![Just(usize::MAX), 0..2 * GROUP, 0..=Slots::<1>::ENTRIES],
+            entries in prop_oneof![Just(Slots::<1>::MOST), 0..3 * WORD, 0..=Slots::<1>::MOST],
         ) {
-            let mut slots = Slots::<1>::new();
-            slots.limit(entries);
-            let mut model = Model(std::vec![false; Slots::<1>::ENTRIES.min(entries)]);
+            let mut slots = Slots::<1>::new(entries);
+            let mut model = Model(std::vec![false; entries]);
             let mut held = Vec::new();
             for step in steps {
                 match step {
@@ -333,8 +254,8 @@ mod tests {
                         match in_use {
                             Some(entries) => {
                                 entries.fill(false);
-                                held.retain(|held| held.mask() & block.mask() == 0 || held.first() / GROUP != first / GROUP);
-                                // Parts of larger blocks stay in use, owned by nobody here.
+                                held.retain(|held| held.mask() & block.mask() == 0 || held.place() != block.place());
+                                // Parts of larger blocks stay in use; no step releases them.
                             }
                             None => prop_assert_eq!(&slots, &before),
                         }
@@ -345,23 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_counted_as_blocks_are_found() {
-        let mut used = 0x9e37_79b9u32;
-        for step in 0..100_000u32 {
-            used =
-                used.rotate_left(step % 31).wrapping_mul(0x85eb_ca6b) & !used.rotate_left(7) ^ step;
-            for used in [used, used | used << 16, used & used << 3, 0, u32::MAX] {
-                let found = (0..SIZES).filter(|&log2| blocks(used, log2) != 0).count();
-                assert_eq!(sizes(used), found, "{used:#x}");
-                assert!((found..SIZES).all(|log2| blocks(used, log2) == 0));
-            }
-        }
-    }
-
-    #[test]
-    fn every_entry_can_be_used_and_given_back() {
-        let mut slots = Slots::<32>::new();
-        assert_eq!(Slots::<32>::ENTRIES, 65_536);
+    fn every_entry_can_be_allocated_and_freed() {
+        assert_eq!(Slots::<16>::MOST, 65_536);
+        let mut slots = Slots::<16>::new(65_536);
         for entry in 0..65_536 {
             assert_eq!(slots.allocate(1).map(Block::first), Some(entry));
         }
@@ -370,18 +277,29 @@ mod tests {
         for entry in (0..65_536).rev() {
             assert!(slots.release(Block::of(entry, 1).unwrap()));
         }
-        assert_eq!(slots, Slots::new());
+        assert_eq!(slots, Slots::new(65_536));
     }
 
     #[test]
     fn a_block_has_1_to_32_entries_and_is_aligned() {
-        let mut slots = Slots::<1>::new();
+        let mut slots = Slots::<1>::new(Slots::<1>::MOST);
         assert_eq!(slots.allocate(0), None);
         assert_eq!(slots.allocate(33), None);
         assert_eq!(Block::of(4, 0), None);
         assert_eq!(Block::of(4, 5), None);
         assert_eq!(Block::of(8, 5).map(Block::count), Some(8));
         assert_eq!(Block::of(0, 33), None);
-        assert!(!slots.release(Block::of(Slots::<1>::ENTRIES, 1).unwrap()));
+        assert!(!slots.release(Block::of(Slots::<1>::MOST, 1).unwrap()));
+    }
+
+    #[test]
+    fn zeroed_memory_is_a_table_without_entries() {
+        let mut slots = Slots::<1>::new(0);
+        assert_eq!(slots.allocate(1), None);
+        slots.limit(48);
+        assert_eq!(slots.allocate(32).map(Block::first), Some(0));
+        assert_eq!(slots.allocate(32), None);
+        assert_eq!(slots.allocate(16).map(Block::first), Some(32));
+        assert_eq!(slots.allocate(1), None);
     }
 }

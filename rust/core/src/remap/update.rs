@@ -42,12 +42,6 @@ pub trait Table {
 pub struct Stale(Option<Block>);
 
 impl Stale {
-    /// Whether there is nothing to invalidate: the entry did not change, or was never cached.
-    #[inline(always)]
-    pub fn is_none(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Has `invalidate` invalidate the entries, if there are any; it returns when that has
     /// completed.
     #[inline(always)]
@@ -80,7 +74,7 @@ impl Cleared {
 impl Unused {
     /// Frees the block. The table's lock is held.
     #[inline(always)]
-    pub fn free<const WORDS: usize>(self, slots: &mut Slots<WORDS>) {
+    pub fn free<const GROUPS: usize>(self, slots: &mut Slots<GROUPS>) {
         slots.release(self.0);
     }
 }
@@ -104,8 +98,8 @@ pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) -> Stale {
 /// Clears the entries of a block, which stays in use. `None` where not all of it was in use;
 /// nothing changes then. The table's lock is held.
 #[inline(always)]
-pub fn clear<const WORDS: usize, T: Table>(
-    slots: &Slots<WORDS>,
+pub fn clear<const GROUPS: usize, T: Table>(
+    slots: &Slots<GROUPS>,
     table: &mut T,
     block: Block,
 ) -> Option<Cleared> {

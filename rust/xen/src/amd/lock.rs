@@ -1,21 +1,27 @@
 //! Tables whose lock is held, and what is done with their entries.
 
-use super::table::{InUse, Kept, Raw};
-use super::users::{Caches, Users};
-use super::{Requester, log};
+use super::table::{Kept, Raw};
+use super::{Iommu, Requester, log, tables_per_requester};
 use crate::errno::Errno;
 use crate::remap;
 use crate::spin::IrqLocked;
 use crate::wide;
+use core::hint::cold_path;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::entry::Interrupt;
-use irq_core::remap::slots::Block;
+use irq_core::remap::slots::{Block, Slots};
 use irq_core::remap::update::{self, Cleared, Stale, Table};
+use xen_sys as sys;
 
 /// The table of a requester, as an IOMMU uses it.
 #[derive(Clone, Copy)]
-pub struct RequesterTable<'a>(pub(super) Users<'a>);
+pub struct RequesterTable<'a> {
+    pub(super) iommu: Iommu<'a>,
+    pub(super) requester: Requester,
+    /// Another requester whose ID messages may bear that go through the table, or the same.
+    pub(super) other: Requester,
+}
 
 impl<'a> RequesterTable<'a> {
     /// Takes its lock.
@@ -26,8 +32,8 @@ impl<'a> RequesterTable<'a> {
     #[inline(always)]
     pub fn lock(self) -> Result<TableLock<'a>, Errno> {
         Ok(TableLock {
-            table: self.0.requester.lock_table().ok_or(Errno::NOSPC)?,
-            users: self.0,
+            table: self.requester.lock_table().ok_or(Errno::NOSPC)?,
+            of: self,
         })
     }
 
@@ -41,13 +47,56 @@ impl<'a> RequesterTable<'a> {
         let (Some(block), Ok(table)) = (Block::of(first, count as usize), self.lock()) else {
             return;
         };
-        let Some((cleared, caches)) = table.clear(block) else {
+        let Some(cleared) = table.clear(block) else {
             return;
         };
-        let unused = cleared.invalidate(|_| caches.invalidate());
+        let unused = cleared.invalidate(|_| self.invalidate());
         if let Ok(table) = self.lock() {
-            unused.free(&mut table.table.in_use.slots);
+            unused.free(table.table.slots);
         }
+    }
+
+    /// Invalidates what the IOMMU caches of the table, for each requester that uses it; returns
+    /// when that has completed. No lock need be held.
+    ///
+    /// The IOMMU's device table says whose messages go through a table, and other files write it.
+    /// Before they point an entry of it to this table for a function of the same device, they give
+    /// the function the pointer that is compared here. A function that gets it after the comparison
+    /// finds the new entries: they were replaced before, by a full barrier.
+    #[inline]
+    fn invalidate(self) {
+        // Where it is switched off it caches nothing, and takes no commands.
+        if !self.iommu.is_enabled() {
+            return;
+        }
+        let own = self.requester.id();
+        self.iommu.flush(own);
+        let mut is_told = self.other.id() == own;
+        // Where all requesters have the same table, it is not asked which of them use it.
+        if tables_per_requester() {
+            let kept = self.requester.kept();
+            self.requester.for_each_user(kept, |user| {
+                if user.id() != own {
+                    cold_path();
+                    self.iommu.flush(user.id());
+                    is_told |= user.id() == self.other.id();
+                }
+            });
+        }
+        if !is_told {
+            cold_path();
+            self.iommu.flush(self.other.id());
+        }
+    }
+}
+
+impl Iommu<'_> {
+    /// Invalidates what it caches of the table of a requester.
+    #[inline]
+    fn flush(self, id: u16) {
+        // SAFETY: The IOMMU is one of Xen's, which are never freed, and there is a requester of
+        // this ID.
+        unsafe { sys::amd_iommu_flush_intremap(self.as_ptr(), id) };
     }
 }
 
@@ -64,7 +113,7 @@ impl Requester {
         Some(Locked {
             entries: kept.entries,
             // SAFETY: It is used under the lock alone, which is held as long as the result lives.
-            in_use: unsafe { &mut *kept.in_use.get() },
+            slots: unsafe { &mut *kept.slots.get() },
             _lock: lock,
         })
     }
@@ -73,21 +122,21 @@ impl Requester {
 /// A table whose lock is held, with IRQs off.
 pub(super) struct Locked<'a> {
     entries: Raw,
-    in_use: &'a mut InUse,
+    slots: &'a mut Slots<1>,
     _lock: IrqLocked<'a>,
 }
 
-/// A table whose lock is held, with IRQs off, and who has it read.
+/// A table whose lock is held, with IRQs off, and whose it is.
 pub struct TableLock<'a> {
     table: Locked<'a>,
-    users: Users<'a>,
+    of: RequesterTable<'a>,
 }
 
 impl<'a> TableLock<'a> {
     /// An entry that is in use; the table again where it is not, or there is none of that number.
     #[inline(always)]
     pub fn entry(self, index: usize) -> Result<EntryLock<'a>, Self> {
-        if self.table.in_use.slots.holds(Block::one(index)) {
+        if self.table.slots.holds(Block::one(index)) {
             Ok(EntryLock { table: self, index })
         } else {
             Err(self)
@@ -117,7 +166,7 @@ impl<'a> TableLock<'a> {
     #[doc(alias = "alloc_intremap_entry")]
     #[inline(always)]
     pub fn allocate(self, count: u32) -> Option<EntryLock<'a>> {
-        let block = self.table.in_use.slots.allocate(count as usize)?;
+        let block = self.table.slots.allocate(count as usize)?;
         Some(EntryLock {
             index: block.first(),
             table: self,
@@ -126,13 +175,12 @@ impl<'a> TableLock<'a> {
 
     /// Clears the entries of a block, and unlocks the table. `None` where not all are in use.
     #[inline]
-    fn clear(self, block: Block) -> Option<(Cleared, Caches<'a>)> {
-        let InUse { slots, alone } = self.table.in_use;
-        let cleared = match self.table.entries {
+    fn clear(self, block: Block) -> Option<Cleared> {
+        let slots = self.table.slots;
+        match self.table.entries {
             Raw::Narrow(entries) => update::clear(slots, &mut Memory(entries), block),
             Raw::Wide(entries) => update::clear(slots, &mut Memory(entries), block),
-        }?;
-        Some((cleared, self.users.find(alone)))
+        }
     }
 }
 
@@ -149,7 +197,7 @@ pub struct EntryLock<'a> {
 #[must_use = "the IOMMU may use the old entry until it is invalidated"]
 pub struct StaleEntry<'a> {
     stale: Stale,
-    caches: Option<Caches<'a>>,
+    of: RequesterTable<'a>,
 }
 
 impl<'a> EntryLock<'a> {
@@ -163,13 +211,12 @@ impl<'a> EntryLock<'a> {
     #[doc(alias = "update_intremap_entry")]
     #[inline(always)]
     pub fn set(self, NewEntry(entry): NewEntry) -> StaleEntry<'a> {
-        let TableLock { table, users } = self.table;
+        let TableLock { table, of } = self.table;
         let stale = match table.entries {
             Raw::Narrow(entries) => update::set(&mut Memory(entries), self.index, entry[0] as u32),
             Raw::Wide(entries) => update::set(&mut Memory(entries), self.index, entry),
         };
-        let caches = (!stale.is_none()).then(|| users.find(&mut table.in_use.alone));
-        StaleEntry { stale, caches }
+        StaleEntry { stale, of }
     }
 }
 
@@ -177,12 +224,7 @@ impl StaleEntry<'_> {
     /// Invalidates what the IOMMU caches of it; returns when it has.
     #[inline(always)]
     pub fn invalidate(self) {
-        let Self { stale, caches } = self;
-        stale.invalidate(|_| {
-            if let Some(caches) = caches {
-                caches.invalidate();
-            }
-        });
+        self.stale.invalidate(|_| self.of.invalidate());
     }
 }
 
@@ -213,7 +255,7 @@ impl Table for Memory<u32> {
 
     #[inline]
     fn replace(&mut self, index: usize, _old: u32, new: u32) {
-        // A full barrier: see `Users::find`.
+        // A full barrier: see `RequesterTable::invalidate`.
         self.word(index).store(new, Ordering::SeqCst);
     }
 

@@ -17,7 +17,6 @@ pub mod log;
 mod platform;
 mod requester;
 mod table;
-mod users;
 
 pub use dump::{Entries, for_each_requester, shared_entries};
 pub use lock::{EntryLock, NewEntry, RequesterTable, StaleEntry, TableLock};

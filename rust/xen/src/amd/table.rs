@@ -2,7 +2,6 @@
 
 use super::lock::RequesterTable;
 use super::requester::{FUNCTIONS, Served, count};
-use super::users::{Users, note_pointer};
 use super::{Iommu, Pins, Requester};
 use crate::errno::Errno;
 use crate::memory;
@@ -16,27 +15,21 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::entry::Format;
 use irq_core::remap::slots::Slots;
-use irq_core::remap::users::Alone;
+use irq_hw::amd::MSI_INDEX;
 use xen_sys as sys;
 
 const PAGE_SIZE: usize = 4096;
+/// The most entries of a table: as many as a message can name.
+const MOST: usize = MSI_INDEX as usize + 1;
 
 /// What is kept of a table: `intremap_inuse` of each requester that uses it points here.
 pub(super) struct Kept {
-    /// Used under the table's lock alone.
-    pub(super) in_use: UnsafeCell<InUse>,
+    /// Which entries are in use. Used under the table's lock alone.
+    pub(super) slots: UnsafeCell<Slots<1>>,
     /// Never changes, like what follows.
     pub(super) entries: Raw,
     /// How many pages it has, as a logarithm.
     pages: u32,
-}
-
-/// What is kept of a table that changes. Zero bytes are a value of it.
-#[repr(C)]
-pub(super) struct InUse {
-    /// Which entries are in use.
-    pub(super) slots: Slots<1>,
-    pub(super) alone: Alone,
 }
 
 impl Kept {
@@ -109,7 +102,6 @@ impl Raw {
 /// The table was allocated by [`Iommu::allocate_table`], and is not freed meanwhile.
 #[doc(alias = "amd_iommu_intremap_table_order")]
 pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
-    note_pointer();
     // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table`
     // notes there how many they are.
     let pages = unsafe { sys::shim_page_order(table.as_ptr()) };
@@ -125,7 +117,6 @@ impl<'a> Iommu<'a> {
     /// Context: as for `xmalloc()`.
     #[doc(alias = "amd_iommu_alloc_intremap_table")]
     pub fn allocate_table(self, entries: u32) -> Option<(NonNull<c_void>, NonNull<c_void>)> {
-        const MOST: usize = Slots::<1>::ENTRIES;
         let entries = match entries as usize {
             entries @ 1..MOST => entries,
             _ => MOST,
@@ -144,16 +135,14 @@ impl<'a> Iommu<'a> {
             return None;
         };
         // SAFETY: Both were just allocated, and nothing else points to them. Zero bytes are slots
-        // of which none is in use.
+        // of a table without entries.
         unsafe {
             sys::shim_clear_pages(table.as_ptr(), pages);
             sys::shim_set_page_order(table.as_ptr(), pages);
             (&raw mut (*kept.as_ptr()).entries).write(Raw::new(table, self.format()));
             (&raw mut (*kept.as_ptr()).pages).write(pages);
             let kept = kept.as_ref();
-            (*kept.in_use.get())
-                .slots
-                .limit(usable_entries(kept.count()));
+            (*kept.slots.get()).limit(usable_entries(kept.count()));
         }
         Some((table, kept.cast()))
     }
@@ -164,11 +153,11 @@ impl<'a> Served<'a> {
     #[inline]
     pub fn table_of_pins(self) -> RequesterTable<'a> {
         let requester = self.own.of_interrupts();
-        RequesterTable(Users {
+        RequesterTable {
             iommu: self.iommu,
             requester,
-            other: requester.id(),
-        })
+            other: requester,
+        }
     }
 
     /// The table that its MSIs go through. They may bear either of two IDs, and one table has to serve both.
@@ -180,30 +169,27 @@ impl<'a> Served<'a> {
     #[inline]
     pub fn table_of_messages(self) -> Result<RequesterTable<'a>, Errno> {
         let (accesses, interrupts) = (self.of_accesses(), self.own.of_interrupts());
-        let users = |requester: Requester, other: Requester| {
-            if requester.is_copy() {
-                return Err(Errno::NODEV);
-            }
-            Ok(RequesterTable(Users {
-                iommu: self.iommu,
-                requester,
-                other: other.id(),
-            }))
+        let mut table = RequesterTable {
+            iommu: self.iommu,
+            requester: accesses,
+            other: interrupts,
         };
-        if accesses.id() == interrupts.id() {
-            return users(accesses, accesses);
+        if accesses.id() != interrupts.id() {
+            let (own, others) = (accesses.kept(), interrupts.kept());
+            if own.is_null() {
+                (table.requester, table.other) = (interrupts, accesses);
+            } else {
+                let is_one = others.is_null() || others == own;
+                xen_assert!(is_one);
+                if !is_one {
+                    return Err(Errno::INVAL);
+                }
+            }
         }
-        let (own, others) = (accesses.kept(), interrupts.kept());
-        if own.is_null() {
-            return users(interrupts, accesses);
+        if table.requester.is_copy() {
+            return Err(Errno::NODEV);
         }
-        let is_one = others.is_null() || others == own;
-        xen_assert!(is_one);
-        if is_one {
-            users(accesses, interrupts)
-        } else {
-            Err(Errno::INVAL)
-        }
+        Ok(table)
     }
 }
 

@@ -17,7 +17,8 @@ use xen_sys as sys;
 const ENTRIES: usize = sys::XEN_IRQ_IREMAP_ENTRIES as usize;
 const ENTRY_SIZE: usize = size_of::<[u64; 2]>();
 const ENTRIES_OF_PAGE: usize = 4096 / ENTRY_SIZE;
-const WORDS: usize = ENTRIES / 2048;
+/// Groups of entries in use, so that there are as many as entries.
+const GROUPS: usize = ENTRIES / Slots::<1>::MOST;
 
 /// The most IOMMUs that there may be; others than the first of these are not used.
 const MAX_IOMMUS: usize = 1024;
@@ -25,7 +26,7 @@ const MAX_IOMMUS: usize = 1024;
 /// What is kept of a table.
 pub(super) struct InUse {
     /// Which entries are in use; used under the lock of the IOMMU's table alone.
-    slots: UnsafeCell<Slots<WORDS>>,
+    slots: UnsafeCell<Slots<GROUPS>>,
     /// Whether the IOMMU takes 32-bit destinations from it: extended interrupt mode.
     pub(super) extended_mode: AtomicBool,
 }
@@ -33,7 +34,7 @@ pub(super) struct InUse {
 // SAFETY: `slots` is used under the lock of its IOMMU's table alone (`Iommu::take_lock`).
 unsafe impl Sync for InUse {}
 
-// SAFETY: Zero bytes are slots of which none is in use, and false.
+// SAFETY: Zero bytes are slots of a table without entries, and false.
 unsafe impl Zeroed for InUse {}
 
 /// By the index of the IOMMU.
@@ -172,7 +173,7 @@ impl<'a> TableLock<'a> {
     }
 
     /// What knows which entries are in use.
-    fn slots(&mut self) -> Option<&mut Slots<WORDS>> {
+    fn slots(&mut self) -> Option<&mut Slots<GROUPS>> {
         let in_use = self.iommu.in_use()?.get()?;
         // SAFETY: The table's lock is held as long as `self` lives, which the result borrows.
         Some(unsafe { &mut *in_use.slots.get() })

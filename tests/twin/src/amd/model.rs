@@ -6,7 +6,6 @@
 //! 3. *Release.* Rust takes the lock again after the invalidation, to free the entries; C frees
 //!    them before it, so that another interrupt may be given what the IOMMU still uses.
 //! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
-//!    Rust looks who they are when an entry of a device table was pointed to any table since it looked last.
 //! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
 //! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C. Rust also
 //!    takes it to give up a requester's table. Where all requesters are to share a table, none of

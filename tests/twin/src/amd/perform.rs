@@ -63,7 +63,6 @@ pub(super) fn perform(
     // Not every step makes a call.
     side.env().trace.clear();
     world.plan = Plan::none(world);
-    world.order = api.order;
     world.set_message(0, 0, 0);
     match *op {
         Op::Supports {

@@ -96,9 +96,6 @@ pub(super) fn allocate(
         // SAFETY: The place is a variable or a word of the arena.
         let in_use = unsafe { in_use.read() };
         share(side, world, place, (table, in_use));
-        let trace = side.env().trace.clone();
-        world.point(side, [table, world.iommus[iommu] as u64]);
-        side.env().trace = trace;
     }
     Some(Answer {
         outcome: Ok(u64::from(table != 0)),

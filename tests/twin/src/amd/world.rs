@@ -6,7 +6,7 @@ use super::plan::Plan;
 use super::platform::{PAGES, Platform};
 use super::spec::{Place, SenderSpec, Spec};
 use crate::machine::io_apic::IoApics;
-use crate::side::{Script, Side};
+use crate::side::Side;
 use crate::vtd::world::{set_element, set_variable};
 use crate::xen::{add_to_list, addr, get, init_list, physical_start, set};
 
@@ -31,8 +31,6 @@ pub(crate) struct World {
     pub(super) filler: *mut sys::msi_desc,
     /// What the step was about.
     pub(super) plan: Plan,
-    /// The function of the side that tells how large a table is.
-    pub(super) order: usize,
 }
 
 /// What says that a pin uses no entry.
@@ -50,7 +48,6 @@ impl World {
             message: side.env().arena.object("msi_msg", 0),
             filler: side.env().arena.objects("filler", 0, 32),
             plan: Plan::default(),
-            order: 0,
         };
         world.add_iommus(side);
         world.add_requesters(side);
@@ -249,14 +246,6 @@ impl World {
     pub(super) fn iommu_of(&self, side: &mut Side, place: Place) -> Option<usize> {
         let iommu = side.env().amd.serving(place);
         self.iommus.iter().position(|known| *known == iommu)
-    }
-}
-
-impl World {
-    /// Points an entry of the device table to a remapping table, as Xen does for each requester: it asks how large that is.
-    pub(super) fn point(&self, side: &mut Side, told: [u64; 2]) {
-        let answer = side.call(self.order, &told, Script::plain(0));
-        assert!(answer.is_ok(), "the order of a table: {answer:?}");
     }
 }
 

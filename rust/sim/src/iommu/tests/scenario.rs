@@ -69,7 +69,7 @@ pub(super) fn run<S: Subject>(
 ) -> Report<S::Entry> {
     let mut run = Run {
         unit: S::boot(machine.coherent, machine.queue),
-        slots: vec![Slots::new(); S::TABLES],
+        slots: vec![Slots::new(Slots::<1>::MOST); S::TABLES],
         held: Vec::new(),
         ledger: Ledger::default(),
         others: Others::new(seed, machine.crowded),

@@ -94,7 +94,7 @@ proptest! {
         seed: u64,
     ) {
         let mut unit = Vtd::boot(machine.coherent, machine.queue);
-        let mut slots = Slots::<1>::new();
+        let mut slots = Slots::<1>::new(Slots::<1>::MOST);
         let index = slots.allocate(1).expect("the table is empty").first();
         let mut parties = Parties {
             dice: Dice::new(seed),

@@ -36,15 +36,11 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .alone(),
     slip(
-        "a free entry is searched group by group",
+        "a free entry is searched word by word",
         "core/src/remap/slots.rs",
         "",
-        "(!self.none.get(log2)?).trailing_zeros() as usize",
-        "(0..WORDS * 64).find(|number| {
-            let groups = self.used.get(number / 64);
-            let used = groups.and_then(|groups| groups.get(number % 64));
-            used.is_some_and(|used| blocks(*used, log2) != 0)
-        })? / 64",
+        "*used == u64::MAX",
+        "false",
     )
     .alone()
     .scale(),

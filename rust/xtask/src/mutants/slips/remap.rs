@@ -2,11 +2,9 @@
 
 use super::super::slip::{Slip, slip};
 
-const ALONE: &str = "core/src/remap/users.rs";
 const AMD_LOCK: &str = "xen/src/amd/lock.rs";
 const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
 const AMD_TABLE: &str = "xen/src/amd/table.rs";
-const USERS: &str = "xen/src/amd/users.rs";
 const VTD_ENABLE: &str = "remap/vtd/src/enable.rs";
 const VTD_MESSAGES: &str = "remap/vtd/src/messages.rs";
 const VTD_TABLE: &str = "xen/src/vtd/table.rs";
@@ -114,30 +112,22 @@ pub(super) const SLIPS: &[Slip] = &[
         "desc.posting().filter(|_| false)",
     ),
     slip(
-        "who came to share a table is not looked up again",
-        ALONE,
+        "a function that shares a table is not told",
+        AMD_LOCK,
         "",
-        "self.0 == pointers.now()",
-        "self.0 != 0",
+        "user.id() != own",
+        "false",
     ),
     slip(
-        "who shares a table is noted as of after the look",
-        ALONE,
+        "the other ID of a sender is not told",
+        AMD_LOCK,
         "",
-        "self.0 = now;",
-        "self.0 = pointers.now();",
+        "!is_told",
+        "false",
     ),
-    slip(
-        "a new pointer to a table is not noted",
-        USERS,
-        "",
-        "POINTERS.count();",
-        "",
-    )
-    .survives("the twin of amd, which once found it and does not in 30,000 cases"),
     slip(
         "an IOMMU that is off is told",
-        USERS,
+        AMD_LOCK,
         "",
         "!self.iommu.is_enabled()",
         "false",
@@ -167,7 +157,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "any number is an entry in use",
         AMD_LOCK,
         "",
-        "self.table.in_use.slots.holds(Block::one(index))",
+        "self.table.slots.holds(Block::one(index))",
         "true",
     ),
     slip(
