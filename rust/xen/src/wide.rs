@@ -3,22 +3,6 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Replaces 16 bytes in one piece. Only the caller writes them; others read.
-///
-/// # Safety
-///
-/// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
-#[inline]
-pub(crate) unsafe fn replace(place: *mut [u64; 2], new: [u64; 2]) {
-    // SAFETY: `replace` asks for bytes that are mapped and aligned, and for the instruction. No
-    // other CPU writes, so two reads are as good as one.
-    let seen_is_old = unsafe {
-        let old = read(place);
-        exchange(place, old, new) == old
-    };
-    xen_assert!(seen_is_old);
-}
-
 /// Replaces 16 bytes in one piece if they are as they were before. Returns what they were.
 ///
 /// # Safety

@@ -143,23 +143,6 @@ impl Interrupt {
         Some(Verified(entry.raw()))
     }
 
-    /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
-    pub const fn of_remapped(entry: Remapped, format: Apic) -> Option<Self> {
-        if !entry.present() || entry.posted() {
-            return None;
-        }
-        Some(Self {
-            vector: entry.vector(),
-            delivery_mode: entry.delivery_mode(),
-            logical: entry.logical(),
-            level_triggered: entry.level_triggered(),
-            destination: match format {
-                Apic::X => entry.xapic_destination() as u32,
-                Apic::X2 => entry.destination(),
-            },
-        })
-    }
-
     /// AMD's entry of 32 bits, where the local APICs are addressed as `apic` says. It does not say
     /// how the interrupt is triggered; the message or the pin does. `None` where the entry cannot
     /// name the destination.
@@ -186,35 +169,6 @@ impl Interrupt {
             .with_destination(self.destination)
             .with_vector(self.vector)
     }
-
-    /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does not say: the result says that
-    /// it is not level-triggered. `None` where the entry is not valid.
-    pub const fn of_irte32(entry: Irte32) -> Option<Self> {
-        if !entry.enabled() {
-            return None;
-        }
-        Some(Self {
-            vector: entry.vector(),
-            delivery_mode: entry.delivery_mode(),
-            logical: entry.logical(),
-            level_triggered: false,
-            destination: entry.destination() as u32,
-        })
-    }
-
-    /// The interrupt that AMD's entry of 128 bits delivers, as with [`Self::of_irte32`].
-    pub const fn of_irte128(entry: Irte128) -> Option<Self> {
-        if !entry.enabled() {
-            return None;
-        }
-        Some(Self {
-            vector: entry.vector(),
-            delivery_mode: entry.delivery_mode(),
-            logical: entry.logical(),
-            level_triggered: false,
-            destination: entry.destination(),
-        })
-    }
 }
 
 /// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages of this source. `None`
@@ -238,6 +192,54 @@ mod tests {
     use proptest::prelude::*;
 
     const SOURCE: Source = Source::requester(0x0520);
+
+    impl Interrupt {
+        /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
+        const fn of_remapped(entry: Remapped, format: Apic) -> Option<Self> {
+            if !entry.present() || entry.posted() {
+                return None;
+            }
+            Some(Self {
+                vector: entry.vector(),
+                delivery_mode: entry.delivery_mode(),
+                logical: entry.logical(),
+                level_triggered: entry.level_triggered(),
+                destination: match format {
+                    Apic::X => entry.xapic_destination() as u32,
+                    Apic::X2 => entry.destination(),
+                },
+            })
+        }
+
+        /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does not say: the result says that
+        /// it is not level-triggered. `None` where the entry is not valid.
+        const fn of_irte32(entry: Irte32) -> Option<Self> {
+            if !entry.enabled() {
+                return None;
+            }
+            Some(Self {
+                vector: entry.vector(),
+                delivery_mode: entry.delivery_mode(),
+                logical: entry.logical(),
+                level_triggered: false,
+                destination: entry.destination() as u32,
+            })
+        }
+
+        /// The interrupt that AMD's entry of 128 bits delivers, as with [`Self::of_irte32`].
+        const fn of_irte128(entry: Irte128) -> Option<Self> {
+            if !entry.enabled() {
+                return None;
+            }
+            Some(Self {
+                vector: entry.vector(),
+                delivery_mode: entry.delivery_mode(),
+                logical: entry.logical(),
+                level_triggered: false,
+                destination: entry.destination(),
+            })
+        }
+    }
 
     prop_compose! {
         fn interrupt(widest: u32)(

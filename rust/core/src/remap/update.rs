@@ -84,8 +84,14 @@ impl Unused {
 // their callers.
 #[inline(always)]
 pub fn set<T: Table>(table: &mut T, index: usize, entry: T::New) -> Stale {
-    let new = entry.into();
     let old = table.entry(index);
+    change(table, index, old, entry)
+}
+
+/// Sets an entry that is in use, and that was read while the table's lock was held as now.
+#[inline(always)]
+pub fn change<T: Table>(table: &mut T, index: usize, old: T::Entry, entry: T::New) -> Stale {
+    let new = entry.into();
     if old == new {
         return Stale(None);
     }

@@ -1,13 +1,13 @@
 //! MSIs of functions and of HPETs.
 
-use irq_core::remap::entry::posting;
+use irq_core::remap::entry::{Apic, Verified, posting};
 use irq_core::remap::{Rewrite, source};
 use irq_hw::vtd::{RemappableAddress, Source};
 use xen::errno::Errno;
 use xen::msi::MsiMsg;
 use xen::msi_desc::MsiDesc;
 use xen::remap;
-use xen::vtd::{TableLock, Unit, log};
+use xen::vtd::{EntryLock, Unit, log};
 
 /// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that it goes to, and makes the
 /// message one that names the entry. The first time, entries are taken into use, for an MSI of several messages an aligned
@@ -27,46 +27,22 @@ use xen::vtd::{TableLock, Unit, log};
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);
+    let number = desc.number_in_block();
+    let before = desc.entry_in_use();
     // An HPET's source does not come from configuration space.
     if desc.device().is_some()
-        && let Some(index) = desc.entry_in_use()
+        && let Some(index) = before
     {
-        let mut table = lock()?;
-        if let Some(source) = kept_source(desc, &mut table, index) {
-            return set(desc, message, table, source);
+        let entry = lock()?.entry(index)?;
+        if let Some(source) = entry.source(number) {
+            let new = new_entry(desc, message, entry.format(), source)?;
+            set(desc, message, entry, new);
+            return Ok(Rewrite::NotNeeded);
         }
     }
     let source = source(desc, unit)?;
-    set(desc, message, lock()?, source)
-}
-
-/// The source that the descriptor's entry was set with, or another one of the same block.
-#[inline]
-fn kept_source(desc: MsiDesc, table: &mut TableLock, index: usize) -> Option<Source> {
-    Source::of(table.entry(index)).or_else(|| {
-        let first = index.checked_sub(desc.number_in_block())?;
-        (first != index).then(|| Source::of(table.entry(first)))?
-    })
-}
-
-/// Sets the descriptor's entry, for messages of a source, and has the message name it.
-#[doc(alias = "msi_msg_to_remap_entry")]
-#[inline(always)]
-fn set(
-    desc: MsiDesc,
-    message: MsiMsg,
-    mut table: TableLock,
-    source: Source,
-) -> Result<Rewrite, Errno> {
-    let apic = remap::apic();
-    let entry = match desc.posting() {
-        None => message
-            .interrupt(apic)
-            .remapped(apic, table.format(), source)
-            .ok_or(Errno::RANGE)?,
-        Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL)?,
-    };
-    let before = desc.entry_in_use();
+    let mut table = lock()?;
+    let new = new_entry(desc, message, table.format(), source)?;
     let index = match before {
         Some(index) => index,
         None => {
@@ -78,15 +54,40 @@ fn set(
             first
         }
     };
-    table.set(index, entry)?;
+    set(desc, message, table.entry(index)?, new);
+    Ok(Rewrite::of(before, index))
+}
+
+/// The entry for what a message says, or for the posted-interrupt descriptor that it goes to.
+#[doc(alias = "msi_msg_to_remap_entry")]
+#[inline(always)]
+fn new_entry(
+    desc: MsiDesc,
+    message: MsiMsg,
+    format: Apic,
+    source: Source,
+) -> Result<Verified, Errno> {
+    let apic = remap::apic();
+    match desc.posting() {
+        None => {
+            let interrupt = message.interrupt(apic);
+            interrupt.remapped(apic, format, source).ok_or(Errno::RANGE)
+        }
+        Some(to) => posting(to.vector, to.descriptor, source).ok_or(Errno::INVAL),
+    }
+}
+
+/// Sets the descriptor's entry, and has the message name it.
+#[inline(always)]
+fn set(desc: MsiDesc, message: MsiMsg, entry: EntryLock, new: Verified) {
+    let index = entry.index();
+    entry.set(new);
     desc.mark_written(true, 1);
-    drop(table);
 
     // The messages of a block bear the address of its first entry; their data say how far theirs is from there.
     let number = desc.number_in_block();
     let address = RemappableAddress::of(index.wrapping_sub(number) as u16, true);
     message.set(address.raw()[0], number as u32);
-    Ok(Rewrite::of(before, index))
 }
 
 /// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.

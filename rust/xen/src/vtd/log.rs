@@ -73,16 +73,6 @@ pub fn no_table() {
     );
 }
 
-/// A pin names an entry that delivers nothing. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn pin_without_interrupt(index: usize) {
-    debug!(
-        "<0>[VT-D]",
-        " IO-APIC index (%d) has an empty entry", index as c_int
-    );
-}
-
 /// A table has no entry left for a pin. Debug builds only.
 #[cold]
 #[track_caller]

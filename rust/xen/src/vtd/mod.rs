@@ -19,7 +19,7 @@ mod table;
 
 pub use pins::Pins;
 pub use registers::Registers;
-pub use table::TableLock;
+pub use table::{EntryLock, TableLock};
 
 view! {
     /// An IOMMU.

@@ -4,7 +4,8 @@ use super::{Iommu, Unit};
 use crate::errno::Errno;
 use crate::ioapic::IoApic;
 use crate::once::{Once, Zeroed};
-use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use irq_hw::ioapic::Pin;
 use xen_sys as sys;
 
 /// The most pins of an IO-APIC: their number is that of a byte, plus one.
@@ -17,8 +18,16 @@ pub struct Pins {
     iommu: AtomicPtr<sys::vtd_iommu>,
     /// The ID that its requests bear.
     id: AtomicU16,
-    /// For each pin the number of its entry plus one, or zero. Changed under the lock of the IOMMU's table.
-    indices: [AtomicU32; MAX_PINS],
+    /// By the number of the pin. Written under Xen's IO-APIC lock.
+    pins: [PinEntry; MAX_PINS],
+}
+
+/// What remapping keeps of a pin.
+struct PinEntry {
+    /// The number of its entry of the table plus one, or zero.
+    index: AtomicU32,
+    /// The pin's entry as Xen wrote it last, if that is not zero.
+    logical: AtomicU64,
 }
 
 // SAFETY: Atomics are numbers and pointers, and zero is a value of those.
@@ -63,14 +72,25 @@ impl Pins {
     /// The entry of a pin.
     #[inline]
     pub fn index(&self, pin: usize) -> Option<usize> {
-        let stored = self.indices.get(pin)?.load(Ordering::Relaxed);
+        let stored = self.pins.get(pin)?.index.load(Ordering::Relaxed);
         stored.checked_sub(1).map(|index| index as usize)
     }
 
-    /// Notes the entry of a pin; there is nothing to note of one that does not exist.
-    pub fn set_index(&self, pin: usize, index: usize) {
-        if let Some(place) = self.indices.get(pin) {
-            place.store(index as u32 + 1, Ordering::Relaxed);
+    /// The entry of a pin as Xen wrote it last; `None` where the pin has no entry of the table.
+    #[inline]
+    pub fn logical(&self, pin: usize) -> Option<Pin> {
+        self.index(pin)?;
+        let logical = self.pins.get(pin)?.logical.load(Ordering::Relaxed);
+        Some(Pin::new([logical]))
+    }
+
+    /// Notes the entry of the table that a pin has, and the pin's own as Xen writes it. There is
+    /// nothing to note of a pin that does not exist.
+    pub fn set(&self, pin: usize, index: usize, logical: Pin) {
+        if let Some(place) = self.pins.get(pin) {
+            let [logical] = logical.raw();
+            place.logical.store(logical, Ordering::Relaxed);
+            place.index.store(index as u32 + 1, Ordering::Relaxed);
         }
     }
 }

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use irq_core::remap::entry::{Apic, Verified};
 use irq_core::remap::slots::{Block, Slots};
 use irq_core::remap::update::{self, Table};
+use irq_hw::vtd::Source;
 use xen_sys as sys;
 
 const ENTRIES: usize = sys::XEN_IRQ_IREMAP_ENTRIES as usize;
@@ -132,25 +133,25 @@ impl<'a> TableLock<'a> {
         }
     }
 
-    /// Reads an entry. Beyond the table's end there is none that is present.
-    #[inline]
-    pub fn entry(&mut self, index: usize) -> [u64; 2] {
-        self.page(index)
-            .map_or([0; 2], |mut page| page.entry(index))
-    }
-
-    /// Sets an entry that is in use.
+    /// Reads an entry; its page is mapped until it is set.
     ///
     /// # Errors
     ///
     /// [`Errno::FAULT`] beyond the table's end.
-    #[doc(alias = "update_irte")]
     #[inline]
-    pub fn set(&mut self, index: usize, entry: Verified) -> Result<(), Errno> {
+    pub fn entry(self, index: usize) -> Result<EntryLock<'a>, Errno> {
         let mut page = self.page(index).ok_or(Errno::FAULT)?;
-        let iommu = self.iommu;
-        update::set(&mut page, index, entry).invalidate(|block| iommu.invalidate(block));
-        Ok(())
+        Ok(EntryLock {
+            old: page.entry(index),
+            page,
+            index,
+            table: self,
+        })
+    }
+
+    /// Reads whose messages may use an entry; `None` where that is not said, or there is none.
+    fn source(&self, index: usize) -> Option<Source> {
+        Source::of(self.page(index)?.entry(index))
     }
 
     /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
@@ -201,6 +202,47 @@ impl<'a> TableLock<'a> {
     }
 }
 
+/// An entry of a table whose lock is held, with IRQs off.
+pub struct EntryLock<'a> {
+    page: Page<'a>,
+    index: usize,
+    old: [u64; 2],
+    // Dropped last: the page is unmapped under the lock.
+    table: TableLock<'a>,
+}
+
+impl EntryLock<'_> {
+    /// Its number.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How long its destination is: see [`TableLock::format`].
+    #[inline]
+    pub fn format(&self) -> Apic {
+        self.table.format()
+    }
+
+    /// Whose messages may use it, or else the entry that is that far below, the first of the same
+    /// block. `None` where neither says.
+    #[inline]
+    pub fn source(&self, number_in_block: usize) -> Option<Source> {
+        Source::of(self.old).or_else(|| {
+            let first = self.index.checked_sub(number_in_block)?;
+            (first != self.index).then(|| self.table.source(first))?
+        })
+    }
+
+    /// Sets it and invalidates what the IOMMU caches of it; then unlocks the table.
+    #[doc(alias = "update_irte")]
+    #[inline]
+    pub fn set(mut self, new: Verified) {
+        update::change(&mut self.page, self.index, self.old, new)
+            .invalidate(|block| self.table.iommu.invalidate(block));
+    }
+}
+
 /// A page of a table, mapped while its lock is held. Indices are those of entries that are in it;
 /// others wrap.
 struct Page<'a> {
@@ -229,10 +271,12 @@ impl Table for Page<'_> {
     }
 
     #[inline]
-    fn replace(&mut self, index: usize, _old: [u64; 2], new: [u64; 2]) {
-        // SAFETY: The page is mapped, entries are aligned, the lock keeps others away, and remapping is not enabled on
+    fn replace(&mut self, index: usize, old: [u64; 2], new: [u64; 2]) {
+        // SAFETY: The page is mapped, entries are aligned, and remapping is not enabled on
         // processors without the instruction.
-        unsafe { wide::replace(self.place(index), new) };
+        let seen = unsafe { wide::exchange(self.place(index), old, new) };
+        // The lock keeps other writers away.
+        xen_assert!(seen == old);
     }
 
     #[inline]

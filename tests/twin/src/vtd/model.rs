@@ -8,8 +8,9 @@
 //! 3. *Release.* C clears, writes back and invalidates entry by entry; Rust clears and writes back all, then invalidates all.
 //! 4. *Functions whose requests nobody knows.* C lets every device use their entry, Rust refuses and does nothing; see
 //!    [`super::undo`].
-//! 5. *Reads of IO-APICs.* C reads both halves of a pin, Rust the one that it is asked for, if hardware knows that. What
-//!    is read and written to select it is left out.
+//! 5. *Reads of IO-APICs.* C reads both halves of a pin, and its entry of the table under the
+//!    table's lock. Rust reads the half that it is asked for, if hardware knows that, and takes no
+//!    lock. What is read and written to select a half is left out.
 //! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
 //!    is on, Rust from the bus below it.
 //!
@@ -322,6 +323,7 @@ impl Model {
             }
             Op::ReadPin { .. } => {
                 // Rule 5.
+                c.retain(|entry| !is_lock(entry));
                 let other = |entry: &&Entry| !is_read_of_pin(entry);
                 c.iter().filter(other).eq(rust.iter().filter(other))
             }

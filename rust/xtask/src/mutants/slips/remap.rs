@@ -95,15 +95,22 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
     ),
     slip(
-        "a written entry is noted without the lock",
+        "an entry is noted as written before it is",
         VTD_MESSAGES,
         "",
-        "desc.mark_written(true, 1);
-    drop(table);",
-        "drop(table);
+        "entry.set(new);
     desc.mark_written(true, 1);",
+        "desc.mark_written(true, 1);
+    entry.set(new);",
     )
-    .equivalent("the lock of the IRQ's descriptor is held as well, and guards it"),
+    .equivalent("the lock of the IRQ's descriptor is held, and guards it"),
+    slip(
+        "what Xen writes to a pin is not noted",
+        "xen/src/vtd/pins.rs",
+        "",
+        "place.logical.store(logical, Ordering::Relaxed);",
+        "let _ = logical;",
+    ),
     slip(
         "an interrupt that is posted is remapped",
         VTD_MESSAGES,
