@@ -19,7 +19,7 @@ use crate::{arguments, cache, ui, units, xen};
 /// has several numbers the first, of what is searched one by one, is the same.
 const FLAT: u64 = 40;
 /// The same for VT-d, where 4096 entries in use are skipped at a time: 14 times with 60,000 in use.
-const FLAT_VTD: u64 = 120;
+const FLAT_VTD: u64 = 160;
 
 /// Why registration costs more: what makes every access cheap is made there.
 const LISTED: &str =
@@ -31,6 +31,9 @@ const SLOTS: &str = "a bit for each entry is kept in place of a search";
 /// Why an entry's update costs more on VT-d.
 const SOURCE: &str = "the source comes from the entry, not from configuration space; \
                       the format from the IOMMU's mode";
+/// Why an entry that is replaced costs more on AMD-Vi.
+const SHARED: &str = "the requesters that share the table are looked up anew, beside an invalidation \
+                      that waits for the IOMMU";
 /// Why a write of a pin costs more on AMD-Vi.
 const LOGICAL: &str = "what Xen writes is kept beside the pin, so that a read takes no lock";
 /// Why an access of a guest to vector control costs more.
@@ -78,33 +81,12 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vmsi", "write, miss", None, 120, ONE_PATH),
     Exception::new("vmsi", "read address, 1 byte", None, 112, ONE_PATH),
     Exception::new("vmsi", "read address, 2 bytes", None, 112, ONE_PATH),
-    Exception::new(
-        "vtd",
-        "read a pin, lower half",
-        None,
-        127,
-        "the access to the IO-APIC counts, which C makes in another file",
-    ),
-    Exception::new(
-        "vtd",
-        "read a pin, upper half",
-        None,
-        113,
-        "the format is the IOMMU's mode",
-    ),
     Exception::new("vtd", "allocate and set", Some("0 in use"), 196, SLOTS),
     Exception::new(
         "vtd",
         "allocate and set, of a block",
         Some("0 in use"),
         141,
-        SLOTS,
-    ),
-    Exception::new(
-        "vtd",
-        "write a pin: the first time",
-        Some("0 in use"),
-        139,
         SLOTS,
     ),
     Exception::new("vtd", "release", None, 380, SLOTS),
@@ -114,7 +96,8 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vtd", "post an MSI", None, 130, SOURCE),
     Exception::new("vtd", "retarget posted", None, 130, SOURCE),
     Exception::new("amd", "write a pin: mask only", None, 127, LOGICAL),
-    Exception::new("amd", "write a pin: new vector", None, 157, LOGICAL),
+    Exception::new("amd", "write a pin: new vector", None, 208, SHARED),
+    Exception::new("amd", "retarget an MSI", None, 146, SHARED),
     Exception::new(
         "amd",
         "release",
