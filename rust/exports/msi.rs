@@ -105,7 +105,7 @@ unsafe extern "C" fn __setup_msi_irq(
 ///
 /// # Safety
 ///
-/// The descriptor is one of Xen's, and nobody refers to it.
+/// The descriptor is one of Xen's, and no other reference to it exists.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msi_free_irq(entry: *const sys::msi_desc) -> c_int {
     let first = view!(MsiDesc, entry);

@@ -4,7 +4,7 @@
 ///
 /// Each field gets a getter, and a function that returns the word with the field changed; bits that belong to no field stay
 /// as they are. Fields that overlap, that are wider than their type or that lie in both halves do not compile. A value
-/// loses the bits that its field has no room for.
+/// loses the bits that its field cannot hold.
 macro_rules! bits {
     (
         $(#[$meta:meta])*

@@ -61,10 +61,10 @@ pub(crate) fn is_ready_now(desc: MsiDesc, device: PciDev) -> bool {
         return false;
     };
     msix.forget_ready();
-    let epoch = config::epoch();
+    let generation = config::generation();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);
-    if ready && let Some(epoch) = epoch {
-        msix.note_ready(epoch);
+    if ready && let Some(generation) = generation {
+        msix.note_ready(generation);
     }
     ready
 }

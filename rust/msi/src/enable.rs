@@ -137,7 +137,7 @@ pub fn reset(device: PciDev) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Returns whether Xen itself is who asks: before there is dom0, nobody else would enable a device's MSI.
+/// Returns whether Xen itself is who asks: before there is dom0, only Xen enables a device's MSI.
 pub(crate) fn is_for_xen() -> bool {
     host::hardware().is_none()
 }

@@ -3,7 +3,7 @@
 use crate::control;
 use crate::window::LockedControl;
 use core::cell::Cell;
-use irq_core::host::epoch::Seen;
+use irq_core::host::generation::Seen;
 use irq_core::host::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
@@ -277,7 +277,7 @@ struct LockedEntry<'a> {
     entry: Entry<'a>,
     device: PciDev<'a>,
     control: LockedControl<'a>,
-    /// The epoch that had begun before the function was found enabled.
+    /// The generation that had begun before the function was found enabled.
     seen: Cell<Option<Seen>>,
 }
 
@@ -299,9 +299,9 @@ impl mask::LockedEntry for LockedEntry<'_> {
     fn control(&self) -> MsixControl {
         // Until it is seen to be ready, nothing is written to its memory.
         self.entry.msix.forget_ready();
-        let epoch = config::epoch();
+        let generation = config::generation();
         let control = self.control.read_for_access();
-        self.seen.set(epoch.filter(|_| control.enabled()));
+        self.seen.set(generation.filter(|_| control.enabled()));
         control
     }
 
@@ -311,8 +311,8 @@ impl mask::LockedEntry for LockedEntry<'_> {
 
     fn decodes_memory(&self) -> bool {
         let decodes = control::decodes_memory(self.device);
-        if decodes && let Some(epoch) = self.seen.get() {
-            self.entry.msix.note_ready(epoch);
+        if decodes && let Some(generation) = self.seen.get() {
+            self.entry.msix.note_ready(generation);
         }
         decodes
     }

@@ -117,7 +117,7 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
         return Ok(());
     };
     // First, because the device may lose what is written from here on.
-    let epoch = config::epoch();
+    let generation = config::generation();
     let holds = match msi.sender() {
         Sender::Msix => write_entry(msi, device, sent),
         _ => {
@@ -125,7 +125,7 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
             Ok(true)
         }
     };
-    msi.note_programmed(epoch.filter(|_| matches!(holds, Ok(true))));
+    msi.note_programmed(generation.filter(|_| matches!(holds, Ok(true))));
     holds.map(drop)
 }
 

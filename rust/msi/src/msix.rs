@@ -93,7 +93,7 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
 ///
 /// # Errors
 ///
-/// [`Errno::NOMEM`] where there is no room to map a page of the table, [`Errno::INVAL`] where no
+/// [`Errno::NOMEM`] where no fixmap entry is left to map a page of the table, [`Errno::INVAL`] where no
 /// table has so many pages.
 fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
     let pages = table.pages();

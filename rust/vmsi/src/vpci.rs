@@ -229,10 +229,12 @@ pub fn msix_print(mut msix: LockedMsix) -> Result<(), Errno> {
             entry.raw_pirq(),
         );
         if index != 0 && index % 64 == 0 {
-            msix = msix.breathe().map_err(|interrupted| match interrupted {
-                Interrupted::Busy => Errno::BUSY,
-                Interrupted::Gone => Errno::AGAIN,
-            })?;
+            msix = msix
+                .let_others_run()
+                .map_err(|interrupted| match interrupted {
+                    Interrupted::Busy => Errno::BUSY,
+                    Interrupted::Gone => Errno::AGAIN,
+                })?;
         }
         index += 1;
     }

@@ -107,7 +107,7 @@ pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
         table_base,
     };
     let mut pirq = sys::XEN_IRQ_INVALID_PIRQ;
-    // SAFETY: The owner is alive, and both arguments that are written are ours.
+    // SAFETY: The owner is alive, and both arguments that are written are local variables.
     let result = unsafe {
         sys::allocate_and_map_msi_pirq(
             domain.as_ptr(),

@@ -82,8 +82,8 @@ impl Domain<'_> {
         self.is_hvm() && !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
     }
 
-    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the domain, so that its type
-    /// is ours to say; see [`crate::tables`].
+    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the domain, and gives it no
+    /// other meaning; see [`crate::tables`].
     #[inline]
     pub(crate) fn msix_tables(self) -> *mut *mut sys::list_head {
         // SAFETY: The field is a part of the domain.
@@ -100,7 +100,7 @@ impl Domain<'_> {
         if !self.is_hvm() {
             return;
         }
-        // An empty list is one that points to itself. Nobody follows it: the tables hang off its other end.
+        // An empty list is one that points to itself. It is never followed: its other field leads to the tables.
         // SAFETY: The field is a part of the domain.
         let list = unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list };
         set_field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next)(list);

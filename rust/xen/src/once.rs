@@ -24,7 +24,7 @@ impl<T: Zeroed> Once<T> {
     /// The object, if there is one.
     #[inline]
     pub(crate) fn get(&self) -> Option<&'static T> {
-        // SAFETY: What is stored there was made by `make`, and nobody frees it.
+        // SAFETY: What is stored there was made by `make`, and is never freed.
         NonNull::new(self.0.load(Ordering::Acquire)).map(|object| unsafe { object.as_ref() })
     }
 

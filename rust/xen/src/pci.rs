@@ -294,12 +294,12 @@ impl<'a> PciDev<'a> {
         let segment = self.segment();
         let [mut devfn, mut bus] = self.id().to_le_bytes();
         let mut secondary = 0;
-        // SAFETY: The variables are ours.
+        // SAFETY: The variables are this function's own.
         let found = unsafe {
             sys::find_upstream_bridge(segment, &raw mut bus, &raw mut devfn, &raw mut secondary)
         };
         match found {
-            0 => Upstream::Nobody,
+            0 => Upstream::Direct,
             1 => Upstream::Bridge {
                 id: u16::from_le_bytes([devfn, bus]),
                 // SAFETY: Any function may be asked for.

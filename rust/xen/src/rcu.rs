@@ -30,7 +30,7 @@ impl Drop for ReadGuard {
     }
 }
 
-/// Changes this CPU's counts of preemption and of read-side sections, which nobody else writes.
+/// Changes this CPU's counts of preemption and of read-side sections, which no other CPU writes.
 #[inline]
 fn adjust(by: u32) {
     let preempt = this_cpu(&raw mut sys::per_cpu____preempt_count);

@@ -1,4 +1,4 @@
-//! What interrupt remapping knows of the machine, whoever made the IOMMU (`xen/iommu.h`, `asm/apic.h`).
+//! What interrupt remapping knows of the machine, on either vendor's IOMMU (`xen/iommu.h`, `asm/apic.h`).
 
 use crate::boot::Booting;
 use core::sync::atomic::{AtomicU8, Ordering};

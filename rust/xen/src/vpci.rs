@@ -166,7 +166,7 @@ impl<'a> LockedMsix<'a> {
     ///
     /// # Safety
     ///
-    /// This CPU holds both locks, and for longer than the result lives unless [`Self::breathe`]
+    /// This CPU holds both locks, and for longer than the result lives unless [`Self::let_others_run`]
     /// drops them; and an RCU section keeps the domain.
     pub unsafe fn new(msix: VpciMsix<'a>) -> Self {
         let device = msix.device();
@@ -194,7 +194,7 @@ impl<'a> LockedMsix<'a> {
     /// # Errors
     ///
     /// [`Interrupted`] where the walk that the locks protect cannot go on.
-    pub fn breathe(self) -> Result<Self, Interrupted> {
+    pub fn let_others_run(self) -> Result<Self, Interrupted> {
         let device = self.msix.device();
         let Some(domain) = device.owner() else {
             // A function with a capability of vPCI is a domain's.

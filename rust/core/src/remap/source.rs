@@ -37,7 +37,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upstream {
     /// None: the function is integrated, and requests bear its own ID.
-    Nobody,
+    Direct,
     /// A bridge.
     Bridge {
         /// Its ID.
@@ -67,7 +67,7 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
             })
         }
         Kind::Pci | Kind::PciBridge | Kind::PciToExpress => match upstream {
-            Upstream::Nobody => Some(Source::requester(id)),
+            Upstream::Direct => Some(Source::requester(id)),
             // Buses are numbered downwards (PCI-to-PCI Bridge Architecture 1.2, section 3.2.5.4).
             // A bridge that was registered before its buses had numbers says 0, and an entry for
             // the buses from 0 on would be open to integrated devices.
@@ -156,7 +156,7 @@ mod tests {
     fn a_bridge_stands_for_what_is_behind_it() {
         for kind in [Kind::Pci, Kind::PciBridge, Kind::PciToExpress] {
             let of = |upstream| of_function(kind, ID, 0, upstream);
-            assert_eq!(of(Upstream::Nobody).map(allowed), Some(functions(0)));
+            assert_eq!(of(Upstream::Direct).map(allowed), Some(functions(0)));
             assert_eq!(of(Upstream::Unknown), None);
             for bridge in KINDS {
                 let source = of(Upstream::Bridge {
@@ -182,7 +182,7 @@ mod tests {
         });
         let upstreams = upstreams
             .into_iter()
-            .chain([Upstream::Nobody, Upstream::Unknown]);
+            .chain([Upstream::Direct, Upstream::Unknown]);
         for upstream in upstreams {
             assert_eq!(of_function(Kind::Unknown, ID, 1, upstream), None);
             for kind in KINDS {

@@ -158,7 +158,7 @@ fn source(desc: MsiDesc, unit: Unit<'static>) -> Result<Source, Errno> {
     let upstream = if kind.is_behind_bridges() {
         device.upstream()
     } else {
-        source::Upstream::Nobody
+        source::Upstream::Direct
     };
     source::of_function(kind, device.id(), device.phantom_stride(), upstream).ok_or_else(|| {
         if kind.is_behind_bridges() {

@@ -1,6 +1,6 @@
 //! Configuration space of functions (`xen/pci.h`).
 
-use irq_core::host::epoch::{Epoch, Seen};
+use irq_core::host::generation::{Generation, Seen};
 use xen_sys as sys;
 
 /// Where a function is: segment, bus, device and function.
@@ -80,12 +80,12 @@ impl Address {
 }
 
 /// What was read of configuration space holds for as long as this is the same.
-static EPOCH: Epoch = Epoch::new();
+static GENERATION: Generation = Generation::new();
 
-/// Returns whether what was kept with an epoch's number still holds.
+/// Returns whether what was kept with a generation's number still holds.
 #[inline]
-pub(crate) fn still_holds(epoch: u32) -> bool {
-    EPOCH.is(epoch)
+pub(crate) fn still_holds(generation: u32) -> bool {
+    GENERATION.is(generation)
 }
 
 /// Returns whether the boot option `msi-recheck` is set: registers are read each time, as without Rust.
@@ -95,20 +95,20 @@ pub fn rechecks() -> bool {
     unsafe { (&raw const sys::shim_msi_recheck).read_volatile() }
 }
 
-/// The epoch with which something may be kept that is going to be read now; `None` where nothing may: dom0 is about to write to
+/// The generation with which something may be kept that is going to be read now; `None` where nothing may: dom0 is about to write to
 /// configuration space, or not all that it writes is seen, or the boot option `msi-recheck` is set.
-pub fn epoch() -> Option<Seen> {
+pub fn generation() -> Option<Seen> {
     if rechecks() || !super::owner::writes_to_config_are_seen() {
         return None;
     }
-    EPOCH.current()
+    GENERATION.current()
 }
 
 /// Says that a domain's write to configuration space is about to be carried out by this CPU, before it does anything else.
 ///
 /// Context: IRQs on.
 pub fn write_announced() {
-    if EPOCH.changing() {
+    if GENERATION.changing() {
         // SAFETY: Once for the first announcement; `wait_is_over` sees to those that come meanwhile.
         unsafe { sys::shim_wait_for_config_writes() };
     }
@@ -118,7 +118,7 @@ pub fn write_announced() {
 ///
 /// Context: called by the shim, at the end of an RCU grace period.
 pub fn wait_is_over() {
-    if EPOCH.settled() {
+    if GENERATION.settled() {
         // SAFETY: The wait before is over.
         unsafe { sys::shim_wait_for_config_writes() };
     }
@@ -127,5 +127,5 @@ pub fn wait_is_over() {
 /// Says that something has changed in configuration space that others may have read meanwhile: Xen
 /// has written it, or all devices have lost what they were told while the machine slept.
 pub fn changed() {
-    EPOCH.changed();
+    GENERATION.changed();
 }

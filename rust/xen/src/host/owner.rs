@@ -11,7 +11,7 @@ impl Domain<'_> {
         nospec::evaluate(hardware() == Some(self))
     }
 
-    /// Returns whether it stands for the owner of devices that dom0 has given up and nobody has taken.
+    /// Returns whether it stands for the owner of devices that dom0 has given up and that have no new owner.
     pub fn is_io(self) -> bool {
         // SAFETY: A pointer that is written while Xen boots.
         unsafe { (&raw const sys::dom_io).read_volatile() == self.as_ptr() }

@@ -12,7 +12,7 @@ use crate::domain::Domain;
 use crate::msi_desc::MsiDesc;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
-use irq_core::host::epoch::Seen;
+use irq_core::host::generation::Seen;
 use static_assertions::const_assert;
 use xen_sys as sys;
 
@@ -20,9 +20,9 @@ use xen_sys as sys;
 #[repr(C)]
 pub(super) struct Own {
     reserved: AtomicU32,
-    /// The epoch in which they were read; 0 for none.
+    /// The generation in which they were read; 0 for none.
     known: AtomicU32,
-    /// The epoch in which the message was written; 0 for none.
+    /// The generation in which the message was written; 0 for none.
     programmed: AtomicU32,
     /// The owner that the function had when they were set up; set once, before any list has them.
     owner: *mut sys::domain,
@@ -57,7 +57,7 @@ const_assert!(align_of::<Own>() <= align_of::<sys::msi_desc>());
 #[derive(Clone, Copy, Debug)]
 pub struct Reserved {
     bits: u32,
-    epoch: Option<Seen>,
+    generation: Option<Seen>,
 }
 
 impl Reserved {
@@ -65,8 +65,8 @@ impl Reserved {
     #[inline]
     pub fn read(read: impl FnOnce() -> Option<u32>) -> Option<Self> {
         // First, because what is read may change from here on.
-        let epoch = config::epoch();
-        read().map(|bits| Self { bits, epoch })
+        let generation = config::generation();
+        read().map(|bits| Self { bits, generation })
     }
 
     /// The bits.
@@ -81,7 +81,7 @@ impl Default for Reserved {
     fn default() -> Self {
         Self {
             bits: 0,
-            epoch: None,
+            generation: None,
         }
     }
 }
@@ -103,7 +103,7 @@ impl MsiDesc<'_> {
     pub fn keep_reserved(self, reserved: Reserved) {
         let Some(own) = self.own() else { return };
         own.reserved.store(reserved.bits, Ordering::Relaxed);
-        let known = reserved.epoch.map_or(0, Seen::number);
+        let known = reserved.generation.map_or(0, Seen::number);
         own.known.store(known, Ordering::Relaxed);
     }
 
@@ -117,14 +117,14 @@ impl MsiDesc<'_> {
             .is_some_and(|own| config::still_holds(own.programmed.load(Ordering::Relaxed)))
     }
 
-    /// Notes that the registers hold the message, written in an epoch that had begun before; or
+    /// Notes that the registers hold the message, written in a generation that had begun before; or
     /// with `None` that this is not known.
     ///
     /// Context: as for [`Self::is_programmed`].
     #[inline]
-    pub fn note_programmed(self, epoch: Option<Seen>) {
+    pub fn note_programmed(self, generation: Option<Seen>) {
         if let Some(own) = self.own() {
-            let number = epoch.map_or(0, Seen::number);
+            let number = generation.map_or(0, Seen::number);
             own.programmed.store(number, Ordering::Relaxed);
         }
     }

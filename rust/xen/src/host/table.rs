@@ -8,7 +8,7 @@ use super::desc::RegisterLock;
 use crate::msix::Msix;
 use crate::view::{Word, field, set_field};
 use core::ffi::c_int;
-use irq_core::host::epoch::Seen;
+use irq_core::host::generation::Seen;
 use irq_core::host::mask::Masks;
 use irq_core::host::place::{Pages, Table};
 use irq_core::host::window::Windows;
@@ -18,7 +18,7 @@ use xen_sys as sys;
 /// What is ours.
 #[repr(C)]
 pub(super) struct Own {
-    /// The epoch in which the function was last seen ready.
+    /// The generation in which the function was last seen ready.
     known: u32,
     /// The windows of the function.
     windows: u32,
@@ -127,9 +127,9 @@ impl Msix<'_> {
         config::still_holds(unsafe { u32::load(&raw const (*self.own()).known) })
     }
 
-    /// Notes that it was seen so in an epoch that had begun before.
-    pub fn note_ready(self, epoch: Seen) {
-        self.set_known(epoch.number());
+    /// Notes that it was seen so in a generation that had begun before.
+    pub fn note_ready(self, generation: Seen) {
+        self.set_known(generation.number());
     }
 
     /// Has whoever asks next look at the device.

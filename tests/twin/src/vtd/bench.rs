@@ -40,7 +40,7 @@ fn spec(x2apic: bool) -> Spec {
         kind: sys::DEV_TYPE_PCIe_ENDPOINT,
         stride: 0,
         unit: Some(0),
-        upstream: Upstream::Nobody,
+        upstream: Upstream::Direct,
     };
     Spec {
         x2apic,

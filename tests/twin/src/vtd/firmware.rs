@@ -81,7 +81,7 @@ impl Firmware {
         let devices = &self.spec.as_ref()?.devices;
         let device = devices.iter().find(|device| device.place == place)?;
         Some(match device.upstream {
-            Upstream::Nobody => (0, 0, 0),
+            Upstream::Direct => (0, 0, 0),
             Upstream::Bridge { id, secondary, .. } => (1, id, secondary),
             // Where it gave up.
             Upstream::Unknown => (-1, !place.1, !(place.1 >> 8) as u8),

@@ -149,7 +149,7 @@ fn device(rng: &mut Rng, number: usize, units: usize) -> DeviceSpec {
         ]),
     };
     let upstream = match rng.below(6) {
-        0 => Upstream::Nobody,
+        0 => Upstream::Direct,
         1 => Upstream::Unknown,
         _ => bridge(rng),
     };

@@ -9,7 +9,7 @@ pub(super) type Place = (u16, u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Upstream {
     /// 0: the function is integrated.
-    Nobody,
+    Direct,
     /// 1: a bridge, what `pdev_type()` says of it, and the bus below it.
     Bridge { id: u16, kind: u32, secondary: u8 },
     /// -1.
@@ -142,7 +142,7 @@ impl Spec {
             | sys::DEV_TYPE_PCI_HOST_BRIDGE => false,
             sys::DEV_TYPE_PCI | sys::DEV_TYPE_LEGACY_PCI_BRIDGE | sys::DEV_TYPE_PCI2PCIe_BRIDGE => {
                 match device.upstream {
-                    Upstream::Nobody => false,
+                    Upstream::Direct => false,
                     Upstream::Unknown => true,
                     // The bridge must be above its secondary bus, and that above the function.
                     Upstream::Bridge { id, secondary, .. } => {

@@ -25,10 +25,10 @@ pub(super) fn source(device: usize) -> Source {
         secondary: 9,
     };
     let source = match device {
-        0 => of_function(Kind::Endpoint, 0x0510, 0, Upstream::Nobody),
-        1 => of_function(Kind::Endpoint, 0x0618, 4, Upstream::Nobody),
+        0 => of_function(Kind::Endpoint, 0x0510, 0, Upstream::Direct),
+        1 => of_function(Kind::Endpoint, 0x0618, 4, Upstream::Direct),
         2 => of_function(Kind::Pci, 0x0910, 0, bridge),
-        _ => of_function(Kind::Endpoint, 0x0511, 0, Upstream::Nobody),
+        _ => of_function(Kind::Endpoint, 0x0511, 0, Upstream::Direct),
     };
     source.expect("the kind of each device is known")
 }

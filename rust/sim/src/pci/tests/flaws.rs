@@ -31,7 +31,7 @@ pub(super) enum Flaw {
     KnownKept,
     /// What was known before the machine slept is known afterwards.
     SleepForgotten,
-    /// The epoch is asked for after configuration space has been read.
+    /// The generation is asked for after configuration space has been read.
     AskedLate,
     /// The owner's writes are not announced.
     NotAnnounced,

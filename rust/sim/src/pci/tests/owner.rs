@@ -54,7 +54,7 @@ impl Owner {
     }
 
     fn tell(&mut self, world: &World) {
-        if world.xen.epoch.changing() {
+        if world.xen.generation.changing() {
             self.wait = Some(self.next);
         }
     }
@@ -113,9 +113,9 @@ impl Owner {
         if waits && flaw != Flaw::NoWait {
             return;
         }
-        let mut again = world.xen.epoch.settled();
+        let mut again = world.xen.generation.settled();
         while again && flaw == Flaw::AgainForgotten {
-            again = world.xen.epoch.settled();
+            again = world.xen.generation.settled();
         }
         self.wait = again.then_some(self.next);
     }

@@ -195,7 +195,7 @@ impl World {
                 self.owner.borrow_mut().finish(self);
                 self.lose_all(Function::reset_to_other_bits);
                 if self.xen.flaw != Flaw::SleepForgotten {
-                    self.xen.epoch.changed();
+                    self.xen.generation.changed();
                 }
             }
             Step::Restore => self.restore(),

@@ -4,7 +4,7 @@ use super::flaws::Flaw;
 use super::ledger::NOBODY;
 use super::scenario::World;
 use crate::pci::msix::CAPABILITY;
-use irq_core::host::epoch::{Epoch, Seen};
+use irq_core::host::generation::{Generation, Seen};
 use irq_core::host::mask::{Entry, LockedEntry, Masks, Outcome, set_if_known, set_with_care};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{COMMAND, COMMAND_MEMORY, MsixControl};
@@ -12,8 +12,8 @@ use std::cell::{Cell, RefCell};
 
 /// What Xen keeps.
 pub(super) struct Xen {
-    pub(super) epoch: Epoch,
-    /// The epoch in which the function was seen to be enabled and to decode memory.
+    pub(super) generation: Generation,
+    /// The generation in which the function was seen to be enabled and to decode memory.
     known: Cell<u32>,
     /// Who wants all masked.
     pub(super) all: Cell<Masks>,
@@ -25,7 +25,7 @@ pub(super) struct Xen {
 impl Xen {
     pub(super) fn new(entries: usize, flaw: Flaw) -> Self {
         let xen = Self {
-            epoch: Epoch::new(),
+            generation: Generation::new(),
             known: Cell::new(0),
             all: Cell::new(NOBODY),
             entries: RefCell::default(),
@@ -73,7 +73,7 @@ impl Xen {
 
     /// Whether the function is known to be ready.
     pub(super) fn is_known_ready(&self) -> bool {
-        self.epoch.is(self.known.get())
+        self.generation.is(self.known.get())
     }
 
     /// What is written for the owner who writes message control.
@@ -90,7 +90,7 @@ struct Handle<'a> {
     xen: &'a Xen,
     world: &'a World,
     index: usize,
-    /// The epoch that was current before configuration space was read.
+    /// The generation that was current before configuration space was read.
     asked: Cell<Option<Seen>>,
     /// Whether message control said that MSI-X is enabled.
     enabled: Cell<bool>,
@@ -178,7 +178,7 @@ impl LockedEntry for Handle<'_> {
         if self.flaw() != Flaw::StillBelieved {
             self.xen.known.set(0);
         }
-        self.asked.set(self.xen.epoch.current());
+        self.asked.set(self.xen.generation.current());
         self.world.others_act();
         self.count(|accesses| accesses.reads += 1);
         let raw = self.world.function().read_config(CAPABILITY.control());
@@ -210,7 +210,7 @@ impl LockedEntry for Handle<'_> {
         let decodes = command & COMMAND_MEMORY != 0;
         self.world.others_act();
         if self.flaw() == Flaw::AskedLate {
-            self.asked.set(self.xen.epoch.current());
+            self.asked.set(self.xen.generation.current());
         }
         if let Some(seen) = self.asked.get().filter(|_| self.enabled.get() && decodes) {
             self.xen.known.set(seen.number());

@@ -6,7 +6,7 @@ const SHADOW: &str = "core/src/msix/shadow.rs";
 const ROWS: &str = "core/src/msix/rows.rs";
 const SNOOP: &str = "core/src/msix/snoop.rs";
 const WINDOW: &str = "core/src/host/window.rs";
-const EPOCH: &str = "core/src/host/epoch.rs";
+const GENERATION: &str = "core/src/host/generation.rs";
 const MASK: &str = "core/src/host/mask.rs";
 const PLACE: &str = "core/src/host/place.rs";
 const SLOTS: &str = "core/src/remap/slots.rs";
@@ -150,35 +150,35 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "something is kept although a change is under way",
-        EPOCH,
+        GENERATION,
         "",
         "(now & (CHANGING | AGAIN) == 0).then_some(Seen(now))",
         "Some(Seen(now & !(CHANGING | AGAIN)))",
     ),
     slip(
-        "an announced change does not end the epoch",
-        EPOCH,
+        "an announced change does not end the generation",
+        GENERATION,
         "",
         "next(now) | wait",
         "now | wait",
     ),
     slip(
         "the wait for one change ends that for another",
-        EPOCH,
+        GENERATION,
         "",
         "now & !AGAIN",
         "now & !(CHANGING | AGAIN)",
     ),
     slip(
         "a change that is carried out ends the wait for another",
-        EPOCH,
+        GENERATION,
         "",
         "next(now) | now & (CHANGING | AGAIN)",
         "next(now)",
     ),
     slip(
-        "the epoch is read and stored in two pieces",
-        EPOCH,
+        "the generation is read and stored in two pieces",
+        GENERATION,
         "",
         "self
                 .0

@@ -66,24 +66,24 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
     ),
     slip(
-        "the epoch of a look at a function is noted too late",
+        "the generation of a look at a function is noted too late",
         CONTROL,
         "",
-        "let epoch = config::epoch();
+        "let generation = config::generation();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);",
-        "let early = config::epoch();
+        "let early = config::generation();
     let ready = msix_is_enabled(desc, device) && decodes_memory(device);
-    let epoch = if $slipped { config::epoch() } else { early };",
+    let generation = if $slipped { config::generation() } else { early };",
     ),
     slip(
-        "the epoch of a look at message control is noted too late",
+        "the generation of a look at message control is noted too late",
         MASK,
         "",
-        "let epoch = config::epoch();
+        "let generation = config::generation();
         let control = self.control.read_for_access();",
-        "let early = config::epoch();
+        "let early = config::generation();
         let control = self.control.read_for_access();
-        let epoch = if $slipped { config::epoch() } else { early };",
+        let generation = if $slipped { config::generation() } else { early };",
     ),
     slip(
         "a function is believed ready that is not enabled",

@@ -1,7 +1,7 @@
 //! Whether what was read of a device's configuration space still holds.
 //!
-//! Whoever may change configuration space without telling us what follows from that says so before ([`Epoch::changing`]).
-//! From then until every such change has been carried out ([`Epoch::settled`]) nothing that is read can be relied on later, and
+//! Whoever may change configuration space without telling us what follows from that says so before ([`Generation::changing`]).
+//! From then until every such change has been carried out ([`Generation::settled`]) nothing that is read can be relied on later, and
 //! what had been read before cannot either.
 
 #[cfg(not(test))]
@@ -18,12 +18,12 @@ mod tests;
 const CHANGING: u32 = 1;
 /// Another one has been since the wait for the first began.
 const AGAIN: u32 = 2;
-/// The numbers of epochs are above these bits.
+/// The numbers of generations are above these bits.
 const NEXT: u32 = 4;
 
 /// The number of the time since the last change.
 #[derive(Debug)]
-pub struct Epoch(AtomicU32);
+pub struct Generation(AtomicU32);
 
 /// A time in which nothing changed. Its number is never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,8 @@ impl Seen {
     }
 }
 
-impl Epoch {
-    /// The first epoch.
+impl Generation {
+    /// The first generation.
     #[cfg(not(test))]
     pub const fn new() -> Self {
         Self(AtomicU32::new(NEXT))
@@ -46,11 +46,11 @@ impl Epoch {
     /// Returns whether what was kept with a number still holds; 0 never does.
     #[inline]
     pub fn is(&self, number: u32) -> bool {
-        // No epoch in which a change is under way has ever been given out.
+        // No generation in which a change is under way has ever been given out.
         self.0.load(Ordering::Acquire) == number
     }
 
-    /// The current epoch; none while a change is under way. To be asked for before anything is read that is to be kept with it.
+    /// The current generation; none while a change is under way. To be asked for before anything is read that is to be kept with it.
     pub fn current(&self) -> Option<Seen> {
         let now = self.0.load(Ordering::SeqCst);
         (now & (CHANGING | AGAIN) == 0).then_some(Seen(now))
@@ -106,13 +106,13 @@ impl Epoch {
 }
 
 #[cfg(not(test))]
-impl Default for Epoch {
+impl Default for Generation {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The number of the next epoch, with no change under way; 0 is left out.
+/// The number of the next generation, with no change under way; 0 is left out.
 const fn next(now: u32) -> u32 {
     match (now & !(CHANGING | AGAIN)).wrapping_add(NEXT) {
         0 => NEXT,

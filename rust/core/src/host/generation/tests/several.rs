@@ -1,7 +1,7 @@
 //! Several CPUs: all interleavings, and all values that a weakly ordered memory may answer.
 //!
 //! Two CPUs change configuration space; the second one's change makes the device not ready. A third looks whether it is ready,
-//! and keeps the number of the epoch if so.
+//! and keeps the number of the generation if so.
 
 use super::super::*;
 use loom::sync::Arc;
@@ -20,7 +20,7 @@ enum Flaw {
     AgainForgotten,
     /// The number is given out while a change is under way.
     ChangingIgnored,
-    /// An announcement does not end the epoch.
+    /// An announcement does not end the generation.
     SameNumber,
     /// A change is announced once it has been carried out.
     AnnouncedLate,
@@ -42,7 +42,7 @@ struct Changer {
 }
 
 struct World {
-    epoch: Epoch,
+    generation: Generation,
     /// Whether the device is ready, as configuration space says.
     ready: AtomicBool,
     changers: [Changer; 2],
@@ -52,7 +52,7 @@ struct World {
 impl World {
     fn new(flaw: Flaw) -> Self {
         Self {
-            epoch: Epoch::at(NEXT),
+            generation: Generation::at(NEXT),
             ready: AtomicBool::new(true),
             changers: Default::default(),
             flaw,
@@ -100,9 +100,9 @@ impl World {
 
     fn announce(&self) -> bool {
         if self.flaw != Flaw::SameNumber {
-            return self.epoch.changing();
+            return self.generation.changing();
         }
-        let before = self.epoch.update(|now| match now & CHANGING {
+        let before = self.generation.update(|now| match now & CHANGING {
             0 => now | CHANGING,
             _ => now | AGAIN,
         });
@@ -111,24 +111,24 @@ impl World {
 
     fn settle(&self) -> bool {
         if self.flaw != Flaw::AgainForgotten {
-            return self.epoch.settled();
+            return self.generation.settled();
         }
-        self.epoch.update(|now| now & !(CHANGING | AGAIN));
+        self.generation.update(|now| now & !(CHANGING | AGAIN));
         false
     }
 
     fn current(&self) -> Option<Seen> {
         match self.flaw {
-            Flaw::ChangingIgnored => Some(Seen(self.epoch.0.load(Ordering::SeqCst))),
+            Flaw::ChangingIgnored => Some(Seen(self.generation.0.load(Ordering::SeqCst))),
             Flaw::Unordered => {
-                let now = self.epoch.0.load(Ordering::Relaxed);
+                let now = self.generation.0.load(Ordering::Relaxed);
                 (now & (CHANGING | AGAIN) == 0).then_some(Seen(now))
             }
-            _ => self.epoch.current(),
+            _ => self.generation.current(),
         }
     }
 
-    /// Looks whether the device is ready; returns the epoch in which it was.
+    /// Looks whether the device is ready; returns the generation in which it was.
     fn learn(&self) -> Option<Seen> {
         if self.flaw == Flaw::AskedLate {
             let ready = self.ready.load(Ordering::Relaxed);
@@ -141,7 +141,7 @@ impl World {
     /// Whether a number that was kept says what is not true any more, although the change has been carried out.
     fn is_stale(&self, kept: Option<Seen>) -> bool {
         let carried_out = self.changers[1].done.load(Ordering::Acquire);
-        carried_out && kept.is_some_and(|seen| self.epoch.is(seen.number()))
+        carried_out && kept.is_some_and(|seen| self.generation.is(seen.number()))
     }
 }
 
@@ -172,14 +172,14 @@ fn explore(flaw: Flaw) -> Findings {
         let reader = thread::spawn(move || {
             let kept = reader.learn();
             let stale = reader.is_stale(kept);
-            (kept, stale, reader.epoch.0.load(Ordering::Relaxed))
+            (kept, stale, reader.generation.0.load(Ordering::Relaxed))
         });
         world.change(0);
         let (kept, mut stale, word) = reader.join().expect("it does not panic");
         second.join().expect("it does not panic");
         stale |= world.is_stale(kept);
         // No change is under way for ever.
-        assert!(world.epoch.current().is_some());
+        assert!(world.generation.current().is_some());
         let mut findings = findings.lock().expect("nobody panicked");
         findings.stale |= stale;
         findings.kept |= kept.is_some();

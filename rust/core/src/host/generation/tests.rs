@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::vec;
 use std::vec::Vec;
 
-impl Epoch {
-    /// An epoch with this number; nothing is under way.
+impl Generation {
+    /// A generation with this number; nothing is under way.
     fn at(number: u32) -> Self {
         Self(AtomicU32::new(number))
     }
@@ -42,33 +42,33 @@ struct Reference {
 }
 
 impl Reference {
-    fn follow(&mut self, epoch: &Epoch, step: Step) {
+    fn follow(&mut self, generation: &Generation, step: Step) {
         match step {
             Step::Announce => {
-                assert_eq!(epoch.changing(), self.announced.is_none());
+                assert_eq!(generation.changing(), self.announced.is_none());
                 self.announced = Some(self.announced.map_or(0, |others| others + 1));
                 self.forget();
             }
             // Only who waits may call it.
             Step::Settle => {
                 if let Some(others) = self.announced {
-                    assert_eq!(epoch.settled(), others > 0);
+                    assert_eq!(generation.settled(), others > 0);
                     self.announced = (others > 0).then_some(0);
                 }
             }
             Step::Changed => {
-                epoch.changed();
+                generation.changed();
                 self.forget();
             }
             Step::Learn => {
-                let seen = epoch.current();
+                let seen = generation.current();
                 assert_eq!(seen.is_some(), self.announced.is_none());
                 self.kept = seen.map(|seen| (seen.number(), true)).or(self.kept);
             }
         }
-        assert!(!epoch.is(0));
+        assert!(!generation.is(0));
         if let Some((number, holds)) = self.kept {
-            assert_eq!(epoch.is(number), holds, "{number} after {step:?}");
+            assert_eq!(generation.is(number), holds, "{number} after {step:?}");
         }
     }
 
@@ -77,13 +77,13 @@ impl Reference {
     }
 }
 
-/// Checks some steps that begin in an epoch.
+/// Checks some steps that begin in a generation.
 fn check(first: u32, steps: Vec<Step>) {
     let steps = Arc::new(steps);
     loom::model(move || {
-        let (epoch, mut reference) = (Epoch::at(first), Reference::default());
+        let (generation, mut reference) = (Generation::at(first), Reference::default());
         for &step in steps.iter() {
-            reference.follow(&epoch, step);
+            reference.follow(&generation, step);
         }
     });
 }
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn the_next_epoch_has_another_number_and_no_flags(now: u32) {
+    fn the_next_generation_has_another_number_and_no_flags(now: u32) {
         let number = next(now);
         prop_assert_ne!(number, 0);
         prop_assert_eq!(number & (CHANGING | AGAIN), 0);
