@@ -1,4 +1,5 @@
-//! Refuses to build the library for anything but Xen: on a host's own target it would compile, and mean nothing.
+//! Refuses to build the library for anything but Xen: on a host's own target it would compile, and
+//! mean nothing.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

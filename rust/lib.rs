@@ -1,7 +1,7 @@
 //! Xen's x86 interrupt subsystem, behind Xen's C ABI.
 //!
-//! Xen's Kbuild builds this library as one object, with a feature for each C file that is replaced. README.md shows how
-//! the crates hang together.
+//! Xen's Kbuild builds this library as one object, with a feature for each C file that is replaced.
+//! README.md shows how the crates hang together.
 #![no_std]
 #![allow(unsafe_code)]
 

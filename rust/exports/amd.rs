@@ -1,5 +1,5 @@
-//! What `drivers/passthrough/amd/iommu_intr.c` offers to the rest of Xen. Prototypes: `drivers/passthrough/amd/iommu.h`, and
-//! c-shim/shim.h for what Xen reaches through pointers.
+//! What `drivers/passthrough/amd/iommu_intr.c` offers to the rest of Xen. Prototypes:
+//! `drivers/passthrough/amd/iommu.h`, and c-shim/shim.h for what Xen reaches through pointers.
 
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use core::ptr::{self, NonNull};
@@ -19,7 +19,8 @@ extern "C" fn xen_irq_iov_supports_xt() -> bool {
     enable::supports_extended_mode(unsafe { Booting::new() })
 }
 
-/// Allocates a table of at least `nr` entries; 0 stands for as many as there can be. See [`Iommu::allocate_table`].
+/// Allocates a table of at least `nr` entries; 0 stands for as many as there can be. See
+/// [`Iommu::allocate_table`].
 ///
 /// # Safety
 ///
@@ -41,7 +42,8 @@ unsafe extern "C" fn amd_iommu_alloc_intremap_table(
     }
 }
 
-/// See [`Requester::free_table`] and, without a requester, [`amd::free_shared_table`]; called by the shim.
+/// See [`Requester::free_table`] and, without a requester, [`amd::free_shared_table`]; called by
+/// the shim.
 ///
 /// # Safety
 ///

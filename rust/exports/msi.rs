@@ -1,5 +1,5 @@
-//! What `arch/x86/msi.c` offers to the rest of Xen. Prototypes: `asm/msi.h`, `asm/pci.h`, and c-shim/shim.h for what Xen
-//! reaches through pointers.
+//! What `arch/x86/msi.c` offers to the rest of Xen. Prototypes: `asm/msi.h`, `asm/pci.h`, and
+//! c-shim/shim.h for what Xen reaches through pointers.
 
 use core::ffi::{c_int, c_uint};
 use msi::enable::{self, Refused};

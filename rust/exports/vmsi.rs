@@ -1,5 +1,6 @@
-//! What `arch/x86/hvm/vmsi.c` offers to the rest of Xen. Prototypes: `asm/hvm/hvm.h`, `asm/hvm/io.h`, `xen/pci.h`,
-//! `xen/vpci.h`, and c-shim/shim.h for the operations of the MSI-X table.
+//! What `arch/x86/hvm/vmsi.c` offers to the rest of Xen. Prototypes: `asm/hvm/hvm.h`,
+//! `asm/hvm/io.h`, `xen/pci.h`, `xen/vpci.h`, and c-shim/shim.h for the operations of the MSI-X
+//! table.
 
 use core::ffi::{c_int, c_uint};
 use vmsi::{complete, deliver, emulate, register, vpci};

@@ -1,5 +1,5 @@
-//! What `drivers/passthrough/vtd/intremap.c` offers to the rest of Xen. Prototypes: `drivers/passthrough/vtd/extern.h`, and
-//! c-shim/shim.h for what Xen reaches through pointers.
+//! What `drivers/passthrough/vtd/intremap.c` offers to the rest of Xen. Prototypes:
+//! `drivers/passthrough/vtd/extern.h`, and c-shim/shim.h for what Xen reaches through pointers.
 
 use core::ffi::{c_int, c_uint};
 use remap_vtd::{enable, messages, pins};

@@ -1,8 +1,9 @@
 //! Runs bindgen over `include/bindings.h` with the flags of the Xen tree that is being built.
 //!
-//! Kbuild (c-shim/Makefile) says where that is: `XEN_SYS_CFLAGS` holds the C flags, `XEN_SYS_CONFIG` the tree's
-//! `auto.conf`. `XEN_SYS_LAYOUT` is a header to write: assertions, for the tree's own C compiler, that it lays out as
-//! bindgen's clang does what the list marks with `layout`.
+//! Kbuild (c-shim/Makefile) says where that is: `XEN_SYS_CFLAGS` holds the C flags,
+//! `XEN_SYS_CONFIG` the tree's `auto.conf`. `XEN_SYS_LAYOUT` is a header to write: assertions, for
+//! the tree's own C compiler, that it lays out as bindgen's clang does what the list marks with
+//! `layout`.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,8 @@ fn main() {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     std::fs::write(out.join("bindings.rs"), &bindings).expect("OUT_DIR is writable");
 
-    // No reason to run again: written here, it is always newer than the start of this run, which cargo goes by.
+    // No reason to run again: written here, it is always newer than the start of this run, which
+    // cargo goes by.
     let header = variable("XEN_SYS_LAYOUT");
     std::fs::write(header, assertions(&bindings, &layouts)).expect("the object tree is writable");
 }
@@ -86,8 +88,8 @@ fn assertions(bindings: &str, layouts: &[String]) -> String {
                 .split('"')
                 .next()
                 .unwrap_or("");
-            // Unnamed members have no name in C; what is in them is checked as a structure of its own. bindgen appends
-            // an underscore to what is a keyword of Rust.
+            // Unnamed members have no name in C; what is in them is checked as a structure of its
+            // own. bindgen appends an underscore to what is a keyword of Rust.
             if !field.starts_with('_')
                 && let Some(offset) = number_behind(&bindings[at..], &prefix)
             {

@@ -1,4 +1,5 @@
-//! A fixture in which every gate passes: calls, loops, pointers, data, narrow values, stack objects.
+//! A fixture in which every gate passes: calls, loops, pointers, data, narrow values, stack
+//! objects.
 #![no_std]
 
 use core::mem::MaybeUninit;

@@ -1,7 +1,7 @@
 //! State machines and algorithms of the interrupt subsystem, apart from Xen and from any hardware.
 //!
-//! Here is what can be reasoned about, and tested on any machine, without a hypervisor. What is read or written by
-//! several CPUs without a lock is an atomic; everywhere else `&mut` is the lock.
+//! Here is what can be reasoned about, and tested on any machine, without a hypervisor. What is
+//! read or written by several CPUs without a lock is an atomic; everywhere else `&mut` is the lock.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -4,7 +4,8 @@ use bitflags::bitflags;
 use irq_hw::msi::{Address, Data};
 
 bitflags! {
-    /// A guest's MSI as the device model and vPCI describe it to Xen: `gflags` of `XEN_DOMCTL_bind_pt_irq`.
+    /// A guest's MSI as the device model and vPCI describe it to Xen: `gflags` of
+    /// `XEN_DOMCTL_bind_pt_irq`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct GuestFlags: u32 {
         /// Bits 7:0: destination ID.
@@ -57,7 +58,8 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// Reads a delivery mode field; SMI, NMI, INIT, ExtINT and the reserved ones are not for devices to send.
+    /// Reads a delivery mode field; SMI, NMI, INIT, ExtINT and the reserved ones are not for
+    /// devices to send.
     pub const fn new(mode: u8) -> Option<Self> {
         match mode {
             0 => Some(Self::Fixed),
@@ -67,8 +69,9 @@ impl Delivery {
     }
 }
 
-/// Returns the vector of message `index` of a block of `count` (a power of two, 32 at most): a device writes the
-/// index into the low bits of the vector that it was given (PCI 3.0, section 6.8.1.6).
+/// Returns the vector of message `index` of a block of `count` (a power of two, 32 at most): a
+/// device writes the index into the low bits of the vector that it was given (PCI 3.0, section
+/// 6.8.1.6).
 pub const fn block_vector(base: u8, count: u32, index: u32) -> u8 {
     let low: u32 = match count {
         0 => 0,

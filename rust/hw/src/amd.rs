@@ -1,9 +1,11 @@
-//! Interrupt remapping of AMD-Vi (AMD I/O Virtualization Technology Specification, 48882, revision 3.08, section 2.2.5).
+//! Interrupt remapping of AMD-Vi (AMD I/O Virtualization Technology Specification, 48882, revision
+//! 3.08, section 2.2.5).
 
 use crate::bits::bits;
 
 bits! {
-    /// An interrupt remapping table entry of 32 bits, in the lower half of the word (section 2.2.5).
+    /// An interrupt remapping table entry of 32 bits, in the lower half of the word (section
+    /// 2.2.5).
     pub struct Irte32([u64; 1]) {
         /// RemapEn: the entry is valid.
         0:0 enabled/with_enabled: bool,
@@ -62,8 +64,8 @@ impl Irte128 {
     }
 }
 
-/// Bits 10:0 of an MSI's data are the number of the table's entry (section 2.2.5). Those of an IO-APIC's entry, vector and
-/// delivery mode, become those of the data.
+/// Bits 10:0 of an MSI's data are the number of the table's entry (section 2.2.5). Those of an
+/// IO-APIC's entry, vector and delivery mode, become those of the data.
 pub const MSI_INDEX: u32 = 0x7ff;
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 /// Declares a word of one or two 64-bit halves by its fields, `high:low` as in the manual's table.
 ///
-/// Each field gets a getter, and a function that returns the word with the field changed; bits that belong to no field stay
-/// as they are. Fields that overlap, that are wider than their type or that lie in both halves do not compile. A value
-/// loses the bits that its field cannot hold.
+/// Each field gets a getter, and a function that returns the word with the field changed; bits that
+/// belong to no field stay as they are. Fields that overlap, that are wider than their type or that
+/// lie in both halves do not compile. A value loses the bits that its field cannot hold.
 macro_rules! bits {
     (
         $(#[$meta:meta])*
@@ -88,8 +88,8 @@ pub(crate) const fn set(word: u64, high: u32, low: u32, value: u64) -> u64 {
     word & !mask(high, low) | value << low & mask(high, low)
 }
 
-/// Sees that each bit of a word belongs to the field that says so and to no other, and that writing fields is the inverse of
-/// reading them. For tests.
+/// Sees that each bit of a word belongs to the field that says so and to no other, and that writing
+/// fields is the inverse of reading them. For tests.
 #[cfg(test)]
 pub(crate) fn walk<const WORDS: usize>(
     fields: impl Fn([u64; WORDS]) -> std::vec::Vec<(u32, u32, u64)>,

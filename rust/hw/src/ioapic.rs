@@ -1,4 +1,5 @@
-//! The redirection entry of an IO-APIC (82093AA datasheet, section 3.2.4; ICH10 datasheet, section 13.5.7).
+//! The redirection entry of an IO-APIC (82093AA datasheet, section 3.2.4; ICH10 datasheet, section
+//! 13.5.7).
 
 use crate::bits::bits;
 
@@ -21,8 +22,8 @@ bits! {
         15:15 level_triggered/with_level_triggered: bool,
         /// Mask.
         16:16 masked/with_masked: bool,
-        /// Destination, where hardware takes the entry. Software that remaps has destinations of 32 bits in
-        /// [`Self::upper`].
+        /// Destination, where hardware takes the entry. Software that remaps has destinations of 32
+        /// bits in [`Self::upper`].
         63:56 destination/with_destination: u8,
     }
 }

@@ -1,6 +1,7 @@
 //! Formats of the manuals: what software and hardware agree on, bit for bit.
 //!
-//! Nothing here does anything. Each item names the manual's section, so that a reviewer can check it in a minute.
+//! Nothing here does anything. Each item names the manual's section, so that a reviewer can check
+//! it in a minute.
 #![no_std]
 #![forbid(unsafe_code)]
 

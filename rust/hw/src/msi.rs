@@ -1,4 +1,5 @@
-//! The MSI message of x86 (Intel SDM volume 3, sections 12.11.1 and 12.11.2; AMD APM volume 2, section 16.13).
+//! The MSI message of x86 (Intel SDM volume 3, sections 12.11.1 and 12.11.2; AMD APM volume 2,
+//! section 16.13).
 
 /// The address of a message, as a guest writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,8 @@ impl Address {
         self.0 & 1 << 2 != 0
     }
 
-    /// The address of the local APIC with ID 0, or of all that a logical ID of 0 means; one of several processors may be chosen where the hint is set.
+    /// The address of the local APIC with ID 0, or of all that a logical ID of 0 means; one of
+    /// several processors may be chosen where the hint is set.
     pub const fn interrupt(logical: bool, redirection_hint: bool) -> Self {
         Self(0xfee0_0000 | (redirection_hint as u64) << 3 | (logical as u64) << 2)
     }
@@ -46,7 +48,8 @@ impl Address {
         Self(self.0 & !(0xff << 12) | (destination as u64) << 12)
     }
 
-    /// Returns the address with destination ID 0, physical: what it is where an entry of a remapping table says both.
+    /// Returns the address with destination ID 0, physical: what it is where an entry of a
+    /// remapping table says both.
     #[must_use]
     pub const fn without_destination(self) -> Self {
         Self(self.0 & !(0xff << 12 | 1 << 2))
@@ -63,7 +66,8 @@ impl Data {
         Self(raw)
     }
 
-    /// Those of an edge-triggered interrupt with vector 0, fixed or for the processor of lowest priority. They assert, as chipsets want.
+    /// Those of an edge-triggered interrupt with vector 0, fixed or for the processor of lowest
+    /// priority. They assert, as chipsets want.
     pub const fn edge(lowest_priority: bool) -> Self {
         Self(1 << 14 | (lowest_priority as u32) << 8)
     }

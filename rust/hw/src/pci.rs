@@ -1,4 +1,5 @@
-//! Configuration space: what MSI and MSI-X need of it (PCI Local Bus Specification 3.0, sections 6.1, 6.2.5 and 6.8; PCIe
+//! Configuration space: what MSI and MSI-X need of it (PCI Local Bus Specification 3.0, sections
+//! 6.1, 6.2.5 and 6.8; PCIe
 //! 6.0, sections 7.5.1, 7.7.1 and 7.7.2).
 
 /// The command register.
@@ -10,7 +11,8 @@ pub const HEADER_TYPE: u16 = 0x0e;
 /// The first base address register.
 pub const BASE_ADDRESS_0: u16 = 0x10;
 
-/// Returns how many base address registers a header of a type has; `None` for a type that is unknown.
+/// Returns how many base address registers a header of a type has; `None` for a type that is
+/// unknown.
 pub const fn base_addresses(header_type: u8) -> Option<u8> {
     match header_type & 0x7f {
         0 => Some(6),
@@ -67,8 +69,8 @@ impl MsiControl {
         Self(self.0 & !1 | enabled as u16)
     }
 
-    /// Returns the register with other bits 6:4: messages that are enabled, a power of two; the largest one that is not
-    /// above `messages` is taken, and 1 for none.
+    /// Returns the register with other bits 6:4: messages that are enabled, a power of two; the
+    /// largest one that is not above `messages` is taken, and 1 for none.
     #[must_use]
     pub const fn with_messages(self, messages: u32) -> Self {
         let log = match messages.checked_ilog2() {
@@ -90,7 +92,8 @@ impl MsiControl {
     }
 }
 
-/// The registers of an MSI capability, by its place in configuration space and the width of its address.
+/// The registers of an MSI capability, by its place in configuration space and the width of its
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MsiRegisters {
     position: u16,
@@ -231,7 +234,8 @@ impl Location {
     }
 }
 
-/// Registers of the SR-IOV capability, from its place in extended configuration space (PCIe 6.0, section 9.3.3).
+/// Registers of the SR-IOV capability, from its place in extended configuration space (PCIe 6.0,
+/// section 9.3.3).
 pub mod sriov {
     /// Control, 16 bits.
     pub const CONTROL: u16 = 0x08;

@@ -1,4 +1,5 @@
-//! Interrupt remapping of VT-d (Intel Virtualization Technology for Directed I/O, revision 4.1, sections 5.1 and 9.9 to 9.10).
+//! Interrupt remapping of VT-d (Intel Virtualization Technology for Directed I/O, revision 4.1,
+//! sections 5.1 and 9.9 to 9.10).
 
 use crate::bits::bits;
 
@@ -23,7 +24,8 @@ bits! {
         15:15 posted/with_posted: bool,
         /// V: vector.
         23:16 vector/with_vector: u8,
-        /// DST: destination; without extended interrupt mode bits 47:40 alone, see [`Remapped::xapic_destination`].
+        /// DST: destination; without extended interrupt mode bits 47:40 alone, see
+        /// [`Remapped::xapic_destination`].
         63:32 destination/with_destination: u32,
         /// SID: source identifier.
         79:64 source_id/with_source_id: u16,
@@ -91,7 +93,8 @@ impl Posted {
         (self.descriptor_high() as u64) << 32 | (self.descriptor_low() as u64) << 6
     }
 
-    /// Returns the entry with another descriptor, which loses the bits below [`Self::DESCRIPTOR_ALIGN`].
+    /// Returns the entry with another descriptor, which loses the bits below
+    /// [`Self::DESCRIPTOR_ALIGN`].
     #[must_use]
     pub const fn with_descriptor(self, address: u64) -> Self {
         self.with_descriptor_low((address >> 6) as u32 & 0x3ff_ffff)
@@ -140,7 +143,8 @@ impl Source {
         Self::new(id, 0, Self::REQUESTER)
     }
 
-    /// A requester and those phantom functions of its device that differ from it in the ignored bits alone.
+    /// A requester and those phantom functions of its device that differ from it in the ignored
+    /// bits alone.
     pub const fn with_phantoms(id: u16, ignored: Ignored) -> Self {
         let qualifier = match ignored {
             Ignored::One => 1,
@@ -150,8 +154,8 @@ impl Source {
         Self::new(id, qualifier, Self::REQUESTER)
     }
 
-    /// Every requester on the buses from `first` to `last`: what lies behind a bridge from PCI Express to PCI.
-    /// `None` where `last` comes before `first`, which no request would match.
+    /// Every requester on the buses from `first` to `last`: what lies behind a bridge from PCI
+    /// Express to PCI. `None` where `last` comes before `first`, which no request would match.
     pub const fn buses(first: u8, last: u8) -> Option<Self> {
         if first > last {
             return None;
@@ -193,7 +197,8 @@ impl Source {
 }
 
 bits! {
-    /// The global command and the global status register (sections 11.4.4.1 and 11.4.4.2); a command's bit is the status's.
+    /// The global command and the global status register (sections 11.4.4.1 and 11.4.4.2); a
+    /// command's bit is the status's.
     pub struct Global([u64; 1]) {
         /// CFI, CFIS: messages in compatibility format pass.
         23:23 compatibility_format/with_compatibility_format: bool,
@@ -263,8 +268,8 @@ bits! {
 }
 
 impl RemappableAddress {
-    /// The address that names an entry of the table. With `block`, the message's data is the number of an entry in a
-    /// block that begins there.
+    /// The address that names an entry of the table. With `block`, the message's data is the number
+    /// of an entry in a block that begins there.
     pub const fn of(handle: u16, block: bool) -> Self {
         Self::new([0])
             .with_prefix(0xfee)

@@ -42,7 +42,8 @@ fn memory(function: Address, first: u16, count: u8, number: u8) -> Option<u64> {
     Some(address | u64::from(register(number + 1)) << 32)
 }
 
-/// Memory of the virtual function with an ID: that of all of them lies side by side, `bytes` for each.
+/// Memory of the virtual function with an ID: that of all of them lies side by side, `bytes` for
+/// each.
 fn virtual_memory(physical: Address, id: u16, number: u8, bytes: Option<u64>) -> Option<u64> {
     let capability = physical.extended_capability(xen::host::device::SRIOV)?;
     let read = |register| physical.read16(capability + register);

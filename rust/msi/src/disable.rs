@@ -98,7 +98,8 @@ pub(crate) fn release_table(msix: Msix) {
     msix.set_pending_pages(Default::default());
 }
 
-/// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its descriptors.
+/// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its
+/// descriptors.
 ///
 /// Context: as for [`disable`], which was called before.
 #[doc(alias = "msi_free_irq")]

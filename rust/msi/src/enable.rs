@@ -27,15 +27,16 @@ impl From<Errno> for Refused {
     }
 }
 
-/// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function and Xen's notes about it are
-/// as they were where this fails.
+/// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function
+/// and Xen's notes about it are as they were where this fails.
 ///
 /// Context: IRQs on.
 ///
 /// # Errors
 ///
-/// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot option `msi` forbids it, [`Errno::EXIST`] where the
-/// IRQ is set up already, [`Errno::INVAL`] for an entry that the table does not have; else as for what is set up.
+/// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot
+/// option `msi` forbids it, [`Errno::EXIST`] where the IRQ is set up already, [`Errno::INVAL`] for
+/// an entry that the table does not have; else as for what is set up.
 #[doc(alias = "pci_enable_msi")]
 pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     xen_assert!(device.list_is_locked());
@@ -87,14 +88,15 @@ pub(crate) fn find<'a>(device: KeptDev<'a>, kind: Sender, irq: Option<i32>) -> O
         .find(|desc| desc.is_of_kind(kind) && irq.is_none_or(|irq| desc.irq() == irq))
 }
 
-/// Protects a function's MSI-X table against dom0 before any entry is set up, or ends that: its owner is going to be another domain.
+/// Protects a function's MSI-X table against dom0 before any entry is set up, or ends that: its
+/// owner is going to be another domain.
 ///
 /// Context: IRQs on.
 ///
 /// # Errors
 ///
-/// [`Errno::NODEV`] where there is no such function or it has no table, [`Errno::BUSY`] where entries are set up, or it is prepared already (or is not);
-/// else as for setting up an entry.
+/// [`Errno::NODEV`] where there is no such function or it has no table, [`Errno::BUSY`] where
+/// entries are set up, or it is prepared already (or is not); else as for setting up an entry.
 #[doc(alias = "pci_prepare_msix")]
 pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
     if !request::allowed() {

@@ -1,8 +1,10 @@
 //! MSI and MSI-X of the host's devices (replaces `arch/x86/msi.c`).
 //!
-//! - [`message`]: what a device sends, composed, remapped and written to it; how it moves to other CPUs.
+//! - [`message`]: what a device sends, composed, remapped and written to it; how it moves to other
+//!   CPUs.
 //! - [`mask`]: masking for Xen and for the owner, and what Xen calls for an interrupt.
-//! - [`enable`]: interrupts come into being: [`msi`] and [`msix`] prepare the device, [`bar`] finds a table.
+//! - [`enable`]: interrupts come into being: [`msi`] and [`msix`] prepare the device, [`bar`] finds
+//!   a table.
 //! - [`disable`]: and end.
 //! - [`intercept`]: what dom0 writes to configuration space.
 //! - [`restore`]: a device that has lost its state gets it back.

@@ -16,8 +16,8 @@ use xen::msix::Msix;
 use xen::pci::PciDev;
 use xen::xen_assert;
 
-/// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all zeros where the vector is not one
-/// that Xen gives to interrupts, or none of the CPUs is online.
+/// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all
+/// zeros where the vector is not one that Xen gives to interrupts, or none of the CPUs is online.
 ///
 /// Context: this CPU's scratch set of CPUs is not in use.
 #[doc(alias = "msi_compose_msg")]

@@ -15,7 +15,8 @@ use xen::pci::KeptDev;
 ///
 /// # Errors
 ///
-/// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], and the number of messages that the function has where more are asked for.
+/// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], and the number of messages that the
+/// function has where more are asked for.
 #[doc(alias = "msi_capability_init")]
 pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     let position = device.msi_position().ok_or(Errno::NODEV)?;

@@ -23,9 +23,10 @@ use xen::xen_warn;
 ///
 /// # Errors
 ///
-/// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found, [`Errno::NODATA`] where only dom0 may
-/// look for it and has not, [`Errno::INVAL`] for an entry that lies in two pages, [`Errno::NOMEM`] where there is no memory, no
-/// room to map the table, or it cannot be protected.
+/// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found,
+/// [`Errno::NODATA`] where only dom0 may look for it and has not, [`Errno::INVAL`] for an entry
+/// that lies in two pages, [`Errno::NOMEM`] where there is no memory, no room to map the table, or
+/// it cannot be protected.
 #[doc(alias = "msix_capability_init")]
 pub(crate) fn set_up_entry<'a>(
     device: KeptDev<'a>,
@@ -67,8 +68,8 @@ pub(crate) fn set_up_entry<'a>(
     Ok(msi)
 }
 
-/// Finds the table, and protects it before any entry is set up. Registers that share its pages become accessible to the emulation for
-/// its owner.
+/// Finds the table, and protects it before any entry is set up. Registers that share its pages
+/// become accessible to the emulation for its owner.
 ///
 /// # Errors
 ///
@@ -93,8 +94,8 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
 ///
 /// # Errors
 ///
-/// [`Errno::NOMEM`] where no fixmap entry is left to map a page of the table, [`Errno::INVAL`] where no
-/// table has so many pages.
+/// [`Errno::NOMEM`] where no fixmap entry is left to map a page of the table, [`Errno::INVAL`]
+/// where no table has so many pages.
 fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
     let pages = table.pages();
     for page in pages.first..=pages.last {
@@ -119,7 +120,8 @@ fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
 /// The pages that a table may share with other registers.
 const ENDS: [SharedPage; 2] = [SharedPage::First, SharedPage::Last];
 
-/// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that is all.
+/// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that
+/// is all.
 fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<Mapped<'a>>; 2] {
     let map = |which: SharedPage, shares: bool, byte| {
         if !shares {
@@ -136,7 +138,8 @@ fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<M
     ]
 }
 
-/// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen itself.
+/// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen
+/// itself.
 fn may_locate(device: PciDev) -> bool {
     let domain = current().domain();
     domain.is_hardware()
@@ -180,7 +183,8 @@ impl Found {
     }
 }
 
-/// Looks for the table and the pending bits. `base` is where dom0 believes the table's base address to be, if it is who asks.
+/// Looks for the table and the pending bits. `base` is where dom0 believes the table's base address
+/// to be, if it is who asks.
 fn locate(
     device: PciDev,
     msix: Msix,
@@ -218,7 +222,8 @@ fn locate(
     Ok((table, pending))
 }
 
-/// Says who uses MSI-X of a function that dom0 has not prepared; who could have mapped the table already is ended.
+/// Says who uses MSI-X of a function that dom0 has not prepared; who could have mapped the table
+/// already is ended.
 fn report_owner(device: PciDev) {
     let domain = current().domain();
     let owner = device.owner().unwrap_or(domain);

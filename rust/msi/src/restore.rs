@@ -13,15 +13,16 @@ use xen::msi_desc::{MsiDesc, Sender};
 use xen::pci::{KeptDev, PciDev};
 use xen::xen_assert;
 
-/// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0 has woken from sleep, or has
-/// reset the function.
+/// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0
+/// has woken from sleep, or has reset the function.
 ///
 /// Context: IRQs on.
 ///
 /// # Errors
 ///
-/// [`Errno::OPNOTSUPP`] where the boot option `msi` forbids MSI, [`Errno::PERM`] and the like where the domain may not ask for it,
-/// [`Errno::NXIO`] where the function does not decode memory, [`Errno::INVAL`] where an interrupt is not set up as it seems.
+/// [`Errno::OPNOTSUPP`] where the boot option `msi` forbids MSI, [`Errno::PERM`] and the like where
+/// the domain may not ask for it, [`Errno::NXIO`] where the function does not decode memory,
+/// [`Errno::INVAL`] where an interrupt is not set up as it seems.
 #[doc(alias = "pci_restore_msi_state")]
 pub fn restore(device: KeptDev) -> Result<(), Errno> {
     xen_assert!(device.all_are_locked());

@@ -1,7 +1,7 @@
 //! An IOMMU of AMD, as far as it remaps interrupts (48882, revision 3.08, sections 2.2.5 and 2.4).
 //!
-//! Each requester has a table; several may share one, as phantom functions do. Whose message it is decides which table is
-//! used, so that an entry need not say it. It never keeps absent entries.
+//! Each requester has a table; several may share one, as phantom functions do. Whose message it is
+//! decides which table is used, so that an entry need not say it. It never keeps absent entries.
 
 use crate::iommu::queue::{Behaviour, Queue};
 use crate::iommu::watched::Watched;
@@ -22,7 +22,8 @@ pub enum Meaning {
     },
     /// It is one of guest mode, which the model has not.
     GuestMode,
-    /// It delivers an interrupt. How that is triggered the entry does not say; an MSI is edge-triggered.
+    /// It delivers an interrupt. How that is triggered the entry does not say; an MSI is
+    /// edge-triggered.
     Delivers(Interrupt),
 }
 
@@ -96,8 +97,8 @@ impl<E: Format> Unit<E> {
         }
     }
 
-    /// Gives these requesters a table of their own; returns its number. `coherent` says whether the IOMMU snoops the
-    /// processors' caches when it reads it.
+    /// Gives these requesters a table of their own; returns its number. `coherent` says whether the
+    /// IOMMU snoops the processors' caches when it reads it.
     pub fn add(&mut self, requesters: &[u16], coherent: bool, entries: usize) -> usize {
         let table = self.tables.len();
         self.tables.push(Watched::new(coherent, entries));

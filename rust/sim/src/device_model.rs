@@ -1,4 +1,5 @@
-//! The device model, as far as one word of an MSI-X table goes: it holds what it was told last, and answers that.
+//! The device model, as far as one word of an MSI-X table goes: it holds what it was told last, and
+//! answers that.
 
 use spin::Mutex;
 

@@ -1,7 +1,9 @@
-//! What the IOMMUs of both makers have in common: a table in memory, a cache of entries, a queue of invalidations.
+//! What the IOMMUs of both makers have in common: a table in memory, a cache of entries, a queue of
+//! invalidations.
 //!
-//! A model does nothing by itself. A test lets the other parties act between any two operations of the software: devices
-//! send, the cache fetches an entry ahead or drops one, a processor's cache writes a line back, the queue makes a step.
+//! A model does nothing by itself. A test lets the other parties act between any two operations of
+//! the software: devices send, the cache fetches an entry ahead or drops one, a processor's cache
+//! writes a line back, the queue makes a step.
 
 pub mod handle;
 pub mod memory;
@@ -58,7 +60,8 @@ pub enum Outcome {
         /// Virtual vector.
         vector: u8,
     },
-    /// It is written to an address where no posted-interrupt descriptor is: somebody's memory is damaged.
+    /// It is written to an address where no posted-interrupt descriptor is: somebody's memory is
+    /// damaged.
     Wild(u64),
     /// Nobody gets it.
     Blocked(Fault),
@@ -99,7 +102,8 @@ pub trait Iommu {
     /// Forgets what it keeps of a scope.
     fn forget(&mut self, scope: Self::Scope);
 
-    /// Reads an entry as for a message of this requester, and keeps it. `None` where there is no such entry.
+    /// Reads an entry as for a message of this requester, and keeps it. `None` where there is no
+    /// such entry.
     fn fetch(&mut self, requester: u16, index: usize) -> Option<Self::Entry>;
 
     /// Drops what it keeps of an entry, for want of room.

@@ -1,7 +1,7 @@
 //! Models of what the interrupt subsystem works with, for tests on a host.
 //!
-//! A model written with the code is no second opinion on it (the twin is that). It shows what the code does when other
-//! parties act at the worst moment.
+//! A model written with the code is no second opinion on it (the twin is that). It shows what the
+//! code does when other parties act at the worst moment.
 #![forbid(unsafe_code)]
 
 pub mod amd;

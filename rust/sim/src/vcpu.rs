@@ -1,8 +1,8 @@
 //! vCPUs that access one word of an MSI-X table, step by step.
 //!
-//! Between two steps anything may happen: the vCPU may lose its CPU, and the device model is another domain's process.
-//! The steps and their order are those of `rust/vmsi`: a write is kept before the device model sees it, and what the device
-//! model answers is learned after it answered.
+//! Between two steps anything may happen: the vCPU may lose its CPU, and the device model is
+//! another domain's process. The steps and their order are those of `rust/vmsi`: a write is kept
+//! before the device model sees it, and what the device model answers is learned after it answered.
 
 use crate::device_model::DeviceModel;
 use irq_core::msix::shadow::Word;
@@ -81,7 +81,8 @@ mod tests {
 
     const RESET: u32 = 0;
 
-    /// Runs every interleaving of the vCPUs from the given point on, and calls `end` at the end of each.
+    /// Runs every interleaving of the vCPUs from the given point on, and calls `end` at the end of
+    /// each.
     fn explore(vcpus: &[Vcpu], trace: &mut Vec<usize>, run: &impl Fn(&[usize])) {
         let mut ended = true;
         for (index, vcpu) in vcpus.iter().enumerate() {
@@ -102,7 +103,8 @@ mod tests {
         }
     }
 
-    /// Replays one interleaving of the accesses, and returns the word and the device model as they end.
+    /// Replays one interleaving of the accesses, and returns the word and the device model as they
+    /// end.
     fn replay(accesses: &[Step], trace: &[usize]) -> (Word, DeviceModel) {
         let (word, model) = (Word::new(), DeviceModel::new(RESET));
         let mut vcpus: Vec<_> = accesses.iter().map(|&first| Vcpu::new(first)).collect();

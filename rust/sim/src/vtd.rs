@@ -1,4 +1,5 @@
-//! An IOMMU of VT-d, as far as it remaps interrupts (VT-d, revision 4.1, sections 5.1, 6.2, 6.5, 9.9 and 9.10).
+//! An IOMMU of VT-d, as far as it remaps interrupts (VT-d, revision 4.1, sections 5.1, 6.2, 6.5,
+//! 9.9 and 9.10).
 //!
 //! One table serves all requesters; each entry says whose messages it takes.
 
@@ -20,13 +21,15 @@ use std::collections::BTreeMap;
 /// Reserved bits of an entry in remapped format: 14:12, 31:24, 127:84.
 const REMAPPED_RESERVED: u128 = 0x7000 | 0xff00_0000 | !0 << 84;
 
-/// The same without extended interrupt mode, where the destination is 8 bits: 39:32 and 63:48 in addition.
+/// The same without extended interrupt mode, where the destination is 8 bits: 39:32 and 63:48 in
+/// addition.
 const XAPIC_RESERVED: u128 = REMAPPED_RESERVED | 0xffff_00ff << 32;
 
 /// Reserved bits of an entry in posted format: 7:2, 13:12, 37:24, 95:84.
 const POSTED_RESERVED: u128 = 0xfc | 0x3000 | 0x3fff << 24 | 0xfff << 84;
 
-/// An IOMMU, and what it reads and writes in memory. In caching mode (section 6.1) it keeps absent entries, too.
+/// An IOMMU, and what it reads and writes in memory. In caching mode (section 6.1) it keeps absent
+/// entries, too.
 #[derive(Clone, Debug)]
 pub struct Unit<const CACHING: bool> {
     // Configuration.
@@ -152,7 +155,8 @@ fn passes(entry: Remapped, requester: u16) -> bool {
 impl<const CACHING: bool> Iommu for Unit<CACHING> {
     type Entry = u128;
     type Table = ();
-    /// Index-selective invalidation of the interrupt entry cache: a first entry and a power of two (section 6.5.2.7).
+    /// Index-selective invalidation of the interrupt entry cache: a first entry and a power of two
+    /// (section 6.5.2.7).
     type Scope = Block;
 
     const KEEPS_ABSENT: bool = CACHING;

@@ -1,7 +1,8 @@
 //! What remains to be done when the device model has handled a request.
 //!
-//! A guest programs an entry and unmasks it. The device model learns the message from the writes and binds the interrupt;
-//! only then may Xen unmask it. So an unmasking write goes to the device model first, and is applied here.
+//! A guest programs an entry and unmasks it. The device model learns the message from the writes
+//! and binds the interrupt; only then may Xen unmask it. So an unmasking write goes to the device
+//! model first, and is applied here.
 //!
 //! The table, or the entry's interrupt, may have come to be since a write began: by that very
 //! write, by another vCPU's, or by the device model itself. So every write that the device model
@@ -18,8 +19,8 @@ use xen::{log, rcu, tables};
 
 /// Finishes a request of the vCPU that the device model has handled.
 ///
-/// Context: this is the current vCPU, on its way back to the guest; IRQs on, no lock held. It runs after each request of
-/// each HVM guest, most of which have nothing to do with MSI-X.
+/// Context: this is the current vCPU, on its way back to the guest; IRQs on, no lock held. It runs
+/// after each request of each HVM guest, most of which have nothing to do with MSI-X.
 #[doc(alias = "msix_write_completion")]
 pub fn complete(vcpu: Vcpu) {
     let snooped = vcpu.snoop_address();
@@ -43,8 +44,8 @@ fn take_answer(vcpu: Vcpu) {
     }
 }
 
-/// Applies an unmasking write: one that was held back at address `unmask`, or else one that was seen at `snooped`, whose
-/// value is in guest memory.
+/// Applies an unmasking write: one that was held back at address `unmask`, or else one that was
+/// seen at `snooped`, whose value is in guest memory.
 #[cold]
 fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
     let control = match unmask {

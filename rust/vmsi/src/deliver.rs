@@ -2,9 +2,9 @@
 //!
 //! Context: any in which an interrupt may be injected; no lock is taken here.
 //!
-//! Where an interrupt is delivered the vCPUs are walked by hand: an iterator has the next one at hand before it is asked
-//! for, which takes one more register. One that is not meant counts as the cold case, so that the loop has no jump into
-//! its middle (bench: "deliver, fixed").
+//! Where an interrupt is delivered the vCPUs are walked by hand: an iterator has the next one at
+//! hand before it is asked for, which takes one more register. One that is not meant counts as the
+//! cold case, so that the loop has no jump into its middle (bench: "deliver, fixed").
 
 use core::hint::cold_path;
 use irq_core::msi::{Delivery, GuestFlags};
@@ -15,12 +15,13 @@ use xen::narrow::Narrow;
 use xen::vlapic::{self, Destination};
 use xen::{hide, log, xen_assert};
 
-/// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered one.
+/// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered
+/// one.
 ///
 /// # Errors
 ///
-/// `SRCH` where lowest-priority arbitration finds none, `INVAL` for a delivery mode that devices do not have here. A
-/// fixed interrupt that no vCPU takes is lost, as on hardware.
+/// `SRCH` where lowest-priority arbitration finds none, `INVAL` for a delivery mode that devices do
+/// not have here. A fixed interrupt that no vCPU takes is lost, as on hardware.
 #[doc(alias = "vmsi_deliver")]
 #[inline]
 pub fn deliver(

@@ -1,10 +1,11 @@
 //! Emulation of MSI-X tables of passed-through devices (PCI 3.0, section 6.8.2).
 //!
-//! Xen answers what it knows: the messages that the guest wrote, of every entry, and the mask bits, which are Xen's to
-//! apply. Everything else, and every write besides, goes to the device model.
+//! Xen answers what it knows: the messages that the guest wrote, of every entry, and the mask bits,
+//! which are Xen's to apply. Everything else, and every write besides, goes to the device model.
 //!
-//! Context: the current vCPU, IRQs on, no lock held. The tables are found and the shadow is used in an RCU section,
-//! without a lock; only a write of a mask bit takes the lock of that one interrupt's descriptor.
+//! Context: the current vCPU, IRQs on, no lock held. The tables are found and the shadow is used in
+//! an RCU section, without a lock; only a write of a mask bit takes the lock of that one
+//! interrupt's descriptor.
 
 use crate::adjacent;
 use irq_core::msix::access::{Access, is_aligned};
@@ -39,9 +40,11 @@ enum Verdict {
     Unsure,
 }
 
-/// Returns whether Xen may be able to serve a request; if it is a write that Xen will not, takes note of what it may do.
+/// Returns whether Xen may be able to serve a request; if it is a write that Xen will not, takes
+/// note of what it may do.
 ///
-/// This is on the way of every access that no other emulation wants: it calls nothing as long as it need not.
+/// This is on the way of every access that no other emulation wants: it calls nothing as long as it
+/// need not.
 #[doc(alias = "msixtbl_range")]
 pub fn accept(request: Ioreq) -> bool {
     xen_assert!(request.is_memory());
@@ -60,8 +63,8 @@ pub fn accept(request: Ioreq) -> bool {
     }
 }
 
-/// Judges a request to the page of a table. Xen has an answer to any access beside the table or to an entry that is set up,
-/// and to a read of a message that it knows.
+/// Judges a request to the page of a table. Xen has an answer to any access beside the table or to
+/// an entry that is set up, and to a read of a message that it knows.
 #[inline(always)]
 fn judge(table: &Table, request: Ioreq) -> Verdict {
     let address = request.address();
@@ -137,8 +140,8 @@ fn accept_slowly(request: Ioreq) -> bool {
             };
             snoop(vcpu, &first);
         }
-        // Of a repeated write, and of one from memory, Xen sees at most the first element, and what is neither carried out
-        // here nor kept the device model may carry out.
+        // Of a repeated write, and of one from memory, Xen sees at most the first element, and what
+        // is neither carried out here nor kept the device model may carry out.
         if !request.is_plain() || !(accepted || kept) {
             lose(vcpu.domain(), write.span(accepted.into()));
         }
@@ -146,7 +149,8 @@ fn accept_slowly(request: Ioreq) -> bool {
     accepted
 }
 
-/// Keeps what a plain, well-formed write changes of an entry that has no interrupt yet; returns whether it is one.
+/// Keeps what a plain, well-formed write changes of an entry that has no interrupt yet; returns
+/// whether it is one.
 fn keep_early(table: &Table, write: &Write) -> bool {
     let &Write {
         address,
@@ -190,7 +194,8 @@ pub(crate) const PAGE: u64 = 4096;
 
 /// The first bytes of the pages that some bytes lie in, as far as one request can reach.
 pub(crate) fn pages(start: u64, end: u64) -> impl Iterator<Item = u64> {
-    /// Pages that a string instruction can reach in one request: 4,096 elements of 8 bytes, on any alignment.
+    /// Pages that a string instruction can reach in one request: 4,096 elements of 8 bytes, on any
+    /// alignment.
     const PAGES: usize = 9;
     (start & !(PAGE - 1)..end)
         .step_by(PAGE as usize)
@@ -300,8 +305,8 @@ fn control(guest_masked: bool) -> u64 {
     if guest_masked { MASKED.into() } else { 0 }
 }
 
-/// Writes `len` bytes for a guest; returns whether that is all. The device model always has to see an aligned write, so
-/// that its view is the same; one that is not is lost.
+/// Writes `len` bytes for a guest; returns whether that is all. The device model always has to see
+/// an aligned write, so that its view is the same; one that is not is lost.
 #[doc(alias = "_msixtbl_write")]
 #[inline]
 pub fn write(address: u64, len: u32, value: u64) -> bool {
@@ -318,7 +323,8 @@ enum Rest {
     Nothing,
     /// To apply the mask bit.
     Mask(EntryIrq, bool),
-    /// To find the interrupt of the entry whose vector control is at this address, and apply the mask bit.
+    /// To find the interrupt of the entry whose vector control is at this address, and apply the
+    /// mask bit.
     Search(u64, bool),
     /// To write to registers beside the table.
     Adjacent,
@@ -347,8 +353,8 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool
 
 /// Keeps what an aligned write to the page of a table changes, and says what is left of it.
 ///
-/// The device model has to see a changed message before the interrupt is let through, so that then the unmasking waits
-/// for it; see [`crate::complete`].
+/// The device model has to see a changed message before the interrupt is let through, so that then
+/// the unmasking waits for it; see [`crate::complete`].
 #[inline(always)]
 fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest {
     let Some(place) = table.place(address) else {
@@ -366,8 +372,8 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
         ),
         Some(Access::DataControl) => {
             entry.change(|entry| entry.write_data(value as u32));
-            // Vector control is in another entry where the table's alignment is one that no device has, and the device
-            // model claims.
+            // Vector control is in another entry where the table's alignment is one that no device
+            // has, and the device model claims.
             let address = address + 4;
             update_control(
                 vcpu,
@@ -384,7 +390,8 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
             entry.change(|entry| keep(entry, address, len, value));
             Rest::Nothing
         }
-        // The specification leaves it to the device, and so to its model, what one or two bytes do to a word.
+        // The specification leaves it to the device, and so to its model, what one or two bytes do
+        // to a word.
         None => {
             lose_word(entry, address);
             Rest::Nothing

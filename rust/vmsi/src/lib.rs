@@ -6,7 +6,8 @@
 //! - [`register`]: which tables there are.
 //! - [`vpci`]: MSI and MSI-X of a PVH dom0, whose capabilities Xen emulates by itself.
 //!
-//! Locks, outer to inner: the domain's event lock (registration), an RCU section (accesses), a descriptor's lock (mask).
+//! Locks, outer to inner: the domain's event lock (registration), an RCU section (accesses), a
+//! descriptor's lock (mask).
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -1,6 +1,7 @@
 //! Which tables a domain has: they come and go with the bindings of their functions' interrupts.
 //!
-//! Context: the domain's event lock is held for writing, and `pcidevs_lock` or the domain's `pci_lock`; IRQs on.
+//! Context: the domain's event lock is held for writing, and `pcidevs_lock` or the domain's
+//! `pci_lock`; IRQs on.
 
 use crate::emulate::lose;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
@@ -24,7 +25,8 @@ pub fn set_up(domain: Domain) {
 ///
 /// # Errors
 ///
-/// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X; `NOMEM`.
+/// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X;
+/// `NOMEM`.
 #[doc(alias = "msixtbl_pt_register")]
 pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     let domain = lock.domain();
@@ -87,7 +89,8 @@ pub fn clean_up(domain: Domain) {
 
 /// Returns what a pirq is bound to.
 ///
-/// The descriptor's lock is held for the look only: with the event lock held the pirq stays what it is.
+/// The descriptor's lock is held for the look only: with the event lock held the pirq stays what it
+/// is.
 fn binding(pirq: Pirq) -> Option<Binding> {
     Binding::of(&pirq.lock_desc()?)
 }

@@ -1,6 +1,8 @@
-//! MSI and MSI-X of vPCI: a PVH dom0 programs capabilities that Xen emulates, and Xen maps and binds their interrupts.
+//! MSI and MSI-X of vPCI: a PVH dom0 programs capabilities that Xen emulates, and Xen maps and
+//! binds their interrupts.
 //!
-//! Context: the domain's `pci_lock` or `pcidevs_lock` is held, and the vPCI lock of the function; IRQs on.
+//! Context: the domain's `pci_lock` or `pcidevs_lock` is held, and the vPCI lock of the function;
+//! IRQs on.
 
 use irq_core::msi::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
@@ -106,8 +108,8 @@ pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
     mask_pirq(device, msi.raw_pirq().wrapping_add(index as i32), mask);
 }
 
-/// Maps and binds `count` messages of an MSI that the guest enables. That binding fails is no error: the guest may write
-/// another message.
+/// Maps and binds `count` messages of an MSI that the guest enables. That binding fails is no
+/// error: the guest may write another message.
 ///
 /// # Errors
 ///
@@ -212,7 +214,8 @@ pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Prints the entries of a table for debug key `M`, with a pause after every 64 that lets softirqs run.
+/// Prints the entries of a table for debug key `M`, with a pause after every 64 that lets softirqs
+/// run.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Virtual MSIs that are bound to a domain's pirqs (`xen/iommu.h`, `asm/hvm/irq.h`, `public/domctl.h`).
+//! Virtual MSIs that are bound to a domain's pirqs (`xen/iommu.h`, `asm/hvm/irq.h`,
+//! `public/domctl.h`).
 
 use crate::domain::Domain;
 use crate::errno::Errno;
@@ -87,7 +88,8 @@ pub enum Interrupts {
     },
 }
 
-/// Maps interrupts of a function to a new pirq, or a block of them, of its owner; returns the first.
+/// Maps interrupts of a function to a new pirq, or a block of them, of its owner; returns the
+/// first.
 ///
 /// Context: as for [`create`].
 ///

@@ -2,7 +2,8 @@
 
 use xen_sys as sys;
 
-/// Checks a condition that upstream's C asserts; present in debug builds only, and the check ends in Xen's own report.
+/// Checks a condition that upstream's C asserts; present in debug builds only, and the check ends
+/// in Xen's own report.
 #[macro_export]
 macro_rules! xen_assert {
     ($condition:expr) => {

@@ -1,4 +1,5 @@
-//! This CPU: the structure at the top of its stack (`asm/current.h`) and its per-CPU variables (`xen/percpu.h`).
+//! This CPU: the structure at the top of its stack (`asm/current.h`) and its per-CPU variables
+//! (`xen/percpu.h`).
 
 use crate::vcpu::Vcpu;
 use core::arch::asm;
@@ -17,14 +18,15 @@ fn info() -> *mut sys::cpu_info {
 /// Returns the vCPU that this CPU runs; it stays the same for the whole call, whatever it does.
 #[inline]
 pub fn current<'a>() -> Vcpu<'a> {
-    // SAFETY: Xen keeps the structure at the top of every stack, and a vCPU in it from early boot on.
+    // SAFETY: Xen keeps the structure at the top of every stack, and a vCPU in it from early boot
+    // on.
     unsafe { Vcpu::from_raw((*info()).current_vcpu).unwrap_unchecked() }
 }
 
 /// Returns this CPU's instance of a per-CPU variable, which is named by its link-time address.
 ///
-/// The result is stale once the code runs on another CPU, which Xen does not do to code that holds a lock, is in an RCU
-/// section or simply does not block.
+/// The result is stale once the code runs on another CPU, which Xen does not do to code that holds
+/// a lock, is in an RCU section or simply does not block.
 #[inline]
 pub(crate) fn this_cpu<T>(variable: *mut T) -> *mut T {
     // SAFETY: Xen keeps the structure at the top of every stack, and writes the offset once, before

@@ -82,8 +82,8 @@ impl Domain<'_> {
         self.is_hvm() && !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
     }
 
-    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the domain, and gives it no
-    /// other meaning; see [`crate::tables`].
+    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the
+    /// domain, and gives it no other meaning; see [`crate::tables`].
     #[inline]
     pub(crate) fn msix_tables(self) -> *mut *mut sys::list_head {
         // SAFETY: The field is a part of the domain.
@@ -100,11 +100,13 @@ impl Domain<'_> {
         if !self.is_hvm() {
             return;
         }
-        // An empty list is one that points to itself. It is never followed: its other field leads to the tables.
+        // An empty list is one that points to itself. It is never followed: its other field leads
+        // to the tables.
         // SAFETY: The field is a part of the domain.
         let list = unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list };
         set_field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next)(list);
-        // SAFETY: The domain is alive; a handler that is returned is the domain's own and not in use yet.
+        // SAFETY: The domain is alive; a handler that is returned is the domain's own and not in
+        // use yet.
         unsafe {
             let handler = sys::hvm_next_io_handler(self.as_ptr());
             if !handler.is_null() {

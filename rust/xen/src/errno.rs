@@ -4,7 +4,8 @@ use core::ffi::c_int;
 use core::num::NonZero;
 use xen_sys as sys;
 
-/// An error number of Xen's, as C returns it: no result of a function that is not one is the same word.
+/// An error number of Xen's, as C returns it: no result of a function that is not one is the same
+/// word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(NonZero<c_int>);
 

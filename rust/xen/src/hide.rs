@@ -1,12 +1,13 @@
-//! Values of which the compiler is to know nothing (Xen's `OPTIMIZER_HIDE_VAR()`), where what it makes of its knowledge
-//! takes more instructions on a hot path: 9 of 43 in the row "deliver, fixed" of `cargo xtask bench`.
+//! Values of which the compiler is to know nothing (Xen's `OPTIMIZER_HIDE_VAR()`), where what it
+//! makes of its knowledge takes more instructions on a hot path: 9 of 43 in the row "deliver,
+//! fixed" of `cargo xtask bench`.
 
 use crate::errno::{Errno, to_c};
 use crate::vcpu::Vcpu;
 use core::arch::asm;
 
-/// Hides what a function is about to return. Its callers cannot put a constant in the place of that, and so jump to the
-/// function where they would call it and return the constant.
+/// Hides what a function is about to return. Its callers cannot put a constant in the place of
+/// that, and so jump to the function where they would call it and return the constant.
 #[inline(always)]
 pub fn result(result: Result<(), Errno>) -> Result<(), Errno> {
     let mut word = to_c(result);
@@ -15,7 +16,8 @@ pub fn result(result: Result<(), Errno>) -> Result<(), Errno> {
     Errno::check(word)
 }
 
-/// Hides which vCPU this is. Addresses in it are computed anew, and not kept in a register meanwhile.
+/// Hides which vCPU this is. Addresses in it are computed anew, and not kept in a register
+/// meanwhile.
 #[inline(always)]
 pub fn vcpu(vcpu: Vcpu) -> Vcpu {
     let mut raw = vcpu.as_ptr();

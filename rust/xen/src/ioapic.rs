@@ -61,7 +61,8 @@ impl IoApic {
     #[inline]
     pub fn id(self) -> u32 {
         let entries = (&raw const sys::mp_ioapics).cast::<sys::mpc_config_ioapic>();
-        // SAFETY: Xen has one of that number; the array is written while Xen boots, before anybody asks.
+        // SAFETY: Xen has one of that number; the array is written while Xen boots, before anybody
+        // asks.
         unsafe { (&raw const (*entries.add(self.number())).mpc_apicid).read_volatile() }.into()
     }
 

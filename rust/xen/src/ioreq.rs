@@ -46,13 +46,15 @@ impl Ioreq<'_> {
         self.bits() & Self::DIR == 0
     }
 
-    /// Returns whether it is an access of one element whose value, if it is a write, is in the request.
+    /// Returns whether it is an access of one element whose value, if it is a write, is in the
+    /// request.
     #[inline]
     pub fn is_plain(self) -> bool {
         self.bits() & Self::DATA_IS_PTR == 0 && field!(self, count) == 1
     }
 
-    /// Returns the write that it is, if it is one and really under way; Xen also asks with requests that are not.
+    /// Returns the write that it is, if it is one and really under way; Xen also asks with requests
+    /// that are not.
     #[inline]
     pub fn pending_write(self) -> Option<Write> {
         let bits = self.bits();
@@ -98,7 +100,8 @@ impl Ioreq<'_> {
         self.bits() & Self::STATE == sys::STATE_IORESP_READY as u8
     }
 
-    /// Returns the answer that it holds, if it is a plain read of memory that the device model is done with.
+    /// Returns the answer that it holds, if it is a plain read of memory that the device model is
+    /// done with.
     #[inline]
     pub fn answered_read(self) -> Option<Answer> {
         let expected = Self::DIR | sys::STATE_IORESP_READY as u8;

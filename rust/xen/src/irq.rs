@@ -236,7 +236,8 @@ impl<'a> Pirq<'a> {
     }
 }
 
-/// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for none.
+/// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for
+/// none.
 ///
 /// Context: any; the pirq's structure is kept by a lock or an RCU section that the caller holds.
 pub fn lock_domain_pirq<'a>(domain: Domain<'a>, pirq: i32) -> Option<LockedDesc<'a>> {

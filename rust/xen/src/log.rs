@@ -1,7 +1,8 @@
 //! Lines of the log, in upstream's words: users and tools search for them.
 //!
-//! Xen's formats know its objects (`%pp` is a function's address, `%pv` a vCPU), but their arguments are not checked by
-//! rustc. Each line therefore has a function of its own with typed arguments, and the format stands beside the call.
+//! Xen's formats know its objects (`%pp` is a function's address, `%pv` a vCPU), but their
+//! arguments are not checked by rustc. Each line therefore has a function of its own with typed
+//! arguments, and the format stands beside the call.
 
 use crate::cpu::current;
 use crate::domain::Domain;
@@ -11,8 +12,8 @@ use core::ffi::{CStr, c_int};
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
-/// Prints a line: a literal format, and arguments that are integers of at least 32 bits, pointers to C strings or
-/// pointers to objects.
+/// Prints a line: a literal format, and arguments that are integers of at least 32 bits, pointers
+/// to C strings or pointers to objects.
 macro_rules! print {
     ($format:literal $(, $argument:expr)*) => {
         // SAFETY: The format is literal, and its conversions are those of the arguments beside it.
@@ -53,7 +54,8 @@ pub fn unsupported_delivery_mode(domain: Domain, mode: u8) {
     );
 }
 
-/// Registers beside a table cannot be reached. `last` tells the page at the table's end from the one at its beginning.
+/// Registers beside a table cannot be reached. `last` tells the page at the table's end from the
+/// one at its beginning.
 #[cold]
 pub fn adjacent_page_not_initialized(device: PciDev, last: bool, address: u64, base: u64) {
     print!(

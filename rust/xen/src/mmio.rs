@@ -1,5 +1,5 @@
-//! Registers of devices, by plain moves: what stands for a device may understand no other instruction, and rustc folds a
-//! read into the instruction that uses it.
+//! Registers of devices, by plain moves: what stands for a device may understand no other
+//! instruction, and rustc folds a read into the instruction that uses it.
 
 use core::arch::asm;
 

@@ -58,7 +58,8 @@ pub struct Posting {
 }
 
 impl MsiDesc<'_> {
-    /// How many messages are set up with it: those of an MSI, at the first of them; none at the others; else one.
+    /// How many messages are set up with it: those of an MSI, at the first of them; none at the
+    /// others; else one.
     #[inline]
     pub fn messages(self) -> u32 {
         if u32::from(fixed!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSI {
@@ -84,13 +85,15 @@ impl MsiDesc<'_> {
         fixed!(self, __bindgen_anon_1.hpet_id)
     }
 
-    /// The entry of the remapping table that it uses; `None` where it has none, or what stands there cannot be one.
+    /// The entry of the remapping table that it uses; `None` where it has none, or what stands
+    /// there cannot be one.
     #[inline]
     pub fn entry_in_use(self) -> Option<usize> {
         usize::try_from(field!(self, remap_index)).ok()
     }
 
-    /// Notes the entry that it uses, and the ones after that for the messages that are set up with it.
+    /// Notes the entry that it uses, and the ones after that for the messages that are set up with
+    /// it.
     #[inline]
     pub fn use_entries(self, first: Option<usize>) {
         for number in 0..self.messages() as usize {

@@ -49,7 +49,8 @@ impl Msix<'_> {
         field!(self, used_entries)
     }
 
-    /// The mapping of one of the pages that the table shares with other registers; `None` where there is none.
+    /// The mapping of one of the pages that the table shares with other registers; `None` where
+    /// there is none.
     #[inline]
     pub(crate) fn shared_page(self, page: SharedPage) -> Option<u32> {
         let index = match page {

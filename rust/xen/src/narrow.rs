@@ -1,7 +1,7 @@
 //! Arguments that C declares narrower than a register.
 
-/// A byte as C passes one: in a word whose upper bits mean nothing. Handed on as it is, it is extended where it is
-/// used, and only there.
+/// A byte as C passes one: in a word whose upper bits mean nothing. Handed on as it is, it is
+/// extended where it is used, and only there.
 #[derive(Clone, Copy)]
 pub struct Narrow(u32);
 

@@ -75,7 +75,8 @@ pub fn evaluate(condition: bool) -> bool {
 #[inline(always)]
 pub fn bounded(index: usize, length: usize) -> usize {
     let mask: usize;
-    // SAFETY: Two register instructions: the mask is all ones where the index is below the length, else zero.
+    // SAFETY: Two register instructions: the mask is all ones where the index is below the length,
+    // else zero.
     unsafe {
         asm!(
             "cmp {index}, {len}",

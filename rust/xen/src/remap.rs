@@ -1,4 +1,5 @@
-//! What interrupt remapping knows of the machine, on either vendor's IOMMU (`xen/iommu.h`, `asm/apic.h`).
+//! What interrupt remapping knows of the machine, on either vendor's IOMMU (`xen/iommu.h`,
+//! `asm/apic.h`).
 
 use crate::boot::Booting;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -8,7 +9,8 @@ use xen_sys as sys;
 /// How the local APICs are addressed.
 #[inline]
 pub fn apic() -> Apic {
-    // SAFETY: A flag that is written while the boot CPU's APIC is set up, before anything is remapped.
+    // SAFETY: A flag that is written while the boot CPU's APIC is set up, before anything is
+    // remapped.
     if unsafe { (&raw const sys::x2apic_enabled).read_volatile() } {
         Apic::X2
     } else {
@@ -16,7 +18,8 @@ pub fn apic() -> Apic {
     }
 }
 
-/// How many entries of a table that has `entries` may be used: the boot option `intremap-entries` may name fewer.
+/// How many entries of a table that has `entries` may be used: the boot option `intremap-entries`
+/// may name fewer.
 pub(crate) fn usable_entries(entries: usize) -> usize {
     // SAFETY: A number that is written while the command line is read.
     match unsafe { (&raw const sys::shim_intremap_entries).read_volatile() } {
@@ -48,7 +51,8 @@ pub fn restrict_destinations() {
     }
 }
 
-/// Returns whether IOMMUs are to be used, as far as the boot options and what was found up to now say.
+/// Returns whether IOMMUs are to be used, as far as the boot options and what was found up to now
+/// say.
 pub fn iommus_wanted(_: Booting) -> bool {
     // SAFETY: The flag is init data (`__initdata`), which is there while Xen boots. The CPU that
     // boots alone writes it.

@@ -7,7 +7,8 @@ use xen_sys as sys;
 
 /// A domain's event lock, held for writing.
 ///
-/// Context: IRQs on; may be taken with `pcidevs_lock`, the domain's `pci_lock` and a vPCI lock held.
+/// Context: IRQs on; may be taken with `pcidevs_lock`, the domain's `pci_lock` and a vPCI lock
+/// held.
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct EventLock<'a> {
     domain: Domain<'a>,

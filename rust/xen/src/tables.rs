@@ -1,11 +1,12 @@
-//! The MSI-X tables of a domain, found by the guest-physical page of an access or by the function that has the table.
+//! The MSI-X tables of a domain, found by the guest-physical page of an access or by the function
+//! that has the table.
 //!
-//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock: it
-//! searches a list ([`rows`]) that writers replace as a whole. Writers hold the domain's event
+//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock:
+//! it searches a list ([`rows`]) that writers replace as a whole. Writers hold the domain's event
 //! lock; readers are in an RCU section.
 //!
-//! The domain's own structure leads to the list, in the half of `arch.hvm.msixtbl_list` that C leaves
-//! to us.
+//! The domain's own structure leads to the list, in the half of `arch.hvm.msixtbl_list` that C
+//! leaves to us.
 
 use crate::domain::Domain;
 use crate::errno::Errno;
@@ -212,7 +213,8 @@ impl Table {
         devices.find(self.device)
     }
 
-    /// Changes the number of bindings, which only the holder of the event lock does; returns the new one.
+    /// Changes the number of bindings, which only the holder of the event lock does; returns the
+    /// new one.
     fn add_to_bindings(&self, change: u32) -> u32 {
         let bindings = self.bindings.load(Ordering::Relaxed).wrapping_add(change);
         self.bindings.store(bindings, Ordering::Relaxed);
@@ -425,7 +427,8 @@ impl Binding {
     }
 }
 
-/// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier binding said otherwise.
+/// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier
+/// binding said otherwise.
 ///
 /// # Errors
 ///

@@ -144,8 +144,8 @@ impl<'a> Vcpu<'a> {
     /// No guest-physical address has this bit.
     const IS_READ: u64 = 1 << 63;
 
-    /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what an earlier step of the
-    /// instruction read. `None` where there is no memory.
+    /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what
+    /// an earlier step of the instruction read. `None` where there is no memory.
     ///
     /// Context: this is the current vCPU; IRQs on, no lock held.
     pub fn read_guest_u32(self, address: u64) -> Option<u32> {

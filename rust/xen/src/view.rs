@@ -20,7 +20,8 @@ macro_rules! view {
             ///
             /// # Safety
             ///
-            /// A pointer that is not null points to an object of this type that lives as long as the view.
+            /// A pointer that is not null points to an object of this type that lives as long as
+            /// the view.
             #[inline]
             pub const unsafe fn from_raw(raw: *mut $c) -> Option<Self> {
                 match core::ptr::NonNull::new(raw) {

@@ -166,8 +166,8 @@ impl<'a> LockedMsix<'a> {
     ///
     /// # Safety
     ///
-    /// This CPU holds both locks, and for longer than the result lives unless [`Self::let_others_run`]
-    /// drops them; and an RCU section keeps the domain.
+    /// This CPU holds both locks, and for longer than the result lives unless
+    /// [`Self::let_others_run`] drops them; and an RCU section keeps the domain.
     pub unsafe fn new(msix: VpciMsix<'a>) -> Self {
         let device = msix.device();
         xen_assert!(device.owner().is_some_and(|domain| {

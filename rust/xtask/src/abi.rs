@@ -1,7 +1,9 @@
-//! `cargo xtask abi`: proves that the Rust object takes the place of the C objects, symbol by symbol.
+//! `cargo xtask abi`: proves that the Rust object takes the place of the C objects, symbol by
+//! symbol.
 //!
-//! What C offered is offered, with the same kind and prototype; nothing else leaks out; and what Rust needs is there.
-//! That the prototypes are those of Xen's headers is a matter for the compiler: c-shim/abi.c, a part of every build.
+//! What C offered is offered, with the same kind and prototype; nothing else leaks out; and what
+//! Rust needs is there. That the prototypes are those of Xen's headers is a matter for the
+//! compiler: c-shim/abi.c, a part of every build.
 
 use std::path::{Path, PathBuf};
 
@@ -156,7 +158,8 @@ fn other_objects(root: &Path) -> Result<Vec<Object>> {
             if path.is_dir() && !path.ends_with(gates::FOLDER) && name != "tools" {
                 pending.push(path);
             } else if name.ends_with(".o") && !name.starts_with('.') && !is_collection(&name) {
-                // Some objects are for 16-bit or 32-bit mode, and refer to nothing outside their own kind.
+                // Some objects are for 16-bit or 32-bit mode, and refer to nothing outside their
+                // own kind.
                 objects.extend(Object::read_symbols(&path));
             }
         }

@@ -9,7 +9,8 @@ use crate::ui;
 ///
 /// # Errors
 ///
-/// When packages are missing and apt-get fails, or we are neither root nor have sudo; the error names them.
+/// When packages are missing and apt-get fails, or we are neither root nor have sudo; the error
+/// names them.
 pub(crate) fn host_install(packages: &[&str]) -> Result<()> {
     let missing = host_missing(packages)?;
     if missing.is_empty() {
@@ -38,8 +39,8 @@ pub(crate) fn host_install(packages: &[&str]) -> Result<()> {
         apt(&args)
     };
     if install().is_err() {
-        // Most likely the host's lists are old or absent. One broken third-party source must not stop us: the second
-        // try decides.
+        // Most likely the host's lists are old or absent. One broken third-party source must not
+        // stop us: the second try decides.
         let _ = apt(&["update"]);
         install().with_context(|| format!("cannot install {list}"))?;
     }
@@ -49,7 +50,8 @@ pub(crate) fn host_install(packages: &[&str]) -> Result<()> {
 
 /// Which of `packages` are not installed on the host.
 fn host_missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
-    // dpkg-query fails when it knows one of them not at all; what it prints about the others still counts.
+    // dpkg-query fails when it knows one of them not at all; what it prints about the others still
+    // counts.
     let status = Cmd::new("sh")
         .args([
             "-c",

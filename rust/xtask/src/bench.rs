@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: instructions of the hot paths, C beside Rust, in one run.
 //!
-//! The twin's program runs under callgrind, and each row is one call on one side. Counted are the instructions of the objects
-//! that Xen links and of nothing else: what stands for the rest of Xen is the same for both. The counts are
-//! exact and the same on every machine with the same compilers.
+//! The twin's program runs under callgrind, and each row is one call on one side. Counted are the
+//! instructions of the objects that Xen links and of nothing else: what stands for the rest of Xen
+//! is the same for both. The counts are exact and the same on every machine with the same
+//! compilers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,8 @@ const LOST: &str =
 const UNDONE: &str = "each step is undone where a later one fails";
 
 /// Rows in which Rust may take more instructions than C, with the most in percent of C's: a tenth
-/// above what it took when the row was added, since compilers differ. One that it does not need is a
-/// complaint as well.
+/// above what it took when the row was added, since compilers differ. One that it does not need is
+/// a complaint as well.
 const EXCEPTIONS: &[Exception] = &[
     Exception::new("vmsi", "register a device", None, 810, LISTED),
     Exception::new("vmsi", "unregister a device", None, 1020, LISTED),
@@ -402,7 +403,8 @@ fn measure(twin: &Twin, file: &'static str, arguments: Vec<PathBuf>) -> Result<R
     Ok(report)
 }
 
-/// Has callgrind run the twin's program with these further arguments; its files' names begin with `counts`.
+/// Has callgrind run the twin's program with these further arguments; its files' names begin with
+/// `counts`.
 fn count(
     arguments: &[PathBuf],
     file: &'static str,
@@ -417,7 +419,8 @@ fn count(
             "--collect-atstart=no",
         ])
         .args(["--compress-pos=no", "--compress-strings=no"])
-        // An access to a device is carried out by the handler of its fault, which needs the registers.
+        // An access to a device is carried out by the handler of its fault, which needs the
+        // registers.
         .arg("--vex-iropt-register-updates=allregs-at-mem-access")
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .args(arguments)

@@ -1,7 +1,7 @@
 //! `cargo xtask c-map`: where each function of the replaced C files went.
 //!
-//! The functions, static ones too, are those of the debug information of stock Xen's objects. A Rust
-//! item says with `#[doc(alias = "…")]` which of them it does the work of, or has its name;
+//! The functions, static ones too, are those of the debug information of stock Xen's objects. A
+//! Rust item says with `#[doc(alias = "…")]` which of them it does the work of, or has its name;
 //! functions that only C can hold are in c-shim. docs/c-map.md is made from that.
 
 use std::collections::{BTreeMap, BTreeSet};

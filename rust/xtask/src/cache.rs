@@ -1,7 +1,8 @@
 //! Downloads and built images, kept between runs and never half used.
 //!
-//! An entry is built in a scratch directory beside its final place and renamed when it is complete, so whoever finds
-//! the final name finds all of it. A lock file makes a second xtask wait for the first instead of building twice.
+//! An entry is built in a scratch directory beside its final place and renamed when it is complete,
+//! so whoever finds the final name finds all of it. A lock file makes a second xtask wait for the
+//! first instead of building twice.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,15 +12,16 @@ use sha2::{Digest, Sha256};
 
 use crate::proc;
 
-/// The cache directory `$XDG_CACHE_HOME/xen-irq` (or `~/.cache/xen-irq`), created when it is missing.
+/// The cache directory `$XDG_CACHE_HOME/xen-irq` (or `~/.cache/xen-irq`), created when it is
+/// missing.
 pub(crate) fn dir() -> Result<PathBuf> {
     Ok(Cache::open()?.dir)
 }
 
 /// The directory of the entry `name` for `key`: found, or filled by `build`.
 ///
-/// `build` gets an empty directory; what it leaves there is the entry. `key` holds everything the content depends on:
-/// another key is another entry.
+/// `build` gets an empty directory; what it leaves there is the entry. `key` holds everything the
+/// content depends on: another key is another entry.
 ///
 /// # Errors
 ///
@@ -168,7 +170,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing to do about a failure here: the next run removes it before use. Renamed entries are simply gone.
+        // Nothing to do about a failure here: the next run removes it before use. Renamed entries
+        // are simply gone.
         let _ = fs::remove_dir_all(&self.path);
         proc::keep_on_interrupt(&self.path);
     }

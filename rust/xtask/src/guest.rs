@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::proc::Cmd;
 use crate::{patch, setup, ui};
 
-/// Variables by which a user steers cargo that would make other kernels than tests/guest/.cargo/config.toml says.
+/// Variables by which a user steers cargo that would make other kernels than
+/// tests/guest/.cargo/config.toml says.
 const STEERING: &[&str] = &["CARGO_BUILD_TARGET", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"];
 
 /// A test kernel.
@@ -37,9 +38,11 @@ pub(crate) enum Kernel {
     TableFiller,
     /// A PV dom0 that watches what Xen does to a vector control of MSI-X.
     VectorControl,
-    /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot image.
+    /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot
+    /// image.
     MsixWalker,
-    /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a multiboot image.
+    /// An HVM guest that keeps MSI-X entries of its devices in use until it is destroyed: a
+    /// multiboot image.
     MsixHolder,
     /// An HVM guest that uses the pending bits in the page of its device's MSI-X table: a multiboot
     /// image.
@@ -87,7 +90,8 @@ pub(crate) fn build(kernel: Kernel) -> Result<PathBuf> {
         .join(kernel.name()))
 }
 
-/// The lints and the format of all kernels, as `cargo xtask test` demands them of the whole repository.
+/// The lints and the format of all kernels, as `cargo xtask test` demands them of the whole
+/// repository.
 ///
 /// # Errors
 ///
@@ -130,8 +134,8 @@ fn target() -> PathBuf {
 
 /// A cargo command on the kernels, with core rebuilt for a machine without an operating system.
 fn cargo(command: &str) -> Result<Cmd> {
-    // The kernels are the same wherever the repository lies, as transcripts in the cache want it. Cargo adds these flags to
-    // those of the file.
+    // The kernels are the same wherever the repository lies, as transcripts in the cache want it.
+    // Cargo adds these flags to those of the file.
     let flags = format!(
         "target.x86_64-unknown-none.rustflags=['--remap-path-prefix={}=.']",
         patch::repository().display()
@@ -144,7 +148,8 @@ fn cargo(command: &str) -> Result<Cmd> {
         .env("CARGO_TARGET_DIR", target())
         // Rebuilding core is not a stable feature of cargo; the pinned release has it all the same.
         .env("RUSTC_BOOTSTRAP", "1")
-        // Where core's sources are; cargo offers no other way to name a place outside the toolchain.
+        // Where core's sources are; cargo offers no other way to name a place outside the
+        // toolchain.
         .env(
             "__CARGO_TESTS_ONLY_SRC_ROOT",
             setup::rust_src()?.join("library"),

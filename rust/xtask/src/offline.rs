@@ -11,7 +11,8 @@ use crate::patch::repository;
 /// An address of this machine at which nothing listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// The path of this program. cargo may have built it anew since it was started, under the same path.
+/// The path of this program. cargo may have built it anew since it was started, under the same
+/// path.
 fn this_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("cannot find this program")?;
     let text = path.to_string_lossy();

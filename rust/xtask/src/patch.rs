@@ -1,7 +1,7 @@
 //! `cargo xtask patch`: applies the series for a Xen tree, or takes it out again.
 //!
-//! The whole series is applied to copies of the files that it touches. Only when all of it fits are the results put
-//! into the tree, so a tree is never left half patched.
+//! The whole series is applied to copies of the files that it touches. Only when all of it fits are
+//! the results put into the tree, so a tree is never left half patched.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -104,7 +104,8 @@ impl Series {
     ///
     /// When it has neither all of it nor none of it.
     pub(crate) fn state(&self, dir: &Path) -> Result<State> {
-        // Backwards first: a patch that only adds lines may fit a second time, but it comes out only when it is in.
+        // Backwards first: a patch that only adds lines may fit a second time, but it comes out
+        // only when it is in.
         if self.trial(dir, State::Stock).is_ok() {
             return Ok(State::Patched);
         }

@@ -1,7 +1,8 @@
 //! Child processes that never outlive the command.
 //!
-//! Every child leads a process group of its own and dies with the thread that started it (`setpriv --pdeathsig`); the
-//! groups that are alive are listed here, so that Ctrl-C, a closed terminal or a panic ends them all.
+//! Every child leads a process group of its own and dies with the thread that started it (`setpriv
+//! --pdeathsig`); the groups that are alive are listed here, so that Ctrl-C, a closed terminal or a
+//! panic ends them all.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -31,7 +32,8 @@ static HANDLER: Once = Once::new();
 fn install_handler() {
     HANDLER.call_once(|| {
         let handler = || {
-            // The guards stay locked until the exit, so that no thread starts another child meanwhile.
+            // The guards stay locked until the exit, so that no thread starts another child
+            // meanwhile.
             let groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
             for &group in groups.iter() {
                 let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
@@ -137,7 +139,8 @@ impl Cmd {
     ///
     /// # Errors
     ///
-    /// When it cannot be started or fails; the error carries the command and the last lines it printed.
+    /// When it cannot be started or fails; the error carries the command and the last lines it
+    /// printed.
     pub(crate) fn run(&self) -> Result<()> {
         let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
         let mut command = self.command();
@@ -353,7 +356,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let mut groups = GROUPS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Grandchildren may live although the leader is gone; an empty group answers ESRCH, which is fine.
+        // Grandchildren may live although the leader is gone; an empty group answers ESRCH, which
+        // is fine.
         let _ = killpg(Pid::from_raw(self.group), Signal::SIGKILL);
         let _ = self.child.wait();
         groups.remove(&self.group);

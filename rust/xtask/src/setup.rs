@@ -1,4 +1,5 @@
-//! `cargo xtask setup`: what the other commands need on the host. Each of them calls [`ensure`] first.
+//! `cargo xtask setup`: what the other commands need on the host. Each of them calls [`ensure`]
+//! first.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -143,7 +144,8 @@ pub(crate) fn rust_version() -> Result<&'static str> {
         .context("rust-toolchain.toml has no line `channel = \"…\"`")
 }
 
-/// Checks that the compiler at hand is the pinned one; an override in the environment may have replaced it.
+/// Checks that the compiler at hand is the pinned one; an override in the environment may have
+/// replaced it.
 fn check_rustc() -> Result<()> {
     let pinned = rust_version()?;
     let found = Cmd::new("rustc").arg("--version").output()?;

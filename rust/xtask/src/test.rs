@@ -488,7 +488,8 @@ fn cargo(args: &[&str]) -> Result<()> {
     show(Command::new("cargo").args(args))
 }
 
-/// Runs a command in the repository with its output shown. It ends with this one, which is in the same process group.
+/// Runs a command in the repository with its output shown. It ends with this one, which is in the
+/// same process group.
 fn show(command: &mut Command) -> Result<()> {
     let status = command
         .current_dir(repository())
@@ -513,8 +514,8 @@ fn host_clippy() -> Result<()> {
     ])
 }
 
-/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo: with all
-/// units, and with each alone, which must not need what belongs to another.
+/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo:
+/// with all units, and with each alone, which must not need what belongs to another.
 fn xen_clippy() -> Result<()> {
     let options = Options {
         flavour: Flavour::Rust,

@@ -1,7 +1,7 @@
 //! `cargo xtask twin`: the C original and the Rust, driven with the same random calls.
 //!
-//! The work is done by tests/twin, a program of its own because it is built against the bindings of a Xen tree. Here it
-//! is built, given the objects of both sides, and shown able to fail.
+//! The work is done by tests/twin, a program of its own because it is built against the bindings of
+//! a Xen tree. Here it is built, given the objects of both sides, and shown able to fail.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,7 +239,8 @@ impl Twin {
     }
 }
 
-/// What the bindings are made from: the environment that Kbuild gave cargo, without what is for the hypervisor alone.
+/// What the bindings are made from: the environment that Kbuild gave cargo, without what is for the
+/// hypervisor alone.
 fn bindings_environment(build: &xen::Build) -> Result<Vec<(String, String)>> {
     let path = build.objects.join("arch/x86/xen-irq/cargo.env");
     let text = std::fs::read_to_string(&path)
@@ -259,7 +260,8 @@ pub(crate) fn some_of<T: Copy>(all: &[T], count: usize, seed: u64) -> Vec<T> {
     turned.take(count.min(all.len())).copied().collect()
 }
 
-/// Plants `count` faults, each in a copy of the C original, and sees that the changed C and the original part.
+/// Plants `count` faults, each in a copy of the C original, and sees that the changed C and the
+/// original part.
 fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
     let (source, faults) = mutants::of(file)?;
     let object = twin.c_object(file)?;
@@ -344,8 +346,8 @@ pub(crate) fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The words `seed N` of a report that the sides parted; other errors are none. The end of a report says how to have it
-/// again: of a long one, there is no more.
+/// The words `seed N` of a report that the sides parted; other errors are none. The end of a report
+/// says how to have it again: of a long one, there is no more.
 pub(crate) fn place(report: &str) -> Option<String> {
     let (_, replay) = report.split_once("replay with: cargo xtask twin ")?;
     let (_, seed) = replay.split_once("--seed ")?;

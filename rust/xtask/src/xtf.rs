@@ -1,4 +1,5 @@
-//! `cargo xtask xtf`: the tests of a built XTF tree as domains of the booted dom0, stock Xen beside ours.
+//! `cargo xtask xtf`: the tests of a built XTF tree as domains of the booted dom0, stock Xen beside
+//! ours.
 //!
 //! - [`machines`]: a list of tests in as many machines as it takes.
 //! - [`kept`]: results in plain files.

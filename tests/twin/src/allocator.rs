@@ -1,4 +1,5 @@
-//! Xen's own allocator, for rows that count what an allocation takes; in all else the driver's [`crate::heap`] stands for it.
+//! Xen's own allocator, for rows that count what an allocation takes; in all else the driver's
+//! [`crate::heap`] stands for it.
 //!
 //! `common/xmalloc_tlsf.o` becomes a part of both sides, and its pages come from the driver.
 

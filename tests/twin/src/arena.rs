@@ -1,8 +1,8 @@
 //! The memory of one world: every object that C can see, at the same offset on both sides.
 //!
-//! The two worlds are built by the same steps, so a pointer of one side is its base plus an offset that is the other side's as well.
-//! That makes the whole state comparable without a list of fields: two words agree when they are equal, or when they
-//! are the same offset from their bases.
+//! The two worlds are built by the same steps, so a pointer of one side is its base plus an offset
+//! that is the other side's as well. That makes the whole state comparable without a list of
+//! fields: two words agree when they are equal, or when they are the same offset from their bases.
 
 use std::collections::HashSet;
 use std::iter::StepBy;
@@ -105,7 +105,8 @@ impl Arena {
         self.map.bytes(start, size_of::<T>()).fill(byte);
     }
 
-    /// The offset of an address in the arena; other addresses come back as they are, with the top bit set.
+    /// The offset of an address in the arena; other addresses come back as they are, with the top
+    /// bit set.
     pub(crate) fn offset(&self, address: u64) -> u64 {
         match (address as usize).checked_sub(self.map.base()) {
             _ if address == 0 => u64::MAX,
@@ -134,7 +135,8 @@ impl Arena {
 
     fn words(&mut self) -> &[u64] {
         let bytes = self.map.bytes(0, self.used);
-        // SAFETY: any bytes are a valid u64; align_to keeps to the aligned middle, which is all of it.
+        // SAFETY: any bytes are a valid u64; align_to keeps to the aligned middle, which is all of
+        // it.
         let (head, words, tail) = unsafe { bytes.align_to::<u64>() };
         assert!(
             head.is_empty() && tail.is_empty(),

@@ -1,4 +1,5 @@
-//! Arguments narrower than a register: the psABI says nothing of the other bits, so they hold garbage.
+//! Arguments narrower than a register: the psABI says nothing of the other bits, so they hold
+//! garbage.
 
 const GARBAGE: u64 = 0x5a5a_5a5a_0000_0000;
 const GARBAGE_OF_BYTE: u64 = 0x5a5a_5a5a_5a5a_5a00;

@@ -1,7 +1,9 @@
-//! Counts instructions: callgrind runs this program, each row is one call, and the counts go to one file per row and side.
+//! Counts instructions: callgrind runs this program, each row is one call, and the counts go to one
+//! file per row and side.
 //!
-//! What is printed here says what the files hold: the rows in their order, and where the code of each side lies, so that the
-//! reader counts the instructions of the objects alone and not those of the driver.
+//! What is printed here says what the files hold: the rows in their order, and where the code of
+//! each side lies, so that the reader counts the instructions of the objects alone and not those of
+//! the driver.
 
 use std::ffi::CString;
 use std::slice;
@@ -54,7 +56,8 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Counts the calls that `body` makes, usually one. `flat` says that the size must not matter to Rust.
+    /// Counts the calls that `body` makes, usually one. `flat` says that the size must not matter
+    /// to Rust.
     pub(crate) fn count(
         &mut self,
         side: &mut Side,

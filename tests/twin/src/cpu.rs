@@ -1,9 +1,9 @@
 //! Runs a function of an image the way Xen's CPU would.
 //!
-//! Xen finds `current`, the CPU number and the per-CPU area in a structure at the top of its 32 KiB stack, so each call
-//! gets such a stack. What the machine would raise comes back as a [`Trap`]: BUG and ASSERT (an invalid opcode), a wild
-//! access, or an endless loop. An access to the fixmap is no fault: it is carried out on a modelled device, see
-//! [`crate::mmio`].
+//! Xen finds `current`, the CPU number and the per-CPU area in a structure at the top of its 32 KiB
+//! stack, so each call gets such a stack. What the machine would raise comes back as a [`Trap`]:
+//! BUG and ASSERT (an invalid opcode), a wild access, or an endless loop. An access to the fixmap
+//! is no fault: it is carried out on a modelled device, see [`crate::mmio`].
 
 use std::arch::naked_asm;
 use std::collections::BTreeSet;
@@ -120,8 +120,8 @@ static TRAP: AtomicPtr<Exit> = AtomicPtr::new(ptr::null_mut());
 /// Whether signals are handled on a stack of their own.
 static SIGNAL_STACK: AtomicI32 = AtomicI32::new(libc::SA_ONSTACK);
 
-/// Lets accesses to the fixmap be carried out on the stack of the call, from the first [`Cpu`] on: callgrind gives up
-/// when a handler has another one.
+/// Lets accesses to the fixmap be carried out on the stack of the call, from the first [`Cpu`] on:
+/// callgrind gives up when a handler has another one.
 pub(crate) fn handle_signals_on_calls_stack() {
     SIGNAL_STACK.store(0, Ordering::Relaxed);
 }
@@ -144,7 +144,8 @@ impl Cpu {
 
     /// Sets what `current` and `smp_processor_id()` answer from now on.
     pub(crate) fn set_current(&mut self, vcpu: *mut xen_sys::vcpu, processor: u32) {
-        // SAFETY: the structure lies in our mapping, and no call runs while `self` is borrowed mutably.
+        // SAFETY: the structure lies in our mapping, and no call runs while `self` is borrowed
+        // mutably.
         unsafe {
             (*self.info()).current_vcpu = vcpu;
             (*self.info()).processor_id = processor;
@@ -170,8 +171,8 @@ impl Cpu {
         CALLS.fetch_add(1, Ordering::Relaxed);
         let outer = RUNNING.swap(&mut frame, Ordering::Relaxed);
         assert!(outer.is_null(), "calls do not nest");
-        // SAFETY: the frame outlives the call, and the stack is ours alone. What the function reaches is the memory of
-        // its side; should it leave that, the handler ends the call.
+        // SAFETY: the frame outlives the call, and the stack is ours alone. What the function
+        // reaches is the memory of its side; should it leave that, the handler ends the call.
         unsafe {
             if self.counted {
                 valgrind::request(valgrind::TOGGLE_COLLECT, 0);
@@ -184,7 +185,8 @@ impl Cpu {
         RUNNING.store(ptr::null_mut(), Ordering::Relaxed);
         let trap = TRAP.swap(ptr::null_mut(), Ordering::Relaxed);
         if !trap.is_null() {
-            // SAFETY: the pointer came from Box::into_raw in `leave`, and the swap made us its only holder.
+            // SAFETY: the pointer came from Box::into_raw in `leave`, and the swap made us its only
+            // holder.
             return Err(*unsafe { Box::from_raw(trap) });
         }
         if frame.saved != [CANARY; 5] {
@@ -196,7 +198,8 @@ impl Cpu {
     }
 }
 
-/// Switches to the stack of the frame, calls its function, and returns when that does or when a trap ends it.
+/// Switches to the stack of the frame, calls its function, and returns when that does or when a
+/// trap ends it.
 #[unsafe(naked)]
 unsafe extern "C" fn enter(frame: *mut Frame) {
     naked_asm!(
@@ -301,7 +304,8 @@ pub(crate) fn leave(trap: Exit) -> ! {
     let frame = RUNNING.load(Ordering::Relaxed);
     assert!(!frame.is_null(), "a trap outside a call");
     TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
-    // SAFETY: a call runs, so its frame and the host stack it names are live; `finish` expects the frame in rbx.
+    // SAFETY: a call runs, so its frame and the host stack it names are live; `finish` expects the
+    // frame in rbx.
     unsafe {
         std::arch::asm!(
             "mov rbx, {frame}",
@@ -332,7 +336,8 @@ pub(crate) fn watch() -> Result<()> {
 fn install_handlers() -> Result<()> {
     static ONCE: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
     let result = ONCE.get_or_init(|| {
-        // The handlers run while rsp is Xen's, so they need a stack of their own; it lives as long as the process.
+        // The handlers run while rsp is Xen's, so they need a stack of their own; it lives as long
+        // as the process.
         let alternate = Mapping::new(16 * STACK).map_err(|error| error.to_string())?;
         let stack = libc::stack_t {
             ss_sp: alternate.base() as *mut _,
@@ -348,7 +353,8 @@ fn install_handlers() -> Result<()> {
             sa_restorer: None,
         };
         let mut ok = true;
-        // SAFETY: the stack and the action are valid, and the handler has the prototype that SA_SIGINFO asks for.
+        // SAFETY: the stack and the action are valid, and the handler has the prototype that
+        // SA_SIGINFO asks for.
         unsafe {
             ok &= libc::sigaltstack(&stack, ptr::null_mut()) == 0;
             for signal in [
@@ -379,7 +385,8 @@ fn install_handlers() -> Result<()> {
 
 extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    // SAFETY: the kernel passes a ucontext to a handler that asked for SA_SIGINFO, and nobody else refers to it.
+    // SAFETY: the kernel passes a ucontext to a handler that asked for SA_SIGINFO, and nobody else
+    // refers to it.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let frame = RUNNING.load(Ordering::Relaxed);
     let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
@@ -438,11 +445,12 @@ fn end(context: &mut libc::ucontext_t, frame: *mut Frame, trap: Exit) {
     registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
 }
 
-/// Does what the CPU or Xen does where a process gets a signal instead: a write of an MSR, and WARN(), which goes on after
-/// its line on the console.
+/// Does what the CPU or Xen does where a process gets a signal instead: a write of an MSR, and
+/// WARN(), which goes on after its line on the console.
 fn step_over(context: &mut libc::ucontext_t, at: usize) -> bool {
     let registers = &mut context.uc_mcontext.gregs;
-    // SAFETY: the CPU has just tried to execute what is here; the loader leaves a page after the code.
+    // SAFETY: the CPU has just tried to execute what is here; the loader leaves a page after the
+    // code.
     let opcode = unsafe { (at as *const [u8; 2]).read() };
     match opcode {
         WRMSR => {

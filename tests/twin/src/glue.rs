@@ -1,7 +1,7 @@
 //! The machine code between an object and the driver.
 //!
-//! Xen keeps its stack aligned to eight bytes only and calls within two gigabytes; the driver wants sixteen and
-//! lies anywhere. Each imported function gets a few instructions that bridge both.
+//! Xen keeps its stack aligned to eight bytes only and calls within two gigabytes; the driver wants
+//! sixteen and lies anywhere. Each imported function gets a few instructions that bridge both.
 
 use std::ops::Range;
 use std::sync::Mutex;

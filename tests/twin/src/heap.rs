@@ -1,7 +1,8 @@
 //! Xen's allocator, with failures on demand and a memory of its own mistakes.
 //!
-//! Memory is never handed out twice within a case. What was freed is filled with a byte that differs between the
-//! sides and must still be there at the end, so a use after free changes an answer or is seen as a write.
+//! Memory is never handed out twice within a case. What was freed is filled with a byte that
+//! differs between the sides and must still be there at the end, so a use after free changes an
+//! answer or is seen as a write.
 
 use std::ops::Range;
 
@@ -222,8 +223,8 @@ impl Heap {
         Ok(())
     }
 
-    /// Looks at the end of a case for what is still allocated or was written when it should not have been. What `words`
-    /// of the side's own variables lead to is kept, and no leak.
+    /// Looks at the end of a case for what is still allocated or was written when it should not
+    /// have been. What `words` of the side's own variables lead to is kept, and no leak.
     pub(crate) fn check(&mut self, words: impl Iterator<Item = u64>) -> Result<(), String> {
         let kept = self.reachable(words);
         for (number, block) in self.blocks.iter().enumerate() {

@@ -1,9 +1,10 @@
 //! Places relocatable objects in memory, the way Xen's link does.
 //!
-//! The twin runs the very machine code that Xen's link takes. A set of objects of one side becomes one [`Image`]:
-//! every allocated section is copied, symbols that one of the objects defines are bound to it, and every other symbol is
-//! bound to a small piece of glue (see [`crate::glue`]) or to a word of the image that stands for Xen's variable. Both sides
-//! get the same set, so neither can reach anything that the other cannot.
+//! The twin runs the very machine code that Xen's link takes. A set of objects of one side becomes
+//! one [`Image`]: every allocated section is copied, symbols that one of the objects defines are
+//! bound to it, and every other symbol is bound to a small piece of glue (see [`crate::glue`]) or
+//! to a word of the image that stands for Xen's variable. Both sides get the same set, so neither
+//! can reach anything that the other cannot.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,11 +22,13 @@ use crate::glue;
 use crate::heap::words_of;
 use crate::memory::Mapping;
 
-/// How far a variable lies from its per-CPU template: code that forgets the offset touches an inaccessible page.
+/// How far a variable lies from its per-CPU template: code that forgets the offset touches an
+/// inaccessible page.
 pub(crate) const PER_CPU_OFFSET: usize = VARIABLES;
 
 const PAGE: usize = 0x1000;
-/// Bytes kept for glue, for Xen's variables, for the templates of its per-CPU variables, and for those themselves.
+/// Bytes kept for glue, for Xen's variables, for the templates of its per-CPU variables, and for
+/// those themselves.
 const GLUE: usize = 0x8000;
 const VARIABLES: usize = PAGE;
 /// The section with the places of WARN(), and the size of an element.
@@ -75,7 +78,8 @@ impl Image {
             .map(|(data, path)| parse(path, data))
             .collect::<Result<Vec<_>>>()?;
 
-        // Executable sections first: their range tells the benchmark and the trap handler what is the object's own.
+        // Executable sections first: their range tells the benchmark and the trap handler what is
+        // the object's own.
         let mut places: HashMap<(usize, SectionIndex), usize> = HashMap::new();
         let mut at = SECTIONS;
         let text_start = at;
@@ -142,7 +146,8 @@ impl Image {
             next: base + GLUE,
             known: HashMap::new(),
         };
-        // What the file that is looked at imports is a fake, although another part of Rust may define it.
+        // What the file that is looked at imports is a fake, although another part of Rust may
+        // define it.
         let mut fakes = HashMap::new();
         for (name, &address) in &image.symbols {
             if import(name).is_some() {
@@ -304,7 +309,8 @@ impl Image {
         all.find_map(|(address, known)| (known == name).then_some(*address))
     }
 
-    /// The address of a variable that stands for one of Xen's; none when the objects do not refer to it.
+    /// The address of a variable that stands for one of Xen's; none when the objects do not refer
+    /// to it.
     pub(crate) fn variable(&self, name: &str) -> Option<usize> {
         self.variables.get(name).copied()
     }

@@ -1,10 +1,13 @@
-//! Drives the C original and the Rust with the same random calls, and counts the instructions of both.
+//! Drives the C original and the Rust with the same random calls, and counts the instructions of
+//! both.
 //!
-//! Both sides are the very objects that Xen's link takes: the C file compiled by Xen's Kbuild, and the Rust object with its shim.
-//! The driver places them in memory ([`loader`]), gives each a world of the same shape ([`arena`]), stands for
-//! the rest of Xen ([`services`] and the fakes of each [`subject`]), and compares after each call what was
-//! answered, what was done, and everything that C can see.
-// Running Xen's machine code in a process is nothing but raw memory; each block says what makes it sound.
+//! Both sides are the very objects that Xen's link takes: the C file compiled by Xen's Kbuild, and
+//! the Rust object with its shim. The driver places them in memory ([`loader`]), gives each a world
+//! of the same shape ([`arena`]), stands for the rest of Xen ([`services`] and the fakes of each
+//! [`subject`]), and compares after each call what was answered, what was done, and everything that
+//! C can see.
+// Running Xen's machine code in a process is nothing but raw memory; each block says what makes it
+// sound.
 #![allow(unsafe_code)]
 
 mod allocator;

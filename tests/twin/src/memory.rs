@@ -11,7 +11,8 @@ pub(crate) struct Mapping {
 impl Mapping {
     /// Maps `len` zero bytes.
     pub(crate) fn new(len: usize) -> Result<Self> {
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory in use.
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory in
+        // use.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -37,11 +38,12 @@ impl Mapping {
         self.base
     }
 
-    /// Some of the bytes, none of which is sealed; the caller does not run code of the mapping meanwhile.
+    /// Some of the bytes, none of which is sealed; the caller does not run code of the mapping
+    /// meanwhile.
     pub(crate) fn bytes(&mut self, offset: usize, len: usize) -> &mut [u8] {
         assert!(offset + len <= self.len);
-        // SAFETY: the range lies in the mapping, which belongs to `self`, is initialised, and is borrowed mutably for as
-        // long as the slice lives.
+        // SAFETY: the range lies in the mapping, which belongs to `self`, is initialised, and is
+        // borrowed mutably for as long as the slice lives.
         unsafe { std::slice::from_raw_parts_mut((self.base + offset) as *mut u8, len) }
     }
 
@@ -58,7 +60,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and whoever kept an address into it holds the owner of this value as well.
+        // SAFETY: the mapping is ours, and whoever kept an address into it holds the owner of this
+        // value as well.
         unsafe { libc::munmap(self.base as *mut _, self.len) };
     }
 }

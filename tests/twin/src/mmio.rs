@@ -1,8 +1,9 @@
 //! A modelled device behind the fixmap.
 //!
-//! Xen's fixmap lies in the upper half of the address space, so an access from a process faults. The instruction is
-//! decoded and carried out here, and every access is recorded, for width, offset and value are what the device would see.
-//! Where [`crate::machine`] has no device, reads answer a value that depends on the address and width alone.
+//! Xen's fixmap lies in the upper half of the address space, so an access from a process faults.
+//! The instruction is decoded and carried out here, and every access is recorded, for width, offset
+//! and value are what the device would see. Where [`crate::machine`] has no device, reads answer a
+//! value that depends on the address and width alone.
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
@@ -28,7 +29,8 @@ fn mask(width: usize) -> u64 {
 pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<(), String> {
     let registers = &mut context.uc_mcontext.gregs;
     let at = registers[libc::REG_RIP as usize] as usize;
-    // SAFETY: the CPU has just fetched an instruction from here; the loader leaves a page after the code.
+    // SAFETY: the CPU has just fetched an instruction from here; the loader leaves a page after the
+    // code.
     let bytes = unsafe { std::slice::from_raw_parts(at as *const u8, 15) };
     let instruction = Decoder::with_ip(64, bytes, at as u64, DecoderOptions::NONE).decode();
     let width = instruction.memory_size().size();

@@ -45,7 +45,8 @@ impl<S: Subject> Twin<S> {
         })
     }
 
-    /// Runs `cases` cases, the first from `seed`, the others from the numbers after it. Returns how many steps there were.
+    /// Runs `cases` cases, the first from `seed`, the others from the numbers after it. Returns how
+    /// many steps there were.
     pub(crate) fn run(&mut self, cases: u64, seed: u64) -> Result<u64> {
         let mut steps = 0;
         for seed in (seed..).take(cases as usize) {
@@ -78,7 +79,8 @@ impl<S: Subject> Twin<S> {
                     _ => continue,
                 }
             }
-            // How many allocations a call makes is the side's own business. When one of Rust's failed, one of C's does.
+            // How many allocations a call makes is the side's own business. When one of Rust's
+            // failed, one of C's does.
             script.memory = if self.rust.env().heap.failed() {
                 Failure::Always
             } else {

@@ -1,7 +1,8 @@
 //! The services of Xen that every replaced file uses: locks, memory, RCU, the console, softirqs.
 //!
-//! Each function here stands for the one of Xen with the same name. It keeps the contract that callers rely on, and ends
-//! the call under test when a caller breaks its side: a lock taken twice, memory asked for with interrupts off.
+//! Each function here stands for the one of Xen with the same name. It keeps the contract that
+//! callers rely on, and ends the call under test when a caller breaks its side: a lock taken twice,
+//! memory asked for with interrupts off.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -45,7 +46,8 @@ pub(crate) fn import(name: &str) -> Option<Import> {
     Some(Import::Call(function as usize))
 }
 
-/// Ticket locks count in halves of a word: the low one is served next, the high one is handed out next.
+/// Ticket locks count in halves of a word: the low one is served next, the high one is handed out
+/// next.
 fn tickets(lock: u64) -> (u16, u16) {
     // SAFETY: a lock that the code under test passes lies in its world or its image.
     let word = unsafe { (lock as *const u32).read() };
@@ -182,7 +184,8 @@ extern "C" fn pcidevs_locked() -> u64 {
     garble(false)
 }
 
-/// xmalloc()'s own lock may be taken with interrupts on only, and under no lock that is taken with them off.
+/// xmalloc()'s own lock may be taken with interrupts on only, and under no lock that is taken with
+/// them off.
 fn may_allocate(env: &Env) -> Result<(), String> {
     if env.irqs_on {
         Ok(())
@@ -271,8 +274,8 @@ extern "C" fn printk(registers: *const u64, stack: *const u64) {
     let mut text = [0u8; 512];
     let vsnprintf = VSNPRINTF.load(Ordering::Relaxed);
     assert!(vsnprintf != 0, "the formatter is loaded before a side");
-    // SAFETY: the address is that of vsnprintf() in an image that is never dropped; Xen's prototype is this one. The glue saved
-    // six registers, the first of which is the format.
+    // SAFETY: the address is that of vsnprintf() in an image that is never dropped; Xen's prototype
+    // is this one. The glue saved six registers, the first of which is the format.
     let len = unsafe {
         let vsnprintf: extern "C" fn(*mut u8, usize, u64, *mut ArgumentList) -> i32 =
             std::mem::transmute::<usize, _>(vsnprintf);
@@ -284,7 +287,8 @@ extern "C" fn printk(registers: *const u64, stack: *const u64) {
     ))));
 }
 
-/// Replaces `file.c:123`: a crash or a debug line names the source that holds it, which is another one in Rust.
+/// Replaces `file.c:123`: a crash or a debug line names the source that holds it, which is another
+/// one in Rust.
 fn without_places(text: &str) -> String {
     let is_place = |word: &str| {
         let (file, rest) = word.split_once(':').unwrap_or_default();

@@ -190,7 +190,8 @@ pub(crate) fn attempt<R>(body: impl FnOnce(&mut Env) -> Result<R, String>) -> R 
     }
 }
 
-/// Has the onlooker of the call that runs now look, between two instructions of the code under test.
+/// Has the onlooker of the call that runs now look, between two instructions of the code under
+/// test.
 pub(crate) fn look_on() -> Result<(), String> {
     with(|env| env.onlooker.map_or(Ok(()), |look| look(env)))
 }

@@ -36,7 +36,8 @@ pub(crate) trait Subject: Sized {
     fn generate(rng: &mut Rng) -> Case<Self>;
     /// Builds a world in the empty arena of a side.
     fn build(side: &mut Side, spec: &Self::Spec) -> Self::World;
-    /// Carries out a step; none when the state of the world does not allow it, which must be so on both sides.
+    /// Carries out a step; none when the state of the world does not allow it, which must be so on
+    /// both sides.
     fn perform(
         side: &mut Side,
         api: &Self::Api,
@@ -46,7 +47,8 @@ pub(crate) trait Subject: Sized {
     ) -> Option<Answer>;
     /// Starts the driver's own knowledge.
     fn model(spec: &Self::Spec) -> Self::Model;
-    /// Decides whether two answers agree; anything that is not explicitly allowed to differ must be equal.
+    /// Decides whether two answers agree; anything that is not explicitly allowed to differ must be
+    /// equal.
     fn judge(
         model: &mut Self::Model,
         world: &Self::World,
@@ -60,13 +62,13 @@ pub(crate) trait Subject: Sized {
     fn leaves_c_behind(_op: &Self::Op) -> bool {
         false
     }
-    /// Whether the sides may go apart from here on, because what they read does not hold together. Then Rust goes on alone,
-    /// and has to survive.
+    /// Whether the sides may go apart from here on, because what they read does not hold together.
+    /// Then Rust goes on alone, and has to survive.
     fn may_part(_model: &Self::Model) -> bool {
         false
     }
-    /// Compares what lies outside the arenas, or is kept private there because it need not be equal word by word. Without a
-    /// model nothing may differ.
+    /// Compares what lies outside the arenas, or is kept private there because it need not be equal
+    /// word by word. Without a model nothing may differ.
     fn compare(
         _model: Option<&Self::Model>,
         _c: (&mut Side, &Self::World),

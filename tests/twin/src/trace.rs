@@ -1,6 +1,7 @@
 //! What a call did to the world around it, in order.
 
-/// An effect that the rest of Xen, a guest or a device would see. Pointers are offsets in the arena.
+/// An effect that the rest of Xen, a guest or a device would see. Pointers are offsets in the
+/// arena.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A line on the console.

@@ -1,7 +1,7 @@
 //! Requests to callgrind, which runs the benchmark.
 //!
-//! Valgrind knows a request by an instruction sequence that does nothing elsewhere; rax points to the request and its
-//! arguments.
+//! Valgrind knows a request by an instruction sequence that does nothing elsewhere; rax points to
+//! the request and its arguments.
 
 /// Starts or stops counting.
 pub(crate) const TOGGLE_COLLECT: u64 = TOOL | 2;
@@ -14,8 +14,8 @@ const TOOL: u64 = (b'C' as u64) << 24 | (b'T' as u64) << 16;
 /// Makes a request; does nothing outside valgrind.
 pub(crate) fn request(code: u64, argument: u64) {
     let words = [code, argument, 0, 0, 0, 0];
-    // SAFETY: the rotations add up to none and the exchange is of a register with itself. Valgrind reads the words, writes
-    // rdx, and looks at what the argument points to.
+    // SAFETY: the rotations add up to none and the exchange is of a register with itself. Valgrind
+    // reads the words, writes rdx, and looks at what the argument points to.
     unsafe {
         std::arch::asm!(
             "rol rdi, 3",

@@ -6,8 +6,9 @@ use xen_sys::list_head;
 macro_rules! get {
     ($object:expr, $($field:tt)+) => {{
         let object = $object;
-        // SAFETY: pointers of a world point into the arena of its side, where they stay valid until it is cleared; no
-        // reference is made, and every field is valid for the zero bytes that the arena begins with.
+        // SAFETY: pointers of a world point into the arena of its side, where they stay valid until
+        // it is cleared; no reference is made, and every field is valid for the zero bytes that the
+        // arena begins with.
         unsafe { (*object).$($field)+ }
     }};
 }
@@ -26,7 +27,8 @@ macro_rules! set {
     ($object:expr, $($field:ident).+ , $value:expr) => {{
         let object = $object;
         let value = $value;
-        // SAFETY: as for `get!`; no call runs while the driver changes a world, or the caller is one of its functions.
+        // SAFETY: as for `get!`; no call runs while the driver changes a world, or the caller is
+        // one of its functions.
         unsafe { (*object).$($field).+ = value }
     }};
 }
@@ -60,8 +62,9 @@ const XEN_START: u64 = 0xffff_82d0_4000_0000;
 const FRAME_TABLE: u64 = 0xffff_82e0_0000_0000;
 const PAGE: u64 = 0x1000;
 
-/// The `xen_phys_start` with which `virt_to_page()` of the page at `base` leads to the structure at `info`. In Xen the address
-/// would be one of Xen's own image, whose place in physical memory the macro looks up.
+/// The `xen_phys_start` with which `virt_to_page()` of the page at `base` leads to the structure at
+/// `info`. In Xen the address would be one of Xen's own image, whose place in physical memory the
+/// macro looks up.
 pub(crate) fn physical_start(base: usize, info: usize) -> u64 {
     // An index times the size, from where the table would be.
     let first = (info as u64).wrapping_sub(FRAME_TABLE) / size_of::<xen_sys::page_info>() as u64;

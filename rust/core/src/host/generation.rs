@@ -1,8 +1,9 @@
 //! Whether what was read of a device's configuration space still holds.
 //!
-//! Whoever may change configuration space without telling us what follows from that says so before ([`Generation::changing`]).
-//! From then until every such change has been carried out ([`Generation::settled`]) nothing that is read can be relied on later, and
-//! what had been read before cannot either.
+//! Whoever may change configuration space without telling us what follows from that says so before
+//! ([`Generation::changing`]). From then until every such change has been carried out
+//! ([`Generation::settled`]) nothing that is read can be relied on later, and what had been read
+//! before cannot either.
 
 #[cfg(not(test))]
 use core::sync::atomic::AtomicU32;
@@ -50,14 +51,15 @@ impl Generation {
         self.0.load(Ordering::Acquire) == number
     }
 
-    /// The current generation; none while a change is under way. To be asked for before anything is read that is to be kept with it.
+    /// The current generation; none while a change is under way. To be asked for before anything is
+    /// read that is to be kept with it.
     pub fn current(&self) -> Option<Seen> {
         let now = self.0.load(Ordering::SeqCst);
         (now & (CHANGING | AGAIN) == 0).then_some(Seen(now))
     }
 
-    /// Says that a change is about to be carried out. Returns whether the caller has to see to it that
-    /// [`Self::settled`] is called once it, and every other change announced before, has been.
+    /// Says that a change is about to be carried out. Returns whether the caller has to see to it
+    /// that [`Self::settled`] is called once it, and every other change announced before, has been.
     #[must_use]
     pub fn changing(&self) -> bool {
         let before = self.update(|now| {
@@ -71,8 +73,9 @@ impl Generation {
         before & CHANGING == 0
     }
 
-    /// Says that every change has been carried out that had been announced when the wait began. Returns whether others have been announced since, so
-    /// that it has to be called once more after another wait.
+    /// Says that every change has been carried out that had been announced when the wait began.
+    /// Returns whether others have been announced since, so that it has to be called once more
+    /// after another wait.
     #[must_use]
     pub fn settled(&self) -> bool {
         let before = self.update(|now| {

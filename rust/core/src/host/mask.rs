@@ -1,8 +1,9 @@
 //! Masking a message for Xen, for its owner, or for both.
 //!
-//! A message is masked at the device while the host or the guest wants it masked. An entry of an MSI-X table can be reached only
-//! while the function decodes memory, and some functions ask for MSI-X to be enabled besides. Where the entry cannot be
-//! reached, a message can still be kept from coming by masking all messages of the function.
+//! A message is masked at the device while the host or the guest wants it masked. An entry of an
+//! MSI-X table can be reached only while the function decodes memory, and some functions ask for
+//! MSI-X to be enabled besides. Where the entry cannot be reached, a message can still be kept from
+//! coming by masking all messages of the function.
 
 use super::window::opened;
 use irq_hw::msix::MASKED;
@@ -57,7 +58,8 @@ pub trait LockedEntry: Entry {
 pub enum Outcome {
     /// The entry is as wanted.
     Done,
-    /// The entry cannot be reached. All messages of the function are masked; `newly` where they were not before.
+    /// The entry cannot be reached. All messages of the function are masked; `newly` where they
+    /// were not before.
     AllMasked {
         /// It is this call that did it.
         newly: bool,
@@ -151,8 +153,8 @@ pub const fn all(capable: u32) -> u32 {
     u32::MAX >> (32 - capable)
 }
 
-/// The mask register of an MSI with `capable` messages (32 at most) of which the first few are enabled, by who wants those
-/// masked. Messages that are not enabled are masked.
+/// The mask register of an MSI with `capable` messages (32 at most) of which the first few are
+/// enabled, by who wants those masked. Messages that are not enabled are masked.
 #[inline]
 pub fn register(capable: u32, enabled: impl Iterator<Item = Masks>) -> u32 {
     enabled

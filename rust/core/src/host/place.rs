@@ -49,8 +49,8 @@ impl Table {
         address.wrapping_sub(self.address) < self.entries as u64 * ENTRY_SIZE
     }
 
-    /// Whether an entry lies in two pages. That of a well-made table may, for a table is aligned to 8 bytes; and where a device
-    /// answers anything when it is asked for its table, any entry may.
+    /// Whether an entry lies in two pages. That of a well-made table may, for a table is aligned to
+    /// 8 bytes; and where a device answers anything when it is asked for its table, any entry may.
     pub const fn crosses_page(self, index: u32) -> bool {
         self.entry(index) % PAGE > PAGE - ENTRY_SIZE
     }
@@ -70,7 +70,8 @@ impl Table {
             .take_while(move |address| address / PAGE == page)
     }
 
-    /// Whether other registers may lie in its first page, before it, and in its last page, behind it.
+    /// Whether other registers may lie in its first page, before it, and in its last page, behind
+    /// it.
     pub const fn shares_pages(self) -> [bool; 2] {
         [
             !self.address.is_multiple_of(PAGE),
@@ -81,8 +82,8 @@ impl Table {
 
 /// The pages that the pending bits of a table of `entries` are protected in.
 ///
-/// Like upstream this counts a byte where there are eight: of a block that reaches into a second page only by its last
-/// bytes, that page is left out.
+/// Like upstream this counts a byte where there are eight: of a block that reaches into a second
+/// page only by its last bytes, that page is left out.
 pub const fn pending_pages(address: u64, entries: u32) -> Pages {
     Pages::of(address, entries.div_ceil(64) as u64)
 }

@@ -21,8 +21,8 @@ pub enum Access {
 }
 
 impl Access {
-    /// Decodes an aligned access at `offset` bytes into a table; the specification leaves all but four and eight bytes
-    /// undefined, and `None` is the answer to those.
+    /// Decodes an aligned access at `offset` bytes into a table; the specification leaves all but
+    /// four and eight bytes undefined, and `None` is the answer to those.
     pub const fn decode(offset: u64, len: u32) -> Option<Self> {
         let dword = offset % ENTRY_SIZE / 4;
         match (len, dword) {
@@ -42,8 +42,8 @@ pub const fn entry_number(offset: u64) -> usize {
 
 /// Returns whether an access of four bytes at `address` is one to a vector control dword.
 ///
-/// Tables are aligned to eight bytes in their BAR and to 16 in practice; like the device models, this looks at the
-/// guest-physical address alone.
+/// Tables are aligned to eight bytes in their BAR and to 16 in practice; like the device models,
+/// this looks at the guest-physical address alone.
 pub const fn is_control(address: u64) -> bool {
     address % ENTRY_SIZE == VECTOR_CTRL
 }

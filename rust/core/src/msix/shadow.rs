@@ -1,14 +1,14 @@
 //! What Xen knows of the messages in a table.
 //!
-//! vCPUs read and write the shadow side by side without a lock, so a word and the knowledge whether it is to be
-//! believed are one atomic. A word is in one of three states:
+//! vCPUs read and write the shadow side by side without a lock, so a word and the knowledge whether
+//! it is to be believed are one atomic. A word is in one of three states:
 //!
-//! - *unknown*: the guest has not written it since Xen learned where the table is. It may be *learned* from the device
-//!   model's answer to a read.
+//! - *unknown*: the guest has not written it since Xen learned where the table is. It may be
+//!   *learned* from the device model's answer to a read.
 //! - *known*: its value is what the guest wrote last, or what the device model answered.
-//! - *lost*: the guest wrote it in a way whose value passes Xen by (a repeated string instruction). Only the guest's
-//!   next plain write makes it known again: an answer of the device model may be older than the lost write, and
-//!   nothing in it would tell.
+//! - *lost*: the guest wrote it in a way whose value passes Xen by (a repeated string instruction).
+//!   Only the guest's next plain write makes it known again: an answer of the device model may be
+//!   older than the lost write, and nothing in it would tell.
 
 use core::sync::atomic::Ordering;
 #[cfg(not(test))]
@@ -151,8 +151,8 @@ impl Entry {
     /// Returns whether the message changed since this was last asked.
     #[inline]
     pub fn take_modified(&self) -> bool {
-        // The plain load spares the usual case, an unchanged message, the locked exchange. A plain store instead of the
-        // exchange could forget a change that another vCPU notes in between.
+        // The plain load spares the usual case, an unchanged message, the locked exchange. A plain
+        // store instead of the exchange could forget a change that another vCPU notes in between.
         self.modified.load(Ordering::Acquire) != 0 && self.modified.swap(0, Ordering::AcqRel) != 0
     }
 

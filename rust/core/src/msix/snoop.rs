@@ -1,8 +1,9 @@
 //! Unmasking that the device model has to see before Xen may apply it.
 //!
-//! A guest unmasks an entry for the first time before Xen knows that there is a table: the device model binds the
-//! interrupt in the course of that very write. Xen therefore remembers which vector control dword a write that it does
-//! not handle may unmask, and applies the mask bit when the device model is done.
+//! A guest unmasks an entry for the first time before Xen knows that there is a table: the device
+//! model binds the interrupt in the course of that very write. Xen therefore remembers which vector
+//! control dword a write that it does not handle may unmask, and applies the mask bit when the
+//! device model is done.
 
 use crate::msix::access::is_control;
 use irq_hw::msix::{ENTRY_SIZE, MASKED};
@@ -36,7 +37,8 @@ pub enum Source {
 pub struct Candidate {
     /// Guest-physical address of the dword.
     pub control: u64,
-    /// Guest-physical address of the memory that holds its value, where it has to be read from there.
+    /// Guest-physical address of the memory that holds its value, where it has to be read from
+    /// there.
     pub source: Option<u64>,
 }
 
@@ -104,8 +106,8 @@ impl Write {
         self.address % PAGE + self.size as u64 > PAGE
     }
 
-    /// Returns the guest-physical bytes `start..end` that the elements from number `first` on cover, or `None` where
-    /// there are none or the range leaves the address space.
+    /// Returns the guest-physical bytes `start..end` that the elements from number `first` on
+    /// cover, or `None` where there are none or the range leaves the address space.
     pub fn span(&self, first: u32) -> Option<(u64, u64)> {
         let elements = u64::from(self.count.checked_sub(first).filter(|&n| n != 0)?);
         let size = u64::from(self.size);

@@ -51,7 +51,8 @@ const LOWEST_PRIORITY: u8 = 1;
 
 /// An entry of VT-d's table that is present, and that messages of one source may use and no others.
 ///
-/// There is no other way to make one than with a [`Source`], and the table of VT-d takes nothing else:
+/// There is no other way to make one than with a [`Source`], and the table of VT-d takes nothing
+/// else:
 ///
 /// ```compile_fail
 /// irq_core::remap::entry::Verified([1, 0]);
@@ -73,7 +74,8 @@ impl From<Verified> for [u64; 2] {
 }
 
 impl Interrupt {
-    /// The interrupt that an IO-APIC's entry asks for, which has a destination of 32 bits where the APICs do.
+    /// The interrupt that an IO-APIC's entry asks for, which has a destination of 32 bits where the
+    /// APICs do.
     #[doc(alias = "get_full_dest")]
     pub const fn of_pin(pin: Pin, apic: Apic) -> Self {
         Self {
@@ -88,7 +90,8 @@ impl Interrupt {
         }
     }
 
-    /// Puts the interrupt into an IO-APIC's entry: the inverse of [`Self::of_pin`]. What else is in the entry stays.
+    /// Puts the interrupt into an IO-APIC's entry: the inverse of [`Self::of_pin`]. What else is in
+    /// the entry stays.
     pub const fn in_pin(self, pin: Pin, apic: Apic) -> Pin {
         let pin = pin
             .with_vector(self.vector)
@@ -171,8 +174,8 @@ impl Interrupt {
     }
 }
 
-/// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages of this source. `None`
-/// where no descriptor can be at that address.
+/// The entry of VT-d that posts an interrupt to the descriptor at a physical address, for messages
+/// of this source. `None` where no descriptor can be at that address.
 pub const fn posting(virtual_vector: u8, descriptor: u64, source: Source) -> Option<Verified> {
     if !descriptor.is_multiple_of(Posted::DESCRIPTOR_ALIGN) {
         return None;
@@ -194,7 +197,8 @@ mod tests {
     const SOURCE: Source = Source::requester(0x0520);
 
     impl Interrupt {
-        /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it is not present, or posts.
+        /// The interrupt that an entry of VT-d delivers. `None` where it delivers none itself: it
+        /// is not present, or posts.
         const fn of_remapped(entry: Remapped, format: Apic) -> Option<Self> {
             if !entry.present() || entry.posted() {
                 return None;
@@ -211,8 +215,9 @@ mod tests {
             })
         }
 
-        /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does not say: the result says that
-        /// it is not level-triggered. `None` where the entry is not valid.
+        /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does
+        /// not say: the result says that it is not level-triggered. `None` where the entry is not
+        /// valid.
         const fn of_irte32(entry: Irte32) -> Option<Self> {
             if !entry.enabled() {
                 return None;

@@ -1,11 +1,13 @@
 //! Who may use the entry of a device (VT-d, section 9.9: SVT, SQ, SID).
 //!
-//! An entry that any device could use would let a passed-through device send the interrupts of others (XSA-33, XSA-49).
-//! So for a device of which nothing is known there is no source, and no entry.
+//! An entry that any device could use would let a passed-through device send the interrupts of
+//! others (XSA-33, XSA-49). So for a device of which nothing is known there is no source, and no
+//! entry.
 
 use irq_hw::vtd::{Ignored, Source};
 
-/// What a function is, as its PCI Express capability and its header tell (PCIe 6.0, sections 7.5.1.1.9 and 7.5.3.2).
+/// What a function is, as its PCI Express capability and its header tell (PCIe 6.0, sections
+/// 7.5.1.1.9 and 7.5.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A PCI Express endpoint.
@@ -27,7 +29,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether requests may bear the ID of a bridge above the function, as is so outside PCI Express.
+    /// Whether requests may bear the ID of a bridge above the function, as is so outside PCI
+    /// Express.
     pub const fn is_behind_bridges(self) -> bool {
         matches!(self, Self::Pci | Self::PciBridge | Self::PciToExpress)
     }
@@ -51,8 +54,9 @@ pub enum Upstream {
     Unknown,
 }
 
-/// Returns the source of the messages of the function `id`. `phantom_stride` is 1, 2 or 4 where the function sends
-/// requests as the functions of its device that are so many numbers apart, too; other numbers stand for none.
+/// Returns the source of the messages of the function `id`. `phantom_stride` is 1, 2 or 4 where the
+/// function sends requests as the functions of its device that are so many numbers apart, too;
+/// other numbers stand for none.
 ///
 /// `None` where the source is not known.
 #[doc(alias = "set_msi_source_id")]
@@ -76,9 +80,10 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
                 secondary,
                 ..
             } if secondary <= (bridge >> 8) as u8 || secondary > (id >> 8) as u8 => None,
-            // It puts the ID of its secondary bus with device and function 0 on a request, or leaves the request's own (PCI
-            // Express to PCI/PCI-X Bridge Specification 1.0; VT-d, section 3.4.1). The bus that it is on itself, from which
-            // Xen's C begins, has nothing to do with it.
+            // It puts the ID of its secondary bus with device and function 0 on a request, or
+            // leaves the request's own (PCI Express to PCI/PCI-X Bridge Specification 1.0; VT-d,
+            // section 3.4.1). The bus that it is on itself, from which Xen's C begins, has nothing
+            // to do with it.
             Upstream::Bridge {
                 kind: Kind::ExpressToPci,
                 secondary,
@@ -92,7 +97,8 @@ pub fn of_function(kind: Kind, id: u16, phantom_stride: u8, upstream: Upstream) 
     }
 }
 
-/// The source of an HPET's messages: its function is known to differ from what firmware says on some machines.
+/// The source of an HPET's messages: its function is known to differ from what firmware says on
+/// some machines.
 #[doc(alias = "set_hpet_source_id")]
 pub const fn of_hpet(id: u16) -> Source {
     Source::with_phantoms(id, Ignored::Three)

@@ -106,7 +106,8 @@ fn the_registers_of_the_header_are_where_the_manual_says() {
     assert_eq!(COMMAND_MEMORY, 0x0002);
 }
 
-/// PCI 3.0, figure 6-9: the four layouts of the capability. The mask is there in those that have one.
+/// PCI 3.0, figure 6-9: the four layouts of the capability. The mask is there in those that have
+/// one.
 #[test]
 fn the_registers_of_msi_are_where_the_manual_says() {
     for position in [0x40, 0xe8] {

@@ -5,7 +5,8 @@ use xen::boot::Booting;
 use xen::ioapic::IoApic;
 use xen::remap;
 
-/// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are prepared for it.
+/// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are
+/// prepared for it.
 #[doc(alias = "iov_supports_xt")]
 pub fn supports_extended_mode(boot: Booting) -> bool {
     if !remap::iommus_wanted(boot) || !remap::wanted() {

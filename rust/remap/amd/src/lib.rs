@@ -5,7 +5,8 @@
 //! - [`messages`]: MSIs of functions and of the HPET.
 //! - [`dump`]: debug key `V`.
 //!
-//! Tables are allocated and freed by other parts of AMD-Vi, for each requester or for all; `xen::amd` offers that.
+//! Tables are allocated and freed by other parts of AMD-Vi, for each requester or for all;
+//! `xen::amd` offers that.
 //!
 //! Locks, outer to inner: Xen's IO-APIC lock (pins) or a descriptor's lock (messages), a table's
 //! lock. An IOMMU's lock is taken while no table is locked.

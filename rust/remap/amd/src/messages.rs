@@ -9,8 +9,9 @@ use xen::msi::MsiMsg;
 use xen::msi_desc::MsiDesc;
 use xen::{remap, xen_assert};
 
-/// Points the entry of an MSI to what its message says, and makes the message one that names the entry. The first time,
-/// entries are taken into use, for an MSI of several messages an aligned block.
+/// Points the entry of an MSI to what its message says, and makes the message one that names the
+/// entry. The first time, entries are taken into use, for an MSI of several messages an aligned
+/// block.
 ///
 /// An IOMMU's own messages are not remapped, and nothing changes.
 ///
@@ -18,9 +19,9 @@ use xen::{remap, xen_assert};
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where no IOMMU serves the sender, or two of its tables would have to be used, [`Errno::NOSPC`] where the
-/// table is full, or there is none, [`Errno::RANGE`] where the table's entries cannot name the CPU;
-/// nothing changes then.
+/// [`Errno::INVAL`] where no IOMMU serves the sender, or two of its tables would have to be used,
+/// [`Errno::NOSPC`] where the table is full, or there is none, [`Errno::RANGE`] where the table's
+/// entries cannot name the CPU; nothing changes then.
 #[doc(alias = "amd_iommu_msi_msg_update_ire")]
 #[doc(alias = "update_intremap_entry_from_msi_msg")]
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
@@ -93,7 +94,8 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
 ///
 /// # Errors
 ///
-/// [`Errno::NODEV`] where firmware says nothing of the HPET, [`Errno::NXIO`] where no IOMMU serves it, or the table is full.
+/// [`Errno::NODEV`] where firmware says nothing of the HPET, [`Errno::NXIO`] where no IOMMU serves
+/// it, or the table is full.
 #[doc(alias = "amd_setup_hpet_msi")]
 pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
     let hpet = amd::hpet().ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! IO-APIC pins. Xen reads and writes their entries as if nothing were remapped; in those of the hardware the number of an
-//! entry of the table stands in place of vector and delivery mode.
+//! IO-APIC pins. Xen reads and writes their entries as if nothing were remapped; in those of the
+//! hardware the number of an entry of the table stands in place of vector and delivery mode.
 
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::amd::MSI_INDEX;
@@ -43,10 +43,11 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
     value as u32
 }
 
-/// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which names it.
+/// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin,
+/// which names it.
 ///
-/// Where the table is full nothing is written, and the pin stays as it was; so does one of an IO-APIC of which firmware
-/// says nothing.
+/// Where the table is full nothing is written, and the pin stays as it was; so does one of an
+/// IO-APIC of which firmware says nothing.
 ///
 /// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "amd_iommu_ioapic_update_ire")]

@@ -40,7 +40,8 @@ pub fn supports_extended_mode(boot: Booting) -> bool {
 ///
 /// # Errors
 ///
-/// [`Errno::NXIO`] where firmware forbids x2APIC, [`Errno::IO`] where an IOMMU cannot be switched on; those before it are.
+/// [`Errno::NXIO`] where firmware forbids x2APIC, [`Errno::IO`] where an IOMMU cannot be switched
+/// on; those before it are.
 #[doc(alias = "intel_iommu_enable_eim")]
 pub fn enable_extended_mode() -> Result<(), Errno> {
     if !vtd::may_use_x2apic() {
@@ -80,13 +81,15 @@ pub fn disable_extended_mode() {
     }
 }
 
-/// Switches remapping on at one IOMMU. The first time it gets a table, in which nothing is present; later it uses the same.
+/// Switches remapping on at one IOMMU. The first time it gets a table, in which nothing is present;
+/// later it uses the same.
 ///
 /// Context: boot or resume; IRQs on where there is no table yet.
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where firmware does not support it or the queue is not enabled, [`Errno::NOMEM`].
+/// [`Errno::INVAL`] where firmware does not support it or the queue is not enabled,
+/// [`Errno::NOMEM`].
 #[doc(alias = "enable_intremap")]
 pub fn enable(iommu: Iommu, extended_mode: bool) -> Result<(), Errno> {
     xen_assert!(iommu.capability().interrupt_remapping() && remap::wanted());

@@ -4,7 +4,8 @@
 //! - [`pins`]: IO-APIC pins, which are read and written as if nothing were remapped.
 //! - [`messages`]: MSIs of functions and of HPETs, remapped or posted.
 //!
-//! Locks, outer to inner: Xen's IO-APIC lock (pins) or a descriptor's lock (messages), a table's lock, its IOMMU's register lock.
+//! Locks, outer to inner: Xen's IO-APIC lock (pins) or a descriptor's lock (messages), a table's
+//! lock, its IOMMU's register lock.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -9,9 +9,9 @@ use xen::msi_desc::MsiDesc;
 use xen::remap;
 use xen::vtd::{EntryLock, Unit, log};
 
-/// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that it goes to, and makes the
-/// message one that names the entry. The first time, entries are taken into use, for an MSI of several messages an aligned
-/// block.
+/// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that
+/// it goes to, and makes the message one that names the entry. The first time, entries are taken
+/// into use, for an MSI of several messages an aligned block.
 ///
 /// Whose requests the messages are is worked out when the entry is set for the first time, which
 /// reads configuration space, and kept in the entry: a move asks no device.
@@ -20,9 +20,10 @@ use xen::vtd::{EntryLock, Unit, log};
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or the descriptor names no entry of it), [`Errno::NXIO`] and
-/// [`Errno::OPNOTSUPP`] where it is not known whose requests the messages are, [`Errno::RANGE`]
-/// where the entry cannot name the CPU; nothing changes then.
+/// [`Errno::INVAL`] where no IOMMU serves the sender, [`Errno::FAULT`] where the table is full (or
+/// the descriptor names no entry of it), [`Errno::NXIO`] and [`Errno::OPNOTSUPP`] where it is not
+/// known whose requests the messages are, [`Errno::RANGE`] where the entry cannot name the CPU;
+/// nothing changes then.
 #[doc(alias = "msi_msg_write_remap_rte")]
 pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
@@ -84,7 +85,8 @@ fn set(desc: MsiDesc, message: MsiMsg, entry: EntryLock, new: Verified) {
     entry.set(new);
     desc.mark_written(true, 1);
 
-    // The messages of a block bear the address of its first entry; their data say how far theirs is from there.
+    // The messages of a block bear the address of its first entry; their data say how far theirs is
+    // from there.
     let number = desc.number_in_block();
     let address = RemappableAddress::of(index.wrapping_sub(number) as u16, true);
     message.set(address.raw()[0], number as u32);

@@ -1,5 +1,5 @@
-//! IO-APIC pins. Xen reads and writes their entries as if nothing were remapped; those of the hardware name entries of the
-//! table.
+//! IO-APIC pins. Xen reads and writes their entries as if nothing were remapped; those of the
+//! hardware name entries of the table.
 
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::source;
@@ -12,9 +12,9 @@ use xen::vtd::{Pins, log};
 /// Reads a register of an IO-APIC as Xen sees it.
 ///
 /// Vector, modes and destination are those that Xen wrote last; what hardware changes or keeps to
-/// itself (status, remote IRR, polarity, mask) is the pin's own. So the half with the destination is
-/// known without asking the IO-APIC. No table is locked: a crash may have stopped a CPU that holds
-/// its lock, and the crash kernel's start reads pins.
+/// itself (status, remote IRR, polarity, mask) is the pin's own. So the half with the destination
+/// is known without asking the IO-APIC. No table is locked: a crash may have stopped a CPU that
+/// holds its lock, and the crash kernel's start reads pins.
 ///
 /// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "io_apic_read_remap_rte")]
@@ -34,8 +34,8 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
     interrupt.in_pin(pin, apic).lower()
 }
 
-/// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin, which
-/// names it.
+/// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin,
+/// which names it.
 ///
 /// Where the table is full nothing is written, and the pin stays as it was.
 ///

@@ -27,7 +27,8 @@ impl<'a, I: Iommu, F: FnMut(&mut I)> Handle<'a, I, F> {
         self.unit.scopes(self.table, block)
     }
 
-    /// Puts commands into the queue that make the IOMMU forget scopes, and a wait command, whose number it returns.
+    /// Puts commands into the queue that make the IOMMU forget scopes, and a wait command, whose
+    /// number it returns.
     pub fn submit(&mut self, scopes: Vec<I::Scope>) -> Result<u64, TimedOut>
     where
         I::Scope: Copy,
@@ -43,7 +44,8 @@ impl<'a, I: Iommu, F: FnMut(&mut I)> Handle<'a, I, F> {
         self.poll(|queue| queue.is_done(number).then_some(()))
     }
 
-    /// Makes the IOMMU forget the entries of a block; returns when it has, or when it did not in time.
+    /// Makes the IOMMU forget the entries of a block; returns when it has, or when it did not in
+    /// time.
     pub fn flush(&mut self, block: Block) -> Result<(), TimedOut>
     where
         I::Scope: Copy,

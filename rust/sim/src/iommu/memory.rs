@@ -1,7 +1,7 @@
 //! A table in memory that processors write through their caches.
 //!
-//! An IOMMU that does not snoop these caches (VT-d, section 11.4.3, ECAP.C clear) sees what was written back, a line at a
-//! time. A line may be written back at any moment, asked for or not.
+//! An IOMMU that does not snoop these caches (VT-d, section 11.4.3, ECAP.C clear) sees what was
+//! written back, a line at a time. A line may be written back at any moment, asked for or not.
 
 use std::collections::BTreeMap;
 

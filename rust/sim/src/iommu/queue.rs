@@ -1,8 +1,9 @@
-//! A queue of commands to an IOMMU: VT-d's invalidation queue (section 6.5.2), AMD's command buffer (48882, section 2.4).
+//! A queue of commands to an IOMMU: VT-d's invalidation queue (section 6.5.2), AMD's command buffer
+//! (48882, section 2.4).
 //!
-//! Software writes commands at the tail; the IOMMU takes them from the head, in order. When it reaches a wait command (VT-d:
-//! invalidation wait descriptor; AMD: COMPLETION_WAIT), all before it are done, and it writes the number that the command
-//! bears to memory.
+//! Software writes commands at the tail; the IOMMU takes them from the head, in order. When it
+//! reaches a wait command (VT-d: invalidation wait descriptor; AMD: COMPLETION_WAIT), all before it
+//! are done, and it writes the number that the command bears to memory.
 
 use std::collections::VecDeque;
 

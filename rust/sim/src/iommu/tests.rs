@@ -53,7 +53,8 @@ const CROWDED: Machine = Machine {
     ..NOT_COHERENT
 };
 
-/// Runs that are the same each time: what the software is asked to do, and the seed of the other parties.
+/// Runs that are the same each time: what the software is asked to do, and the seed of the other
+/// parties.
 fn cases() -> Vec<(Vec<Step>, u64)> {
     let mut runner = TestRunner::deterministic();
     let mut steps = || {

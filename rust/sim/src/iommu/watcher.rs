@@ -1,7 +1,7 @@
 //! A watcher of the values that an IOMMU reads: each must be one that was meant for its entry.
 //!
-//! What is meant is told by whoever asks for a change, not by the software that carries it out: otherwise the halves of a
-//! torn write would count as meant.
+//! What is meant is told by whoever asks for a change, not by the software that carries it out:
+//! otherwise the halves of a torn write would count as meant.
 
 /// What is meant for an entry.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +75,8 @@ impl<V: Copy + Default + PartialEq> Watcher<V> {
 mod tests {
     use super::*;
 
-    /// What a watcher says about reading these values, one after the other, of an entry that changes from 1 to 2.
+    /// What a watcher says about reading these values, one after the other, of an entry that
+    /// changes from 1 to 2.
     fn says(reads: [u32; 3]) -> Option<u32> {
         let [before, during, after] = reads;
         let mut watcher = Watcher::new(4);

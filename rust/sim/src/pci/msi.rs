@@ -38,7 +38,8 @@ impl Function {
         self.send();
     }
 
-    /// Wants to send a message. With fewer messages enabled than it is capable of, several events share one.
+    /// Wants to send a message. With fewer messages enabled than it is capable of, several events
+    /// share one.
     pub fn raise(&mut self, event: u32) -> Option<u32> {
         let number = event.checked_rem(self.enabled)?;
         self.pending |= 1 << number;

@@ -85,7 +85,8 @@ impl Function {
         function
     }
 
-    /// Loses all that it has been told: by a reset of its own, one that software asked for, or for want of power.
+    /// Loses all that it has been told: by a reset of its own, one that software asked for, or for
+    /// want of power.
     pub fn reset(&mut self) {
         self.command = 0;
         self.control = MsixControl::new(self.traits.entries as u16 - 1);
@@ -147,7 +148,8 @@ impl Function {
         self.neighbour = Some(0);
     }
 
-    /// Wants to send a message. Returns whether it can, now or later; a function with MSI-X disabled has other ways.
+    /// Wants to send a message. Returns whether it can, now or later; a function with MSI-X
+    /// disabled has other ways.
     pub fn raise(&mut self, index: usize) -> bool {
         if !self.present || !self.control.enabled() {
             return false;
@@ -231,7 +233,8 @@ impl Function {
         index
     }
 
-    /// Writes vector control of the entry at an address. The function sees it at its next answer, or later.
+    /// Writes vector control of the entry at an address. The function sees it at its next answer,
+    /// or later.
     pub fn write_memory(&mut self, address: u64, value: u32) {
         self.posted.push_back((self.index(address), value));
     }

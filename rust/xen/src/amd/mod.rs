@@ -1,7 +1,8 @@
 //! AMD-Vi (`drivers/passthrough/amd`).
 //!
-//! An IOMMU tells by the requester, which is the ID that a message bears, which table remaps the message. What Xen keeps of
-//! requesters, their tables, and the IO-APICs and HPETs that firmware speaks of have files of their own.
+//! An IOMMU tells by the requester, which is the ID that a message bears, which table remaps the
+//! message. What Xen keeps of requesters, their tables, and the IO-APICs and HPETs that firmware
+//! speaks of have files of their own.
 
 use crate::boot::Booting;
 use crate::list;
@@ -66,8 +67,9 @@ impl Device {
     }
 }
 
-/// Finds the IOMMUs, maps their registers and reads what firmware says of the devices. They get entries of 128 bits where all
-/// of them can do that. Returns whether they can, and nothing else is in the way.
+/// Finds the IOMMUs, maps their registers and reads what firmware says of the devices. They get
+/// entries of 128 bits where all of them can do that. Returns whether they can, and nothing else is
+/// in the way.
 ///
 /// Context: before IOMMUs are switched on.
 pub fn prepare_extended_mode(_: Booting) -> bool {
@@ -84,7 +86,8 @@ fn tables_per_requester() -> bool {
 
 /// All IOMMUs.
 pub fn iommus() -> impl Iterator<Item = Iommu<'static>> {
-    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of IOMMUs.
+    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of
+    // IOMMUs.
     unsafe { list::nodes(&raw mut sys::amd_iommu_head) }.map(|node| unsafe {
         let iommu = list::container(node, offset_of!(sys::amd_iommu, list));
         Iommu::from_raw(iommu).unwrap_unchecked()
@@ -105,7 +108,8 @@ impl Iommu<'_> {
         }
     }
 
-    /// How long the entries of its tables are. That is settled before there are any, for all IOMMUs alike.
+    /// How long the entries of its tables are. That is settled before there are any, for all IOMMUs
+    /// alike.
     #[inline]
     fn format(self) -> Format {
         if field!(self, ctrl.raw) & u64::from(sys::XEN_IRQ_AMD_CONTROL_GA_EN) != 0 {
@@ -115,7 +119,8 @@ impl Iommu<'_> {
         }
     }
 
-    /// Returns whether it is switched on. Where it is not it keeps nothing of its tables, and takes no commands.
+    /// Returns whether it is switched on. Where it is not it keeps nothing of its tables, and takes
+    /// no commands.
     #[inline]
     fn is_enabled(self) -> bool {
         field!(self, enabled) != 0

@@ -21,7 +21,8 @@ fn count() -> usize {
     count as usize
 }
 
-/// What is kept of the IO-APIC with an APIC ID, and the number under which that is spoken of; `None` where it is not.
+/// What is kept of the IO-APIC with an APIC ID, and the number under which that is spoken of;
+/// `None` where it is not.
 #[inline]
 fn find(id: u32) -> Option<(usize, *mut sys::ioapic_sbdf)> {
     let first = (&raw mut sys::ioapic_sbdf).cast::<sys::ioapic_sbdf>();

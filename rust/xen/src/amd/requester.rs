@@ -12,8 +12,9 @@ pub(super) const FUNCTIONS: u32 = 8;
 
 /// A requester: an ID of a segment.
 ///
-/// Functions of a device may share a table: phantom functions are parts of another function, and a function that firmware
-/// does not list is taken for a copy of function 0. The table is freed with the lowest of them.
+/// Functions of a device may share a table: phantom functions are parts of another function, and a
+/// function that firmware does not list is taken for a copy of function 0. The table is freed with
+/// the lowest of them.
 #[derive(Clone, Copy)]
 pub struct Requester {
     /// What is kept of the segment's requester 0.
@@ -21,7 +22,8 @@ pub struct Requester {
     id: u16,
 }
 
-/// How many requesters a segment has: a multiple of [`FUNCTIONS`], so that with a function there are all of its device.
+/// How many requesters a segment has: a multiple of [`FUNCTIONS`], so that with a function there
+/// are all of its device.
 pub(super) fn count() -> u32 {
     // SAFETY: A number that is written while Xen boots, before there are requesters.
     unsafe { (&raw const sys::ivrs_bdf_entries).read_volatile() }
@@ -45,7 +47,8 @@ impl Served<'_> {
         // SAFETY: Any device may be asked for.
         let iommu =
             unsafe { Iommu::from_raw(sys::find_iommu_for_device(segment.into(), id.into())) }?;
-        // SAFETY: Any segment may be asked for. IOMMUs serve requesters alone, so there are some, and one of this ID.
+        // SAFETY: Any segment may be asked for. IOMMUs serve requesters alone, so there are some,
+        // and one of this ID.
         let of_segment = unsafe { sys::get_ivrs_mappings(segment) };
         Some(Self {
             iommu,
@@ -93,8 +96,8 @@ impl Requester {
         })
     }
 
-    /// The requester that messages of the device with this ID come from, as firmware says. What firmware says of requesters
-    /// that there are not is not taken up.
+    /// The requester that messages of the device with this ID come from, as firmware says. What
+    /// firmware says of requesters that there are not is not taken up.
     #[doc(alias = "get_intremap_requestor_id")]
     #[inline]
     pub fn of_interrupts(self) -> Self {

@@ -109,8 +109,8 @@ pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
 }
 
 impl<'a> Iommu<'a> {
-    /// Allocates a table of at least that many entries, or the largest for 0, of which nothing is in use. Returns it, and
-    /// what knows which entries are in use.
+    /// Allocates a table of at least that many entries, or the largest for 0, of which nothing is
+    /// in use. Returns it, and what knows which entries are in use.
     ///
     /// No pin is remapped before there is a table, so what is kept of pins is allocated here, too.
     ///
@@ -160,7 +160,8 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// The table that its MSIs go through. They may bear either of two IDs, and one table has to serve both.
+    /// The table that its MSIs go through. They may bear either of two IDs, and one table has to
+    /// serve both.
     ///
     /// # Errors
     ///
@@ -194,8 +195,8 @@ impl<'a> Served<'a> {
 }
 
 impl Requester {
-    /// Gives up its table. That is freed with the lowest function that uses it, and then no other one of the device uses it
-    /// any more.
+    /// Gives up its table. That is freed with the lowest function that uses it, and then no other
+    /// one of the device uses it any more.
     ///
     /// Context: as for `xfree()`.
     ///

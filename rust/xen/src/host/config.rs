@@ -88,15 +88,17 @@ pub(crate) fn still_holds(generation: u32) -> bool {
     GENERATION.is(generation)
 }
 
-/// Returns whether the boot option `msi-recheck` is set: registers are read each time, as without Rust.
+/// Returns whether the boot option `msi-recheck` is set: registers are read each time, as without
+/// Rust.
 #[inline]
 pub fn rechecks() -> bool {
     // SAFETY: A flag that is written while the command line is read.
     unsafe { (&raw const sys::shim_msi_recheck).read_volatile() }
 }
 
-/// The generation with which something may be kept that is going to be read now; `None` where nothing may: dom0 is about to write to
-/// configuration space, or not all that it writes is seen, or the boot option `msi-recheck` is set.
+/// The generation with which something may be kept that is going to be read now; `None` where
+/// nothing may: dom0 is about to write to configuration space, or not all that it writes is seen,
+/// or the boot option `msi-recheck` is set.
 pub fn generation() -> Option<Seen> {
     if rechecks() || !super::owner::writes_to_config_are_seen() {
         return None;
@@ -104,17 +106,20 @@ pub fn generation() -> Option<Seen> {
     GENERATION.current()
 }
 
-/// Says that a domain's write to configuration space is about to be carried out by this CPU, before it does anything else.
+/// Says that a domain's write to configuration space is about to be carried out by this CPU, before
+/// it does anything else.
 ///
 /// Context: IRQs on.
 pub fn write_announced() {
     if GENERATION.changing() {
-        // SAFETY: Once for the first announcement; `wait_is_over` sees to those that come meanwhile.
+        // SAFETY: Once for the first announcement; `wait_is_over` sees to those that come
+        // meanwhile.
         unsafe { sys::shim_wait_for_config_writes() };
     }
 }
 
-/// Every CPU has done something else since the wait began, and so has carried out the write that it had announced.
+/// Every CPU has done something else since the wait began, and so has carried out the write that it
+/// had announced.
 ///
 /// Context: called by the shim, at the end of an RCU grace period.
 pub fn wait_is_over() {

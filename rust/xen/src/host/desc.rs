@@ -46,7 +46,8 @@ impl MsiDesc<'_> {
         (0..first.messages() as usize).map(move |number| unsafe { first.nth(number) })
     }
 
-    /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this alone.
+    /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this
+    /// alone.
     pub fn block_from_last(self) -> impl Iterator<Item = Self> {
         (0..self.messages() as usize)
             .rev()

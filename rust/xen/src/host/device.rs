@@ -53,7 +53,8 @@ impl<'a> PciDev<'a> {
         if !fixed!(self, info.is_virtfn) {
             return None;
         }
-        // SAFETY: For a virtual function the union holds a pointer to its physical function, which lives longer.
+        // SAFETY: For a virtual function the union holds a pointer to its physical function, which
+        // lives longer.
         let physical =
             unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) }?;
         // SAFETY: For a physical function the union holds the sizes.
@@ -65,7 +66,8 @@ impl<'a> PciDev<'a> {
         (size != 0).then_some(size)
     }
 
-    /// Returns whether a lock is held that keeps its list of interrupts from changing; debug builds ask.
+    /// Returns whether a lock is held that keeps its list of interrupts from changing; debug builds
+    /// ask.
     pub fn list_is_locked(self) -> bool {
         // SAFETY: The owner is alive, or there is none.
         unsafe { sys::shim_pdev_list_is_read_locked(field!(self, domain)) }

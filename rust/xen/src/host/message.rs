@@ -95,8 +95,8 @@ impl MsiDesc<'_> {
         }
     }
 
-    /// Notes the message that it is given, and has it remapped where interrupts are: returns what the device has to send, and
-    /// whether its registers have to be written at all.
+    /// Notes the message that it is given, and has it remapped where interrupts are: returns what
+    /// the device has to send, and whether its registers have to be written at all.
     ///
     /// Context: the lock of the IRQ's descriptor is held, IRQs off.
     ///

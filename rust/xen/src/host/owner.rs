@@ -11,7 +11,8 @@ impl Domain<'_> {
         nospec::evaluate(hardware() == Some(self))
     }
 
-    /// Returns whether it stands for the owner of devices that dom0 has given up and that have no new owner.
+    /// Returns whether it stands for the owner of devices that dom0 has given up and that have no
+    /// new owner.
     pub fn is_io(self) -> bool {
         // SAFETY: A pointer that is written while Xen boots.
         unsafe { (&raw const sys::dom_io).read_volatile() == self.as_ptr() }
@@ -30,8 +31,9 @@ pub fn hardware() -> Option<Domain<'static>> {
     unsafe { Domain::from_raw((&raw const sys::hardware_domain).read_volatile()) }
 }
 
-/// Returns whether Xen sees each write of a domain to configuration space before it is carried out: those of a PV dom0 trap, and
-/// are all shown to `pci_conf_write_intercept()`; those of a PVH dom0 go through vPCI, which shows few.
+/// Returns whether Xen sees each write of a domain to configuration space before it is carried out:
+/// those of a PV dom0 trap, and are all shown to `pci_conf_write_intercept()`; those of a PVH dom0
+/// go through vPCI, which shows few.
 pub(crate) fn writes_to_config_are_seen() -> bool {
     hardware().is_some_and(|domain| field!(domain, options) & sys::XEN_IRQ_CDF_HVM as u32 == 0)
 }

@@ -1,4 +1,5 @@
-//! The pages of an MSI-X table that are mapped for Xen: one mapping for all entries that lie in a page.
+//! The pages of an MSI-X table that are mapped for Xen: one mapping for all entries that lie in a
+//! page.
 
 use super::fixmap;
 use crate::errno::Errno;

@@ -1,4 +1,5 @@
-//! What is asked for where an interrupt of a device is set up (`struct msi_info`), and whether it may be.
+//! What is asked for where an interrupt of a device is set up (`struct msi_info`), and whether it
+//! may be.
 
 use crate::view::{field, view};
 use xen_sys as sys;

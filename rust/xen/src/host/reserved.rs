@@ -129,7 +129,8 @@ impl MsiDesc<'_> {
         }
     }
 
-    /// The domain that the block was set up for, which maps the pirqs. It may have lost the function.
+    /// The domain that the block was set up for, which maps the pirqs. It may have lost the
+    /// function.
     ///
     /// # Safety
     ///

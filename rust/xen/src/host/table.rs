@@ -1,7 +1,7 @@
 //! What Xen keeps of a function's MSI-X table while interrupts are set up in it.
 //!
-//! Some of it is ours alone. It lies where C has `table_idx`, of which nobody but msi.c knows: C allocates the structure zeroed, and
-//! never copies it.
+//! Some of it is ours alone. It lies where C has `table_idx`, of which nobody but msi.c knows: C
+//! allocates the structure zeroed, and never copies it.
 
 use super::config;
 use super::desc::RegisterLock;
@@ -77,8 +77,8 @@ impl Msix<'_> {
         left == 0
     }
 
-    /// Where the table is, as it was found when the first interrupt was set up; `None` while none is. What the device says of it since
-    /// then does not matter.
+    /// Where the table is, as it was found when the first interrupt was set up; `None` while none
+    /// is. What the device says of it since then does not matter.
     pub fn table(self) -> Option<Table> {
         let first = field!(self, table.first);
         (first != 0).then(|| Table {
@@ -120,7 +120,8 @@ impl Msix<'_> {
         set_field!(self, pba.last)(pages.last);
     }
 
-    /// Returns whether the function was seen enabled and decoding memory, and nothing has been written to configuration space since.
+    /// Returns whether the function was seen enabled and decoding memory, and nothing has been
+    /// written to configuration space since.
     #[inline]
     pub fn is_known_ready(self) -> bool {
         // SAFETY: `own` is a part of the structure, which is alive as a view's.

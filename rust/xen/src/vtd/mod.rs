@@ -1,7 +1,7 @@
 //! VT-d units (`drivers/passthrough/vtd`).
 //!
-//! What firmware says of an IOMMU is here; its registers, its interrupt remapping table and the IO-APICs that it serves have
-//! modules of their own.
+//! What firmware says of an IOMMU is here; its registers, its interrupt remapping table and the
+//! IO-APICs that it serves have modules of their own.
 
 use crate::errno::Errno;
 use crate::list;
@@ -43,9 +43,11 @@ pub fn firmware_supports_remapping() -> bool {
     unsafe { sys::platform_supports_intremap() }
 }
 
-/// Returns whether firmware lets local APICs be used in x2APIC mode. After boot the question is settled.
+/// Returns whether firmware lets local APICs be used in x2APIC mode. After boot the question is
+/// settled.
 pub fn may_use_x2apic() -> bool {
-    // SAFETY: The state is a word that the boot CPU writes. The function is a part of the code that is gone after boot.
+    // SAFETY: The state is a word that the boot CPU writes. The function is a part of the code that
+    // is gone after boot.
     unsafe {
         AtomicU32::from_ptr((&raw mut sys::system_state).cast()).load(Ordering::Relaxed)
             >= sys::SYS_STATE_active
@@ -55,7 +57,8 @@ pub fn may_use_x2apic() -> bool {
 
 /// All units.
 pub fn units() -> impl Iterator<Item = Unit<'static>> {
-    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of units.
+    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of
+    // units.
     unsafe { list::nodes(&raw mut sys::acpi_drhd_units) }.filter_map(|node| unsafe {
         Unit::from_raw(list::container(node, offset_of!(sys::acpi_drhd_unit, list)))
     })

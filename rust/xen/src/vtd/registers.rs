@@ -12,8 +12,8 @@ use xen_sys as sys;
 /// How long hardware may take to carry out a command, in nanoseconds.
 const PATIENCE: i64 = 1_000_000_000;
 
-/// Waits until `done` of what `read` yields. Hardware that does not answer within [`PATIENCE`] ends Xen, unless Xen is on its
-/// way to another kernel.
+/// Waits until `done` of what `read` yields. Hardware that does not answer within [`PATIENCE`] ends
+/// Xen, unless Xen is on its way to another kernel.
 fn wait<T>(read: impl Fn() -> T, done: impl Fn(T) -> bool) {
     if !answers(read, done) {
         // SAFETY: Does not return unless Xen is being replaced.

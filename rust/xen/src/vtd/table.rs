@@ -110,8 +110,8 @@ pub struct TableLock<'a> {
 }
 
 impl<'a> TableLock<'a> {
-    /// Takes a block for `count` entries into use; none of them is present. `None` where none is left, or `count` is not 1
-    /// to 32.
+    /// Takes a block for `count` entries into use; none of them is present. `None` where none is
+    /// left, or `count` is not 1 to 32.
     #[doc(alias = "alloc_remap_entry")]
     pub fn allocate(&mut self, count: u32) -> Option<usize> {
         let block = self.slots()?.allocate(count as usize)?;
@@ -154,7 +154,8 @@ impl<'a> TableLock<'a> {
         Source::of(self.page(index)?.entry(index))
     }
 
-    /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where it is not in use.
+    /// Gives the block back that begins at `first` and has `count` messages. Nothing happens where
+    /// it is not in use.
     #[doc(alias = "free_remap_entry")]
     pub fn release(&mut self, first: usize, count: u32) {
         let Some(block) = Block::of(first, count as usize) else {

@@ -12,7 +12,8 @@ pub(super) fn check(inputs: &Inputs) -> Finding {
     let listed: BTreeSet<&str> = inputs
         .manifest
         .public()
-        // Data of the shim stands behind its declaration in Xen's headers, where the compiler compares the two.
+        // Data of the shim stands behind its declaration in Xen's headers, where the compiler
+        // compares the two.
         .filter(|e| e.kind == Kind::Text || !e.by_shim)
         .map(|e| e.symbol.as_str())
         .collect();

@@ -1,5 +1,5 @@
-//! Shows that no check of the ABI is blind: a small C file and a Rust one that takes its place, and for each kind of
-//! fault a Rust file, a manifest or a header that is wrong in that way.
+//! Shows that no check of the ABI is blind: a small C file and a Rust one that takes its place, and
+//! for each kind of fault a Rust file, a manifest or a header that is wrong in that way.
 
 use std::path::Path;
 

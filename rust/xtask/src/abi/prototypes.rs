@@ -71,7 +71,8 @@ fn compare(ours: &Prototype, theirs: &Prototype) -> Vec<String> {
         return faults;
     }
     for (index, (have, want)) in ours.parameters.iter().zip(&theirs.parameters).enumerate() {
-        // A narrow parameter is taken as u32, because C's callers may leave the upper bits undefined (rule 4).
+        // A narrow parameter is taken as u32, because C's callers may leave the upper bits
+        // undefined (rule 4).
         let wanted = match want.shape {
             Shape::Integer { bytes, .. } if bytes < 4 => Shape::Integer {
                 bytes: 4,

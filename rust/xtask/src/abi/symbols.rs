@@ -39,7 +39,8 @@ pub(super) fn offered(inputs: &Inputs) -> Finding {
     }
 }
 
-/// Nothing but the manifest is offered, save names with a prefix of this project's that no other object refers to.
+/// Nothing but the manifest is offered, save names with a prefix of this project's that no other
+/// object refers to.
 pub(super) fn leaks(inputs: &Inputs) -> Finding {
     let listed: BTreeSet<&str> = inputs
         .manifest

@@ -12,7 +12,8 @@ use super::scenarios::{Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 
-/// A device behind each kind of bridge: the machine's root port, one to conventional PCI, and one of old.
+/// A device behind each kind of bridge: the machine's root port, one to conventional PCI, and one
+/// of old.
 const DEVICES: &[&str] = &[
     "-device",
     "e1000e,bus=rp,romfile=",
@@ -161,7 +162,8 @@ const fn user(name: &'static str, words: &'static [&'static str]) -> Rule {
     shows(name, 'V', "bridges: all bound", words, 1)
 }
 
-/// Who may use the entries: 01:00.0 alone; what is on bus 2; the bridge 00:0a.0, which stands for what is behind it.
+/// Who may use the entries: 01:00.0 alone; what is on bus 2; the bridge 00:0a.0, which stands for
+/// what is behind it.
 const SOURCES: &[Rule] = &[
     user("express-to-itself", &["R:", ":  1   0  0100 "]),
     user("pci-by-its-bus", &["R:", ":  2   0  0202 "]),

@@ -1,7 +1,7 @@
 //! Writing initial RAM disks: the kernel's "newc" cpio format.
 //!
-//! Archives may be put one after the other: the kernel unpacks them in turn. So the large, unchanging part is cached
-//! and what a scenario adds goes into a small archive behind it.
+//! Archives may be put one after the other: the kernel unpacks them in turn. So the large,
+//! unchanging part is cached and what a scenario adds goes into a small archive behind it.
 
 use std::io::{Result, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -66,7 +66,8 @@ impl<W: Write> Archive<W> {
         Ok(self.out)
     }
 
-    /// Writes the header of thirteen hexadecimal fields, the name and the data, each padded to four bytes.
+    /// Writes the header of thirteen hexadecimal fields, the name and the data, each padded to four
+    /// bytes.
     fn entry(&mut self, name: &str, mode: u32, data: &[u8]) -> Result<()> {
         let too_long = |_| std::io::Error::other(format!("{name} is too large for an archive"));
         let size = u32::try_from(data.len()).map_err(too_long)?;

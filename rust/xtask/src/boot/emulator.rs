@@ -1,4 +1,5 @@
-//! The machine emulator: QEMU of a newer Debian, run from the cache by its own loader, and its command lines.
+//! The machine emulator: QEMU of a newer Debian, run from the cache by its own loader, and its
+//! command lines.
 
 use std::path::{Path, PathBuf};
 
@@ -59,9 +60,11 @@ impl Iommu {
 pub(super) struct Machine {
     /// Its IOMMU, if any.
     pub(super) iommu: Option<Iommu>,
-    /// A NIC at 00:04.0 and an NVMe disk at 00:05.0. The device model of a guest keeps lower slots to itself.
+    /// A NIC at 00:04.0 and an NVMe disk at 00:05.0. The device model of a guest keeps lower slots
+    /// to itself.
     pub(super) devices: bool,
-    /// One device of each other kind: MSI (edu), a root port, MSI with many vectors (xhci); at 00:06.0 to 00:08.0.
+    /// One device of each other kind: MSI (edu), a root port, MSI with many vectors (xhci); at
+    /// 00:06.0 to 00:08.0.
     pub(super) test_devices: bool,
     /// Further devices, as the emulator's options name them.
     pub(super) more: &'static [&'static str],
@@ -130,7 +133,8 @@ impl Emulator {
         &self.root
     }
 
-    /// The command that runs `machine`: the serial line goes to `serial`, the disk is the file `disk`.
+    /// The command that runs `machine`: the serial line goes to `serial`, the disk is the file
+    /// `disk`.
     pub(super) fn command(
         &self,
         machine: &Machine,
@@ -143,7 +147,8 @@ impl Emulator {
             _ => "",
         };
         let lib = self.root.join("usr/lib/x86_64-linux-gnu");
-        // The host's C library may be older than the emulator's: its own loader finds its own libraries.
+        // The host's C library may be older than the emulator's: its own loader finds its own
+        // libraries.
         let mut cmd = Cmd::new(self.root.join("usr/lib64/ld-linux-x86-64.so.2"))
             .env("QEMU_MODULE_DIR", lib.join("qemu"))
             .arg("--library-path")
@@ -155,9 +160,10 @@ impl Emulator {
         cmd = cmd
             .args(["-accel", "tcg,thread=multi"])
             .args(["-machine", "q35,kernel-irqchip=split"])
-            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults, nested paging because a
-            // guest's addresses are now and then translated as the host's or the other way round, on stock Xen too,
-            // which is a triple fault of the guest. Xen shadows the guests' page tables instead.
+            // TCG has no VMX but SVM. MWAIT is left out because dom0's use of it faults, nested
+            // paging because a guest's addresses are now and then translated as the host's or the
+            // other way round, on stock Xen too, which is a triple fault of the guest. Xen shadows
+            // the guests' page tables instead.
             .args(["-cpu", &format!("EPYC,-monitor,-npt{x2apic}")])
             .args(["-smp", &machine.cpus.to_string()])
             .args(["-m", &machine.memory.to_string()])

@@ -1,7 +1,7 @@
 //! The systems that run in the scenarios, made of Debian's packages and cut down to what is used.
 //!
-//! dom0 is a kernel and an initial RAM disk with Xen's tools, the device model and a shell. Inside it lie the kernel
-//! and RAM disk of the HVM guests. Scripts are not part of it: see [`Overlay`].
+//! dom0 is a kernel and an initial RAM disk with Xen's tools, the device model and a shell. Inside
+//! it lie the kernel and RAM disk of the HVM guests. Scripts are not part of it: see [`Overlay`].
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -168,7 +168,8 @@ fn keep(from: &Path, to: &Path, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// The loader and the libraries of [`PROGRAMS`], relative to `root`, as the system's own loader resolves them.
+/// The loader and the libraries of [`PROGRAMS`], relative to `root`, as the system's own loader
+/// resolves them.
 fn libraries(root: &Path) -> Result<Vec<String>> {
     let loader = "usr/lib64/ld-linux-x86-64.so.2";
     let mut found = BTreeSet::from([loader.to_owned()]);
@@ -369,7 +370,8 @@ pub(super) fn write_initrd(image: &Path, overlay: &[u8], target: &Path) -> Resul
         .with_context(|| format!("cannot write {}", target.display()))
 }
 
-/// Writes two files into one, as the test kernel that hands the machine over wants them: how long the first is, and both.
+/// Writes two files into one, as the test kernel that hands the machine over wants them: how long
+/// the first is, and both.
 pub(super) fn write_pair(first: &[u8], second: &[u8], target: &Path) -> Result<()> {
     let length = (first.len() as u64).to_le_bytes();
     fs::write(target, [&length, first, second].concat())

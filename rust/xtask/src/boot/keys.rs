@@ -204,7 +204,8 @@ const V_REMAPPING: Rule = shows(
     &["Interrupt Remapping: supported and enabled"],
     1,
 );
-// Every vector of both devices has its remapping entry, which only that device may use: SVT 1, SQ 0, SID.
+// Every vector of both devices has its remapping entry, which only that device may use: SVT 1, SQ
+// 0, SID.
 const V_NIC: Rule = shows("key-V-nic", 'V', "traffic", &["R:", " 1   0  0020 "], 3);
 const V_DISK: Rule = shows("key-V-disk", 'V', "traffic", &["R:", " 1   0  0028 "], 3);
 

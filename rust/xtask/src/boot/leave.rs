@@ -1,13 +1,13 @@
-//! The scenarios `kexec-*`: Xen hands the machine over to another kernel. That looks at what is left, or is Xen itself, which
-//! finds an IOMMU that remaps interrupts. Seconds each.
+//! The scenarios `kexec-*`: Xen hands the machine over to another kernel. That looks at what is
+//! left, or is Xen itself, which finds an IOMMU that remaps interrupts. Seconds each.
 
 use super::emulator::Iommu;
 use super::scenarios::{Module, Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 
-/// With memory kept for a crash kernel, where `heir` is linked, Xen leaves as after a crash. It is told to leave the IOMMU off,
-/// which it does not do by itself.
+/// With memory kept for a crash kernel, where `heir` is linked, Xen leaves as after a crash. It is
+/// told to leave the IOMMU off, which it does not do by itself.
 const CRASH: &str = "dom0_mem=128M,max:128M crashkernel=16M@64M iommu=crash-disable";
 
 /// The same, with interrupts still remapped: what Xen does by itself.

@@ -137,7 +137,8 @@ pub(crate) fn prepare() -> Result<()> {
     image::dom0().map(drop)
 }
 
-/// What a name on the command line stands for: one scenario, all that begin with the name, or `all`.
+/// What a name on the command line stands for: one scenario, all that begin with the name, or
+/// `all`.
 fn scenarios_named(name: &str) -> Vec<&'static Scenario> {
     let group = format!("{name}-");
     if name == scenarios::MAIN.name {

@@ -1,4 +1,5 @@
-//! The scenarios `multi-*`: the messages of one MSI capability, each taken by a processor of its own. Seconds each.
+//! The scenarios `multi-*`: the messages of one MSI capability, each taken by a processor of its
+//! own. Seconds each.
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
@@ -6,8 +7,8 @@ use super::scenarios::Scenario;
 use super::smoke;
 use crate::guest::Kernel;
 
-/// As many processors as the device has messages. Each vCPU stays on the processor of its number, and each processor notes
-/// the interrupts that it takes.
+/// As many processors as the device has messages. Each vCPU stays on the processor of its number,
+/// and each processor notes the interrupts that it takes.
 const LINE: &str =
     "dom0_mem=128M,max:128M dom0_max_vcpus=16 dom0_vcpus_pin tbuf_size=1 tevt_mask=0x802000";
 

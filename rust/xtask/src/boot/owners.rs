@@ -159,7 +159,8 @@ const SRIOV_CHECKS: &[&str] = &[
     "sriov-nic-tcp-after-1",
 ];
 
-/// The guest has three messages of the function beside dom0's three of the NIC, and leaves nothing behind; nor do the functions.
+/// The guest has three messages of the function beside dom0's three of the NIC, and leaves nothing
+/// behind; nor do the functions.
 const SRIOV_RULES: &[Rule] = &[
     shows(
         "key-i-guest",
@@ -205,7 +206,8 @@ const REASSIGN_CHECKS: &[&str] = &[
     "works-usb-after",
 ];
 
-/// While a guest has them, five entries of the NIC and sixteen of the disk are in use; in the end all is as it was.
+/// While a guest has them, five entries of the NIC and sixteen of the disk are in use; in the end
+/// all is as it was.
 const REASSIGN_RULES: &[Rule] = &[
     shows(
         "key-M-holding",

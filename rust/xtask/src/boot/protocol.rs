@@ -1,7 +1,7 @@
 //! The lines by which a booted system talks to the test, found in the text of the serial line.
 //!
-//! tests/boot/lib.sh writes them. Xen writes to the same line, also in the middle of somebody else's; what was cut in
-//! two is put together again here.
+//! tests/boot/lib.sh writes them. Xen writes to the same line, also in the middle of somebody
+//! else's; what was cut in two is put together again here.
 
 /// How Xen begins its own lines.
 const XEN: &str = "(XEN) ";
@@ -9,7 +9,8 @@ const XEN: &str = "(XEN) ";
 /// How Xen begins the lines of other domains' firmware and kernels: this, a number, and a bracket.
 const DOMAIN: &str = "(d";
 
-/// What Xen's serial driver says, also in the middle of a line of Xen's own, when the machine is busy.
+/// What Xen's serial driver says, also in the middle of a line of Xen's own, when the machine is
+/// busy.
 const POLLING: &str = "(XEN) uart interrupt taking more than ";
 
 /// Words that no healthy run contains.

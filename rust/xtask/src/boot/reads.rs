@@ -1,6 +1,7 @@
 //! How often configuration space is read while interrupts move.
 //!
-//! The emulator says each read. A kernel of ours marks the time that counts by reading a register that nobody else reads.
+//! The emulator says each read. A kernel of ours marks the time that counts by reading a register
+//! that nobody else reads.
 
 use super::protocol::Event;
 
@@ -13,7 +14,8 @@ pub(super) const NAME: &str = "config-reads-while-moving";
 /// The register that begins and ends the time: the last of the device at 00:06.0.
 const MARK: &str = " 00:06.0 @0xfc ";
 
-/// How many reads the emulator says between the first mark and the last; none where there are no two.
+/// How many reads the emulator says between the first mark and the last; none where there are no
+/// two.
 pub(super) fn between_marks(messages: &str) -> Option<Event> {
     let (_, behind) = messages.split_once(MARK)?;
     let (between, _) = behind.rsplit_once(MARK)?;

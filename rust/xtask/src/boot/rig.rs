@@ -17,13 +17,15 @@ use crate::{cache, patch, ui, xen};
 
 /// What Xen has on its command line in every scenario.
 ///
-/// Deep idle states fault in the emulator. And it carries out XSAVE and XRSTOR where CR0.TS is set, in place of #NM, by
-/// which Xen switches the FPU on demand: registers of one domain or process then end up in another, and programs of dom0
-/// die of memory that they believe to have cleared. So Xen switches the FPU with the rest.
+/// Deep idle states fault in the emulator. And it carries out XSAVE and XRSTOR where CR0.TS is set,
+/// in place of #NM, by which Xen switches the FPU on demand: registers of one domain or process
+/// then end up in another, and programs of dom0 die of memory that they believe to have cleared. So
+/// Xen switches the FPU with the rest.
 const XEN_LINE: &str =
     "console=com1 loglvl=all guest_loglvl=all iommu=verbose,debug cpuidle=0 spec-ctrl=eager-fpu";
 
-/// And what a debug build has besides. It compares sizes that the emulator tells of XSAVE with what it does, and they differ.
+/// And what a debug build has besides. It compares sizes that the emulator tells of XSAVE with what
+/// it does, and they differ.
 const DEBUG_LINE: &str = " xsave=no";
 
 /// dom0's command line. Its messages below warnings only cost time: each byte is a hypercall.
@@ -146,8 +148,8 @@ impl Rig {
         self.results.join(name)
     }
 
-    /// Where the transcript of stock Xen is kept. What the cache has is the same wherever the repository lies; a tree of
-    /// the user's may change, and what it said stays here.
+    /// Where the transcript of stock Xen is kept. What the cache has is the same wherever the
+    /// repository lies; a tree of the user's may change, and what it said stays here.
     pub(super) fn stock_transcript(&self, scenario: &str, inputs: &str) -> Result<PathBuf> {
         if self.tree.is_some() {
             return Ok(self.result(&format!("{scenario}-stock.transcript")));
@@ -157,7 +159,8 @@ impl Rig {
         Ok(kept.join(format!("{scenario}-{inputs}")))
     }
 
-    /// A machine that boots dom0 with a script of tests/boot and these files; `line` is added to Xen's command line.
+    /// A machine that boots dom0 with a script of tests/boot and these files; `line` is added to
+    /// Xen's command line.
     pub(super) fn dom0(
         &self,
         machine: Machine,
@@ -178,7 +181,8 @@ impl Rig {
         )
     }
 
-    /// A machine that boots a kernel as dom0, with words on its command line, and a RAM disk or none.
+    /// A machine that boots a kernel as dom0, with words on its command line, and a RAM disk or
+    /// none.
     pub(super) fn payload(
         &self,
         machine: Machine,

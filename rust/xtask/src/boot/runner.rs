@@ -29,7 +29,8 @@ const OWN_POWER_OFF: &str = "@@ off";
 /// What Xen prints before it suspends the machine to memory.
 const SUSPENDS: &str = "Entering ACPI S3 state";
 
-/// How long a machine sleeps, and how long it may take to show that it woke before it is told again.
+/// How long a machine sleeps, and how long it may take to show that it woke before it is told
+/// again.
 const SLEEP: Duration = Duration::from_secs(1);
 
 /// What a run has shown.

@@ -1,6 +1,8 @@
-//! The scenarios `smoke-*`: one of our own kernels as dom0, PV and PVH, on both makers' IOMMUs. Seconds each.
+//! The scenarios `smoke-*`: one of our own kernels as dom0, PV and PVH, on both makers' IOMMUs.
+//! Seconds each.
 //!
-//! The kernels check the answers themselves and print them; what only Xen's debug keys show is demanded here.
+//! The kernels check the answers themselves and print them; what only Xen's debug keys show is
+//! demanded here.
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
@@ -123,7 +125,8 @@ pub(super) const MOVE_AMD: Scenario = mover(
     MOVER_AMD,
 );
 
-/// The same for some seconds, with the option that has configuration space read as often as upstream does.
+/// The same for some seconds, with the option that has configuration space read as often as
+/// upstream does.
 pub(super) const MOVE_RECHECK: Scenario = Scenario {
     name: "move-recheck",
     about: "the same, and Xen reads configuration space each time; VT-d",
@@ -230,7 +233,8 @@ const fn filler(name: &'static str, about: &'static str, iommu: Iommu) -> Scenar
     }
 }
 
-/// Remapping tables with no more entries than pins and a few messages need. Stock Xen has no such option.
+/// Remapping tables with no more entries than pins and a few messages need. Stock Xen has no such
+/// option.
 pub(super) const FILL_VTD: Scenario = filler(
     "fill-vtd",
     "a device asks for more messages than the remapping table has entries; VT-d",
@@ -280,7 +284,8 @@ const fn sleep(name: &'static str, about: &'static str, iommu: Iommu) -> Scenari
     )
 }
 
-/// Suspended to memory, and woken. Stock Xen does not come back with the emulated AMD-Vi, so there is none for that.
+/// Suspended to memory, and woken. Stock Xen does not come back with the emulated AMD-Vi, so there
+/// is none for that.
 pub(super) const SLEEP_VTD: Scenario = sleep(
     "sleep-vtd",
     "suspended to memory (S3), and woken; VT-d",
@@ -363,7 +368,8 @@ const MOVER_WITHOUT_256: &[Rule] = &[
     EDU_ENTRY_256,
     XHCI_ENTRIES_256,
 ];
-/// AMD's entries are printed under their device, as numbers. Another device's may be on the second, too: Xen's console.
+/// AMD's entries are printed under their device, as numbers. Another device's may be on the second,
+/// too: Xen's console.
 const MOVER_AMD: &[Rule] = &[
     ON_THE_SECOND,
     ON_THE_FIRST,

@@ -1,8 +1,10 @@
-//! What two runs of a correct hypervisor have in common, kept in a file beside the log and compared.
+//! What two runs of a correct hypervisor have in common, kept in a file beside the log and
+//! compared.
 //!
-//! Names of checks, the lines that a system says, and the debug keys with everything taken out that depends on timing
-//! or on where something happened to be allocated: vectors, CPUs, numbers of MSI interrupts, states of a moment. What
-//! stays is which interrupts exist, of which kind, whose they are and how they are set up.
+//! Names of checks, the lines that a system says, and the debug keys with everything taken out that
+//! depends on timing or on where something happened to be allocated: vectors, CPUs, numbers of MSI
+//! interrupts, states of a moment. What stays is which interrupts exist, of which kind, whose they
+//! are and how they are set up.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -170,7 +172,8 @@ fn interrupt_line(line: &str) -> String {
     if line.starts_with(CONSOLE_PIN) {
         line = blank(&line, "mask=");
     }
-    // Of an interrupt that domains own: whose it is, but not its number there nor its momentary state.
+    // Of an interrupt that domains own: whose it is, but not its number there nor its momentary
+    // state.
     let words: Vec<&str> = line.split(' ').filter_map(owner).collect();
     let numbered = words.iter().any(|word| word.contains("MSI"));
     match words.as_slice() {
@@ -200,7 +203,8 @@ fn msi_line(line: &str) -> String {
 fn remapping_line(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
-        // VT-d: R: index: SVT SQ SID V AVL FPD DST DLM TM RH DM P. The index, the vector and the CPU vary.
+        // VT-d: R: index: SVT SQ SID V AVL FPD DST DLM TM RH DM P. The index, the vector and the
+        // CPU vary.
         [
             "R:",
             _index,
@@ -244,8 +248,8 @@ fn remapping_line(line: &str) -> String {
     }
 }
 
-/// A line of the list of devices: how many interrupts, but not which; a guest, but not which; and that a device is nobody's, but
-/// not by which number the IOMMU knows that.
+/// A line of the list of devices: how many interrupts, but not which; a guest, but not which; and
+/// that a device is nobody's, but not by which number the IOMMU knows that.
 fn device_line(line: &str) -> String {
     let (device, list) = line.split_once(" MSIs <").unwrap_or((line, ""));
     let owner = |word| match word {
@@ -267,7 +271,8 @@ fn device_line(line: &str) -> String {
     format!("{device} MSIs {}", numbers.count())
 }
 
-/// A word of an interrupt's line: of "d0:412(---)" only the domain, of "d0: 9(---)" the same in two words.
+/// A word of an interrupt's line: of "d0:412(---)" only the domain, of "d0: 9(---)" the same in two
+/// words.
 ///
 /// A guest that had to be created twice has another number, so guests have none here.
 fn owner(word: &str) -> Option<&str> {

@@ -39,7 +39,8 @@ impl Row {
     }
 }
 
-/// All that a run has to show: its own checks, none of `wanted` missing, the debug keys, and a clean end.
+/// All that a run has to show: its own checks, none of `wanted` missing, the debug keys, and a
+/// clean end.
 ///
 /// What cannot be judged after a false row is left out.
 pub(super) fn judge(wanted: &[&str], rules: &[Rule], record: &Record) -> Vec<Row> {
@@ -66,8 +67,8 @@ pub(super) fn judge(wanted: &[&str], rules: &[Rule], record: &Record) -> Vec<Row
     rows
 }
 
-/// The numbers of a run, beside those of stock Xen if they are known. Those that are `known` have to be there and as they
-/// should be.
+/// The numbers of a run, beside those of stock Xen if they are known. Those that are `known` have
+/// to be there and as they should be.
 pub(super) fn count<'a>(
     known: impl Iterator<Item = &'a Number>,
     counts: &BTreeMap<String, u64>,

@@ -42,8 +42,8 @@ pub(crate) enum Origin {
         package: &'static str,
         version: &'static str,
     },
-    /// A tag of a git repository that is this commit. The commit's ID is a sum of all that is in it,
-    /// which git checks.
+    /// A tag of a git repository that is this commit. The commit's ID is a sum of all that is in
+    /// it, which git checks.
     Commit {
         repository: &'static str,
         tag: &'static str,

@@ -1,8 +1,9 @@
-//! Rule 5: no stack object of alignment 16. Xen keeps its stack aligned to 8 bytes only, while LLVM assumes 16 and
-//! computes with that: the low four bits of such an object's address are folded to zero.
+//! Rule 5: no stack object of alignment 16. Xen keeps its stack aligned to 8 bytes only, while LLVM
+//! assumes 16 and computes with that: the low four bits of such an object's address are folded to
+//! zero.
 //!
-//! The finished code does not show it, because nothing is aligned there: the IR does. Objects of a larger alignment
-//! are aligned by code at run time and are sound.
+//! The finished code does not show it, because nothing is aligned there: the IR does. Objects of a
+//! larger alignment are aligned by code at run time and are sound.
 
 use object::SymbolKind;
 
@@ -11,7 +12,8 @@ use super::subject::{Finding, Subject};
 /// What LLVM believes of the stack at entry, in bytes.
 const ASSUMED: u64 = 16;
 
-/// No stack object and no argument in memory is aligned to exactly 16 bytes, in the IR of every function.
+/// No stack object and no argument in memory is aligned to exactly 16 bytes, in the IR of every
+/// function.
 pub(super) fn check(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let Some(ir) = &subject.inputs.ir else {

@@ -1,4 +1,5 @@
-//! Rule 2, third part: indirect branches and returns go through Xen's thunks, and there are no jump tables.
+//! Rule 2, third part: indirect branches and returns go through Xen's thunks, and there are no jump
+//! tables.
 
 use iced_x86::FlowControl;
 use object::elf::{R_X86_64_64, R_X86_64_PC32};
@@ -43,8 +44,8 @@ pub(super) fn returns(subject: &Subject) -> Finding {
 
 /// No table of data points into the middle of a function.
 ///
-/// Sections in which Xen records places in the code on purpose (bug frames, alternatives, exception tables) have
-/// names of their own; a jump table is constant data.
+/// Sections in which Xen records places in the code on purpose (bug frames, alternatives, exception
+/// tables) have names of their own; a jump table is constant data.
 pub(super) fn jump_tables(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let (mut pointers, mut faults) = (0usize, Vec::new());

@@ -1,4 +1,5 @@
-//! The instructions of an object: every executable section, disassembled from its first byte to its last.
+//! The instructions of an object: every executable section, disassembled from its first byte to its
+//! last.
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction};
 use object::SymbolKind;
@@ -64,8 +65,8 @@ impl<'a> Code<'a> {
             .flat_map(|f| f.instructions.iter().map(move |s| (f, s)))
     }
 
-    /// The function that a direct call or jump reaches: a symbol's name when the linker patches it, else the
-    /// function that holds the target in the same section.
+    /// The function that a direct call or jump reaches: a symbol's name when the linker patches it,
+    /// else the function that holds the target in the same section.
     pub(crate) fn branch_target(&self, run: &Function, step: &Step) -> Option<String> {
         if !is_direct_branch(&step.instruction) {
             return None;
@@ -89,7 +90,8 @@ impl Function {
     }
 }
 
-/// Whether the instruction is a call or jump (conditional or not) with its target in the instruction.
+/// Whether the instruction is a call or jump (conditional or not) with its target in the
+/// instruction.
 pub(crate) fn is_direct_branch(instruction: &Instruction) -> bool {
     matches!(
         instruction.flow_control(),

@@ -84,7 +84,8 @@ impl std::fmt::Display for Shape {
 
 /// The prototype of a function that the object defines.
 ///
-/// LLVM turns a function into another name of an equal one; then only one of the two names has debug information.
+/// LLVM turns a function into another name of an equal one; then only one of the two names has
+/// debug information.
 pub(crate) fn of_symbol<'a>(
     prototypes: &'a BTreeMap<String, Prototype>,
     object: &Object,
@@ -335,8 +336,8 @@ impl Tree {
         })
     }
 
-    /// A structure with exactly one member of its own size passes like that member; so does an `Option` of a pointer,
-    /// whose one variant with a payload fills it.
+    /// A structure with exactly one member of its own size passes like that member; so does an
+    /// `Option` of a pointer, whose one variant with a payload fills it.
     fn wrapped(&self, node: &Node, bytes: u64) -> Result<Shape> {
         let mut found = None;
         let mut pending: Vec<usize> = node.children.clone();
@@ -399,7 +400,8 @@ fn read_node<'a>(
     }
 }
 
-/// The contents of a debug section with its relocations applied, as if every section lay at address 0.
+/// The contents of a debug section with its relocations applied, as if every section lay at address
+/// 0.
 fn relocate(object: &Object, section: &Section) -> Result<Vec<u8>> {
     let mut data = section.data.clone();
     for relocation in &section.relocations {

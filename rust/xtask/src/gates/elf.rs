@@ -129,8 +129,8 @@ impl Object {
 
     /// The section and offset that a relocation points at, when it is in this object.
     ///
-    /// `bias` is the distance from the patched field to the place that the field is relative to: 4 for the
-    /// displacement at the end of an instruction, 0 for data.
+    /// `bias` is the distance from the patched field to the place that the field is relative to: 4
+    /// for the displacement at the end of an instruction, 0 for data.
     pub(crate) fn target(&self, relocation: &Relocation, bias: i64) -> Option<(usize, u64)> {
         let symbol = &self.symbols[relocation.symbol];
         let offset = symbol.offset.wrapping_add_signed(relocation.addend + bias);
@@ -201,7 +201,8 @@ fn read_section<'data>(
 }
 
 fn read_symbols(file: &ElfFile64) -> Result<Vec<Symbol>> {
-    // Index 0 is the null symbol, which the iterator may leave out; indices must stay those of the file.
+    // Index 0 is the null symbol, which the iterator may leave out; indices must stay those of the
+    // file.
     let mut symbols: Vec<Symbol> = Vec::new();
     let mut source = String::new();
     for symbol in file.symbols() {

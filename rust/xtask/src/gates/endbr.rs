@@ -1,4 +1,5 @@
-//! Rule 3: ENDBR64 exactly where a pointer leads. A missing one is a #CP on IBT hardware, a superfluous one a gadget.
+//! Rule 3: ENDBR64 exactly where a pointer leads. A missing one is a #CP on IBT hardware, a
+//! superfluous one a gadget.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,8 @@ const RECORDS: [&str; 6] = [
     ".livepatch",
 ];
 
-/// No ENDBR64 in the Rust object; in the shim one at the entry of each function whose address is taken, and no other.
+/// No ENDBR64 in the Rust object; in the shim one at the entry of each function whose address is
+/// taken, and no other.
 pub(super) fn check(subject: &Subject) -> Finding {
     let inputs = subject.inputs;
     let mut faults = Vec::new();

@@ -6,8 +6,9 @@ use super::code::Function;
 
 /// How deep the stack pointer is below its value at entry, as far as the code says.
 ///
-/// Code after an unconditional jump or return is reached from elsewhere with an unknown depth; the deepest seen is
-/// taken there, so the depth is never understated by an epilogue in the middle of a function.
+/// Code after an unconditional jump or return is reached from elsewhere with an unknown depth; the
+/// deepest seen is taken there, so the depth is never understated by an epilogue in the middle of a
+/// function.
 #[derive(Default)]
 pub(super) struct Frame {
     depth: u64,

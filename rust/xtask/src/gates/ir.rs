@@ -15,7 +15,8 @@ pub(crate) struct Module {
 pub(crate) struct Function {
     /// Each parameter as written: type, attributes, name.
     pub(crate) parameters: Vec<String>,
-    /// Alignment in bytes of each stack object and of each argument passed in memory, with its line.
+    /// Alignment in bytes of each stack object and of each argument passed in memory, with its
+    /// line.
     pub(crate) stack_objects: Vec<(u64, String)>,
 }
 

@@ -37,8 +37,8 @@ use subject::{Inputs, Subject};
 /// Arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The Rust object to examine, with its LLVM IR beside it as a .ll file, or a finished object tree of Xen
-    /// [default: the one that xtask builds].
+    /// The Rust object to examine, with its LLVM IR beside it as a .ll file, or a finished object
+    /// tree of Xen [default: the one that xtask builds].
     object: Option<PathBuf>,
     /// Objects of c-shim that go with OBJECT.
     #[arg(long, requires = "object")]
@@ -58,7 +58,8 @@ pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
 pub(crate) struct Gate {
     /// What the table calls it.
     pub(crate) name: &'static str,
-    /// The option of Xen's configuration without which Xen does not demand it, as with a compiler that cannot do it.
+    /// The option of Xen's configuration without which Xen does not demand it, as with a compiler
+    /// that cannot do it.
     only_with: Option<&'static str>,
     check: fn(&Subject) -> Finding,
 }

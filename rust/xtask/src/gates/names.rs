@@ -10,7 +10,8 @@ use super::subject::{Finding, Subject};
 /// Xen expands a name into a buffer of 128 bytes without a check (`KSYM_NAME_LEN`).
 const LONGEST: usize = 127;
 
-/// Exported names are unmangled; names with their file prefix are unique and at most 127 characters long.
+/// Exported names are unmangled; names with their file prefix are unique and at most 127 characters
+/// long.
 pub(super) fn check(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let mut faults = Vec::new();

@@ -1,14 +1,16 @@
-//! Rule 4: parameters narrower than 32 bits are taken as `u32`. LLVM believes that the caller has extended them, and
-//! Xen's callers do not always do so.
+//! Rule 4: parameters narrower than 32 bits are taken as `u32`. LLVM believes that the caller has
+//! extended them, and Xen's callers do not always do so.
 
 use object::SymbolKind;
 
 use super::dwarf;
 use super::subject::{Finding, Subject};
 
-/// Every parameter of every exported function is at least 32 bits wide, in the debug information and in the IR.
+/// Every parameter of every exported function is at least 32 bits wide, in the debug information
+/// and in the IR.
 ///
-/// The two are independent: the first records the source's types, the second what the code generator believed.
+/// The two are independent: the first records the source's types, the second what the code
+/// generator believed.
 pub(super) fn check(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let mut faults = Vec::new();

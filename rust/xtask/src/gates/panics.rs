@@ -1,4 +1,5 @@
-//! Rule 9: no reachable panic and no allocator of Rust's own. What remains of either shows as a reference.
+//! Rule 9: no reachable panic and no allocator of Rust's own. What remains of either shows as a
+//! reference.
 
 use std::collections::HashSet;
 
@@ -18,7 +19,8 @@ const ALLOCATOR: [&str; 6] = [
     "__rustc::__rdl_",
 ];
 
-/// No code or data outside core's panic functions themselves refers to one of them, nor to an allocator.
+/// No code or data outside core's panic functions themselves refers to one of them, nor to an
+/// allocator.
 pub(super) fn check(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let mut faults = Vec::new();
@@ -51,10 +53,11 @@ pub(super) fn check(subject: &Subject) -> Finding {
     }
 }
 
-/// Every `ud2` is a bug frame of Xen's, or stands behind one or behind a call, where nothing returns to.
+/// Every `ud2` is a bug frame of Xen's, or stands behind one or behind a call, where nothing
+/// returns to.
 ///
-/// An abort, or a panic compiled to an immediate one, leaves no symbol: only this instruction, for which Xen
-/// would report an invalid opcode without a place.
+/// An abort, or a panic compiled to an immediate one, leaves no symbol: only this instruction, for
+/// which Xen would report an invalid opcode without a place.
 pub(super) fn traps(subject: &Subject) -> Finding {
     let object = &subject.inputs.rust;
     let framed: HashSet<_> = object
@@ -91,7 +94,8 @@ fn demangled(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 
-/// Whether a function only serves to report a failed check: core names them all `panic…`, `…_fail` or `…_failed`.
+/// Whether a function only serves to report a failed check: core names them all `panic…`, `…_fail`
+/// or `…_failed`.
 fn is_panic(name: &str) -> bool {
     let path = demangled(name);
     if path.contains("rust_begin_unwind") {

@@ -1,8 +1,8 @@
-//! Shows that no gate is blind: compiles one fixture that passes them all, and for each kind of fault one that the
-//! responsible gate must refuse by name.
+//! Shows that no gate is blind: compiles one fixture that passes them all, and for each kind of
+//! fault one that the responsible gate must refuse by name.
 //!
-//! The fixtures (tests/gates) are compiled for the host with the flags of the Xen build, less the one that a plant
-//! leaves out.
+//! The fixtures (tests/gates) are compiled for the host with the flags of the Xen build, less the
+//! one that a plant leaves out.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,9 @@ use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::ui::{self, Table};
 
-/// The flags of the Xen build that the gates guard (c-shim/Makefile). The host's core was built without them, which
-/// does not matter: the fixtures take nothing but macros and inline functions from it.
+/// The flags of the Xen build that the gates guard (c-shim/Makefile). The host's core was built
+/// without them, which does not matter: the fixtures take nothing but macros and inline functions
+/// from it.
 const FLAGS: [&str; 14] = [
     "-Copt-level=2",
     "-Cdebuginfo=2",

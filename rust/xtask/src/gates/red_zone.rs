@@ -1,4 +1,5 @@
-//! Rule 2, second part: no red zone. Interrupts run on the interrupted stack and overwrite what lies below %rsp.
+//! Rule 2, second part: no red zone. Interrupts run on the interrupted stack and overwrite what
+//! lies below %rsp.
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
@@ -37,7 +38,8 @@ fn stack_operand(i: &Instruction, frame: &Frame) -> Option<bool> {
     let displacement = i.memory_displacement64().cast_signed();
     match i.memory_base() {
         Register::RSP => Some(displacement < 0 && !is_barrier(i)),
-        // With a frame pointer the same offence shows as an operand below what the function has allocated.
+        // With a frame pointer the same offence shows as an operand below what the function has
+        // allocated.
         Register::RBP => {
             let base = frame.base?;
             Some(

@@ -38,7 +38,8 @@ pub(super) fn frames(subject: &Subject) -> Finding {
     }
 }
 
-/// No function reaches itself by direct calls; the figure is the stack of the deepest chain inside the object.
+/// No function reaches itself by direct calls; the figure is the stack of the deepest chain inside
+/// the object.
 pub(super) fn recursion(subject: &Subject) -> Finding {
     let mut walk = Walk {
         graph: Graph::of(subject),

@@ -45,7 +45,8 @@ impl Inputs {
         })
     }
 
-    /// Whether an option of Xen's configuration is on; of an object alone nothing is known, and every option counts as on.
+    /// Whether an option of Xen's configuration is on; of an object alone nothing is known, and
+    /// every option counts as on.
     pub(crate) fn is_on(&self, option: &str) -> bool {
         let on = format!("{option}=y");
         self.config

@@ -27,7 +27,8 @@ pub(super) fn check(subject: &Subject) -> Finding {
 }
 
 fn touches_unit(info: &mut InstructionInfoFactory, instruction: &Instruction) -> bool {
-    // The CPUID class is of no use for SSE: lfence, mfence, pause and prefetch belong to it and touch no register.
+    // The CPUID class is of no use for SSE: lfence, mfence, pause and prefetch belong to it and
+    // touch no register.
     let unit = instruction.cpuid_features().iter().any(|feature| {
         use CpuidFeature::{FPU, FPU287, FPU387, FXSR, MMX, XSAVE};
         matches!(*feature, FPU | FPU287 | FPU387 | FXSR | MMX | XSAVE)

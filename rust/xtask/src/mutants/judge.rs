@@ -1,4 +1,5 @@
-//! Who finds a slip: the tests of the host's crates, the twin, the oracle, the gates, the benchmark.
+//! Who finds a slip: the tests of the host's crates, the twin, the oracle, the gates, the
+//! benchmark.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

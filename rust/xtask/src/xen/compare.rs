@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use super::{Build, Compiler, Flavour, Options, build};
 use crate::{cache, ui};
 
-/// Proves that the series changes nothing as long as the menu is off: every object and image of the patched tree has
-/// the bytes of upstream's. Returns how many files were compared.
+/// Proves that the series changes nothing as long as the menu is off: every object and image of the
+/// patched tree has the bytes of upstream's. Returns how many files were compared.
 ///
 /// # Errors
 ///

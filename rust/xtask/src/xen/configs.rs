@@ -1,5 +1,5 @@
-//! `cargo xtask configs`: Xen with Rust in configurations other than the default. Each that stock Xen
-//! builds in has to build.
+//! `cargo xtask configs`: Xen with Rust in configurations other than the default. Each that stock
+//! Xen builds in has to build.
 
 use std::fs;
 use std::path::Path;

@@ -11,7 +11,8 @@ use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::ui;
 
-/// The phases of a build in their order: what a line of make's output starts with, and what it means.
+/// The phases of a build in their order: what a line of make's output starts with, and what it
+/// means.
 const PHASES: &[(&str, &str)] = &[
     ("  HOSTCC  ", "host tools"),
     ("  CC      common/", "common"),
@@ -81,9 +82,11 @@ impl Make {
             .arg(format!("XEN_IRQ_RS={}", repository().display()))
             .args(&self.variables)
             .arg(target)
-            // One date for all builds: what did not change is not built again, and equal sources make equal images.
+            // One date for all builds: what did not change is not built again, and equal sources
+            // make equal images.
             .env("SOURCE_DATE_EPOCH", epoch(&self.source))
-            // arch/x86/usercopy.c includes itself by the name that the images bear for it, which no directory is part of.
+            // arch/x86/usercopy.c includes itself by the name that the images bear for it, which no
+            // directory is part of.
             .env("CPATH", self.source.join("xen"))
             .env("LC_ALL", "C")
             .env_remove("MAKEFLAGS")
@@ -91,8 +94,8 @@ impl Make {
     }
 }
 
-/// The date that a build bears, in seconds: the last that the release notes in the source give. A file's own date would
-/// differ from copy to copy.
+/// The date that a build bears, in seconds: the last that the release notes in the source give. A
+/// file's own date would differ from copy to copy.
 fn epoch(source: &Path) -> String {
     let notes = std::fs::read_to_string(source.join("CHANGELOG.md")).unwrap_or_default();
     let date = last_release(&notes).unwrap_or("1970-01-01");
@@ -119,7 +122,8 @@ struct Progress {
 }
 
 impl Progress {
-    /// The phase, when the new complete lines begin one. Directories are built side by side, so no phase comes again.
+    /// The phase, when the new complete lines begin one. Directories are built side by side, so no
+    /// phase comes again.
     fn advance(&mut self) -> Option<&'static str> {
         let end = self.text.rfind('\n').map_or(0, |at| at + 1);
         let new = self.text.get(self.read..end)?;
@@ -138,7 +142,8 @@ impl Progress {
     }
 }
 
-/// The line that tells why make failed: the first error that names its cause, not what follows from it.
+/// The line that tells why make failed: the first error that names its cause, not what follows from
+/// it.
 fn reason(log: &str) -> &str {
     let names_cause = |line: &&str| {
         line.contains("xen-irq: ")

@@ -37,7 +37,8 @@ pub(crate) struct Args {
 /// Which of the replaced files are in Rust.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parts {
-    /// Take only the file of this switch from Rust, as RUST_VMSI; may be given more than once. All, unless given.
+    /// Take only the file of this switch from Rust, as RUST_VMSI; may be given more than once. All,
+    /// unless given.
     #[arg(
         long = "part",
         value_name = "SWITCH",
@@ -156,14 +157,16 @@ pub(crate) fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// What this process has built: many of its checks ask for the same, and make takes seconds to find nothing changed.
+/// What this process has built: many of its checks ask for the same, and make takes seconds to find
+/// nothing changed.
 static BUILT: Mutex<Vec<(Options, Build)>> = Mutex::new(Vec::new());
 
 /// Builds what changed since the last time; in one process once.
 ///
 /// # Errors
 ///
-/// When the tree is not of a supported release, a tool or the pinned rustc is missing, or make fails.
+/// When the tree is not of a supported release, a tool or the pinned rustc is missing, or make
+/// fails.
 pub(crate) fn build(options: &Options) -> Result<Build> {
     let mut all = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, built)) = all.iter().find(|(known, _)| known == options) {
@@ -216,7 +219,8 @@ fn prepare(options: &Options) -> Result<(make::Make, cache::Lock)> {
     Ok((make, lock))
 }
 
-/// Names what stock Xen is built from where that never changes: Debian's source, and its configuration.
+/// Names what stock Xen is built from where that never changes: Debian's source, and its
+/// configuration.
 ///
 /// # Errors
 ///
@@ -286,7 +290,8 @@ impl Options {
 
     /// The make that builds `source` into `objects`.
     fn make(&self, source: &Path, objects: &Path) -> make::Make {
-        // Paths in the images are those of Xen's source, wherever the copy lies: equal sources make equal images.
+        // Paths in the images are those of Xen's source, wherever the copy lies: equal sources make
+        // equal images.
         let xen = source.join("xen");
         let maps = [(objects, "", "."), (&xen, "", "."), (&xen, "/", "")]
             .map(|(dir, end, to)| format!("-ffile-prefix-map={}{end}={to}", dir.display()));

@@ -1,7 +1,8 @@
-//! The source that is built: a copy of a Xen tree below target/, brought to the wanted state of the series.
+//! The source that is built: a copy of a Xen tree below target/, brought to the wanted state of the
+//! series.
 //!
-//! The tree itself is only read. A file of the copy is written only when its content changes, so that make rebuilds
-//! no more than it has to.
+//! The tree itself is only read. A file of the copy is written only when its content changes, so
+//! that make rebuilds no more than it has to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -69,7 +70,8 @@ fn unpack_tarball(tarball: &Path, dir: &Path) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When `tree` is no Xen tree of a supported release, was built in place, or does not take the series.
+/// When `tree` is no Xen tree of a supported release, was built in place, or does not take the
+/// series.
 pub(crate) fn prepare(tree: &Path, wanted: State, copy: &Path) -> Result<()> {
     let series = Series::of(tree)?;
     let is_git = tree.join(".git").exists();
@@ -153,7 +155,8 @@ fn all(tree: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(files)
 }
 
-/// Copies a file or a symbolic link when the copy differs; tells whether there was anything to copy.
+/// Copies a file or a symbolic link when the copy differs; tells whether there was anything to
+/// copy.
 fn carry(from: &Path, to: &Path) -> Result<bool> {
     let Ok(kind) = fs::symlink_metadata(from) else {
         // Tracked, but deleted by the user.

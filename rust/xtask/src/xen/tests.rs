@@ -1,4 +1,5 @@
-//! What a developer who runs make without xtask is told about the toolchain: c-shim/rust-src.sh with stand-ins for it.
+//! What a developer who runs make without xtask is told about the toolchain: c-shim/rust-src.sh
+//! with stand-ins for it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! A PV dom0 whose devices are behind bridges. Their messages arrive under the bridge's name, and the IOMMU lets them through
-//! only if the remapping entry names the right source.
+//! A PV dom0 whose devices are behind bridges. Their messages arrive under the bridge's name, and
+//! the IOMMU lets them through only if the remapping entry names the right source.
 
 #![no_std]
 #![no_main]

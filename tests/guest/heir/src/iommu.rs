@@ -10,7 +10,8 @@ const VTD: usize = 0xfed9_0000;
 
 /// An IOMMU's state.
 pub(crate) enum Iommu {
-    /// VT-d's global status, and what its table of interrupt remapping entries is (VT-d, 11.4.4.2 and 11.4.9).
+    /// VT-d's global status, and what its table of interrupt remapping entries is (VT-d, 11.4.4.2
+    /// and 11.4.9).
     Vtd { status: u32, table: u64 },
     /// AMD-Vi's control register (AMD IOMMU, 3.4.2).
     Amd { control: u64 },

@@ -1,5 +1,6 @@
-//! A kernel that gets the machine from Xen by kexec, with no hypervisor below it any more, and looks at what was left to it:
-//! whatever could still send an interrupt would hit a kernel that knows nothing of it.
+//! A kernel that gets the machine from Xen by kexec, with no hypervisor below it any more, and
+//! looks at what was left to it: whatever could still send an interrupt would hit a kernel that
+//! knows nothing of it.
 
 #![no_std]
 #![no_main]
@@ -41,7 +42,8 @@ extern "C" fn main() -> ! {
     power_off(&report)
 }
 
-/// No function sends messages any more, but for the IOMMU itself, whose messages are its driver's business.
+/// No function sends messages any more, but for the IOMMU itself, whose messages are its driver's
+/// business.
 fn messages(report: &mut Report<Serial>, function: Function) {
     let devfn = function.devfn;
     if function.is_iommu() {

@@ -1,7 +1,9 @@
-//! A PV dom0 that has devices send messages for a minute, or only for a short time if its command line says so, while it
-//! moves their interrupts from processor to processor, and counts what was sent and what arrived.
+//! A PV dom0 that has devices send messages for a minute, or only for a short time if its command
+//! line says so, while it moves their interrupts from processor to processor, and counts what was
+//! sent and what arrived.
 //!
-//! A source sends its next message when the last one has arrived, so that no two can become one on the way.
+//! A source sends its next message when the last one has arrived, so that no two can become one on
+//! the way.
 
 #![no_std]
 #![no_main]
@@ -80,13 +82,15 @@ fn run(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source], 
     report.check("moves", moves > 10_000, format_args!("{moves} moves"));
 }
 
-/// Moves everything to one processor and then to the other, and sees where the table's entries point.
+/// Moves everything to one processor and then to the other, and sees where the table's entries
+/// point.
 fn settle(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) {
     for (vcpu, label) in [(1, "all on the second"), (0, "all on the first")] {
         for source in sources.iter_mut() {
-            // An interrupt moves when it comes, unless its last move is not over: then Xen forgets the new one, and asking for
-            // the same again would do nothing. The last move is over when the processor that it left has tidied up, for which
-            // an emulated one may have to wait until the host lets it run.
+            // An interrupt moves when it comes, unless its last move is not over: then Xen forgets
+            // the new one, and asking for the same again would do nothing. The last move is over
+            // when the processor that it left has tidied up, for which an emulated one may have to
+            // wait until the host lets it run.
             for _ in 0..20 {
                 every_processor_answers(report);
                 source.move_to(VCPUS - 1 - vcpu);

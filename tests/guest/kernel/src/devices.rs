@@ -55,7 +55,8 @@ impl E1000e {
     const AUTO_CLEAR: usize = 0xdc;
     const VECTORS: usize = 0xe4;
 
-    /// The lowest of the five causes (two receive queues, two transmit queues, others), one bit each.
+    /// The lowest of the five causes (two receive queues, two transmit queues, others), one bit
+    /// each.
     const FIRST_CAUSE: u32 = 20;
 
     /// Takes the device whose first memory region is mapped at the window.
@@ -63,24 +64,25 @@ impl E1000e {
         Self(registers)
     }
 
-    /// The device behind a function, if it is one. For kernels that [`crate::long_mode`] starts: it maps the registers one
-    /// to one.
+    /// The device behind a function, if it is one. For kernels that [`crate::long_mode`] starts: it
+    /// maps the registers one to one.
     pub fn of(function: Function) -> Option<Self> {
         // SAFETY: a memory region of the device, mapped there.
         let registers = || unsafe { Window::new(function.bar(0) as usize) };
         (function.id() == Self::ID).then(|| Self::new(registers()))
     }
 
-    /// Gives each cause the MSI-X vector of its number. Sending a message clears its cause, or the device would send it
-    /// again and again, as often as its throttling lets it.
+    /// Gives each cause the MSI-X vector of its number. Sending a message clears its cause, or the
+    /// device would send it again and again, as often as its throttling lets it.
     pub fn route(self) {
         let vectors = (0..5).fold(0, |word, vector| word | (8 | vector) << (vector * 4));
         self.0.write32(Self::VECTORS, vectors);
         self.0.write32(Self::AUTO_CLEAR, 0x1f << Self::FIRST_CAUSE);
     }
 
-    /// Sends the interrupt of a vector, 0 to 4. The emulated device throttles: a message within 128 microseconds of the
-    /// last one waits for that time to pass, and when it has, one more is sent even if there was none to wait.
+    /// Sends the interrupt of a vector, 0 to 4. The emulated device throttles: a message within 128
+    /// microseconds of the last one waits for that time to pass, and when it has, one more is sent
+    /// even if there was none to wait.
     pub fn raise(self, vector: u32) {
         let cause = 1 << (Self::FIRST_CAUSE + vector);
         self.quiet();
@@ -95,8 +97,8 @@ impl E1000e {
     }
 }
 
-/// NEC's USB controller (`nec-usb-xhci`): sixteen interrupters, each with a message of its own. It is never started, so
-/// it neither looks at its ports nor writes to memory.
+/// NEC's USB controller (`nec-usb-xhci`): sixteen interrupters, each with a message of its own. It
+/// is never started, so it neither looks at its ports nor writes to memory.
 #[derive(Clone, Copy)]
 pub struct Xhci {
     registers: Window,
@@ -105,7 +107,8 @@ pub struct Xhci {
     table: u64,
 }
 
-/// What an interrupter reads: its segment table, here with one entry, and the ring that this names. Never in two pages.
+/// What an interrupter reads: its segment table, here with one entry, and the ring that this names.
+/// Never in two pages.
 #[repr(C, align(512))]
 pub struct EventRing {
     /// The machine address of the events.
@@ -156,8 +159,8 @@ impl Xhci {
     /// In the dequeue pointer: the last interrupt is being handled, until 1 is written.
     const BUSY: u32 = 1 << 3;
 
-    /// Takes the device whose first page of registers and whose page at [`Self::RUNTIME`] are mapped at the windows, and makes
-    /// one ring ready for all interrupters, at a machine address.
+    /// Takes the device whose first page of registers and whose page at [`Self::RUNTIME`] are
+    /// mapped at the windows, and makes one ring ready for all interrupters, at a machine address.
     pub fn new(registers: Window, runtime: Window, ring: &mut EventRing, address: u64) -> Self {
         ring.address = address + EventRing::EVENTS;
         Self {
@@ -167,8 +170,8 @@ impl Xhci {
         }
     }
 
-    /// Sets its registers, which it loses when it sleeps. Its messages are enabled before: the emulated device sends none of
-    /// MSI-X through an interrupter that was there first.
+    /// Sets its registers, which it loses when it sleeps. Its messages are enabled before: the
+    /// emulated device sends none of MSI-X through an interrupter that was there first.
     pub fn set_up(self) {
         self.registers
             .write32(Self::COMMAND, Self::COMMAND_INTERRUPTS);
@@ -190,8 +193,8 @@ impl Xhci {
         self.runtime.at(0x20 + number * 0x20)
     }
 
-    /// Sends the message of an interrupter: a dequeue pointer that is not where the controller will write next says that
-    /// events wait, of which the controller then tells (xHCI, 4.17.2).
+    /// Sends the message of an interrupter: a dequeue pointer that is not where the controller will
+    /// write next says that events wait, of which the controller then tells (xHCI, 4.17.2).
     pub fn raise(self, number: usize) {
         let second = self.ring() as u32 + 16;
         self.interrupter(number)

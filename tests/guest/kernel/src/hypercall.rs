@@ -49,10 +49,12 @@ pub fn enable() -> bool {
 /// Calls the hypervisor; a negative result is an errno.
 ///
 /// # Safety
-/// The arguments are what the call of that number takes; pointers among them stay valid for the call.
+/// The arguments are what the call of that number takes; pointers among them stay valid for the
+/// call.
 pub unsafe fn call(number: u64, arguments: [u64; 4]) -> i64 {
     let result: i64;
-    // SAFETY: Xen has filled the page; its stubs change only rax and the scratch registers of `syscall`.
+    // SAFETY: Xen has filled the page; its stubs change only rax and the scratch registers of
+    // `syscall`.
     unsafe {
         asm!(
             "call {target}",
@@ -101,14 +103,16 @@ pub fn shutdown(mut reason: u32) -> ! {
     }
 }
 
-/// Turns the machine off the way Linux does as dom0: Xen prepares everything and then enters ACPI state S5.
+/// Turns the machine off the way Linux does as dom0: Xen prepares everything and then enters ACPI
+/// state S5.
 pub fn power_off() -> ! {
     // Sleep type 0 is S5 on the emulated machine.
     let result = enter_sleep(5, 0);
     panic!("Xen does not turn the machine off: {result}")
 }
 
-/// Suspends the machine to memory (ACPI state S3), until somebody wakes it. Devices lose their state.
+/// Suspends the machine to memory (ACPI state S3), until somebody wakes it. Devices lose their
+/// state.
 pub fn suspend() -> i64 {
     // Sleep type 1 is S3 on the emulated machine.
     enter_sleep(3, 1)
@@ -129,8 +133,8 @@ fn enter_sleep(state: u32, kind: u16) -> i64 {
     unsafe { call(abi::PLATFORM_OP, [&raw mut argument as u64, 0, 0, 0]) }
 }
 
-/// Has every processor of the machine take an interrupt of Xen's, and waits until all of them did. What Xen asked of them before
-/// is then done, or about to be.
+/// Has every processor of the machine take an interrupt of Xen's, and waits until all of them did.
+/// What Xen asked of them before is then done, or about to be.
 pub fn every_processor_answers() -> i64 {
     // Xen waits for each to write its caches back, which is nothing in an emulator.
     let mut command = abi::MmuExt {
@@ -175,7 +179,8 @@ pub fn trace_buffers() -> (i64, u64) {
 /// # Safety
 /// The payload is what the command takes; pointers in it stay valid for the call.
 unsafe fn sysctl(cmd: u32, payload: &mut abi::SysctlPayload) -> i64 {
-    // The versions of Xen 4.20 up to what is in development; Xen refuses all but its own with -EACCES.
+    // The versions of Xen 4.20 up to what is in development; Xen refuses all but its own with
+    // -EACCES.
     const REFUSED: i64 = -13;
     let mut result = REFUSED;
     for interface_version in 0x15..0x20 {
@@ -184,7 +189,8 @@ unsafe fn sysctl(cmd: u32, payload: &mut abi::SysctlPayload) -> i64 {
             interface_version,
             payload: *payload,
         };
-        // SAFETY: the structure that the call takes, of the full size; its content is the caller's promise.
+        // SAFETY: the structure that the call takes, of the full size; its content is the caller's
+        // promise.
         result = unsafe { call(abi::SYSCTL, [&raw mut argument as u64, 0, 0, 0]) };
         if result != REFUSED {
             *payload = argument.payload;

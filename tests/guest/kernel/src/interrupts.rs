@@ -18,8 +18,8 @@ pub const PROCESSORS: usize = 2;
 static COUNTS: [[AtomicU32; VECTORS]; PROCESSORS] =
     [const { [const { AtomicU32::new(0) }; VECTORS] }; PROCESSORS];
 
-// One stub of 16 bytes per counted vector: it saves the scratch register that carries the number. The exception stubs
-// are alike, but end the kernel: there is no way back from a fault in a test.
+// One stub of 16 bytes per counted vector: it saves the scratch register that carries the number.
+// The exception stubs are alike, but end the kernel: there is no way back from a fault in a test.
 global_asm!(
     ".pushsection .text.interrupts, \"ax\"",
     ".balign 16",
@@ -98,7 +98,8 @@ extern "C" fn fault(vector: u32, frame: *const u64) -> ! {
 #[repr(C, align(16))]
 struct Table(UnsafeCell<[[u64; 2]; 256]>);
 
-// SAFETY: written by `install` only, on the first processor, before any other runs and before interrupts are on.
+// SAFETY: written by `install` only, on the first processor, before any other runs and before
+// interrupts are on.
 unsafe impl Sync for Table {}
 
 static TABLE: Table = Table(UnsafeCell::new([[0; 2]; 256]));
@@ -147,8 +148,8 @@ pub unsafe fn enable() {
     unsafe { asm!("lidt [{}]", "sti", in(reg) &raw const pointer, options(nostack)) }
 }
 
-/// Lets message interrupts in on the only processor that runs, as an HVM guest, and keeps all others out: the firmware
-/// leaves the timer running.
+/// Lets message interrupts in on the only processor that runs, as an HVM guest, and keeps all
+/// others out: the firmware leaves the timer running.
 pub fn start() {
     for mask_register in [0x21, 0xa1] {
         // SAFETY: those of the two 8259s.
@@ -167,7 +168,8 @@ pub fn seen(vector: u8) -> [u32; PROCESSORS] {
     [0, 1].map(|processor: usize| COUNTS[processor][number].load(Ordering::SeqCst))
 }
 
-/// Does something and says which processors the vector reached: bit 0 for the first, bit 1 for the second.
+/// Does something and says which processors the vector reached: bit 0 for the first, bit 1 for the
+/// second.
 ///
 /// Waits until `want` is reached, and then a little longer, for what should not come.
 pub fn reached(vector: u8, want: u32, action: impl FnOnce()) -> u32 {

@@ -19,7 +19,8 @@ pub struct IoApic(Window);
 impl IoApic {
     /// The registers, which [`crate::long_mode`] maps one to one.
     pub const fn new() -> Self {
-        // SAFETY: the machines that we emulate have the IO-APIC's registers there, and nothing else.
+        // SAFETY: the machines that we emulate have the IO-APIC's registers there, and nothing
+        // else.
         Self(unsafe { Window::new(BASE) })
     }
 

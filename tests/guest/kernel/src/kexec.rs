@@ -1,7 +1,8 @@
-//! Handing the machine over to another kernel: Xen's side of kexec, and the files that it is asked to start.
+//! Handing the machine over to another kernel: Xen's side of kexec, and the files that it is asked
+//! to start.
 //!
-//! The other kernel is started as multiboot says, whatever it is: in 32-bit mode, with a structure that tells of its command
-//! line and of a module.
+//! The other kernel is started as multiboot says, whatever it is: in 32-bit mode, with a structure
+//! that tells of its command line and of a module.
 
 use crate::abi::{KEXEC_OP, VERSION};
 use crate::hypercall;
@@ -30,7 +31,8 @@ const COMMAND_LINE: u64 = 9;
 
 const PAGE: u64 = 4096;
 
-/// Where the structure goes, in the memory that scenarios have Xen keep for a crash kernel, and where the module goes.
+/// Where the structure goes, in the memory that scenarios have Xen keep for a crash kernel, and
+/// where the module goes.
 const BOOT: u64 = 0x4f0_0000;
 const MODULE: u64 = 0x500_0000;
 
@@ -118,7 +120,8 @@ pub struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// Takes them out of what was started with this kernel: eight bytes that say how long the first is, and the two.
+    /// Takes them out of what was started with this kernel: eight bytes that say how long the first
+    /// is, and the two.
     pub fn of(bytes: &'a [u8]) -> Self {
         let (kernel, module) = bytes[8..].split_at(number(bytes, 0, 8) as usize);
         Self { kernel, module }
@@ -142,7 +145,8 @@ pub fn way() -> Way {
     }
 }
 
-/// Has Xen keep another kernel, which gets Xen's own command line, and its module, which gets `module_line`.
+/// Has Xen keep another kernel, which gets Xen's own command line, and its module, which gets
+/// `module_line`.
 pub fn load(way: Way, files: Files, module_line: &str) -> i64 {
     let image = Image::of(files.kernel);
     let mut boot = Boot::new(image.entry, files.module.len(), module_line);
@@ -229,8 +233,8 @@ impl<'a> Image<'a> {
     fn of(file: &'a [u8]) -> Self {
         const CLASS: usize = 4;
         const CLASS_64: u8 = 2;
-        // Where the fields are, in the header (entry, place of the program header) and in the latter (place in the file,
-        // physical address, size there and in memory).
+        // Where the fields are, in the header (entry, place of the program header) and in the
+        // latter (place in the file, physical address, size there and in memory).
         let (size, header, program) = match file[CLASS] {
             CLASS_64 => (8, [0x18, 0x20], [0x08, 0x18, 0x20, 0x28]),
             _ => (4, [0x18, 0x1c], [0x04, 0x0c, 0x10, 0x14]),

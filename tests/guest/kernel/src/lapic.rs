@@ -29,7 +29,8 @@ impl Lapic {
         Self(unsafe { Window::new(BASE) })
     }
 
-    /// Switches the APIC on, accepting every vector, with logical address `1 << index` in the flat model.
+    /// Switches the APIC on, accepting every vector, with logical address `1 << index` in the flat
+    /// model.
     pub fn enable(self, index: u32) {
         self.0.write32(TASK_PRIORITY, 0);
         self.0.write32(DESTINATION_FORMAT, !0);

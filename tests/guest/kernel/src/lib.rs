@@ -1,7 +1,9 @@
-//! What the test kernels share: ports, PCI, memory-mapped registers, hypercalls, the long-mode entry, interrupts, and the transcript.
+//! What the test kernels share: ports, PCI, memory-mapped registers, hypercalls, the long-mode
+//! entry, interrupts, and the transcript.
 //!
-//! A test kernel runs alone on its machine, mostly on one processor, and its only product is its transcript: lines
-//! whose text depends on nothing but the machine and the answers of Xen, so that two runs can be compared as text.
+//! A test kernel runs alone on its machine, mostly on one processor, and its only product is its
+//! transcript: lines whose text depends on nothing but the machine and the answers of Xen, so that
+//! two runs can be compared as text.
 
 #![no_std]
 

@@ -1,7 +1,9 @@
-//! From 32-bit protected mode without paging, where PVH and multiboot start a kernel, to 64-bit mode.
+//! From 32-bit protected mode without paging, where PVH and multiboot start a kernel, to 64-bit
+//! mode.
 //!
-//! The first 4 GiB are mapped one to one with 2 MiB pages: everything the kernels touch (their own memory and
-//! the registers of devices) is below. Xen and QEMU set the memory types by other means, so all of it is write-back.
+//! The first 4 GiB are mapped one to one with 2 MiB pages: everything the kernels touch (their own
+//! memory and the registers of devices) is below. Xen and QEMU set the memory types by other means,
+//! so all of it is write-back.
 
 /// Selector of the 64-bit code segment.
 pub const CODE_SELECTOR: u16 = 8;
@@ -13,8 +15,9 @@ pub const CR4: u64 = 0x20;
 /// `EFER` in long mode: enabled and active.
 pub const EFER: u64 = 0x500;
 
-/// Emits `_start` (32-bit), which ends in a call of `$main` with the loader's `ebx` as its argument, and `start_second`
-/// (64-bit), where a second processor already in long mode starts, which ends in a call of `$second`.
+/// Emits `_start` (32-bit), which ends in a call of `$main` with the loader's `ebx` as its
+/// argument, and `start_second` (64-bit), where a second processor already in long mode starts,
+/// which ends in a call of `$second`.
 #[macro_export]
 macro_rules! long_mode_entry {
     ($main:ident, $second:ident) => {

@@ -1,7 +1,7 @@
 //! Memory-mapped registers, read and written by one instruction of exactly the width asked for.
 //!
-//! Inline assembly rather than volatile pointers: the width, the alignment (or lack of it) and the string
-//! instructions are what is being tested, so they must not be left to the compiler.
+//! Inline assembly rather than volatile pointers: the width, the alignment (or lack of it) and the
+//! string instructions are what is being tested, so they must not be left to the compiler.
 
 use core::arch::asm;
 
@@ -15,7 +15,8 @@ impl Window {
     /// Takes the window at a virtual address.
     ///
     /// # Safety
-    /// The registers that will be used must be mapped there, uncached, and be a device's: no Rust object lives there.
+    /// The registers that will be used must be mapped there, uncached, and be a device's: no Rust
+    /// object lives there.
     pub const unsafe fn new(base: usize) -> Self {
         Self { base }
     }

@@ -70,9 +70,11 @@ impl Device {
         self.table.at(number * ENTRY)
     }
 
-    /// The message of an entry, to the first processor: its address, by turns physical and logical, and its data.
+    /// The message of an entry, to the first processor: its address, by turns physical and logical,
+    /// and its data.
     pub fn message(number: usize) -> (u64, u32) {
-        // The processor's physical address is 0. The logical one is 1, and bit 2 says that it is logical.
+        // The processor's physical address is 0. The logical one is 1, and bit 2 says that it is
+        // logical.
         let target = if number.is_multiple_of(2) {
             0
         } else {

@@ -48,7 +48,8 @@ macro_rules! xen_note_text {
     };
 }
 
-/// Emits a multiboot (version 1) header with explicit addresses, so that a loader need not understand the ELF file.
+/// Emits a multiboot (version 1) header with explicit addresses, so that a loader need not
+/// understand the ELF file.
 #[macro_export]
 macro_rules! multiboot_header {
     () => {

@@ -1,4 +1,5 @@
-//! PCI configuration space by the ports 0xCF8 and 0xCFC, and the two message-interrupt capabilities.
+//! PCI configuration space by the ports 0xCF8 and 0xCFC, and the two message-interrupt
+//! capabilities.
 
 use crate::port;
 
@@ -68,7 +69,8 @@ impl Function {
     /// Writes a doubleword.
     pub fn write32(self, register: u8, value: u32) {
         let data = self.select(register);
-        // SAFETY: the test kernels configure devices they own and let none of them write to memory unasked.
+        // SAFETY: the test kernels configure devices they own and let none of them write to memory
+        // unasked.
         unsafe { port::out32(data, value) };
     }
 
@@ -106,7 +108,8 @@ impl Function {
         u64::from(low & !0xf) | u64::from(high) << 32
     }
 
-    /// Wakes the function: a driver that let it go may have left it in a state in which it decodes nothing.
+    /// Wakes the function: a driver that let it go may have left it in a state in which it decodes
+    /// nothing.
     pub fn power_up(self) {
         if let Some(position) = self.capability(CAPABILITY_POWER) {
             let register = position + 4;
@@ -114,9 +117,11 @@ impl Function {
         }
     }
 
-    /// Moves the memory regions that lie above 4 GiB below, by clearing the upper half of their address.
+    /// Moves the memory regions that lie above 4 GiB below, by clearing the upper half of their
+    /// address.
     ///
-    /// For HVM guests: their firmware assigns the lower half only, and leaves in the upper one what the host has there.
+    /// For HVM guests: their firmware assigns the lower half only, and leaves in the upper one what
+    /// the host has there.
     pub fn lower_regions(self) {
         let mut register = 0x10;
         while register < 0x28 {
@@ -162,7 +167,8 @@ fn functions_of(bus: u8) -> impl Iterator<Item = Function> {
     (0..=255)
         .map(move |devfn| Function { bus, devfn })
         .filter(|function| {
-            // A device with one function may answer for all eight: ask those only where function 0 says there are more.
+            // A device with one function may answer for all eight: ask those only where function 0
+            // says there are more.
             let first = Function {
                 devfn: function.devfn & !7,
                 ..*function

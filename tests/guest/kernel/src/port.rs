@@ -71,7 +71,8 @@ pub unsafe fn in16(port: u16) -> u16 {
 /// # Safety
 /// As for [`out8`].
 pub unsafe fn out_all(port: u16, bytes: &[u8]) {
-    // SAFETY: reads exactly `bytes`; the effect is the caller's promise. The direction flag is clear, as the ABI demands.
+    // SAFETY: reads exactly `bytes`; the effect is the caller's promise. The direction flag is
+    // clear, as the ABI demands.
     unsafe {
         asm!("rep outsb", in("dx") port, inout("rsi") bytes.as_ptr() => _, inout("rcx") bytes.len() => _,
             options(nostack, readonly, preserves_flags));

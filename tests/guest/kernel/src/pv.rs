@@ -1,6 +1,7 @@
 //! A PV kernel: how it starts, the shared page, and windows on devices.
 //!
-//! It runs with event delivery masked and polls the shared page: what is tested is Xen's side, not upcalls.
+//! It runs with event delivery masked and polls the shared page: what is tested is Xen's side, not
+//! upcalls.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -173,7 +174,8 @@ impl Machine {
 
     /// Waits for an event that must come, and takes it: whether it came.
     pub fn arrives(&self, port: u32) -> bool {
-        // Interrupts take microseconds, Xen's timers milliseconds; the emulator may be starved for seconds.
+        // Interrupts take microseconds, Xen's timers milliseconds; the emulator may be starved for
+        // seconds.
         self.take(port, 50_000_000)
     }
 
@@ -200,8 +202,8 @@ impl Machine {
 
     /// Nanoseconds since Xen was started, as it tells the first vCPU (`struct vcpu_time_info`).
     pub fn now(&self) -> u64 {
-        // SAFETY: the shared page is mapped for good, and this is where the structure is; Xen changes it while the vCPU does
-        // not run.
+        // SAFETY: the shared page is mapped for good, and this is where the structure is; Xen
+        // changes it while the vCPU does not run.
         let time = unsafe { ((self.shared + TIME) as *const Time).read_volatile() };
         // SAFETY: every processor has the instruction, and Xen lets PV kernels use it.
         let passed = unsafe { core::arch::x86_64::_rdtsc() }.wrapping_sub(time.stamp);

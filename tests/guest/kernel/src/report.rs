@@ -11,7 +11,8 @@ pub trait Channel {
     fn send(&self, line: &[u8]);
 }
 
-/// Port 0xE9 of an HVM guest: Xen itself serves it and writes each line to its log, opened by the domain.
+/// Port 0xE9 of an HVM guest: Xen itself serves it and writes each line to its log, opened by the
+/// domain.
 pub struct DebugPort;
 
 impl Channel for DebugPort {
@@ -86,10 +87,11 @@ impl Write for Line {
     }
 }
 
-/// The transcript of one kernel, in the words that `cargo xtask boot` reads (rust/xtask/src/boot/protocol.rs).
+/// The transcript of one kernel, in the words that `cargo xtask boot` reads
+/// (rust/xtask/src/boot/protocol.rs).
 ///
-/// An answer that is as expected is a line to compare with other runs; only one that is not is a check of its own,
-/// and at the end all of them together are.
+/// An answer that is as expected is a line to compare with other runs; only one that is not is a
+/// check of its own, and at the end all of them together are.
 pub struct Report<C: Channel> {
     name: &'static str,
     channel: C,
@@ -167,7 +169,8 @@ impl<C: Channel> Report<C> {
         self.line(format_args!("count {name} {number}"));
     }
 
-    /// Runs `action`, which makes the hypervisor print what belongs to a debug key, between two marks.
+    /// Runs `action`, which makes the hypervisor print what belongs to a debug key, between two
+    /// marks.
     pub fn key(&mut self, letter: char, label: &str, action: impl FnOnce() -> i64) {
         self.line(format_args!("key {letter} {}: {label}", self.name));
         let result = action();
@@ -199,7 +202,8 @@ impl<C: Channel> Report<C> {
         self.line(format_args!("end"));
     }
 
-    /// Says that the kernel turns the machine off by itself, without a hypervisor that would say so.
+    /// Says that the kernel turns the machine off by itself, without a hypervisor that would say
+    /// so.
     pub fn off(&self) {
         self.line(format_args!("off"));
     }

@@ -160,7 +160,8 @@ pub fn all(report: &mut Report<Console>, machine: &mut Machine) -> [Source; 6] {
 }
 
 impl Source {
-    /// Sets the device up again after it lost its state. Its configuration space and its messages are there again.
+    /// Sets the device up again after it lost its state. Its configuration space and its messages
+    /// are there again.
     pub fn wake(&self) {
         if let Device::Xhci(xhci, 0) = self.device {
             xhci.set_up();
@@ -204,7 +205,8 @@ pub fn add(report: &mut Report<Console>, function: Function) {
     );
 }
 
-/// A request for an MSI of a function of bus 0; with a table, for the first entry of its MSI-X table.
+/// A request for an MSI of a function of bus 0; with a table, for the first entry of its MSI-X
+/// table.
 pub fn message(function: Function) -> MapPirq {
     MapPirq {
         domid: abi::DOMID_SELF,

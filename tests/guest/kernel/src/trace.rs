@@ -1,6 +1,8 @@
-//! Which processor took which interrupt, as Xen itself notes it in the trace buffer of each processor.
+//! Which processor took which interrupt, as Xen itself notes it in the trace buffer of each
+//! processor.
 //!
-//! Xen makes the buffers when its command line says so: `tbuf_size=1 tevt_mask=0x802000`, a page each, for interrupts only.
+//! Xen makes the buffers when its command line says so: `tbuf_size=1 tevt_mask=0x802000`, a page
+//! each, for interrupts only.
 
 use crate::hypercall::{self, Frame};
 use crate::mmio::Window;
@@ -9,8 +11,8 @@ use crate::pv::Machine;
 /// No machine of ours has more processors.
 const MOST: usize = 16;
 
-/// A buffer begins with how far it was read and how far it is written. Both run to twice its length, so that a full one and
-/// an empty one differ.
+/// A buffer begins with how far it was read and how far it is written. Both run to twice its
+/// length, so that a full one and an empty one differ.
 const READ: usize = 0;
 const WRITTEN: usize = 4;
 const START: usize = 8;
@@ -29,7 +31,8 @@ impl Trace {
     pub fn open(machine: &mut Machine, processors: usize) -> Self {
         let (result, frame) = hypercall::trace_buffers();
         assert!(result == 0 && frame != 0, "no trace buffers: {result}");
-        // Half words: the length of each buffer, and for each processor the word in which its frame is.
+        // Half words: the length of each buffer, and for each processor the word in which its frame
+        // is.
         let list = machine.map_frame(frame * 4096, Frame::XenReadOnly);
         let buffer = |processor: usize| {
             let word = list.read16(2 + 2 * processor);
@@ -45,15 +48,16 @@ impl Trace {
         Self { buffers }
     }
 
-    /// Takes what was noted since the last time: `each` gets the processor and Xen's number of the interrupt. What came while
-    /// the buffer was full is missing.
+    /// Takes what was noted since the last time: `each` gets the processor and Xen's number of the
+    /// interrupt. What came while the buffer was full is missing.
     pub fn handled(&self, mut each: impl FnMut(usize, u32)) {
         for (processor, buffer) in self.buffers.iter().flatten().enumerate() {
             let end = buffer.read32(WRITTEN);
             let mut at = buffer.read32(READ);
             while at != end {
                 let record = buffer.at(START + (at % LENGTH) as usize);
-                // The event, how many words it has, and whether the time stamp counter is before them.
+                // The event, how many words it has, and whether the time stamp counter is before
+                // them.
                 let header = record.read32(0);
                 let words = header >> 28 & 7;
                 let stamp = (header >> 31) * 8;

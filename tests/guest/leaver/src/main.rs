@@ -1,5 +1,6 @@
-//! A PV dom0 that hands the machine over to another kernel while its devices have interrupts: to one that was started with
-//! it, as its module. That may be Xen again, which starts this dom0 again, and the devices have interrupts again.
+//! A PV dom0 that hands the machine over to another kernel while its devices have interrupts: to
+//! one that was started with it, as its module. That may be Xen again, which starts this dom0
+//! again, and the devices have interrupts again.
 
 #![no_std]
 #![no_main]

@@ -1,5 +1,6 @@
-//! An HVM guest that puts many MSI-X entries of the devices passed through to it into use, shows that their messages
-//! arrive, and keeps them in use until it is destroyed: whatever Xen set up for them is then to be taken down.
+//! An HVM guest that puts many MSI-X entries of the devices passed through to it into use, shows
+//! that their messages arrive, and keeps them in use until it is destroyed: whatever Xen set up for
+//! them is then to be taken down.
 //!
 //! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
 
@@ -20,7 +21,8 @@ multiboot_header!();
 // The firmware leaves other processors halted, and they stay halted.
 long_mode_entry!(main, hold);
 
-/// Entries of one device that are put into use. Xen gives a guest 32 message interrupts and no more.
+/// Entries of one device that are put into use. Xen gives a guest 32 message interrupts and no
+/// more.
 const MOST: usize = 16;
 
 extern "C" fn main() -> ! {
@@ -60,7 +62,8 @@ fn send(report: &mut Report<DebugPort>, sender: E1000e, entries: usize) {
     sender.quiet();
 }
 
-/// Lives on, and lets go of a device that is to be unplugged, as the firmware's tables tell an operating system to.
+/// Lives on, and lets go of a device that is to be unplugged, as the firmware's tables tell an
+/// operating system to.
 extern "C" fn hold() -> ! {
     const LEAVING: u16 = 0xae04;
     const EJECT: u16 = 0xae08;

@@ -1,5 +1,6 @@
 //! An HVM guest that reads and writes the MSI-X tables of its devices without end, whatever becomes
-//! of the devices: dom0 takes them away meanwhile. It sets the interrupts of the second device up again and again.
+//! of the devices: dom0 takes them away meanwhile. It sets the interrupts of the second device up
+//! again and again.
 //!
 //! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
 

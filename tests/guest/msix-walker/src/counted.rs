@@ -1,4 +1,5 @@
-//! The phases whose reads are counted: who serves the reads of an entry in each state that a driver brings it to.
+//! The phases whose reads are counted: who serves the reads of an entry in each state that a driver
+//! brings it to.
 
 use kernel::msix::{CONTROL, DATA, Device, HIGH, LOW};
 
@@ -7,8 +8,9 @@ use crate::{Transcript, phase};
 /// How often each entry is read in a counted phase, in doublewords: three times address and data.
 const ROUNDS: usize = 4;
 
-/// Entries that take part: Xen gives a guest no more message interrupts than these, and none to an entry beyond. (Its
-/// option `extra_guest_irqs` cannot raise the number: Xen bounds it before it knows how many interrupts it has.)
+/// Entries that take part: Xen gives a guest no more message interrupts than these, and none to an
+/// entry beyond. (Its option `extra_guest_irqs` cannot raise the number: Xen bounds it before it
+/// knows how many interrupts it has.)
 const USABLE: usize = 32;
 
 fn entries(device: &Device) -> usize {
@@ -77,7 +79,8 @@ fn show(report: &Transcript, device: &Device, first: usize) {
     }
 }
 
-/// Reads address and data of every entry several times, and says how many values were not those written.
+/// Reads address and data of every entry several times, and says how many values were not those
+/// written.
 fn read(report: &Transcript, device: &Device) {
     let mut wrong = 0;
     for _ in 0..ROUNDS {

@@ -1,4 +1,5 @@
-//! What lies around the entries: the pending bits, registers beside the table in its page, and the function's own mask.
+//! What lies around the entries: the pending bits, registers beside the table in its page, and the
+//! function's own mask.
 
 use kernel::msix::{DATA, Device, ENTRY, LOW};
 use kernel::pci::{MSIX_ENABLE, MSIX_MASK_ALL};

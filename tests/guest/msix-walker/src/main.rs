@@ -1,9 +1,10 @@
 //! An HVM guest that walks the MSI-X tables of the devices passed through to it.
 //!
-//! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image. The transcript goes to port 0xE9,
-//! which Xen itself serves: its log has the lines, each opened by the domain. The transcript holds nothing that depends
-//! on time, so those of two hypervisors can be compared as text; what differs by design is who serves a read, and that
-//! is counted outside: [`phase`] marks in the device model's trace which part of the walk it sees.
+//! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image. The transcript
+//! goes to port 0xE9, which Xen itself serves: its log has the lines, each opened by the domain.
+//! The transcript holds nothing that depends on time, so those of two hypervisors can be compared
+//! as text; what differs by design is who serves a read, and that is counted outside: [`phase`]
+//! marks in the device model's trace which part of the walk it sees.
 
 #![no_std]
 #![no_main]
@@ -27,8 +28,8 @@ long_mode_entry!(main, halt);
 /// The transcript of this kernel.
 type Transcript = Report<DebugPort>;
 
-/// Opens a phase: a line in the transcript, and a mark in the device model's trace, which is a write to the selector of
-/// its configuration port that selects nothing.
+/// Opens a phase: a line in the transcript, and a mark in the device model's trace, which is a
+/// write to the selector of its configuration port that selects nothing.
 fn phase(report: &Transcript, number: u8, what: &str) {
     report.phase(600, format_args!("{number:#x} {what}"));
     // SAFETY: nobody reads the configuration port any more.

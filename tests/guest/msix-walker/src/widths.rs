@@ -1,4 +1,5 @@
-//! Every entry by every width, aligned and not, and by string instructions within an entry and across two.
+//! Every entry by every width, aligned and not, and by string instructions within an entry and
+//! across two.
 
 use kernel::msix::{CONTROL, DATA, Device, ENTRY, HIGH, LOW, MASKED};
 
@@ -20,7 +21,8 @@ pub(crate) fn walk(report: &Transcript, device: &Device) {
     }
 }
 
-/// Reads at every offset where a width is interesting: aligned, at odd places, and across the end of the entry.
+/// Reads at every offset where a width is interesting: aligned, at odd places, and across the end
+/// of the entry.
 fn reads(report: &Transcript, device: &Device, number: usize) {
     let entry = device.entry(number);
     let bytes = [0, 1, 3, 5, 8, 12, 15].map(|place| entry.read8(place));

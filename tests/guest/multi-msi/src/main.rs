@@ -1,5 +1,6 @@
-//! A PV dom0 that has a device send several messages of one MSI capability, each to a processor of its own, and moves them to
-//! others. Which processor took a message is what Xen noted in that processor's trace buffer.
+//! A PV dom0 that has a device send several messages of one MSI capability, each to a processor of
+//! its own, and moves them to others. Which processor took a message is what Xen noted in that
+//! processor's trace buffer.
 
 #![no_std]
 #![no_main]
@@ -132,8 +133,8 @@ impl Spread {
     fn settle(&mut self, report: &mut Report<Console>, number: usize, processor: usize) {
         let port = self.messages[number].port;
         let mut taken_by = None;
-        // An interrupt moves when it comes, unless its last move is not over: then Xen forgets the new one, and asking for the
-        // same again would do nothing.
+        // An interrupt moves when it comes, unless its last move is not over: then Xen forgets the
+        // new one, and asking for the same again would do nothing.
         for _ in 0..20 {
             hypercall::bind_vcpu(port, ((processor + 1) % MESSAGES) as u32);
             hypercall::bind_vcpu(port, processor as u32);
@@ -213,7 +214,8 @@ impl Spread {
         true
     }
 
-    /// The processor that took the only message on its way. Xen notes it when it has told the kernel of the message.
+    /// The processor that took the only message on its way. Xen notes it when it has told the
+    /// kernel of the message.
     fn taker(&mut self, number: usize) -> Option<usize> {
         let end = self.machine.now() + PATIENCE;
         let mut taken_by = None;

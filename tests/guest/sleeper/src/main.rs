@@ -1,4 +1,5 @@
-//! A PV dom0 that suspends the machine to memory while its devices have interrupts, and sees that they come back.
+//! A PV dom0 that suspends the machine to memory while its devices have interrupts, and sees that
+//! they come back.
 
 #![no_std]
 #![no_main]

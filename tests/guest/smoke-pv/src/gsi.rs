@@ -60,7 +60,8 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
         1,
     );
 
-    // The line stays up, so it fires again after each end of interrupt: ours, and Xen's own when ours is late.
+    // The line stays up, so it fires again after each end of interrupt: ours, and Xen's own when
+    // ours is late.
     report.expect(
         format_args!("edu: event without eoi, line up"),
         machine.arrives(port).into(),
@@ -82,7 +83,8 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
         hypercall::two_words(TwoWordCommand::Eoi, gsi as u32).0,
         0,
     );
-    // Xen's own end of interrupt may have come while the line was still up, and with it one more event.
+    // Xen's own end of interrupt may have come while the line was still up, and with it one more
+    // event.
     if machine.comes(port) {
         hypercall::two_words(TwoWordCommand::Eoi, gsi as u32);
     }

@@ -1,4 +1,5 @@
-//! A PV dom0 that checks what a PV domain sees of the interrupt subsystem, and turns the machine off.
+//! A PV dom0 that checks what a PV domain sees of the interrupt subsystem, and turns the machine
+//! off.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,5 @@
-//! MSI and MSI-X of emulated devices, mapped, bound, raised, ended and unmapped, with the debug keys in between.
+//! MSI and MSI-X of emulated devices, mapped, bound, raised, ended and unmapped, with the debug
+//! keys in between.
 
 use kernel::abi::MapPirq;
 use kernel::devices::{E1000e, Edu};
@@ -107,7 +108,8 @@ fn edu(report: &mut Report<Console>, machine: &mut Machine) -> (i32, u32) {
         0,
     );
 
-    // Nobody can mask this message: Xen keeps it in service until eoi, but a millisecond at most, then the next one comes.
+    // Nobody can mask this message: Xen keeps it in service until eoi, but a millisecond at most,
+    // then the next one comes.
     edu.pulse();
     report.expect(format_args!("edu: event"), machine.arrives(port).into(), 1);
     edu.pulse();

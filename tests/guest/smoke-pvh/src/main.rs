@@ -1,7 +1,7 @@
 //! A PVH dom0 that drives MSI and MSI-X of emulated devices through vPCI, on two processors.
 //!
-//! Every message really travels: a register write makes the device send it, the IOMMU and Xen take it, and the
-//! virtual local APIC of the processor it names delivers it.
+//! Every message really travels: a register write makes the device send it, the IOMMU and Xen take
+//! it, and the virtual local APIC of the processor it names delivers it.
 
 #![no_std]
 #![no_main]

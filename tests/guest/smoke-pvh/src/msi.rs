@@ -1,4 +1,5 @@
-//! MSI through vPCI: enable, every kind of destination, updates while enabled, illegal values, several vectors, mask bits.
+//! MSI through vPCI: enable, every kind of destination, updates while enabled, illegal values,
+//! several vectors, mask bits.
 
 use kernel::devices::Edu;
 use kernel::hypercall;
@@ -142,7 +143,8 @@ fn destinations(report: &mut Transcript) {
     send(report, "disabled again", 0x45, 0);
 }
 
-/// Enables several vectors, whose numbers wrap within their block, and walks the mask bits if there are any.
+/// Enables several vectors, whose numbers wrap within their block, and walks the mask bits if there
+/// are any.
 fn several(report: &mut Transcript, name: &str, function: Function, log_vectors: u16) {
     let msi = Msi::of(function).expect("no MSI");
     function.command(0, pci::COMMAND_MASTER);

@@ -1,4 +1,5 @@
-//! MSI-X through vPCI: the table, the masks of entry and function, updates, illegal values, the pending bits.
+//! MSI-X through vPCI: the table, the masks of entry and function, updates, illegal values, the
+//! pending bits.
 
 use kernel::devices::E1000e;
 use kernel::hypercall;
@@ -69,7 +70,8 @@ fn e1000e(report: &mut Transcript) {
     }
     accesses(report, table, msix.entries);
 
-    // Even entries go to the first processor and are written by doublewords, odd ones to the second, by quadwords.
+    // Even entries go to the first processor and are written by doublewords, odd ones to the
+    // second, by quadwords.
     for number in 0..msix.entries {
         let target = address(number as u32 % 2 * 2);
         let data = 0x50 + number as u32;

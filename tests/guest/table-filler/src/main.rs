@@ -1,5 +1,6 @@
-//! A PV dom0 that maps interrupts of its devices until the IOMMU's table has no entry left, and sees that what was refused
-//! cost nothing: what was given works, and what is given back can be had again.
+//! A PV dom0 that maps interrupts of its devices until the IOMMU's table has no entry left, and
+//! sees that what was refused cost nothing: what was given works, and what is given back can be had
+//! again.
 
 #![no_std]
 #![no_main]

@@ -1,7 +1,7 @@
 //! The rows of the benchmark.
 //!
-//! What is counted is iommu_intr.c, with Xen's search for bits, and the Rust for it. Of a pin's read both sides count the access
-//! to the IO-APIC.
+//! What is counted is iommu_intr.c, with Xen's search for bits, and the Rust for it. Of a pin's
+//! read both sides count the access to the IO-APIC.
 
 use super::op::{Message, Op};
 use super::perform::{Api, perform};

@@ -1,7 +1,7 @@
 //! The functions of Xen that iommu_intr.c calls.
 //!
-//! A command is recorded with a digest of the table that it is about, as it stands in memory at that moment: a command that
-//! comes too early has another one.
+//! A command is recorded with a digest of the table that it is about, as it stands in memory at
+//! that moment: a command that comes too early has another one.
 
 use xen_sys as sys;
 

@@ -1,7 +1,7 @@
 //! Makes up cases.
 //!
-//! Numbers come from small sets where they must meet again: an update that changes nothing, a pin that is masked and
-//! unmasked, a block beside single entries.
+//! Numbers come from small sets where they must meet again: an update that changes nothing, a pin
+//! that is masked and unmasked, a block beside single entries.
 
 use xen_sys as sys;
 

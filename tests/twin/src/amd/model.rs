@@ -1,19 +1,23 @@
 //! In what the sides may differ.
 //!
 //! 1. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
-//! 2. *Entries that were not set.* An IOMMU keeps none of those. C invalidates all that it did not take into use in the same
-//!    call; so it does for an HPET's entry and for those of a block after the first, Rust does not.
+//! 2. *Entries that were not set.* An IOMMU keeps none of those. C invalidates all that it did not
+//!    take into use in the same call; so it does for an HPET's entry and for those of a block after
+//!    the first, Rust does not.
 //! 3. *Release.* Rust takes the lock again after the invalidation, to free the entries; C frees
 //!    them before it, so that another interrupt may be given what the IOMMU still uses.
-//! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the requester alone, and its alias.
-//! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries, and nowhere else.
-//! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C. Rust also
-//!    takes it to give up a requester's table. Where all requesters are to share a table, none of
-//!    them uses its own lock in Rust, not even to see that there is no table yet.
-//!    The heading of the shared table's dump is printed after it was taken in Rust, before that in C.
+//! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the
+//!    requester alone, and its alias.
+//! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries,
+//!    and nowhere else.
+//! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C.
+//!    Rust also takes it to give up a requester's table. Where all requesters are to share a table,
+//!    none of them uses its own lock in Rust, not even to see that there is no table yet. The
+//!    heading of the shared table's dump is printed after it was taken in Rust, before that in C.
 //! 7. *Reads of IO-APICs.* Rust leaves them out where the value is not used.
-//! 8. *What is allocated.* How much is allocated to know the entries in use, in what order, and what that holds is the
-//!    side's own business; see [`super::world::World`] and [`super::platform`].
+//! 8. *What is allocated.* How much is allocated to know the entries in use, in what order, and
+//!    what that holds is the side's own business; see [`super::world::World`] and
+//!    [`super::platform`].
 //!
 //! 9. *Messages that bear another function's ID.* That has the table, and the sender has none. C
 //!    follows a null pointer; here it is told that the other function sends them.
@@ -23,14 +27,14 @@
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
 //! 12. *Devices with two tables.* Where the messages' two IDs have a table each, C ends Xen by a
 //!     BUG_ON. Rust refuses, and C is not called.
-//! 13. *Wrong tables of the firmware.* Where preparing the IOMMUs fails and leaves none, Rust clears
-//!     `iommu_enable`. C leaves it set, and Xen ends later by a BUG_ON in the same preparation; C's
-//!     flag is cleared here.
+//! 13. *Wrong tables of the firmware.* Where preparing the IOMMUs fails and leaves none, Rust
+//!     clears `iommu_enable`. C leaves it set, and Xen ends later by a BUG_ON in the same
+//!     preparation; C's flag is cleared here.
 //!
 //! Which entries are taken into use does not differ: both take the lowest block.
 //!
-//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
-//! [`super::perform`], [`super::plan`] and [`super::tables`].
+//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are
+//! carried out: see [`super::perform`], [`super::plan`] and [`super::tables`].
 
 use super::fakes::FLUSH;
 use super::op::Op;

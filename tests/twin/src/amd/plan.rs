@@ -86,7 +86,8 @@ impl Plan {
         }
     }
 
-    /// That of a device's pins or messages. None where C does not look where the table is, or uses two of them.
+    /// That of a device's pins or messages. None where C does not look where the table is, or uses
+    /// two of them.
     pub(super) fn of(side: &mut Side, world: &World, place: Place, by: By) -> Option<Self> {
         let iommu = world.iommu_of(side, place)?;
         let platform = &side.env().amd;

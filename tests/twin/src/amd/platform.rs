@@ -149,8 +149,8 @@ impl Platform {
         self.page_infos.wrapping_add(start / PAGE)
     }
 
-    /// Takes pages back. Returns what was noted of them, unless they were handed out in this very call: then nothing is left
-    /// of that.
+    /// Takes pages back. Returns what was noted of them, unless they were handed out in this very
+    /// call: then nothing is left of that.
     pub(super) fn free(
         &mut self,
         arena: &mut Arena,
@@ -182,7 +182,8 @@ impl Platform {
         let start = address.wrapping_sub(arena.base());
         let mut live = self.blocks.iter().filter(|block| block.live);
         match live.find(|block| block.start == start) {
-            // SAFETY: The block has that many bytes, and nothing writes them while the driver looks.
+            // SAFETY: The block has that many bytes, and nothing writes them while the driver
+            // looks.
             Some(block) => unsafe {
                 std::slice::from_raw_parts(address as *const u8, PAGE << block.order)
             },

@@ -208,8 +208,8 @@ fn free_shared(side: &mut Side, api: &Api, world: &mut World, script: Script) ->
     Some(Answer::int(side.call(api.free, &arguments, script)))
 }
 
-/// Before a table is freed: nobody uses an entry of it any more, and no requester but those that are left to the call uses
-/// the table.
+/// Before a table is freed: nobody uses an entry of it any more, and no requester but those that
+/// are left to the call uses the table.
 fn forget(side: &mut Side, world: &World, table: usize, is_left: impl Fn(Place) -> bool) {
     forget_entries(side, world, |platform, user| {
         platform.requester(user).is_some_and(|own| {

@@ -40,7 +40,8 @@ impl IoApics {
         self.list.push(IoApic { selected: 0, pins });
     }
 
-    /// The physical address of one: their low bits tell them apart, whatever page they are mapped to.
+    /// The physical address of one: their low bits tell them apart, whatever page they are mapped
+    /// to.
     pub(crate) fn address(number: usize) -> u32 {
         0xfec0_0000 + (number * (PAGE + SPAN)) as u32
     }
@@ -58,7 +59,8 @@ impl IoApics {
             .ok_or_else(|| format!("IO-APIC {number} has no pin {pin}"))
     }
 
-    /// The number of an IO-APIC and the offset of a register. The fixmap has a page for each, in descending order.
+    /// The number of an IO-APIC and the offset of a register. The fixmap has a page for each, in
+    /// descending order.
     pub(super) fn locate(&mut self, address: usize) -> Option<Result<(usize, usize), String>> {
         let top = sys::XEN_IRQ_FIXADDR_TOP as usize;
         if self.list.is_empty() || !(top - FIXMAP..top).contains(&address) {

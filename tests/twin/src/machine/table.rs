@@ -1,7 +1,7 @@
 //! The memory of an interrupt remapping table, and what the IOMMU has read of it.
 //!
-//! A table has a megabyte, of which a case uses a page or two. So pages are noted when Xen maps them, as long as there is
-//! anything in them, and only those are cleared and compared.
+//! A table has a megabyte, of which a case uses a page or two. So pages are noted when Xen maps
+//! them, as long as there is anything in them, and only those are cleared and compared.
 
 use anyhow::Result;
 

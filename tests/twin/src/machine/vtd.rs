@@ -1,4 +1,5 @@
-//! IOMMUs of VT-d: the registers that interrupt remapping uses, and the tables (VT-d, sections 11.4.4 and 11.4.44).
+//! IOMMUs of VT-d: the registers that interrupt remapping uses, and the tables (VT-d, sections
+//! 11.4.4 and 11.4.44).
 
 use anyhow::Result;
 use xen_sys as sys;

@@ -1,7 +1,8 @@
 //! The rows of the benchmark.
 //!
-//! Functions are enabled by dom0, and every interrupt was masked and unmasked once: what is counted is what an interrupt costs
-//! from then on. Beside the instructions stands how often configuration space was read.
+//! Functions are enabled by dom0, and every interrupt was masked and unmasked once: what is counted
+//! is what an interrupt costs from then on. Beside the instructions stands how often configuration
+//! space was read.
 
 use super::api::Api;
 use super::op::{Base, Call, Change, Op, Register, Wish};

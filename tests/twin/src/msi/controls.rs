@@ -21,8 +21,8 @@ pub(super) fn control(
     function: impl Fn(&sys::hw_interrupt_type) -> Option<unsafe extern "C" fn(*mut sys::irq_desc)>,
 ) {
     let handler = get!(desc, handler);
-    // SAFETY: the handler of an interrupt is a structure of the image or of the arena, or null. Its functions are those of what is
-    // under test, and of this prototype.
+    // SAFETY: the handler of an interrupt is a structure of the image or of the arena, or null. Its
+    // functions are those of what is under test, and of this prototype.
     unsafe {
         if let Some(function) = handler.as_ref().and_then(function) {
             function(desc);

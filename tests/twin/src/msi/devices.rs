@@ -63,7 +63,8 @@ impl World {
             function.make_table(msix.entries as usize, msix.reserved);
             let arch: *mut sys::arch_msix = arena.object("arch_msix", number);
             set!(arch, nr_entries, msix.entries);
-            // Rust has something of its own there; `compare` looks at what is C's in the same words.
+            // Rust has something of its own there; `compare` looks at what is C's in the same
+            // words.
             for word in OWN.start / 8..OWN.end.div_ceil(8) {
                 arena.keep_private((arch as usize + 8 * word) as *const u64);
             }
@@ -98,6 +99,7 @@ impl World {
     }
 }
 
-/// The bytes of `struct arch_msix` in which C's mappings of the pages lie. Rust keeps them in another form.
+/// The bytes of `struct arch_msix` in which C's mappings of the pages lie. Rust keeps them in
+/// another form.
 pub(super) const OWN: Range<usize> =
     offset_of!(sys::arch_msix, table_idx)..offset_of!(sys::arch_msix, adj_access_idx);

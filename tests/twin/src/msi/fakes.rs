@@ -1,6 +1,7 @@
 //! The functions of Xen that msi.c calls.
 //!
-//! Commands are recorded. Queries answer by a hash of what they are asked, so a wrong argument gives a different answer.
+//! Commands are recorded. Queries answer by a hash of what they are asked, so a wrong argument
+//! gives a different answer.
 
 use std::ffi::CStr;
 

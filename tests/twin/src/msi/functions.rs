@@ -57,7 +57,8 @@ pub(super) fn of_function(
         Op::Restore { device } => {
             let device = choose(world, device);
             let all = descs::of_device(side, world, device).ok()?;
-            // C takes the number of a missing interrupt for an index, and relies on it that all are of one kind.
+            // C takes the number of a missing interrupt for an index, and relies on it that all are
+            // of one kind.
             let mut irqs = all.iter().flat_map(|found| found.messages());
             let missing = irqs.any(|desc| get!(desc, irq) < 0);
             if missing || all.iter().any(|found| found.is_msix() != all[0].is_msix()) {
@@ -137,7 +138,8 @@ fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -
 /// What Rust answers where it has carried a write out: `-EEXIST`.
 const CARRIED_OUT: u64 = -libc::EEXIST as u32 as u64;
 
-/// A write of dom0's: Xen is asked where the kernel of one would ask it, and what it allows is carried out.
+/// A write of dom0's: Xen is asked where the kernel of one would ask it, and what it allows is
+/// carried out.
 fn config_write(
     side: &mut Side,
     api: &Api,

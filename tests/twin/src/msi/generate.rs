@@ -1,7 +1,7 @@
 //! Makes up worlds, and cases in them.
 //!
-//! Numbers come from small sets where they must meet: tables that share a page with the array of pending bits, or with
-//! another's; virtual functions that are where their physical one says.
+//! Numbers come from small sets where they must meet: tables that share a page with the array of
+//! pending bits, or with another's; virtual functions that are where their physical one says.
 
 use super::Msi;
 use super::controls::MOST_CPUS;

@@ -1,8 +1,9 @@
 //! In what the sides may differ.
 //!
-//! 1. *Reads of configuration space.* Rust knows from an earlier time that a function is enabled and decodes memory, what its
-//!    masks are, and where its table begins; C reads all that each time. So reads are left out, but Rust's may not be more; and with the
-//!    boot option `msi-recheck` those for an interrupt that is masked, unmasked or moved are the same.
+//! 1. *Reads of configuration space.* Rust knows from an earlier time that a function is enabled
+//!    and decodes memory, what its masks are, and where its table begins; C reads all that each
+//!    time. So reads are left out, but Rust's may not be more; and with the boot option
+//!    `msi-recheck` those for an interrupt that is masked, unmasked or moved are the same.
 //! 2. *Functions that change behind Xen.* Rust reads an entry before it writes it; where that is
 //!    not as expected it does as C. Where MSI-X was switched off and the table answers all the
 //!    same,
@@ -12,18 +13,21 @@
 //!    all its messages are masked ([`super::registers::settle`]). Where the table reads as 0 or 1
 //!    meanwhile, Rust may lose a write of a mask bit that had not to change, and a message, which
 //!    it notices.
-//! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says. Where the device lost it, Rust's
-//!    is right, and C's is put right ([`super::registers::settle`]).
-//! 4. *Errors while something is set up.* Rust leaves everything as it was; C leaves MSI disabled, or MSI-X disabled and
-//!    masked. What C leaves is undone ([`super::undo`]). Pages that cannot be protected are an error of Rust's, and a
-//!    warning of C's: from there on Rust goes on alone.
-//! 5. *The guest's masks in a write of the mask register of MSI.* C takes any bit of a message or of one after it for that of
-//!    the message. C's masks are put right ([`super::registers::guest_masks`]).
-//! 6. *Entries in two pages.* C maps the first page and writes into what is mapped behind it, if anything is. Rust refuses the
-//!    entry, and goes on alone.
-//! 7. *Lines of the log.* C prints that all messages of a function are masked before it masks them, Rust afterwards.
-//! 8. *Devices that lie.* The sides read different registers a different number of times. From the first difference on Rust goes
-//!    on alone, and may not stop Xen.
+//! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says.
+//!    Where the device lost it, Rust's is right, and C's is put right
+//!    ([`super::registers::settle`]).
+//! 4. *Errors while something is set up.* Rust leaves everything as it was; C leaves MSI disabled,
+//!    or MSI-X disabled and masked. What C leaves is undone ([`super::undo`]). Pages that cannot be
+//!    protected are an error of Rust's, and a warning of C's: from there on Rust goes on alone.
+//! 5. *The guest's masks in a write of the mask register of MSI.* C takes any bit of a message or
+//!    of one after it for that of the message. C's masks are put right
+//!    ([`super::registers::guest_masks`]).
+//! 6. *Entries in two pages.* C maps the first page and writes into what is mapped behind it, if
+//!    anything is. Rust refuses the entry, and goes on alone.
+//! 7. *Lines of the log.* C prints that all messages of a function are masked before it masks them,
+//!    Rust afterwards.
+//! 8. *Devices that lie.* The sides read different registers a different number of times. From the
+//!    first difference on Rust goes on alone, and may not stop Xen.
 //!
 //! 9. *Bits 31:1 of vector control.* C clears them, Rust keeps what the device has there: Rust
 //!    reads them, and [`super::compare`] sees to it that none is lost.
@@ -31,8 +35,8 @@
 //! 10. *The last page of a table that shares it.* C maps the page where the last entry begins, Rust
 //!    the one where it ends. Where these are two Rust goes on alone.
 //! 11. *Registers that several CPUs write.* Rust writes them with IRQs off, under a lock
-//!     ([`super::config`] sees to that); and what dom0 writes there Rust carries out itself, where C
-//!     has its caller do that.
+//!     ([`super::config`] sees to that); and what dom0 writes there Rust carries out itself, where
+//!     C has its caller do that.
 //! 12. *What does not change.* Where the IOMMU's driver says so, Rust may leave out a message that
 //!     is moved to some CPUs; on 4.20 C always writes it. The registers are the same afterwards.
 //! 13. *Entries that are not set up.* Rust masks all where the first is set up, page by page
@@ -46,12 +50,12 @@
 //!     Rust may where that changed behind Xen or in the same step; else it knows
 //!     ([`super::registers::note_blind_reads`]).
 //!
-//! 16. *All masked while entries are to be reached.* Where another CPU masks all messages meanwhile,
-//!     C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where it fails,
-//!     Rust goes on alone.
+//! 16. *All masked while entries are to be reached.* Where another CPU masks all messages
+//!     meanwhile, C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where
+//!     it fails, Rust goes on alone.
 //!
-//! What is avoided, because C goes wrong there or relies on its callers, stands in [`super::registers::are_unclear`] and where
-//! steps are carried out.
+//! What is avoided, because C goes wrong there or relies on its callers, stands in
+//! [`super::registers::are_unclear`] and where steps are carried out.
 
 use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;

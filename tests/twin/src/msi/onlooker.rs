@@ -3,8 +3,8 @@
 //! On x86 another CPU sees stores in the order in which they are made, so that what memory holds
 //! between two instructions is what some reader in an RCU section may find:
 //!
-//! - A descriptor that is found in a function's list is written: what it is of, and its IRQ, stay as
-//!   they are for as long as the call lasts.
+//! - A descriptor that is found in a function's list is written: what it is of, and its IRQ, stay
+//!   as they are for as long as the call lasts.
 //! - From each descriptor that was ever found the list leads on to its end, whether the descriptor
 //!   is still in it or was taken out.
 

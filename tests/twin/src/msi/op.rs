@@ -3,8 +3,8 @@
 use super::platform::Meanwhile;
 use super::spec::{DeviceSpec, Owner, Runner};
 
-/// A call of msi.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
-/// be left out of a case.
+/// A call of msi.c, or a change of the world around it. Indices are taken modulo what the world
+/// has, so that any step can be left out of a case.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     /// The boot option as it stands, and whether firmware says that there are no MSIs.
@@ -12,7 +12,8 @@ pub(crate) enum Op {
         option: i8,
         forbidden: bool,
     },
-    /// Sets interrupts up as mapping them for a domain does, and undoes all where one of them fails.
+    /// Sets interrupts up as mapping them for a domain does, and undoes all where one of them
+    /// fails.
     Map(Wish),
     /// The first part of that alone.
     Enable(Wish),

@@ -18,8 +18,8 @@ pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
 pub(crate) enum Meanwhile {
     /// The function decodes memory no more; the read is that of its command word.
     StopMemory,
-    /// The function is reset, and has its command word again; the read is that of message control of
-    /// MSI-X.
+    /// The function is reset, and has its command word again; the read is that of message control
+    /// of MSI-X.
     Reset,
 }
 

@@ -15,7 +15,8 @@ use crate::side::Side;
 use crate::trace::Event;
 use crate::xen::{addr, get};
 
-/// Says in an answer that a mask register of MSI is not what Xen's own state asks for, where it had been lost.
+/// Says in an answer that a mask register of MSI is not what Xen's own state asks for, where it had
+/// been lost.
 pub(super) const WRONG: u64 = 1 << 40;
 /// Says that an entry that is not set up is not masked, where Xen has enabled MSI-X.
 pub(super) const UNMASKED: u64 = 1 << 42;
@@ -111,7 +112,8 @@ pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answ
     }
 }
 
-/// Where MSI-X was switched off behind Xen, C masks all messages as Xen knows they were when it comes by.
+/// Where MSI-X was switched off behind Xen, C masks all messages as Xen knows they were when it
+/// comes by.
 fn settle_control(side: &mut Side, world: &World, device: usize) {
     let msix = get!(world.devices[device], msix);
     let function = &mut side.env().machine.pci.functions[device];
@@ -128,8 +130,8 @@ fn settle_control(side: &mut Side, world: &World, device: usize) {
     );
 }
 
-/// Before a step: notes what is in use; and what ran before Xen, or dom0, has left entries unmasked of functions that Xen
-/// uses none of.
+/// Before a step: notes what is in use; and what ran before Xen, or dom0, has left entries unmasked
+/// of functions that Xen uses none of.
 pub(super) fn leave_unmasked(side: &mut Side, world: &mut World) {
     for device in 0..world.devices.len() {
         let msix = get!(world.devices[device], msix);
@@ -189,8 +191,9 @@ pub(super) fn settle_entries(
     }
 }
 
-/// The masks of the guest after dom0 wrote a mask register: C takes any bit of a message or of those after it for that of
-/// the message. Puts them right; whether any was wrong, and a digest of which, is the answer.
+/// The masks of the guest after dom0 wrote a mask register: C takes any bit of a message or of
+/// those after it for that of the message. Puts them right; whether any was wrong, and a digest of
+/// which, is the answer.
 pub(super) fn guest_masks(
     side: &mut Side,
     world: &World,
@@ -224,8 +227,8 @@ pub(super) fn guest_masks(
     }
 }
 
-/// Whether a step would look for another entry of a table whose BAR does not begin with a page, or that was pulled: C
-/// forgets the one, and asks again where in its page the table begins.
+/// Whether a step would look for another entry of a table whose BAR does not begin with a page, or
+/// that was pulled: C forgets the one, and asks again where in its page the table begins.
 fn is_lost(side: &mut Side, world: &World, op: &Op) -> bool {
     let device = match *op {
         Op::Map(wish) | Op::Enable(wish) if wish.msix => wish.device,
@@ -263,8 +266,8 @@ fn is_covered(side: &mut Side, world: &World, op: &Op) -> bool {
     unused && (has_entries || !has_own_place(world, device))
 }
 
-/// Whether a step would set up MSIs of a function that has some with other interrupts already: C lets several blocks
-/// share the one register of masks, and that of the message.
+/// Whether a step would set up MSIs of a function that has some with other interrupts already: C
+/// lets several blocks share the one register of masks, and that of the message.
 fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
     let (Op::Map(wish) | Op::Enable(wish)) = *op else {
         return false;
@@ -275,7 +278,8 @@ fn is_second_block(side: &mut Side, world: &World, op: &Op) -> bool {
     !wish.msix && (world.is_iommu(device) || has_some && !wish.taken)
 }
 
-/// Whether a step would change a function behind Xen whose table lies where another's is, as no two that work do.
+/// Whether a step would change a function behind Xen whose table lies where another's is, as no two
+/// that work do.
 fn is_uncovered(world: &World, op: &Op) -> bool {
     let Op::World(
         Change::Command { device, .. } | Change::Reset { device } | Change::Pull { device, .. },
@@ -361,8 +365,9 @@ fn is_move(call: Call) -> bool {
 /// ask. Or of a function that has lost its messages, of which Xen saw nothing, or has one entry for
 /// two of them, where what has not changed is not written.
 ///
-/// Or whether it is about a table that C looks for in the wrong place, or a second block of a function's MSI; or whether it
-/// would take a table away behind Xen that another covers: Rust's read is answered by the other then.
+/// Or whether it is about a table that C looks for in the wrong place, or a second block of a
+/// function's MSI; or whether it would take a table away behind Xen that another covers: Rust's
+/// read is answered by the other then.
 pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
     let moves = matches!(
         op,

@@ -1,7 +1,7 @@
 //! Makes up what is done in a world.
 //!
-//! Mostly what a driver does: interrupts are set up, started, masked and moved for a while, and freed. In between comes
-//! what others do meanwhile.
+//! Mostly what a driver does: interrupts are set up, started, masked and moved for a while, and
+//! freed. In between comes what others do meanwhile.
 
 use super::Msi;
 use super::choices::{any_call, irq, op, set_up, wish};

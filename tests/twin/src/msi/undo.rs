@@ -1,7 +1,8 @@
 //! Undoes what is left of a set-up that failed.
 //!
-//! C leaves MSI-X disabled then and all its messages masked, or MSI disabled; Rust leaves everything as it was. So that the
-//! case can go on, both sides are put back to where they were, and the answer says whether there was anything to undo.
+//! C leaves MSI-X disabled then and all its messages masked, or MSI disabled; Rust leaves
+//! everything as it was. So that the case can go on, both sides are put back to where they were,
+//! and the answer says whether there was anything to undo.
 
 use std::collections::BTreeMap;
 use std::mem::offset_of;
@@ -54,8 +55,8 @@ impl Snapshot {
         }
     }
 
-    /// Whether something is left after a failure. Pages that another function's table has, too, lose their protection as they
-    /// do when this one is given up.
+    /// Whether something is left after a failure. Pages that another function's table has, too,
+    /// lose their protection as they do when this one is given up.
     fn is_left(&self, after: &Self) -> bool {
         (&self.config, self.noted(), &self.fixmap) != (&after.config, after.noted(), &after.fixmap)
             || !after.read_only.is_within(&self.read_only)

@@ -24,7 +24,8 @@ pub(super) fn set_online(side: &Side, cpus: u64) {
 }
 /// Descriptors of what is no device of a domain.
 pub(super) const FOREIGN: usize = 4;
-/// The word of `boot_cpu_data` with the features of leaf 0x8000_0001, EDX, and the bit of non-executable pages there.
+/// The word of `boot_cpu_data` with the features of leaf 0x8000_0001, EDX, and the bit of
+/// non-executable pages there.
 const NO_EXECUTE: (usize, u32) = (5, 1 << 20);
 /// Where `struct genapic` has its two modes, and what makes an APIC ID.
 const MODES: usize = 4;
@@ -55,7 +56,8 @@ pub(crate) struct World {
     pub(super) data: *mut u32,
     pub(super) message: *mut sys::msi_msg,
     pub(super) mask: *mut sys::cpumask,
-    /// A controller that is not of msi.c, and the descriptors of those that use it: IOMMUs and HPETs.
+    /// A controller that is not of msi.c, and the descriptors of those that use it: IOMMUs and
+    /// HPETs.
     pub(super) controller: *mut sys::hw_interrupt_type,
     pub(super) foreign: Vec<*mut sys::msi_desc>,
     /// Which functions changed behind Xen, and was not looked at since.
@@ -343,7 +345,8 @@ impl World {
 /// Sets a boot option of a byte, if the objects have it.
 pub(super) fn set_option(side: &mut Side, name: &str, value: u8) {
     if let Some(address) = side.image.option(name) {
-        // SAFETY: the option's entry holds the address of a variable of the image, and no call runs.
+        // SAFETY: the option's entry holds the address of a variable of the image, and no call
+        // runs.
         unsafe { (address as *mut u8).write(value) };
     }
 }

@@ -1,7 +1,8 @@
 //! The rows of the benchmark.
 //!
-//! Accesses go to the table that was registered first, and to its last entry where C looks at one: there C's searches are
-//! longest. The rows with one device of one entry are where they are shortest.
+//! Accesses go to the table that was registered first, and to its last entry where C looks at one:
+//! there C's searches are longest. The rows with one device of one entry are where they are
+//! shortest.
 
 use anyhow::Result;
 
@@ -38,8 +39,8 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
     }
 }
 
-/// Rows of what allocates and frees: a domain that has so many devices gets one more, and loses it. What was freed after a
-/// grace period is counted with what had it freed.
+/// Rows of what allocates and frees: a domain that has so many devices gets one more, and loses it.
+/// What was freed after a grace period is counted with what had it freed.
 pub(super) fn allocating_rows(
     side: &mut Side,
     api: &Api,

@@ -1,7 +1,8 @@
 //! The functions of Xen that vmsi.c calls.
 //!
-//! Queries answer by a hash of their arguments and of the call's salt, so a wrong argument gives a different answer.
-//! Commands are recorded, and leave the marks on the world that the caller could see.
+//! Queries answer by a hash of their arguments and of the call's salt, so a wrong argument gives a
+//! different answer. Commands are recorded, and leave the marks on the world that the caller could
+//! see.
 
 use xen_sys as sys;
 

@@ -1,7 +1,7 @@
 //! Makes up worlds and steps.
 //!
-//! Addresses, pirqs and values come from small pools, so that steps meet each other: what one registers another
-//! reads, and what one snoops another unmasks.
+//! Addresses, pirqs and values come from small pools, so that steps meet each other: what one
+//! registers another reads, and what one snoops another unmasks.
 
 use xen_sys as sys;
 
@@ -165,7 +165,8 @@ fn device(rng: &mut Rng, spec: &Spec, theme: Theme) -> DeviceSpec {
     }
 }
 
-/// Where a table lies for the guest: alone on its pages, beside other registers, on a page with another table.
+/// Where a table lies for the guest: alone on its pages, beside other registers, on a page with
+/// another table.
 fn gtable(rng: &mut Rng, spec: &Spec) -> u64 {
     let number = spec.devices.len() as u64;
     let own = 0xf000_0000 + number * 0x10_0000;
@@ -391,7 +392,8 @@ fn guest_access(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<O
     }];
     let (address, len) = (request.address, request.size);
     if request.write {
-        // Of a repeated write the emulator carries out the first element: as the device model has to see that, it stops.
+        // Of a repeated write the emulator carries out the first element: as the device model has
+        // to see that, it stops.
         let value = if request.pointer {
             value(rng)
         } else {
@@ -577,7 +579,8 @@ fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
     ]
 }
 
-/// A guest unmasks an entry that is not registered yet: the device model registers it while the vCPU waits.
+/// A guest unmasks an entry that is not registered yet: the device model registers it while the
+/// vCPU waits.
 fn late_registration(
     rng: &mut Rng,
     spec: &Spec,

@@ -1,9 +1,10 @@
 //! What the driver knows by itself: the words of each table, as far as either side can know them.
 //!
-//! C keeps the words of the first three entries that it was told to write. Rust keeps those of all entries, and also those
-//! that it saw on their way to the device model or back; it forgets those that were written out of its sight,
-//! where C goes on to answer what they were before. So reads of words are the one thing in which the sides may
-//! differ, and each is held to what this model says. Everything else must be equal.
+//! C keeps the words of the first three entries that it was told to write. Rust keeps those of all
+//! entries, and also those that it saw on their way to the device model or back; it forgets those
+//! that were written out of its sight, where C goes on to answer what they were before. So reads of
+//! words are the one thing in which the sides may differ, and each is held to what this model says.
+//! Everything else must be equal.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -24,15 +25,15 @@ const PAGE: u64 = 4096;
 
 /// Decides whether the effects of a step agree: they are equal, but for three things.
 ///
-/// Registration: C allocates before it looks which device a pirq belongs to, and throws the memory away if it need not
-/// have. Rust sizes the shadow to the table, so it looks under the descriptor's lock first, and takes the lock again
-/// after allocating.
+/// Registration: C allocates before it looks which device a pirq belongs to, and throws the memory
+/// away if it need not have. Rust sizes the shadow to the table, so it looks under the descriptor's
+/// lock first, and takes the lock again after allocating.
 ///
-/// Completion: C switches the emulator's cache off before it looks whether there is anything to read from the
-/// guest; Rust does so only to read.
+/// Completion: C switches the emulator's cache off before it looks whether there is anything to
+/// read from the guest; Rust does so only to read.
 ///
-/// Mask bits: C keeps its RCU section until the descriptor is unlocked; Rust needs the table no more when it has found
-/// the descriptor, and ends the section before it takes the lock.
+/// Mask bits: C keeps its RCU section until the descriptor is unlocked; Rust needs the table no
+/// more when it has found the descriptor, and ends the section before it takes the lock.
 fn same_but_for_locks(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
     match op {
         Op::Register { .. } => {
@@ -56,7 +57,8 @@ fn same_but_for_locks(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
     }
 }
 
-/// Returns whether the same happened in the same circumstances, but for an RCU section around a descriptor's lock.
+/// Returns whether the same happened in the same circumstances, but for an RCU section around a
+/// descriptor's lock.
 fn same(c: &[Entry], rust: &[Entry]) -> bool {
     let mut masking = false;
     c.len() == rust.len()
@@ -135,8 +137,8 @@ struct Table {
 }
 
 impl Table {
-    /// The words that an access covers, the lower first, and whether it covers vector control. None where the
-    /// specification leaves the access undefined.
+    /// The words that an access covers, the lower first, and whether it covers vector control. None
+    /// where the specification leaves the access undefined.
     fn words(&self, address: u64, len: u32) -> Option<(Vec<Place>, bool)> {
         let (entry, word) = ((address - self.start) / ENTRY, address % ENTRY / 4);
         match (len, word) {
@@ -366,7 +368,8 @@ impl Model {
                     self.note_read(world, (domain, vcpu), address, len);
                 }
                 let Some(expected) = self.read(world, domain % 2, address, len) else {
-                    // A repeated read that only Rust accepted may run on to the registers behind the table.
+                    // A repeated read that only Rust accepted may run on to the registers behind
+                    // the table.
                     if guarded && self.accepted == (false, true) {
                         return Ok(Verdict::Continue);
                     }
@@ -572,7 +575,8 @@ impl Model {
                 return;
             }
         }
-        // Of a repeated write Xen sees at most the first element, and one that is not aligned it hands on.
+        // Of a repeated write Xen sees at most the first element, and one that is not aligned it
+        // hands on.
         let size = u64::from(request.size);
         for element in u64::from(seen)..u64::from(request.count) {
             let start = if request.backwards {
@@ -739,7 +743,8 @@ fn equal(c: &Answer, rust: &Answer) -> Result<(), String> {
     }
 }
 
-/// Holds the answer of a read to the value it must have; without one, the device model has to answer.
+/// Holds the answer of a read to the value it must have; without one, the device model has to
+/// answer.
 fn held_to(side: &str, answer: &Answer, value: Option<u64>) -> Result<(), String> {
     let outcome = if value.is_some() {
         sys::X86EMUL_OKAY

@@ -1,7 +1,7 @@
 //! The steps of a case.
 
-/// A call of vmsi.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can be
-/// left out of a case.
+/// A call of vmsi.c, or a change of the world around it. Indices are taken modulo what the world
+/// has, so that any step can be left out of a case.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Init {

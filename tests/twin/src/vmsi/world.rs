@@ -198,10 +198,11 @@ impl World {
     fn interrupts(side: &mut Side, count: usize) -> *mut sys::irq_desc {
         let irqs: *mut sys::irq_desc = {
             let arena = &mut side.env().arena;
-            // The descriptors are aligned to a cache line: their addresses are told apart by a shift.
+            // The descriptors are aligned to a cache line: their addresses are told apart by a
+            // shift.
             arena.align(align_of::<sys::irq_desc>());
-            // One more in front: who takes the number of a missing interrupt for an index finds one that looks alive,
-            // and not what the memory there happens to hold.
+            // One more in front: who takes the number of a missing interrupt for an index finds one
+            // that looks alive, and not what the memory there happens to hold.
             let missing: *mut sys::irq_desc = arena.objects("irq_desc", 0, count + 1);
             set!(missing, irq, -1);
             set!(missing, msi_desc, missing.cast());
@@ -270,7 +271,8 @@ impl World {
         set!(vpci, msi, vpci_msi);
         set!(vpci, msix, vpci_msix);
         set!(vpci_msix, pdev, pdev);
-        // SAFETY: the object was made with this many entries behind it, and no reference to it lives on.
+        // SAFETY: the object was made with this many entries behind it, and no reference to it
+        // lives on.
         let entries = unsafe {
             (*vpci_msix).set_max_entries(spec.vpci_entries as u16);
             (*vpci_msix).entries.as_mut_ptr()
@@ -357,7 +359,8 @@ impl World {
         add_to_list(addr!(desc, list), addr!(pdev, msi_list));
     }
 
-    /// Takes an MSI descriptor away, as unmapping a pirq does, whether or not the guest's table knows of it.
+    /// Takes an MSI descriptor away, as unmapping a pirq does, whether or not the guest's table
+    /// knows of it.
     pub(super) fn unlink(&mut self, env: &mut Env, index: usize) {
         let entry = &mut self.descs[index];
         entry.live = false;

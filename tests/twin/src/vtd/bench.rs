@@ -1,7 +1,7 @@
 //! The rows of the benchmark.
 //!
-//! What is counted is intremap.c and the Rust for it alone. Of a pin's read, C leaves the access to the IO-APIC to
-//! `__ioapic_read_entry()`, which is not counted; in Rust it is a part of the read.
+//! What is counted is intremap.c and the Rust for it alone. Of a pin's read, C leaves the access to
+//! the IO-APIC to `__ioapic_read_entry()`, which is not counted; in Rust it is a part of the read.
 
 use xen_sys as sys;
 

@@ -1,7 +1,8 @@
 //! The functions of Xen that intremap.c calls.
 //!
-//! What firmware says comes from the lists of the world. Commands are recorded with the entry that they are about, as it
-//! stands in memory at that moment: a command that comes too early has another one.
+//! What firmware says comes from the lists of the world. Commands are recorded with the entry that
+//! they are about, as it stands in memory at that moment: a command that comes too early has
+//! another one.
 
 use xen_sys as sys;
 
@@ -68,7 +69,8 @@ extern "C" fn find_upstream_bridge(
     devfn: *mut u8,
     secondary: *mut u8,
 ) -> i32 {
-    // SAFETY: the caller passes places for three bytes, the first two of which hold what it asks about.
+    // SAFETY: the caller passes places for three bytes, the first two of which hold what it asks
+    // about.
     let asked = unsafe { u16::from_le_bytes([devfn.read(), bus.read()]) };
     let (result, id, below) = attempt(|env| {
         if !env.firmware.bridges_answer {
@@ -147,7 +149,8 @@ extern "C" fn get_s_time() -> i64 {
 
 extern "C" fn alloc_pgtable_maddr(pages: u64, node: u8) -> u64 {
     with(|env| {
-        // A failure is not recorded: Rust may have failed before, for what it keeps of the table itself.
+        // A failure is not recorded: Rust may have failed before, for what it keeps of the table
+        // itself.
         if env.heap.refuses() || env.script.outcome() != 0 {
             return 0;
         }

@@ -1,7 +1,8 @@
 //! Tables that are nearly full.
 //!
-//! A full table takes C minutes to fill by its own means, for it looks for a free entry from the beginning. But to C an entry is
-//! in use when it is not zero, so it is enough to write some. Rust is asked for blocks.
+//! A full table takes C minutes to fill by its own means, for it looks for a free entry from the
+//! beginning. But to C an entry is in use when it is not zero, so it is enough to write some. Rust
+//! is asked for blocks.
 
 use xen_sys as sys;
 

@@ -1,7 +1,7 @@
 //! Makes up cases.
 //!
-//! Numbers come from small sets where they must meet again: an update that changes nothing, a pin that is masked and
-//! unmasked, a bridge above two functions.
+//! Numbers come from small sets where they must meet again: an update that changes nothing, a pin
+//! that is masked and unmasked, a bridge above two functions.
 
 use xen_sys as sys;
 
@@ -19,7 +19,8 @@ use crate::subject::Case;
 
 /// QI, IR and EIM.
 const CAPABLE: u64 = 1 << 1 | 1 << 3 | 1 << 4;
-/// Where the direct map is, and how long: posted-interrupt descriptors are there, each in a cache line.
+/// Where the direct map is, and how long: posted-interrupt descriptors are there, each in a cache
+/// line.
 const DIRECT_MAP: u64 = 0xffff_8300_0000_0000;
 const DIRECT_MAP_LEN: usize = 5 << 40;
 const DESCRIPTOR: u64 = 64;

@@ -1,8 +1,8 @@
 //! Which entries of a table are in use on either side, and which of them stand for each other.
 //!
-//! C looks for the first run of free entries that is long enough, and takes as many from its last one on: of a block, it has
-//! looked at the first alone. Rust takes the lowest aligned block. So the numbers differ once there are blocks, and
-//! each side is held to its own rule.
+//! C looks for the first run of free entries that is long enough, and takes as many from its last
+//! one on: of a block, it has looked at the first alone. Rust takes the lowest aligned block. So
+//! the numbers differ once there are blocks, and each side is held to its own rule.
 
 use std::collections::HashMap;
 

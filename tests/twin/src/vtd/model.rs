@@ -1,18 +1,19 @@
 //! What the driver knows by itself: who has which entries, and in what the sides may differ.
 //!
-//! 1. *Numbers of entries.* See [`super::indices`]: each side is held to its own rule, and what names an entry (messages,
-//!    pins, descriptors, commands, the table) must name entries that stand for each other. Where only one side has a
-//!    block left, or C takes one that is in use, the case ends. The boot option for fewer entries
-//!    is one of Rust alone.
+//! 1. *Numbers of entries.* See [`super::indices`]: each side is held to its own rule, and what
+//!    names an entry (messages, pins, descriptors, commands, the table) must name entries that
+//!    stand for each other. Where only one side has a block left, or C takes one that is in use,
+//!    the case ends. The boot option for fewer entries is one of Rust alone.
 //! 2. *Entries that would not change.* C writes and invalidates them again, Rust leaves them alone.
-//! 3. *Release.* C clears, writes back and invalidates entry by entry; Rust clears and writes back all, then invalidates all.
-//! 4. *Functions whose requests nobody knows.* C lets every device use their entry, Rust refuses and does nothing; see
-//!    [`super::undo`].
+//! 3. *Release.* C clears, writes back and invalidates entry by entry; Rust clears and writes back
+//!    all, then invalidates all.
+//! 4. *Functions whose requests nobody knows.* C lets every device use their entry, Rust refuses
+//!    and does nothing; see [`super::undo`].
 //! 5. *Reads of IO-APICs.* C reads both halves of a pin, and its entry of the table under the
 //!    table's lock. Rust reads the half that it is asked for, if hardware knows that, and takes no
 //!    lock. What is read and written to select a half is left out.
-//! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry from the bus that the bridge
-//!    is on, Rust from the bus below it.
+//! 6. *Functions behind a bridge from PCI Express to PCI.* C lets every requester use their entry
+//!    from the bus that the bridge is on, Rust from the bus below it.
 //!
 //! 7. *Destinations.* C has entries name them as the local APICs are addressed, Rust as the IOMMU
 //!    was told (extended interrupt mode). Where an entry of 8 bits cannot name one, C cuts it down,
@@ -26,8 +27,8 @@
 //!     Rust sets `iommu_intremap` to restricted, and Xen brings up no CPU whose APIC ID needs more
 //!     than 8 bits; C leaves it at full.
 //!
-//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are carried out: see
-//! [`super::perform`] and [`World::has_unwritten`].
+//! What is avoided, because C relies on its callers there or goes wrong, stands where steps are
+//! carried out: see [`super::perform`] and [`World::has_unwritten`].
 
 use std::collections::HashMap;
 
@@ -232,7 +233,8 @@ impl Model {
         self.take(unit, (Owner::Pin(io_apic, pin), 1, 0), answers, full)
     }
 
-    /// An owner's entries were used, and before that taken into use unless it has some; or the table was full.
+    /// An owner's entries were used, and before that taken into use unless it has some; or the
+    /// table was full.
     fn take(
         &mut self,
         unit: usize,
@@ -343,7 +345,8 @@ impl Model {
         }
     }
 
-    /// What C did, with the entries of Rust in place of its own; none where it names an entry that is not in use.
+    /// What C did, with the entries of Rust in place of its own; none where it names an entry that
+    /// is not in use.
     fn as_rust_does(&self, entry: &Entry) -> Option<Entry> {
         let mut entry = entry.clone();
         if let Event::Call(name, told) = &mut entry.event {
@@ -510,7 +513,8 @@ fn is_command(entry: &Entry) -> bool {
 }
 
 fn is_read_of_pin(entry: &Entry) -> bool {
-    // Only IO-APICs are accessed in these steps, and `machine::io_apic` lets nothing else be written than the register to read.
+    // Only IO-APICs are accessed in these steps, and `machine::io_apic` lets nothing else be
+    // written than the register to read.
     is_call(entry, "__ioapic_read_entry")
         || matches!(
             entry.event,
@@ -518,7 +522,8 @@ fn is_read_of_pin(entry: &Entry) -> bool {
         )
 }
 
-/// Leaves out commands for an entry that the IOMMU has seen as it is (rule 2); none where there are others, too.
+/// Leaves out commands for an entry that the IOMMU has seen as it is (rule 2); none where there are
+/// others, too.
 fn without_repetition(entries: &[Entry]) -> Option<Vec<Entry>> {
     let seen = |entry: &Entry| matches!(entry.event, Event::Call(_, told) if told[4] == 1);
     let (commands, others): (Vec<Entry>, Vec<Entry>) =

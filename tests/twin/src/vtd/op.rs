@@ -3,8 +3,8 @@
 use super::spec::Spec;
 use crate::machine::vtd::Pace;
 
-/// A call of intremap.c, or a change of the world around it. Indices are taken modulo what the world has, so that any step can
-/// be left out of a case.
+/// A call of intremap.c, or a change of the world around it. Indices are taken modulo what the
+/// world has, so that any step can be left out of a case.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     /// Whether extended mode is supported, with these boot options and this processor.

@@ -27,7 +27,8 @@ pub(crate) struct Api {
     pub(super) write_pin: usize,
     pub(super) update: usize,
     pub(super) set_up_hpet: usize,
-    /// Whether the side keeps which entries are in use, and does not look at the table for it: Rust does so.
+    /// Whether the side keeps which entries are in use, and does not look at the table for it: Rust
+    /// does so.
     pub(super) keeps_use: bool,
 }
 
@@ -213,8 +214,9 @@ fn switch_on(
 ) -> Answer {
     let pins = world.spec.io_apics.len() as u32;
     if switching.late {
-        // Only what is allocated for pins may run out after the table was set; what comes after it would fail on one side
-        // alone. Rust allocates for each IO-APIC. C does twice: where the first fails alone, it goes on with freed memory.
+        // Only what is allocated for pins may run out after the table was set; what comes after it
+        // would fail on one side alone. Rust allocates for each IO-APIC. C does twice: where the
+        // first fails alone, it goes on with freed memory.
         let failure = match script.memory {
             Failure::Nth(number) if !world.ran_out && pins > 0 => {
                 Failure::Nth(if api.keeps_use { number % pins } else { 1 })
@@ -241,7 +243,8 @@ fn switch_on(
     answer
 }
 
-/// Lets hardware take its time. Where it does not answer, both sides end Xen, each at a place of its own.
+/// Lets hardware take its time. Where it does not answer, both sides end Xen, each at a place of
+/// its own.
 fn switch(
     side: &mut Side,
     switching: Switching,
@@ -339,7 +342,8 @@ pub(super) fn index_of_pin(pin: u64) -> u64 {
     pin >> 49 | (pin >> 11 & 1) << 15
 }
 
-/// A sender and one of its messages; none where Xen would not call, because the IOMMU that serves it has no table.
+/// A sender and one of its messages; none where Xen would not call, because the IOMMU that serves
+/// it has no table.
 fn choose(world: &World, (sender, number): (usize, usize)) -> Option<(usize, usize)> {
     let sender = World::choose(&world.senders, sender)?;
     let number = number % world.senders[sender].count;

@@ -129,7 +129,8 @@ impl Spec {
             })
     }
 
-    /// Why nobody can say which requests are a function's: the errno of Rust, where C opens the entry to everybody.
+    /// Why nobody can say which requests are a function's: the errno of Rust, where C opens the
+    /// entry to everybody.
     pub(super) fn refusal(&self, sender: SenderSpec) -> Option<i32> {
         let (SenderSpec::Msi { device, .. } | SenderSpec::Msix { device, .. }) = sender else {
             return None;

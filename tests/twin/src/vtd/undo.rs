@@ -1,7 +1,8 @@
 //! Undoes what a call did for a sender that Rust refuses.
 //!
-//! Where nobody can say which requests are a function's, C makes an entry that every device may use, and Rust none. So that
-//! the case can go on, both sides are put back to where they were, and the answer says whether there was anything to undo.
+//! Where nobody can say which requests are a function's, C makes an entry that every device may
+//! use, and Rust none. So that the case can go on, both sides are put back to where they were, and
+//! the answer says whether there was anything to undo.
 
 use xen_sys as sys;
 
@@ -36,7 +37,8 @@ fn entries(side: &mut Side, world: &World, unit: usize) -> Vec<(usize, Entry)> {
 }
 
 fn read<T: Copy>(place: *const T) -> T {
-    // SAFETY: The place lies in the arena, and any bytes are a value of the plain structures that are read.
+    // SAFETY: The place lies in the arena, and any bytes are a value of the plain structures that
+    // are read.
     unsafe { place.read() }
 }
 

@@ -213,8 +213,9 @@ impl World {
         get!(self.iommus[unit], intremap.maddr) != 0
     }
 
-    /// Whether entries of an IOMMU were taken into use and not written yet. C hands those out again; what calls it for
-    /// the messages of a block, and for an HPET, does not let go before all are written.
+    /// Whether entries of an IOMMU were taken into use and not written yet. C hands those out
+    /// again; what calls it for the messages of a block, and for an HPET, does not let go before
+    /// all are written.
     pub(super) fn has_unwritten(&self, unit: usize) -> bool {
         self.senders
             .iter()

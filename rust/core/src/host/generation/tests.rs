@@ -35,7 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
 /// What the steps so far come to.
 #[derive(Default)]
 struct Reference {
-    /// How many changes have been announced that the wait under way does not cover; none where nobody waits.
+    /// How many changes have been announced that the wait under way does not cover; none where
+    /// nobody waits.
     announced: Option<usize>,
     /// The number that was kept, and whether nothing has changed since.
     kept: Option<(u32, bool)>,

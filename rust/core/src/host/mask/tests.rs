@@ -1,4 +1,5 @@
-//! The matrix of host, guest, mask-all, enabled and decode, as a state machine beside an obvious reference.
+//! The matrix of host, guest, mask-all, enabled and decode, as a state machine beside an obvious
+//! reference.
 
 mod function;
 
@@ -16,7 +17,8 @@ fn set(function: &Function, noted: Masks, masks: Masks) -> Outcome {
     }
 }
 
-/// What must come of masking or unmasking, and what is read and written for it in configuration space.
+/// What must come of masking or unmasking, and what is read and written for it in configuration
+/// space.
 fn expected(
     before: &State,
     index: usize,

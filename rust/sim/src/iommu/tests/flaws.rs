@@ -45,7 +45,8 @@ pub(super) enum Job {
     Release,
 }
 
-/// A table that the software uses wrongly. `ABSENT` says whether it heeds that absent entries may be kept.
+/// A table that the software uses wrongly. `ABSENT` says whether it heeds that absent entries may
+/// be kept.
 pub(super) struct Flawed<'a, S: Subject, F, const ABSENT: bool> {
     pub(super) table: Handle<'a, S, F>,
     pub(super) flaw: Flaw,

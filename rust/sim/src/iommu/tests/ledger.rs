@@ -1,5 +1,5 @@
-//! What each message may lead to, told from what was asked for alone: neither from the software under test nor from the
-//! values in memory.
+//! What each message may lead to, told from what was asked for alone: neither from the software
+//! under test nor from the values in memory.
 
 use super::devices::device_of;
 use crate::iommu::{Fault, Outcome};

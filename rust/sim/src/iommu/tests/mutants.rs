@@ -6,8 +6,8 @@ use super::scenario::{Machine, run};
 use super::subject::Subject;
 use super::{Amd32, Amd128, NOT_COHERENT, PLAIN, SLOW, Vtd, VtdCaching, cases};
 
-/// Sees that with a flaw runs of [`cases`] go wrong in each of the expected ways, and a value is read that was not meant;
-/// and that the same runs are clean without it.
+/// Sees that with a flaw runs of [`cases`] go wrong in each of the expected ways, and a value is
+/// read that was not meant; and that the same runs are clean without it.
 fn fails<S: Subject>(machine: Machine, flaw: Flaw, expected: &[Violation]) {
     let mut seen = Vec::new();
     let mut unmeant = false;
@@ -82,8 +82,8 @@ fn an_entry_must_be_written_before_it_is_invalidated() {
 
 #[test]
 fn an_entry_must_be_written_in_one_piece() {
-    // With the low half first, an entry is present before it says whose messages it takes; with the high half first, it is
-    // still present when it has ceased to say so.
+    // With the low half first, an entry is present before it says whose messages it takes; with the
+    // high half first, it is still present when it has ceased to say so.
     for flaw in [Flaw::LowHalfFirst, Flaw::HighHalfFirst] {
         fails::<Vtd>(PLAIN, flaw, &[Stale, Foreign, Lost]);
         fails::<VtdCaching>(PLAIN, flaw, &[Stale, Foreign, Lost]);

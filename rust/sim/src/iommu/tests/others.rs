@@ -13,7 +13,8 @@ pub(super) struct Others {
     crowded: bool,
     /// The entries that are changing, or changed last.
     focus: Vec<Place>,
-    /// The device whose they are, and the one whose the entries before them were, or they themselves once were.
+    /// The device whose they are, and the one whose the entries before them were, or they
+    /// themselves once were.
     owners: [usize; 2],
 }
 
@@ -70,7 +71,8 @@ impl Others {
 
     /// A requester, and an entry that its messages may name; `None` where it has no table.
     fn choose<S: Subject>(&mut self) -> (u16, Option<Place>) {
-        // Most often the message is for one of the entries that change, and its owner's, or a former owner's.
+        // Most often the message is for one of the entries that change, and its owner's, or a
+        // former owner's.
         let focus = match self.focus.len() {
             0 => (0, 0),
             count => self.focus[self.dice.below(count)],

@@ -1,5 +1,5 @@
-//! Software as it is: no value is read that was not meant, and every message does what its entry says, whatever the other
-//! parties do.
+//! Software as it is: no value is read that was not meant, and every message does what its entry
+//! says, whatever the other parties do.
 
 use super::flaws::Flaw;
 use super::scenario::{Machine, run};

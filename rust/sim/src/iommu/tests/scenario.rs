@@ -1,4 +1,5 @@
-//! A run: software allocates, sets and releases entries, while devices send all the time and the IOMMU does what it likes.
+//! A run: software allocates, sets and releases entries, while devices send all the time and the
+//! IOMMU does what it likes.
 
 use super::devices::REQUESTERS;
 use super::flaws::{Flaw, Flawed, Job};

@@ -35,7 +35,8 @@ pub(super) trait Subject: Iommu<Entry: Halves, Scope: Copy> + Sized {
     /// Names a table by its number.
     fn name(table: usize) -> Self::Table;
 
-    /// A message for an entry. `split` says how much of the number is in the data, where that is free.
+    /// A message for an entry. `split` says how much of the number is in the data, where that is
+    /// free.
     fn message(index: usize, split: usize) -> Message;
 
     /// The entry that leads to a goal.

@@ -1,5 +1,5 @@
-//! What each message may do, told from what was asked for and what was answered to it alone: neither from the function's
-//! registers nor from what Xen keeps.
+//! What each message may do, told from what was asked for and what was answered to it alone:
+//! neither from the function's registers nor from what Xen keeps.
 
 use irq_core::host::mask::{Masks, Outcome};
 

@@ -1,4 +1,5 @@
-//! What can go wrong all the same, as it can with upstream's C: each of these is a gap that the properties leave out.
+//! What can go wrong all the same, as it can with upstream's C: each of these is a gap that the
+//! properties leave out.
 
 use super::flaws::Flaw;
 use super::ledger::NOBODY;

@@ -54,7 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// How many messages the function is capable of, and how many of them are used, as powers of two; and what happens.
+/// How many messages the function is capable of, and how many of them are used, as powers of two;
+/// and what happens.
 fn case() -> impl Strategy<Value = (u32, u32, Vec<Step>)> {
     let sizes = (0u32..=5).prop_flat_map(|capable| (Just(1 << capable), 0..=capable));
     (sizes, prop::collection::vec(step(), 0..80))

@@ -17,7 +17,8 @@ pub(super) enum Write {
         /// All are masked.
         mask_all: bool,
     },
-    /// Decoding is turned off, and another function is given the addresses: several writes, and Xen looks at none of them.
+    /// Decoding is turned off, and another function is given the addresses: several writes, and Xen
+    /// looks at none of them.
     GiveAway,
     /// The function is reset.
     Reset,
@@ -59,7 +60,8 @@ impl Owner {
         }
     }
 
-    /// Whether the next write may be carried out while Xen masks an entry: one that Xen cannot undo.
+    /// Whether the next write may be carried out while Xen masks an entry: one that Xen cannot
+    /// undo.
     pub(super) fn may_interfere(&self) -> bool {
         let next = self.in_flight.front();
         matches!(
@@ -85,7 +87,8 @@ impl Owner {
                 world.ledger().control(enabled, mask_all);
                 function.write_control(control);
             }
-            // Those of a function that is gone are given away when Xen has forgotten it; see `limits`.
+            // Those of a function that is gone are given away when Xen has forgotten it; see
+            // `limits`.
             Write::GiveAway if !function.is_present() => {}
             Write::GiveAway => function.give_addresses_away(),
             Write::Reset => {

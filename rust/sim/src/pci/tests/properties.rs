@@ -15,8 +15,9 @@ proptest! {
         prop_assert_eq!(&ledger.violations, &[], "{:?}", ledger);
     }
 
-    /// What a function answers may have it send messages that Xen has masked, or none. It changes nothing else: what Xen
-    /// keeps is what it was asked for, and Xen's accesses are as few as ever.
+    /// What a function answers may have it send messages that Xen has masked, or none. It changes
+    /// nothing else: what Xen keeps is what it was asked for, and Xen's accesses are as few as
+    /// ever.
     #[test]
     fn a_function_that_lies_hurts_itself_alone(
         machine in machine(),

@@ -43,8 +43,8 @@ pub(super) struct World {
     free: Cell<usize>,
 }
 
-/// Runs software, flawed or not, on a machine. Returns what came of it, and how many calls read nothing of configuration
-/// space.
+/// Runs software, flawed or not, on a machine. Returns what came of it, and how many calls read
+/// nothing of configuration space.
 pub(super) fn run(machine: Machine, flaw: Flaw, steps: &[Step], seed: u64) -> (Ledger, usize) {
     let world = World::new(machine, flaw, seed);
     world.start();

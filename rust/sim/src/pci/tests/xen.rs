@@ -45,7 +45,8 @@ impl Xen {
         *self.entries.borrow_mut() = vec![masked; entries];
     }
 
-    /// Masks or unmasks an entry, and keeps who wants it masked if that worked. Returns what it took as well.
+    /// Masks or unmasks an entry, and keeps who wants it masked if that worked. Returns what it
+    /// took as well.
     pub(super) fn set(&self, world: &World, index: usize, masks: Masks) -> (Outcome, Accesses) {
         let handle = Handle {
             xen: self,
@@ -85,7 +86,8 @@ impl Xen {
     }
 }
 
-/// One entry of the function while it is being masked or unmasked. Others do what they like before each step.
+/// One entry of the function while it is being masked or unmasked. Others do what they like before
+/// each step.
 struct Handle<'a> {
     xen: &'a Xen,
     world: &'a World,

@@ -142,7 +142,7 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "one byte of a word leaves the word known",
         EMULATE,
-        "// The specification leaves it to the device, and so to its model, what one or two bytes do to a word.",
+        "// The specification leaves it to the device, and so to its model, what one or two bytes do",
         "lose_word(entry, address);",
         "",
     ),

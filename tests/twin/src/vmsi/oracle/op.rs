@@ -91,8 +91,8 @@ pub(super) enum Op {
         function: usize,
         entry: usize,
     },
-    /// A function leaves the domain with its interrupts bound, and another one, whose structure gets
-    /// the memory and whose table the place, comes.
+    /// A function leaves the domain with its interrupts bound, and another one, whose structure
+    /// gets the memory and whose table the place, comes.
     Replace { function: usize },
     /// What waits for a grace period is freed.
     GracePeriod,

@@ -1,7 +1,7 @@
 //! Several CPUs: all interleavings, and all values that a weakly ordered memory may answer.
 //!
-//! Two CPUs change configuration space; the second one's change makes the device not ready. A third looks whether it is ready,
-//! and keeps the number of the generation if so.
+//! Two CPUs change configuration space; the second one's change makes the device not ready. A third
+//! looks whether it is ready, and keeps the number of the generation if so.
 
 use super::super::*;
 use loom::sync::Arc;
@@ -138,7 +138,8 @@ impl World {
         self.ready.load(Ordering::Relaxed).then_some(seen)
     }
 
-    /// Whether a number that was kept says what is not true any more, although the change has been carried out.
+    /// Whether a number that was kept says what is not true any more, although the change has been
+    /// carried out.
     fn is_stale(&self, kept: Option<Seen>) -> bool {
         let carried_out = self.changers[1].done.load(Ordering::Acquire);
         carried_out && kept.is_some_and(|seen| self.generation.is(seen.number()))
