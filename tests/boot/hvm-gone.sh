@@ -1,7 +1,19 @@
-# Scenario: dom0 removes a NIC while a guest kernel of our own walks its MSI-X table, and neither the guest, nor its device model,
-# nor xl is told. The guest has the disk as well, and sets its interrupts up again and again: they get the IRQs that the NIC had.
+# Scenario: a function goes while a guest kernel of our own walks its MSI-X table, and neither the guest, nor its device model, nor
+# xl is told. Where there is a NIC with virtual functions it is one of those: first the NIC's SR-IOV control has them all
+# disappear, then dom0 removes them. Else it is the machine's NIC, which dom0 removes. The guest has the disk as well then, and sets
+# its interrupts up again and again: they get the IRQs that the NIC had.
 
+sriov=$(pci_of igb) || sriov=
 device=0000:00:04.0
+
+# Of the first SR-IOV capability of igb: the low byte of its control register, whose bit 0 enables the functions.
+sriov_control=$((0x168))
+
+# make: has the driver make two virtual functions. The second is passed through: its memory lies behind the first's.
+make() {
+	echo 2 >"/sys/bus/pci/devices/$sriov/sriov_numvfs" || return 1
+	until_true 100 exists "/sys/bus/pci/devices/$sriov/virtfn1"
+}
 
 # assign FUNCTION...
 assign() {
@@ -55,22 +67,66 @@ all_bound() {
 	return 1
 }
 
-# gone: Linux removes the function, and tells Xen.
+# disable: has the virtual functions disappear past their driver, which refuses to while one is a guest's.
+disable() {
+	if echo 0 >"/sys/bus/pci/devices/$sriov/sriov_numvfs"; then
+		echo "the driver has given them up"
+		return 1
+	fi
+	printf '\000' | dd of="/sys/bus/pci/devices/$sriov/config" bs=1 seek=$sriov_control conv=notrunc 2>/tmp/dd ||
+		{ cat /tmp/dd; return 1; }
+	# They do not answer any more.
+	[ "$(od -A n -t x2 -N 2 "/sys/bus/pci/devices/$device/config")" = " ffff" ]
+}
+
+# gone FUNCTION...: Linux removes the functions, and tells Xen.
 gone() {
-	echo 1 >"/sys/bus/pci/devices/$device/remove" || return 1
-	! exists "/sys/bus/pci/devices/$device" || return 1
+	for function; do
+		echo 1 >"/sys/bus/pci/devices/$function/remove" || return 1
+		! exists "/sys/bus/pci/devices/$function" || return 1
+	done
 	seen
 	grep -q "PCI remove device $device" /tmp/seen
 }
 
-given="$device $(pci_of nvme)"
+# back: Linux finds the function, and tells Xen; it is dom0's, whose driver uses it. Else xen-pciback would seize it again.
+back() {
+	echo "$device" >/sys/bus/pci/drivers/pciback/remove_slot || return 1
+	echo 1 >/sys/bus/pci/rescan || return 1
+	until_true 100 exists "/sys/bus/pci/devices/$device" || return 1
+	nic_up
+}
+
+if [ -n "$sriov" ]; then
+	phase 300 "dom0: virtual functions"
+	check make make
+	device=$(basename "$(readlink "/sys/bus/pci/devices/$sriov/virtfn1")")
+	removed="$device $(basename "$(readlink "/sys/bus/pci/devices/$sriov/virtfn0")")"
+	given=$device
+else
+	removed=$device
+	given="$device $(pci_of nvme)"
+fi
 phase 120 "dom0: the devices leave their drivers"
 check assign assign $given
 phase 300 "the guest is made, and walks"
 check create create $given
-check bound all_bound 21
+if [ -n "$sriov" ]; then
+	phase 300 "the virtual functions disappear"
+	check disable disable
+	check walks-on-disabled walks_on
+else
+	check bound all_bound 21
+fi
 phase 300 "the function is removed"
-check gone gone
+check gone gone $removed
 check walks-on walks_on
-phase 300 "the IRQs that it had are the disk's"
-check bound-again all_bound 16
+if [ -z "$sriov" ]; then
+	phase 300 "the IRQs that it had are the disk's"
+	check bound-again all_bound 16
+	phase 300 "the function comes back to dom0"
+	check back back
+	check traffic nic_echo 64
+	check walks-on-again walks_on
+	check bound-beside all_bound 16
+fi

@@ -285,6 +285,12 @@ const CHECKS: &[Check] = &[
         Beside::Nothing,
     ),
     shard(
+        &[2],
+        "virtual functions that disappear while an HVM guest walks the MSI-X table of one",
+        "sriov-gone",
+        Beside::Nothing,
+    ),
+    shard(
         &[0],
         "eleven HVM guests with NIC and disk, 128-bit AMD-Vi",
         "hvm-amd-xt",
@@ -297,6 +303,15 @@ const CHECKS: &[Check] = &[
         Cost::Full,
         "set-up and build on Debian 12, 13 and sid",
         hosts::check,
+    ),
+    call(
+        Cost::Full,
+        "functions that go, on a debug build of Xen with a poisoned pool",
+        || {
+            ["hvm-gone", "sriov-gone"]
+                .iter()
+                .try_for_each(|scenario| run_line(&["boot", "--scenario", scenario, "--debug"]))
+        },
     ),
     call(Cost::Full, "twin of msi.c with 300 CPUs", || {
         run_line(&["twin", "--file", "msi", "--cpus", "512", "--cases", "20000"])

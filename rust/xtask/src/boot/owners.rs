@@ -97,8 +97,32 @@ pub(super) const GONE: Scenario = gone(
             "gone",
             "walks-on",
             "bound-again",
+            "back",
+            "traffic",
+            "walks-on-again",
+            "bound-beside",
         ],
         &[WALKS_ON],
+    ),
+);
+
+/// A virtual function that goes so.
+pub(super) const SRIOV_GONE: Scenario = gone(
+    "sriov-gone",
+    "virtual functions go while an HVM guest walks the MSI-X table of one; VT-d",
+    SRIOV_VTD.machine,
+    (
+        &[
+            "make",
+            "assign",
+            "create",
+            "prodder",
+            "disable",
+            "walks-on-disabled",
+            "gone",
+            "walks-on",
+        ],
+        &[WALKS_ON_DISABLED, WALKS_ON],
     ),
 );
 
@@ -113,6 +137,7 @@ const fn walks_on(name: &'static str, after: &'static str) -> Rule {
 }
 
 const WALKS_ON: Rule = walks_on("log-walks-on", "gone");
+const WALKS_ON_DISABLED: Rule = walks_on("log-walks-on-disabled", "disable");
 
 /// A virtual function in a guest, with VT-d.
 pub(super) const SRIOV_VTD: Scenario = sriov(

@@ -424,6 +424,7 @@ pub(super) const ALL: &[Scenario] = &[
         fault: None,
     },
     owners::GONE,
+    owners::SRIOV_GONE,
     owners::SRIOV_VTD,
     owners::SRIOV_AMD,
     owners::REASSIGN_VTD,
