@@ -79,10 +79,15 @@ disable() {
 	[ "$(od -A n -t x2 -N 2 "/sys/bus/pci/devices/$device/config")" = " ffff" ]
 }
 
-# gone FUNCTION...: Linux removes the functions, and tells Xen.
+# gone FUNCTION...: Linux removes the functions, and tells Xen. Virtual ones it removes through their physical function, whose
+# driver does so once xen-pciback has given up the one that is the guest's.
 gone() {
+	if [ -n "$sriov" ]; then
+		echo "$device" >/sys/bus/pci/drivers/pciback/unbind || return 1
+		echo 0 >"/sys/bus/pci/devices/$sriov/sriov_numvfs" || return 1
+	fi
 	for function; do
-		echo 1 >"/sys/bus/pci/devices/$function/remove" || return 1
+		[ -n "$sriov" ] || echo 1 >"/sys/bus/pci/devices/$function/remove" || return 1
 		! exists "/sys/bus/pci/devices/$function" || return 1
 	done
 	seen
