@@ -10,7 +10,6 @@
 use super::config;
 use crate::domain::Domain;
 use crate::msi_desc::MsiDesc;
-use core::ptr::null_mut;
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::host::generation::Seen;
 use static_assertions::const_assert;
@@ -24,8 +23,9 @@ pub(super) struct Own {
     known: AtomicU32,
     /// The generation in which the message was written; 0 for none.
     programmed: AtomicU32,
-    /// The owner that the function had when they were set up; set once, before any list has them.
-    owner: *mut sys::domain,
+    /// The number of the function's owner when they were set up, if it had one; set once, before
+    /// any list has them.
+    owner: Option<u16>,
 }
 
 impl Own {
@@ -35,7 +35,7 @@ impl Own {
             reserved: AtomicU32::new(0),
             known: AtomicU32::new(0),
             programmed: AtomicU32::new(0),
-            owner: owner.map_or(null_mut(), |owner| owner.as_ptr()),
+            owner: owner.map(Domain::id),
         }
     }
 }
@@ -129,16 +129,17 @@ impl MsiDesc<'_> {
         }
     }
 
-    /// The domain that the block was set up for, which maps the pirqs. It may have lost the
-    /// function.
+    /// The domain that the block was set up for, which maps the pirqs, if there is one with its
+    /// number. It may have lost the function. A new domain with the same number has not mapped the
+    /// block's IRQs.
     ///
     /// # Safety
     ///
-    /// `pcidevs_lock` is held for as long as the result is used. Before a domain is freed,
-    /// `free_domain_pirqs()` unmaps its pirqs under that lock, which frees the block.
+    /// `pcidevs_lock` is held for as long as the result is used. A domain that was found under it
+    /// is not freed meanwhile: `free_domain_pirqs()` takes it before.
     pub(super) unsafe fn set_up_for(&self) -> Option<Domain<'_>> {
-        // SAFETY: The domain is alive, because the block is.
-        unsafe { Domain::from_raw(self.own()?.owner) }
+        // SAFETY: A domain that is found stays while the lock is held, as `set_up_for` asks for.
+        unsafe { Domain::from_raw(sys::knownalive_domain_from_domid(self.own()?.owner?)) }
     }
 
     /// What lies behind the block's descriptors, if `NewMsi` allocated them and this is the first.

@@ -47,6 +47,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "radix_tree_lookup" => pirqs::radix_tree_lookup as *const (),
         "page_is_ram_type" => page_is_ram_type as *const (),
         "pt_irq_destroy_bind" => pirqs::pt_irq_destroy_bind as *const (),
+        "knownalive_domain_from_domid" => pirqs::knownalive_domain_from_domid as *const (),
         "unmap_domain_pirq" => pirqs::unmap_domain_pirq as *const (),
         "register_keyhandler" => register_keyhandler as *const (),
         "vpci_dump_msi" => vpci_dump_msi as *const (),

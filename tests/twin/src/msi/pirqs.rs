@@ -70,6 +70,16 @@ pub(super) extern "C" fn radix_tree_lookup(root: u64, irq: u64) -> u64 {
     })
 }
 
+/// Finds a domain that has pirqs.
+pub(super) extern "C" fn knownalive_domain_from_domid(id: u64) -> u64 {
+    attempt(|env| {
+        let mut pirqs = env.msi.pirqs.iter();
+        let found =
+            pirqs.find(|pirq| get!(pirq.domain as *mut sys::domain, domain_id) == id as u16);
+        Ok(found.map_or(0, |pirq| pirq.domain))
+    })
+}
+
 pub(super) extern "C" fn pt_irq_destroy_bind(
     domain: u64,
     bind: *const sys::xen_domctl_bind_pt_irq,
