@@ -8,6 +8,7 @@ use crate::list;
 use crate::memory;
 use crate::msi_desc::{KeptMsi, MsiDesc};
 use crate::pci::{KeptDev, PciDev};
+use crate::rcu;
 use crate::rwlock::EventLock;
 use crate::view::field;
 use core::alloc::Layout;
@@ -276,10 +277,12 @@ impl<'a> Leaving<'a> {
         let next = || unsafe { KeptDev::new(self.0) }.msi_descs().next();
         loop {
             let first = next()?;
-            // SAFETY: `new` asks for `pcidevs_lock`.
+            let rcu = rcu::read();
+            // SAFETY: `new` asks for `pcidevs_lock`, and bindings are used in the section alone.
             if let Some(domain) = unsafe { first.set_up_for() } {
                 let pirqs = Pirqs(domain);
                 first.block().for_each(|msi| pirqs.unbind(msi));
+                drop(rcu);
                 pirqs.unmap(*first);
             }
             if next().is_some_and(|next| next.as_ptr() == first.as_ptr()) {
@@ -291,7 +294,7 @@ impl<'a> Leaving<'a> {
     }
 }
 
-/// The pirqs of a domain. `pcidevs_lock` is held for as long as the value lives.
+/// The pirqs of a domain that [`MsiDesc::set_up_for`] returned.
 struct Pirqs<'a>(Domain<'a>);
 
 impl Pirqs<'_> {

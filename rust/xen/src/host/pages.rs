@@ -68,7 +68,7 @@ impl<'a> Msix<'a> {
     /// # Errors
     ///
     /// [`Errno::INVAL`] where the byte is not in the table, or no table has so many pages,
-    /// [`Errno::NXIO`] where it is in the machine's memory, which no device answers for,
+    /// [`Errno::NXIO`] where the memory map has its page as RAM,
     /// [`Errno::NOMEM`] where there is no place to map it.
     #[doc(alias = "msix_get_fixmap")]
     pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {

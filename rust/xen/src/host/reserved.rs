@@ -135,10 +135,12 @@ impl MsiDesc<'_> {
     ///
     /// # Safety
     ///
-    /// `pcidevs_lock` is held for as long as the result is used. A domain that was found under it
-    /// is not freed meanwhile: `free_domain_pirqs()` takes it before.
+    /// `pcidevs_lock` is held for as long as the result is used: `complete_domain_destroy()` takes
+    /// it in `free_domain_pirqs()`, before pirqs and the domain are freed. What it frees before
+    /// that, as the bindings of an HVM domain, is used only in an RCU section that began before
+    /// this call.
     pub(super) unsafe fn set_up_for(&self) -> Option<Domain<'_>> {
-        // SAFETY: A domain that is found stays while the lock is held, as `set_up_for` asks for.
+        // SAFETY: Any number may be asked for, and a domain that is found stays as said above.
         unsafe { Domain::from_raw(sys::knownalive_domain_from_domid(self.own()?.owner?)) }
     }
 
