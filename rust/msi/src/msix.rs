@@ -25,8 +25,8 @@ use xen::xen_warn;
 ///
 /// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found,
 /// [`Errno::NODATA`] where only dom0 may look for it and has not, [`Errno::INVAL`] for an entry
-/// that lies in two pages, [`Errno::NOMEM`] where there is no memory, no room to map the table, or
-/// it cannot be protected.
+/// that lies in two pages, [`Errno::NOMEM`] where there is no memory, no fixmap entry for the
+/// table, or it cannot be protected.
 #[doc(alias = "msix_capability_init")]
 pub(crate) fn set_up_entry<'a>(
     device: KeptDev<'a>,

@@ -298,12 +298,6 @@ impl<'a> Tables<'a> {
         self.0.iter().filter_map(Row::table).map(table)
     }
 
-    /// The table whose function has a structure at this address.
-    fn of_function(self, structure: u64) -> Option<&'a Table> {
-        self.tables()
-            .find(|table| table.device.structure() == structure)
-    }
-
     /// Takes a table out, and has it freed when no reader can have it any more.
     ///
     /// Context: the domain's event lock is held.
@@ -334,6 +328,14 @@ impl<'a> Tables<'a> {
 fn kept<'l>(lock: &'l EventLock) -> Option<Tables<'l>> {
     // SAFETY: The lock is held.
     unsafe { Tables::of(lock.domain()) }
+}
+
+/// Returns the list that a domain's lock keeps, and in it the table of the function that has, or
+/// had, the structure at the same address.
+fn of_function<'l>(lock: &'l EventLock, device: DeviceId) -> Option<(Tables<'l>, &'l Table)> {
+    let tables = kept(lock)?;
+    let is_its = |table: &&Table| table.device.structure() == device.structure();
+    Some((tables, tables.tables().find(is_its)?))
 }
 
 /// Has the domain's readers find another list from now on, or none.
@@ -434,9 +436,7 @@ impl Binding {
 ///
 /// `INVAL` for a function without MSI-X, `NOMEM`.
 pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> {
-    let structure = binding.device.structure();
-    let known = kept(lock).and_then(|tables| Some((tables, tables.of_function(structure)?)));
-    let table = match known {
+    let table = match of_function(lock, binding.device) {
         Some((_, table)) if table.device == binding.device => table,
         other => {
             // What is left of a function that went before its interrupts were unbound.
@@ -455,9 +455,7 @@ pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> 
 
 /// Takes note that an interrupt is no longer bound; its function's table goes with the last.
 pub fn unbind(lock: &EventLock, binding: Binding) {
-    let structure = binding.device.structure();
-    let Some(tables) = kept(lock) else { return };
-    let Some(table) = tables.of_function(structure) else {
+    let Some((tables, table)) = of_function(lock, binding.device) else {
         return;
     };
     if let Some(entry) = binding.shadow(table) {
@@ -471,9 +469,7 @@ pub fn unbind(lock: &EventLock, binding: Binding) {
 
 /// Removes the table of a function that goes.
 pub fn forget(lock: &EventLock, device: DeviceId) {
-    if let Some(tables) = kept(lock)
-        && let Some(table) = tables.of_function(device.structure())
-    {
+    if let Some((tables, table)) = of_function(lock, device) {
         tables.remove(table);
     }
 }

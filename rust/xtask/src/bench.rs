@@ -33,8 +33,8 @@ const SLOTS: &str = "a bit for each entry is kept in place of a search";
 const SOURCE: &str = "the source comes from the entry, not from configuration space; \
                       the format from the IOMMU's mode";
 /// Why an entry that is replaced costs more on AMD-Vi.
-const SHARED: &str = "the requesters that share the table are looked up anew, beside an invalidation \
-                      that waits for the IOMMU";
+const SHARED: &str = "the requesters that share the table are looked up anew, \
+                      beside an invalidation that waits for the IOMMU";
 /// Why a write of a pin costs more on AMD-Vi.
 const LOGICAL: &str = "what Xen writes is kept beside the pin, so that a read takes no lock";
 /// Why an access of a guest to vector control costs more.

@@ -215,34 +215,32 @@ mod tests {
             })
         }
 
-        /// The interrupt that AMD's entry of 32 bits delivers. How it is triggered the entry does
-        /// not say: the result says that it is not level-triggered. `None` where the entry is not
-        /// valid.
-        const fn of_irte32(entry: Irte32) -> Option<Self> {
-            if !entry.enabled() {
-                return None;
-            }
-            Some(Self {
-                vector: entry.vector(),
-                delivery_mode: entry.delivery_mode(),
-                logical: entry.logical(),
-                level_triggered: false,
-                destination: entry.destination() as u32,
+        /// The interrupt that AMD's entry of 32 bits delivers; `None` where the entry is not valid.
+        fn of_irte32(entry: Irte32) -> Option<Self> {
+            entry.enabled().then(|| Self {
+                destination: entry.destination().into(),
+                ..Self::of_amd(entry.vector(), entry.delivery_mode(), entry.logical())
             })
         }
 
         /// The interrupt that AMD's entry of 128 bits delivers, as with [`Self::of_irte32`].
-        const fn of_irte128(entry: Irte128) -> Option<Self> {
-            if !entry.enabled() {
-                return None;
-            }
-            Some(Self {
-                vector: entry.vector(),
-                delivery_mode: entry.delivery_mode(),
-                logical: entry.logical(),
-                level_triggered: false,
+        fn of_irte128(entry: Irte128) -> Option<Self> {
+            entry.enabled().then(|| Self {
                 destination: entry.destination(),
+                ..Self::of_amd(entry.vector(), entry.delivery_mode(), entry.logical())
             })
+        }
+
+        /// What both of AMD's formats have. How an interrupt is triggered they do not say: the
+        /// result says that it is not level-triggered.
+        const fn of_amd(vector: u8, delivery_mode: u8, logical: bool) -> Self {
+            Self {
+                vector,
+                delivery_mode,
+                logical,
+                level_triggered: false,
+                destination: 0,
+            }
         }
     }
 

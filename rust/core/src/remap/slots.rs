@@ -214,7 +214,8 @@ mod tests {
         prop_oneof![
             3 => (1..=LARGEST).prop_map(Step::Allocate),
             2 => any::<usize>().prop_map(Step::Release),
-            1 => (0..2 * Slots::<1>::MOST, 0..40usize).prop_map(|(first, count)| Step::Forge(first, count)),
+            1 => (0..2 * Slots::<1>::MOST, 0..40usize)
+                .prop_map(|(first, count)| Step::Forge(first, count)),
         ]
     }
 
@@ -254,7 +255,9 @@ mod tests {
                         match in_use {
                             Some(entries) => {
                                 entries.fill(false);
-                                held.retain(|held| held.mask() & block.mask() == 0 || held.place() != block.place());
+                                held.retain(|held| {
+                                    held.mask() & block.mask() == 0 || held.place() != block.place()
+                                });
                                 // Parts of larger blocks stay in use; no step releases them.
                             }
                             None => prop_assert_eq!(&slots, &before),

@@ -1,7 +1,7 @@
 //! A watcher of the values that an IOMMU reads: each must be one that was meant for its entry.
 //!
-//! What is meant is told by whoever asks for a change, not by the software that carries it out:
-//! otherwise the halves of a torn write would count as meant.
+//! What is meant is told by the test that asks for a change, not by the software that carries it
+//! out: otherwise the halves of a torn write would count as meant.
 
 /// What is meant for an entry.
 #[derive(Clone, Copy, Debug)]

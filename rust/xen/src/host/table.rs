@@ -1,6 +1,6 @@
 //! What Xen keeps of a function's MSI-X table while interrupts are set up in it.
 //!
-//! Some of it is ours alone. It lies where C has `table_idx`, of which nobody but msi.c knows: C
+//! Some of it is private to Rust. It lies where C has `table_idx`, which msi.c alone uses: C
 //! allocates the structure zeroed, and never copies it.
 
 use super::config;
@@ -133,7 +133,7 @@ impl Msix<'_> {
         self.set_known(generation.number());
     }
 
-    /// Has whoever asks next look at the device.
+    /// The next that asks looks at the device.
     pub fn forget_ready(self) {
         // The number 0 never holds.
         self.set_known(0);

@@ -1,7 +1,7 @@
 //! How often configuration space is read while interrupts move.
 //!
 //! The emulator says each read. A kernel of ours marks the time that counts by reading a register
-//! that nobody else reads.
+//! that nothing else reads.
 
 use super::protocol::Event;
 

@@ -249,7 +249,7 @@ fn remapping_line(line: &str) -> String {
 }
 
 /// A line of the list of devices: how many interrupts, but not which; a guest, but not which; and
-/// that a device is nobody's, but not by which number the IOMMU knows that.
+/// that a device has no owner, but not by which number the IOMMU knows that.
 fn device_line(line: &str) -> String {
     let (device, list) = line.split_once(" MSIs <").unwrap_or((line, ""));
     let owner = |word| match word {

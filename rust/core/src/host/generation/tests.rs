@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Reference {
     /// How many changes have been announced that the wait under way does not cover; none where
-    /// nobody waits.
+    /// no wait is under way.
     announced: Option<usize>,
     /// The number that was kept, and whether nothing has changed since.
     kept: Option<(u32, bool)>,

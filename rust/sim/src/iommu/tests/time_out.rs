@@ -1,5 +1,5 @@
-//! A queue that stops for good: whoever waits is told, and the old entry may be used as long as the
-//! IOMMU likes.
+//! A queue that stops for good: the CPU that waits is told, and the old entry may be used as long
+//! as the IOMMU likes.
 
 use super::devices::REQUESTERS;
 use super::flaws::Flaw;

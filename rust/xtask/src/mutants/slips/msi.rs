@@ -14,6 +14,14 @@ const NUMBERS: &str = "core/src/host/numbers.rs";
 const PAGES: &str = "xen/src/host/pages.rs";
 const RESTORE: &str = "msi/src/restore.rs";
 
+/// How a place for a mapping is taken.
+const TAKE_PLACE: &str = "word.compare_exchange(
+                    bits,
+                    bits | 1 << free,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )";
+
 pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the first unmasking is a guest's, too",
@@ -301,12 +309,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a place for a mapping is taken in two pieces",
         NUMBERS,
         "",
-        "word.compare_exchange(
-                    bits,
-                    bits | 1 << free,
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                )",
+        TAKE_PLACE,
         "{
                     word.store(bits | 1 << free, Ordering::Relaxed);
                     Ok::<u64, u64>(bits)
@@ -323,12 +326,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a place for a mapping is used before its last user is done",
         NUMBERS,
         "",
-        "word.compare_exchange(
-                    bits,
-                    bits | 1 << free,
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                )",
+        TAKE_PLACE,
         "word.compare_exchange(bits, bits | 1 << free, Ordering::Relaxed, Ordering::Relaxed)",
     ),
     slip(

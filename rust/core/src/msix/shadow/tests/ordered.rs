@@ -17,7 +17,7 @@ use std::vec::Vec;
 const CELLS: usize = 16;
 
 #[derive(Debug)]
-struct Stores {
+pub(in super::super) struct AtomicU64 {
     cells: Vec<atomic::AtomicU64>,
     /// How many cells are in use. Loom's threads take turns, so that this needs no look at all
     /// interleavings.
@@ -25,8 +25,8 @@ struct Stores {
     last: atomic::AtomicUsize,
 }
 
-impl Stores {
-    fn new(value: u64) -> Self {
+impl AtomicU64 {
+    pub(in super::super) fn new(value: u64) -> Self {
         // A thread may only reach a cell that was made before the thread was.
         let cells: Vec<_> = (0..CELLS).map(|_| atomic::AtomicU64::new(value)).collect();
         Self {
@@ -54,7 +54,7 @@ impl Stores {
         self.cells[cell].fetch_add(0, order)
     }
 
-    fn load(&self, order: Ordering) -> u64 {
+    pub(in super::super) fn load(&self, order: Ordering) -> u64 {
         self.read(self.last.load(Ordering::Relaxed), order)
     }
 
@@ -63,12 +63,12 @@ impl Stores {
         self.read(self.last.swap(cell, Ordering::Relaxed), order)
     }
 
-    fn store(&self, value: u64, order: Ordering) {
+    pub(in super::super) fn store(&self, value: u64, order: Ordering) {
         let cell = self.write(value, order);
         self.last.swap(cell, Ordering::Relaxed);
     }
 
-    fn compare_exchange(
+    pub(in super::super) fn compare_exchange(
         &self,
         old: u64,
         new: u64,
@@ -94,11 +94,11 @@ impl Stores {
 }
 
 #[derive(Debug)]
-pub(in super::super) struct AtomicU32(Stores);
+pub(in super::super) struct AtomicU32(AtomicU64);
 
 impl AtomicU32 {
     pub(in super::super) fn new(value: u32) -> Self {
-        Self(Stores::new(value.into()))
+        Self(AtomicU64::new(value.into()))
     }
 
     pub(in super::super) fn load(&self, order: Ordering) -> u32 {
@@ -111,33 +111,6 @@ impl AtomicU32 {
 
     pub(in super::super) fn swap(&self, value: u32, order: Ordering) -> u32 {
         self.0.swap(value.into(), order) as u32
-    }
-}
-
-#[derive(Debug)]
-pub(in super::super) struct AtomicU64(Stores);
-
-impl AtomicU64 {
-    pub(in super::super) fn new(value: u64) -> Self {
-        Self(Stores::new(value))
-    }
-
-    pub(in super::super) fn load(&self, order: Ordering) -> u64 {
-        self.0.load(order)
-    }
-
-    pub(in super::super) fn store(&self, value: u64, order: Ordering) {
-        self.0.store(value, order);
-    }
-
-    pub(in super::super) fn compare_exchange(
-        &self,
-        old: u64,
-        new: u64,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<u64, u64> {
-        self.0.compare_exchange(old, new, success, failure)
     }
 }
 
