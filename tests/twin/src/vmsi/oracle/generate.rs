@@ -80,6 +80,7 @@ fn some(rng: &mut Rng, spec: &Spec, mixed: usize, steps: &mut Vec<Op>) {
             });
         }
         8..10 => set_up(rng, &spec.functions[function], vcpu, steps),
+        16 => read_back(rng, &spec.functions[function], vcpu, steps),
         10..14 => steps.extend([Op::Step { vcpu }, Op::DeviceModel { vcpu }]),
         _ => steps.push(Op::Run {
             vcpu,
@@ -102,6 +103,28 @@ fn set_up(rng: &mut Rng, function: &Function, vcpu: usize, steps: &mut Vec<Op>) 
             },
         });
     }
+}
+
+/// A guest reads across words what Xen has not seen written, and then word by word.
+fn read_back(rng: &mut Rng, function: &Function, vcpu: usize, steps: &mut Vec<Op>) {
+    let first = function.base + u64::from(entry(rng, function)) * 16;
+    let size = rng.pick(&[4, 8]);
+    let write = Instruction::Movs {
+        first,
+        size,
+        descending: false,
+        values: (0..12 / size).map(|_| value(rng)).collect(),
+    };
+    let read = Instruction::Load {
+        address: first + 1 + rng.below(7) as u64,
+        len: size,
+    };
+    let words = [0, 4, 8].map(|dword| Instruction::Load {
+        address: first + dword,
+        len: 4,
+    });
+    let instructions = [write, read].into_iter().chain(words);
+    steps.extend(instructions.map(|instruction| Op::Run { vcpu, instruction }));
 }
 
 /// Mostly an entry that can be mapped; never one far from those.

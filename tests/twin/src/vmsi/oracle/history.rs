@@ -23,14 +23,14 @@ pub(super) struct History {
     /// Values that the device model held, each with the time from which on; zero before the first.
     held: Vec<(u64, u32)>,
     writes: Vec<Write>,
-    /// The table moved while a write was under way: what came of that is undefined until the next.
-    undefined: bool,
+    /// When the table last moved while a write was under way: what came of that is undefined until
+    /// a later write has ended.
+    disturbed: Option<u64>,
 }
 
 impl History {
     /// A guest begins to write.
     pub(super) fn begin(&mut self, access: u64, value: u32, start: u64) {
-        self.undefined = false;
         self.writes.push(Write {
             access,
             value,
@@ -60,8 +60,14 @@ impl History {
     }
 
     /// The table moves while a write is under way.
-    pub(super) fn disturb(&mut self) {
-        self.undefined = true;
+    pub(super) fn disturb(&mut self, now: u64) {
+        self.disturbed = Some(now);
+    }
+
+    /// Another function comes, with zero in the dword, and what is under way may still reach it.
+    pub(super) fn renew(&mut self) {
+        self.held.clear();
+        self.writes.retain(|write| write.end.is_none());
     }
 
     /// A guest's write ends; what the device model did not take of it was never written.
@@ -82,7 +88,10 @@ impl History {
         let untouched = !self.ended_before(start, 0);
         let before = self.held.iter().rev().find(|(since, _)| *since <= start);
         let meanwhile = self.held.iter().filter(|(since, _)| *since > start);
-        self.undefined
+        let undefined = self
+            .disturbed
+            .is_some_and(|since| !self.ended_before(start, since));
+        undefined
             || untouched && same(0)
             || same(before.map_or(0, |(_, value)| *value))
             || meanwhile.map(|(_, value)| *value).any(same)

@@ -396,7 +396,7 @@ impl<'a> Scene<'a> {
         };
         self.moved[function] = self.now;
         for key in before.into_iter().chain(self.under_way()) {
-            self.histories.entry(key).or_default().disturb();
+            self.histories.entry(key).or_default().disturb(self.now);
         }
         let its = &mut self.functions[function];
         let mut chores = Vec::new();
@@ -473,9 +473,13 @@ impl<'a> Scene<'a> {
         its.enabled = true;
         self.moved[function] = self.now;
         self.leaked[function] = false;
-        self.histories.retain(|(its, ..), _| *its != function);
+        for ((its, ..), history) in &mut self.histories {
+            if *its == function {
+                history.renew();
+            }
+        }
         for key in before {
-            self.histories.entry(key).or_default().disturb();
+            self.histories.entry(key).or_default().disturb(self.now);
         }
         let bind = Bind {
             entry: first,
@@ -701,7 +705,7 @@ impl<'a> Scene<'a> {
         // A table that moved may be back where it was when this ends.
         for key in self.written(&access.request) {
             if self.moved[key.0] >= access.start {
-                self.histories.entry(key).or_default().disturb();
+                self.histories.entry(key).or_default().disturb(self.now);
             }
         }
         if let Some(work) = &mut self.vcpus[vcpu].work {
