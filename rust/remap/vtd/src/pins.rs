@@ -37,7 +37,8 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 /// Writes the entry of an IO-APIC's pin as Xen sees it: first that of the table, then the pin,
 /// which names it.
 ///
-/// Where the table is full nothing is written, and the pin stays as it was.
+/// Where the table is full nothing is written, and the pin stays as it was. Where the entry cannot
+/// name the CPU, it stays as it was, and of the pin only the bits change that are its own.
 ///
 /// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "io_apic_write_remap_rte")]
@@ -55,7 +56,7 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
     let apic = remap::apic();
     let remapped =
         Interrupt::of_pin(wanted, apic).remapped(apic, table.format(), source::of_io_apic(id));
-    let index = match (remapped, pins.index(number)) {
+    let (index, delivered) = match (remapped, pins.index(number)) {
         (Some(remapped), before) => {
             let Some(index) = before.or_else(|| table.allocate(1)) else {
                 return log::table_full_for_pin();
@@ -65,23 +66,24 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
             };
             entry.set(remapped);
             pins.set(number, index, wanted);
-            index
+            (index, wanted)
         }
-        // The entry cannot name the CPU. The old one stays, and the pin's own bits change.
+        // The entry cannot name the CPU, and the old one stays. An end of interrupt is compared
+        // with the pin's vector, so vector and trigger mode stay with it.
         (None, Some(index)) => {
             drop(table);
-            index
+            (index, pins.logical(number).unwrap_or(wanted))
         }
         // A pin that has none stays masked.
         (None, None) => return,
     };
 
     let [entry] = RemappablePin::new([0])
-        .with_vector(wanted.vector())
+        .with_vector(delivered.vector())
         .with_delivery_status(wanted.delivery_status())
         .with_active_low(wanted.active_low())
         .with_remote_irr(wanted.remote_irr())
-        .with_level_triggered(wanted.level_triggered())
+        .with_level_triggered(delivered.level_triggered())
         .with_masked(wanted.masked())
         .with_index(index as u16)
         .raw();

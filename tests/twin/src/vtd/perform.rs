@@ -282,16 +282,25 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
             if !world.remapped[io_apic][pin] && world.has_unwritten(unit) {
                 return None;
             }
-            // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too.
-            let entry = if world.spec.is_beyond(u32::MAX, true) {
-                with_short_destination(entry)
+            let is_remapped = world.remapped[io_apic][pin];
+            // Where the table's entries name 8 bits, Xen's choice of CPUs for pins does, too. One
+            // that is wrong changes nothing that the entry delivers, in the table or in the pin.
+            let kept = with_delivery_of(entry, world.delivered[io_apic][pin]);
+            let (delivered, entry) = if !world.spec.is_beyond(u32::MAX, true) {
+                (entry, entry)
+            } else if is_remapped && is_beyond(world, entry) && script.salt.is_multiple_of(4) {
+                (kept, if api.keeps_use { entry } else { kept })
             } else {
-                entry
+                let short = with_short_destination(entry);
+                (short, short)
             };
             let arguments = [word(io_apic as u32), word(pin as u32), entry];
             let outcome = call(side, api.write_pin, &arguments, script.anywhere());
             let hardware = pin_of(side, io_apic, pin);
             world.remapped[io_apic][pin] |= is_remappable(hardware);
+            if world.remapped[io_apic][pin] {
+                world.delivered[io_apic][pin] = delivered;
+            }
             Some(Answer {
                 output: is_remappable(hardware).then(|| index_of_pin(hardware)),
                 ..Answer::void(outcome)
@@ -319,6 +328,19 @@ fn pins(side: &mut Side, api: &Api, world: &mut World, op: &Op, script: Script) 
 fn pin_of(side: &mut Side, io_apic: usize, pin: usize) -> u64 {
     let entry = side.env().machine.io_apics.pin(io_apic, pin);
     entry.map_or(0, |entry| *entry)
+}
+
+/// Whether an entry of the table cannot name the destination of a pin.
+fn is_beyond(world: &World, entry: u64) -> bool {
+    let logical = entry & 1 << 11 != 0;
+    world.spec.is_beyond((entry >> 32) as u32, logical)
+}
+
+/// A pin's entry that delivers what another one does: delivery status, polarity, remote IRR and the
+/// mask are the pin's own.
+fn with_delivery_of(entry: u64, other: u64) -> u64 {
+    const OWN: u64 = 1 << 16 | 1 << 14 | 1 << 13 | 1 << 12;
+    entry & OWN | other & !OWN
 }
 
 /// A pin's entry with a destination that 8 bits can name.

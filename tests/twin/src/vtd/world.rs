@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(super) senders: Vec<Sender>,
     /// For each pin whether it has an entry.
     pub(super) remapped: Vec<Vec<bool>>,
+    /// What was last written to each pin, as its entry of the table delivers it.
+    pub(super) delivered: Vec<Vec<u64>>,
     pub(super) message: *mut sys::msi_msg,
     /// The unit that serves the sender of the message, while there is one.
     pub(super) addressee: Option<usize>,
@@ -63,6 +65,11 @@ impl World {
                 .io_apics
                 .iter()
                 .map(|io_apic| vec![false; io_apic.pins.len()])
+                .collect(),
+            delivered: spec
+                .io_apics
+                .iter()
+                .map(|io_apic| vec![0; io_apic.pins.len()])
                 .collect(),
             message: side.env().arena.object("msi_msg", 0),
             addressee: None,
