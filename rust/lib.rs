@@ -9,5 +9,5 @@ mod exports;
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo) -> ! {
-    xen::bug::panicked(info)
+    xen::base::bug::panicked(info)
 }

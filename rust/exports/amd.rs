@@ -4,12 +4,12 @@
 use core::ffi::{c_int, c_uint, c_ulong, c_void};
 use core::ptr::{self, NonNull};
 use remap_amd::{dump, enable, messages, pins};
-use xen::amd::{self, Iommu, Requester};
-use xen::boot::Booting;
-use xen::errno::to_c;
-use xen::ioapic::IoApic;
-use xen::msi::MsiMsg;
-use xen::msi_desc::MsiDesc;
+use xen::base::boot::Booting;
+use xen::base::errno::to_c;
+use xen::objects::ioapic::IoApic;
+use xen::objects::msi_desc::MsiDesc;
+use xen::remap::amd::{self, Iommu, Requester};
+use xen::remap::message::MsiMsg;
 use xen_sys as sys;
 
 /// See [`enable::supports_extended_mode`]; called by the shim.

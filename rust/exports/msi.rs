@@ -5,16 +5,16 @@ use core::ffi::{c_int, c_uint};
 use msi::enable::{self, Refused};
 use msi::intercept::{self, Write};
 use msi::{disable, dump, mask, message, restore};
-use xen::errno::{Errno, to_c};
-use xen::host::config::{self, Address};
-use xen::host::cpus::CpuMask;
-use xen::host::irq::{Handler, NewUser};
-use xen::host::new::{Leaving, MsiBlock};
-use xen::host::request::{self, Request};
-use xen::irq::{HeldDesc, IrqDesc};
-use xen::msi::MsiMsg;
-use xen::msi_desc::{KeptMsi, MsiDesc};
-use xen::pci::{KeptDev, PciDev};
+use xen::base::errno::{Errno, to_c};
+use xen::msi::config::{self, Address};
+use xen::msi::cpus::CpuMask;
+use xen::msi::irq::{Handler, NewUser};
+use xen::msi::new::{Leaving, MsiBlock};
+use xen::msi::request::{self, Request};
+use xen::objects::irq::{HeldDesc, IrqDesc};
+use xen::objects::msi_desc::{KeptMsi, MsiDesc};
+use xen::objects::pci::{KeptDev, PciDev};
+use xen::remap::message::MsiMsg;
 use xen_sys as sys;
 
 /// Makes what stands for a descriptor that the caller alone may change.

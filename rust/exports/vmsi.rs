@@ -4,17 +4,17 @@
 
 use core::ffi::{c_int, c_uint};
 use vmsi::{complete, deliver, emulate, register, vpci};
-use xen::bind::PirqDpci;
-use xen::domain::Domain;
-use xen::errno::to_c;
-use xen::ioreq::Ioreq;
-use xen::irq::Pirq;
-use xen::narrow::Narrow;
-use xen::pci::{KeptDev, PciDev};
-use xen::rwlock::EventLock;
-use xen::vcpu::Vcpu;
-use xen::vlapic::Destination;
-use xen::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
+use xen::base::errno::to_c;
+use xen::base::narrow::Narrow;
+use xen::objects::domain::Domain;
+use xen::objects::irq::Pirq;
+use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::vcpu::Vcpu;
+use xen::sync::rwlock::EventLock;
+use xen::vmsi::bind::PirqDpci;
+use xen::vmsi::ioreq::Ioreq;
+use xen::vmsi::vlapic::Destination;
+use xen::vmsi::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen_sys as sys;
 
 /// The outcome of an emulation step, as C has it.

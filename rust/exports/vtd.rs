@@ -3,12 +3,12 @@
 
 use core::ffi::{c_int, c_uint};
 use remap_vtd::{enable, messages, pins};
-use xen::boot::Booting;
-use xen::errno::to_c;
-use xen::ioapic::IoApic;
-use xen::msi::MsiMsg;
-use xen::msi_desc::MsiDesc;
-use xen::vtd::Iommu;
+use xen::base::boot::Booting;
+use xen::base::errno::to_c;
+use xen::objects::ioapic::IoApic;
+use xen::objects::msi_desc::MsiDesc;
+use xen::remap::message::MsiMsg;
+use xen::remap::vtd::Iommu;
 use xen_sys as sys;
 
 /// See [`enable::supports_extended_mode`]; called by the shim.

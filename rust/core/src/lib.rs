@@ -8,7 +8,6 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod host;
 pub mod msi;
-pub mod msix;
 pub mod remap;
+pub mod vmsi;

@@ -1,9 +1,9 @@
 //! Base addresses, by which a function's table is found.
 
-use irq_core::host::place::VirtualFunctions;
+use irq_core::msi::place::VirtualFunctions;
 use irq_hw::pci::{self, BaseAddress, sriov};
-use xen::host::config::Address;
-use xen::pci::PciDev;
+use xen::msi::config::Address;
+use xen::objects::pci::PciDev;
 
 /// The address of a function's memory at one of its base addresses; `None` where it has none there.
 #[doc(alias = "read_pci_mem_bar")]
@@ -45,7 +45,7 @@ fn memory(function: Address, first: u16, count: u8, number: u8) -> Option<u64> {
 /// Memory of the virtual function with an ID: that of all of them lies side by side, `bytes` for
 /// each.
 fn virtual_memory(physical: Address, id: u16, number: u8, bytes: Option<u64>) -> Option<u64> {
-    let capability = physical.extended_capability(xen::host::device::SRIOV)?;
+    let capability = physical.extended_capability(xen::msi::device::SRIOV)?;
     let read = |register| physical.read16(capability + register);
     let control = read(sriov::CONTROL);
     let functions = VirtualFunctions {

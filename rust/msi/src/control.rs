@@ -1,10 +1,10 @@
 //! Message control of a function's capabilities, and whether its table can be reached.
 
 use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
-use xen::host::config::{self, Address};
-use xen::msi_desc::MsiDesc;
-use xen::msix::Msix;
-use xen::pci::PciDev;
+use xen::msi::config::{self, Address};
+use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msix::Msix;
+use xen::objects::pci::PciDev;
 
 /// Reads message control of an MSI capability.
 pub(crate) fn msi(function: Address, position: u16) -> MsiControl {

@@ -2,18 +2,19 @@
 
 use crate::control;
 use crate::window::LockedControl;
-use irq_core::host::mask::with_mask;
-use irq_core::host::window::opened;
+use irq_core::msi::mask::with_mask;
+use irq_core::msi::window::opened;
 use irq_hw::msix::VECTOR_CTRL;
-use xen::host::desc::RegisterLock;
-use xen::host::device;
-use xen::host::log;
-use xen::host::new::{Leaving, MsiBlock};
-use xen::host::ranges;
-use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::msix::{Msix, SharedPage};
-use xen::pci::PciDev;
-use xen::{xen_assert, xen_warn};
+use xen::msi::desc::RegisterLock;
+use xen::msi::device;
+use xen::msi::log;
+use xen::msi::new::{Leaving, MsiBlock};
+use xen::msi::ranges;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::msix::{Msix, SharedPage};
+use xen::objects::pci::PciDev;
+use xen::xen_assert;
+use xen::xen_warn;
 
 /// Has a device send an interrupt no more.
 ///

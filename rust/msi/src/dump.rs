@@ -2,9 +2,9 @@
 
 use crate::control;
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
-use xen::host::log;
-use xen::irq::{self, IrqDesc};
-use xen::msi_desc::{KeptMsi, Sender};
+use xen::msi::log;
+use xen::objects::irq::{self, IrqDesc};
+use xen::objects::msi_desc::{KeptMsi, Sender};
 
 /// Prints every MSI of the host, and those of vPCI.
 ///

@@ -3,13 +3,13 @@
 use crate::disable;
 use crate::window::LockedControl;
 use crate::{msi, msix};
-use xen::errno::Errno;
-use xen::host;
-use xen::host::device;
-use xen::host::log;
-use xen::host::request::{self, Request};
-use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::pci::{KeptDev, PciDev};
+use xen::base::errno::Errno;
+use xen::msi::device;
+use xen::msi::hardware;
+use xen::msi::log;
+use xen::msi::request::{self, Request};
+use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::pci::{KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Why an interrupt was not set up.
@@ -141,5 +141,5 @@ pub fn reset(device: PciDev) -> Result<(), Errno> {
 
 /// Returns whether Xen itself is who asks: before there is dom0, only Xen enables a device's MSI.
 pub(crate) fn is_for_xen() -> bool {
-    host::hardware().is_none()
+    hardware().is_none()
 }

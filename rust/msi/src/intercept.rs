@@ -4,11 +4,11 @@ use crate::enable::find;
 use crate::mask;
 use crate::window::LockedControl;
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
-use xen::errno::Errno;
-use xen::host::config;
-use xen::msi_desc::{MsiDesc, Sender};
-use xen::msix::Msix;
-use xen::pci::{KeptDev, PciDev};
+use xen::base::errno::Errno;
+use xen::msi::config;
+use xen::objects::msi_desc::{MsiDesc, Sender};
+use xen::objects::msix::Msix;
+use xen::objects::pci::{KeptDev, PciDev};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@
 //!
 //! Nothing here relies on what a device says a second time. Where a table is, is asked when its
 //! first entry is set up; whether a function is enabled and decodes memory is remembered until
-//! somebody writes to configuration space ([`xen::host::config`]); an entry is read before and
+//! somebody writes to configuration space ([`xen::msi::config`]); an entry is read before and
 //! after its mask is written, which shows a function that has changed by itself.
 #![no_std]
 #![deny(unsafe_code)]

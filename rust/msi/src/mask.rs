@@ -3,20 +3,21 @@
 use crate::control;
 use crate::window::LockedControl;
 use core::cell::Cell;
-use irq_core::host::generation::Seen;
-use irq_core::host::mask::{self, Masks, Outcome};
+use irq_core::msi::generation::Seen;
+use irq_core::msi::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
-use xen::fixmap::Register;
-use xen::host::config::{self, Address};
-use xen::host::desc::RegisterLock;
-use xen::host::log;
-use xen::host::reserved::Reserved;
-use xen::irq::HeldDesc;
-use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::msix::{Msix, Warning};
-use xen::pci::PciDev;
-use xen::{xen_assert, xen_warn};
+use xen::arch::fixmap::Register;
+use xen::msi::config::{self, Address};
+use xen::msi::desc::RegisterLock;
+use xen::msi::log;
+use xen::msi::reserved::Reserved;
+use xen::objects::irq::HeldDesc;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::msix::{Msix, Warning};
+use xen::objects::pci::PciDev;
+use xen::xen_assert;
+use xen::xen_warn;
 
 /// What becomes of an interrupt's masks.
 #[derive(Clone, Copy, Debug)]

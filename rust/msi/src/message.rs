@@ -5,15 +5,15 @@ use crate::{control, mask};
 use irq_core::remap::Rewrite;
 use irq_hw::msix;
 use irq_hw::pci::MsiRegisters;
-use xen::errno::Errno;
-use xen::host::config;
-use xen::host::cpus::CpuMask;
-use xen::host::irq::{Handler, NewUser};
-use xen::host::message::{self as msi, Message};
-use xen::irq::HeldDesc;
-use xen::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::msix::Msix;
-use xen::pci::PciDev;
+use xen::base::errno::Errno;
+use xen::msi::config;
+use xen::msi::cpus::CpuMask;
+use xen::msi::irq::{Handler, NewUser};
+use xen::msi::message::{self as msi, Message};
+use xen::objects::irq::HeldDesc;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::msix::Msix;
+use xen::objects::pci::PciDev;
 use xen::xen_assert;
 
 /// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all

@@ -2,14 +2,14 @@
 
 use crate::control;
 use crate::enable::{Refused, is_for_xen};
-use irq_core::host::mask;
+use irq_core::msi::mask;
 use irq_hw::pci::MsiRegisters;
-use xen::errno::Errno;
-use xen::host::desc::RegisterLock;
-use xen::host::new::NewMsi;
-use xen::host::request::Request;
-use xen::msi_desc::MsiDesc;
-use xen::pci::KeptDev;
+use xen::base::errno::Errno;
+use xen::msi::desc::RegisterLock;
+use xen::msi::new::NewMsi;
+use xen::msi::request::Request;
+use xen::objects::msi_desc::MsiDesc;
+use xen::objects::pci::KeptDev;
 
 /// Sets up a block of messages; they are masked, where they can be.
 ///

@@ -3,20 +3,20 @@
 use crate::control;
 use crate::enable::is_for_xen;
 use crate::window::MsixWindow;
-use irq_core::host::mask::with_mask;
-use irq_core::host::place::{Pages, Table, pending_pages};
+use irq_core::msi::mask::with_mask;
+use irq_core::msi::place::{Pages, Table, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{Location, MsixRegisters};
-use xen::cpu::current;
-use xen::errno::Errno;
-use xen::host::log;
-use xen::host::new::NewMsi;
-use xen::host::pages::Mapped;
-use xen::host::ranges;
-use xen::host::request::Request;
-use xen::msi_desc::MsiDesc;
-use xen::msix::{Msix, SharedPage};
-use xen::pci::{KeptDev, PciDev};
+use xen::arch::cpu::current;
+use xen::base::errno::Errno;
+use xen::msi::log;
+use xen::msi::new::NewMsi;
+use xen::msi::pages::Mapped;
+use xen::msi::ranges;
+use xen::msi::request::Request;
+use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msix::{Msix, SharedPage};
+use xen::objects::pci::{KeptDev, PciDev};
 use xen::xen_warn;
 
 /// Sets up an entry of the table; it is masked.

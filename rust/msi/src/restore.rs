@@ -3,14 +3,14 @@
 use crate::mask::Change;
 use crate::window::MsixWindow;
 use crate::{control, mask, message};
-use xen::errno::Errno;
-use xen::host::desc::RegisterLock;
-use xen::host::log;
-use xen::host::request;
-use xen::host::reserved::Reserved;
-use xen::irq::{IrqDesc, LockedDesc};
-use xen::msi_desc::{MsiDesc, Sender};
-use xen::pci::{KeptDev, PciDev};
+use xen::base::errno::Errno;
+use xen::msi::desc::RegisterLock;
+use xen::msi::log;
+use xen::msi::request;
+use xen::msi::reserved::Reserved;
+use xen::objects::irq::{IrqDesc, LockedDesc};
+use xen::objects::msi_desc::{MsiDesc, Sender};
+use xen::objects::pci::{KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0

@@ -1,13 +1,13 @@
 //! Windows: MSI-X is enabled with all messages masked for as long as entries are to be reached. See
-//! [`irq_core::host::window`] for the protocol.
+//! [`irq_core::msi::window`] for the protocol.
 
 use crate::control;
-use irq_core::host::window::Windows;
+use irq_core::msi::window::Windows;
 use irq_hw::pci::MsixControl;
-use xen::host::config::Address;
-use xen::host::desc::RegisterLock;
-use xen::msix::Msix;
-use xen::pci::PciDev;
+use xen::msi::config::Address;
+use xen::msi::desc::RegisterLock;
+use xen::objects::msix::Msix;
+use xen::objects::pci::PciDev;
 
 /// Message control of a function's MSI-X capability, under the lock that guards it.
 pub(crate) struct LockedControl<'a> {

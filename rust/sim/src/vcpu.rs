@@ -5,7 +5,7 @@
 //! before the device model sees it, and what the device model answers is learned after it answered.
 
 use crate::device_model::DeviceModel;
-use irq_core::msix::shadow::Word;
+use irq_core::vmsi::shadow::Word;
 
 /// What a vCPU is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 //! The guest cannot be given such a page, so that Xen carries its accesses out. What must not be
 //! written, the pending bits and the table itself, is not.
 
-use irq_core::msix::beside::Bytes;
-use xen::domain::Domain;
-use xen::fixmap::Page;
-use xen::log;
-use xen::msix::{SharedPage, Warning};
-use xen::pci::{Devices, PciDev};
-use xen::tables::Table;
+use irq_core::vmsi::beside::Bytes;
+use xen::arch::fixmap::Page;
+use xen::base::log;
+use xen::objects::domain::Domain;
+use xen::objects::msix::{SharedPage, Warning};
+use xen::objects::pci::{Devices, PciDev};
+use xen::vmsi::tables::Table;
 use xen::xen_assert;
 
 /// Which of a table's pages an address outside the table lies in.

@@ -9,13 +9,15 @@
 //! has carried out is applied once more to what Xen keeps now.
 
 use crate::emulate::{self, Outcome, PAGE, apply, pages, set_mask};
-use irq_core::msix::access::{Access, is_aligned};
-use irq_core::msix::snoop::{Source, Write};
+use irq_core::vmsi::access::{Access, is_aligned};
+use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
-use xen::ioreq::Answer;
-use xen::tables::EntryIrq;
-use xen::vcpu::Vcpu;
-use xen::{log, rcu, tables};
+use xen::base::log;
+use xen::objects::vcpu::Vcpu;
+use xen::sync::rcu;
+use xen::vmsi::ioreq::Answer;
+use xen::vmsi::tables;
+use xen::vmsi::tables::EntryIrq;
 
 /// Finishes a request of the vCPU that the device model has handled.
 ///

@@ -7,13 +7,15 @@
 //! cold case, so that the loop has no jump into its middle (bench: "deliver, fixed").
 
 use core::hint::cold_path;
-use irq_core::msi::{Delivery, GuestFlags};
-use xen::bind::PirqDpci;
-use xen::domain::Domain;
-use xen::errno::Errno;
-use xen::narrow::Narrow;
-use xen::vlapic::{self, Destination};
-use xen::{hide, log, xen_assert};
+use irq_core::vmsi::deliver::{Delivery, GuestFlags};
+use xen::base::errno::Errno;
+use xen::base::hide;
+use xen::base::log;
+use xen::base::narrow::Narrow;
+use xen::objects::domain::Domain;
+use xen::vmsi::bind::PirqDpci;
+use xen::vmsi::vlapic::{self, Destination};
+use xen::xen_assert;
 
 /// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered
 /// one.

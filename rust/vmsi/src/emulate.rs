@@ -8,17 +8,17 @@
 //! interrupt's descriptor.
 
 use crate::adjacent;
-use irq_core::msix::access::{Access, is_aligned};
-use irq_core::msix::shadow::Entry;
-use irq_core::msix::snoop::{Source, Write};
+use irq_core::vmsi::access::{Access, is_aligned};
+use irq_core::vmsi::shadow::Entry;
+use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
-use xen::cpu::current;
-use xen::domain::Domain;
-use xen::ioreq::Ioreq;
-use xen::pci::Devices;
-use xen::rcu;
-use xen::tables::{self, EntryIrq, Place, Table};
-use xen::vcpu::{Snooped, Vcpu};
+use xen::arch::cpu::current;
+use xen::objects::domain::Domain;
+use xen::objects::pci::Devices;
+use xen::objects::vcpu::{Snooped, Vcpu};
+use xen::sync::rcu;
+use xen::vmsi::ioreq::Ioreq;
+use xen::vmsi::tables::{self, EntryIrq, Place, Table};
 use xen::xen_assert;
 
 /// How an access ended.

@@ -5,12 +5,12 @@
 
 use crate::emulate::lose;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
-use xen::domain::Domain;
-use xen::errno::Errno;
-use xen::irq::Pirq;
-use xen::pci::PciDev;
-use xen::rwlock::EventLock;
-use xen::tables::{self, Binding};
+use xen::base::errno::Errno;
+use xen::objects::domain::Domain;
+use xen::objects::irq::Pirq;
+use xen::objects::pci::PciDev;
+use xen::sync::rwlock::EventLock;
+use xen::vmsi::tables::{self, Binding};
 use xen::xen_assert;
 
 /// Sets up emulation for a domain that gets a function with MSI-X.

@@ -4,13 +4,15 @@
 //! Context: the domain's `pci_lock` or `pcidevs_lock` is held, and the vPCI lock of the function;
 //! IRQs on.
 
-use irq_core::msi::{GuestFlags, block_vector};
+use irq_core::vmsi::deliver::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
-use xen::bind::{self, Interrupts};
-use xen::errno::Errno;
-use xen::pci::{KeptDev, PciDev};
-use xen::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
-use xen::{irq, log, xen_assert};
+use xen::base::errno::Errno;
+use xen::base::log;
+use xen::objects::irq;
+use xen::objects::pci::{KeptDev, PciDev};
+use xen::vmsi::bind::{self, Interrupts};
+use xen::vmsi::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
+use xen::xen_assert;
 
 /// A message as the guest wrote it.
 #[derive(Clone, Copy)]

@@ -21,49 +21,12 @@
 )]
 
 #[macro_use]
-pub mod bug;
-
-#[cfg(feature = "amd")]
-pub mod amd;
-#[cfg(feature = "vmsi")]
-pub mod bind;
-pub mod boot;
-pub mod cpu;
-pub mod domain;
-pub mod errno;
-pub mod fixmap;
-pub mod hide;
+pub mod base;
+pub mod arch;
 #[cfg(feature = "msi")]
-pub mod host;
-pub mod ioapic;
-#[cfg(feature = "vmsi")]
-pub mod ioreq;
-pub mod irq;
-mod list;
-pub mod log;
-mod memory;
-mod mmio;
 pub mod msi;
-pub mod msi_desc;
-pub mod msix;
-pub mod narrow;
-pub mod nospec;
-mod once;
-pub mod pci;
-pub mod rcu;
+pub mod objects;
 pub mod remap;
-pub mod rwlock;
+pub mod sync;
 #[cfg(feature = "vmsi")]
-mod shadow;
-mod spin;
-#[cfg(feature = "vmsi")]
-pub mod tables;
-pub mod vcpu;
-mod view;
-#[cfg(feature = "vmsi")]
-pub mod vlapic;
-#[cfg(feature = "vmsi")]
-pub mod vpci;
-#[cfg(feature = "vtd")]
-pub mod vtd;
-mod wide;
+pub mod vmsi;

@@ -1,9 +1,9 @@
 //! Extended interrupt mode.
 
-use xen::amd::{self, Pins, Served, log};
-use xen::boot::Booting;
-use xen::ioapic::IoApic;
+use xen::base::boot::Booting;
+use xen::objects::ioapic::IoApic;
 use xen::remap;
+use xen::remap::amd::{self, Pins, Served, log};
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs. They are
 /// prepared for it.

@@ -6,7 +6,7 @@
 //! - [`dump`]: debug key `V`.
 //!
 //! Tables are allocated and freed by other parts of AMD-Vi, for each requester or for all;
-//! `xen::amd` offers that.
+//! `xen::remap::amd` offers that.
 //!
 //! Locks, outer to inner: Xen's IO-APIC lock (pins) or a descriptor's lock (messages), a table's
 //! lock. An IOMMU's lock is taken while no table is locked.

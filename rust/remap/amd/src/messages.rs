@@ -3,11 +3,12 @@
 use irq_core::remap::Rewrite;
 use irq_core::remap::entry::Interrupt;
 use irq_hw::amd::MSI_INDEX;
-use xen::amd::{self, Device, Served, log};
-use xen::errno::Errno;
-use xen::msi::MsiMsg;
-use xen::msi_desc::MsiDesc;
-use xen::{remap, xen_assert};
+use xen::base::errno::Errno;
+use xen::objects::msi_desc::MsiDesc;
+use xen::remap;
+use xen::remap::amd::{self, Device, Served, log};
+use xen::remap::message::MsiMsg;
+use xen::xen_assert;
 
 /// Points the entry of an MSI to what its message says, and makes the message one that names the
 /// entry. The first time, entries are taken into use, for an MSI of several messages an aligned

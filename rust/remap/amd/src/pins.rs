@@ -4,10 +4,11 @@
 use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::amd::MSI_INDEX;
 use irq_hw::ioapic::Pin;
-use xen::amd::{PinEntry, Pins, Served, TableLock, log};
-use xen::errno::Errno;
-use xen::ioapic::{Half, IoApic};
-use xen::{remap, xen_assert};
+use xen::base::errno::Errno;
+use xen::objects::ioapic::{Half, IoApic};
+use xen::remap;
+use xen::remap::amd::{PinEntry, Pins, Served, TableLock, log};
+use xen::xen_assert;
 
 /// Reads a register of an IO-APIC as Xen sees it.
 ///

@@ -1,11 +1,11 @@
 //! Interrupt remapping is switched on and off.
 
 use irq_hw::vtd::Global;
-use xen::boot::Booting;
-use xen::errno::Errno;
-use xen::ioapic::IoApic;
+use xen::base::boot::Booting;
+use xen::base::errno::Errno;
+use xen::objects::ioapic::IoApic;
 use xen::remap;
-use xen::vtd::{self, Iommu, Pins, Unit, log, units};
+use xen::remap::vtd::{self, Iommu, Pins, Unit, log, units};
 use xen::xen_assert;
 
 /// Returns whether all IOMMUs can remap with 32-bit destinations, and serve all IO-APICs.

@@ -3,11 +3,11 @@
 use irq_core::remap::entry::{Apic, Verified, posting};
 use irq_core::remap::{Rewrite, source};
 use irq_hw::vtd::{RemappableAddress, Source};
-use xen::errno::Errno;
-use xen::msi::MsiMsg;
-use xen::msi_desc::MsiDesc;
+use xen::base::errno::Errno;
+use xen::objects::msi_desc::MsiDesc;
 use xen::remap;
-use xen::vtd::{EntryLock, Unit, log};
+use xen::remap::message::MsiMsg;
+use xen::remap::vtd::{EntryLock, Unit, log};
 
 /// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that
 /// it goes to, and makes the message one that names the entry. The first time, entries are taken

@@ -5,9 +5,9 @@ use irq_core::remap::entry::Interrupt;
 use irq_core::remap::source;
 use irq_hw::ioapic::Pin;
 use irq_hw::vtd::RemappablePin;
-use xen::ioapic::{Half, IoApic};
+use xen::objects::ioapic::{Half, IoApic};
 use xen::remap;
-use xen::vtd::{Pins, log};
+use xen::remap::vtd::{Pins, log};
 
 /// Reads a register of an IO-APIC as Xen sees it.
 ///

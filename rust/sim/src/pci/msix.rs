@@ -1,7 +1,7 @@
 //! A function with MSI-X (PCI Local Bus Specification 3.0, sections 6.2.2 and 6.8.2 to 6.8.3).
 
 use crate::dice::Dice;
-use irq_core::host::place::Table;
+use irq_core::msi::place::Table;
 use irq_hw::msix::{ENTRY_SIZE, MASKED, VECTOR_CTRL};
 use irq_hw::pci::{BASE_ADDRESS_0, COMMAND, COMMAND_MEMORY, MsixControl, MsixRegisters};
 use std::collections::VecDeque;

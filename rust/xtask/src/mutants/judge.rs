@@ -112,8 +112,11 @@ mod tests {
     fn the_tests_of_the_crate_itself_come_first() {
         let programs = ["a/irq_core-1f", "a/irq_hw-2e", "a/irq_sim-3d"].map(PathBuf::from);
         assert_eq!(crate_of(&programs[1]), "irq-hw");
-        assert_eq!(beside("core/src/msix/shadow.rs"), "msix::shadow::");
+        assert_eq!(beside("core/src/vmsi/shadow.rs"), "vmsi::shadow::");
         assert_eq!(in_order(&programs, "hw/src/pci.rs")[0], programs[1]);
-        assert_eq!(in_order(&programs, "core/src/msi.rs")[0], programs[0]);
+        assert_eq!(
+            in_order(&programs, "core/src/vmsi/deliver.rs")[0],
+            programs[0]
+        );
     }
 }

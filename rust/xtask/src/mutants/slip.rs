@@ -188,9 +188,9 @@ impl Slip {
     /// The replaced files whose twin runs its code.
     pub(super) fn twins(&self) -> &'static [&'static str] {
         const OF: &[(&str, &[&str])] = &[
-            ("core/src/msix", &["vmsi"]),
-            ("core/src/msi.rs", &["vmsi", "vtd"]),
-            ("core/src/host", &["msi"]),
+            ("core/src/vmsi/deliver.rs", &["vmsi", "vtd"]),
+            ("core/src/vmsi", &["vmsi"]),
+            ("core/src/msi", &["msi"]),
             ("core/src/remap/source", &["vtd"]),
             ("core/src/remap", &["vtd", "amd"]),
             ("hw/src/amd", &["amd"]),
@@ -201,11 +201,10 @@ impl Slip {
             ("msi/", &["msi"]),
             ("remap/vtd", &["vtd"]),
             ("remap/amd", &["amd"]),
-            ("xen/src/vtd", &["vtd"]),
-            ("xen/src/amd", &["amd"]),
-            ("xen/src/host", &["msi"]),
-            ("xen/src/shadow", &["vmsi"]),
-            ("xen/src/tables", &["vmsi"]),
+            ("xen/src/remap/vtd", &["vtd"]),
+            ("xen/src/remap/amd", &["amd"]),
+            ("xen/src/msi", &["msi"]),
+            ("xen/src/vmsi", &["vmsi"]),
             ("exports/vmsi", &["vmsi"]),
             ("exports/msi", &["msi"]),
             ("exports/vtd", &["vtd"]),

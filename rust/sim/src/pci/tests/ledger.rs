@@ -1,7 +1,7 @@
 //! What each message may do, told from what was asked for and what was answered to it alone:
 //! neither from the function's registers nor from what Xen keeps.
 
-use irq_core::host::mask::{Masks, Outcome};
+use irq_core::msi::mask::{Masks, Outcome};
 
 /// How something went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

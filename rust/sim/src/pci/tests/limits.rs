@@ -8,7 +8,7 @@ use super::owner::Write;
 use super::scenario::{Machine, World};
 use super::steps::{ENTRIES, Step};
 use crate::pci::msix::Traits;
-use irq_core::host::mask::{Masks, Outcome};
+use irq_core::msi::mask::{Masks, Outcome};
 
 const MACHINE: Machine = Machine {
     traits: Traits {

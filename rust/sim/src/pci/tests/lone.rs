@@ -6,7 +6,7 @@ use super::ledger::{NOBODY, Violation};
 use super::scenario::{Machine, World};
 use super::steps::{ENTRIES, Step};
 use crate::pci::msix::Traits;
-use irq_core::host::mask::{Masks, Outcome};
+use irq_core::msi::mask::{Masks, Outcome};
 
 const BY_HOST: Masks = Masks {
     host: true,

@@ -3,7 +3,7 @@
 //! carried out on the other.
 
 use crate::pci::msi::Function;
-use irq_core::host::mask::{Masks, register};
+use irq_core::msi::mask::{Masks, register};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -7,8 +7,8 @@ use super::steps::{ENTRIES, Step};
 use super::xen::Xen;
 use crate::dice::Dice;
 use crate::pci::msix::{Function, Traits};
-use irq_core::host::mask::{Masks, Outcome};
-use irq_core::host::place::Table;
+use irq_core::msi::mask::{Masks, Outcome};
+use irq_core::msi::place::Table;
 use std::cell::{Cell, RefCell, RefMut};
 
 /// What the machine is like.

@@ -5,7 +5,7 @@ use super::super::slip::{Slip, slip};
 pub(super) const SLIPS: &[Slip] = &[
     slip(
         "sixteen bytes are replaced without a lock of the bus",
-        "xen/src/wide.rs",
+        "xen/src/arch/wide.rs",
         "",
         "\"lock cmpxchg16b [rdi]\"",
         "\"cmpxchg16b [rdi]\"",
@@ -13,7 +13,7 @@ pub(super) const SLIPS: &[Slip] = &[
     .alone(),
     slip(
         "the index of a shadow entry has no mask",
-        "xen/src/nospec.rs",
+        "xen/src/arch/nospec.rs",
         "",
         "index & mask",
         "index",
@@ -21,7 +21,7 @@ pub(super) const SLIPS: &[Slip] = &[
     .alone(),
     slip(
         "an index may panic",
-        "core/src/msix/shadow.rs",
+        "core/src/vmsi/shadow.rs",
         "",
         "self.words.get(index)",
         "Some(&self.words[index])",
@@ -46,7 +46,7 @@ pub(super) const SLIPS: &[Slip] = &[
     .scale(),
     slip(
         "the MSI of an entry is searched each time",
-        "xen/src/tables.rs",
+        "xen/src/vmsi/tables.rs",
         "",
         "IrqDesc::numbered(entry.irq()?)?",
         "IrqDesc::numbered(entry.irq().filter(|_| false)?)?",

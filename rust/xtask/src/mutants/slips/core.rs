@@ -2,13 +2,13 @@
 
 use super::super::slip::{Slip, slip};
 
-const SHADOW: &str = "core/src/msix/shadow.rs";
-const ROWS: &str = "core/src/msix/rows.rs";
-const SNOOP: &str = "core/src/msix/snoop.rs";
-const WINDOW: &str = "core/src/host/window.rs";
-const GENERATION: &str = "core/src/host/generation.rs";
-const MASK: &str = "core/src/host/mask.rs";
-const PLACE: &str = "core/src/host/place.rs";
+const SHADOW: &str = "core/src/vmsi/shadow.rs";
+const ROWS: &str = "core/src/vmsi/rows.rs";
+const SNOOP: &str = "core/src/vmsi/snoop.rs";
+const WINDOW: &str = "core/src/msi/window.rs";
+const GENERATION: &str = "core/src/msi/generation.rs";
+const MASK: &str = "core/src/msi/mask.rs";
+const PLACE: &str = "core/src/msi/place.rs";
 const SLOTS: &str = "core/src/remap/slots.rs";
 const UPDATE: &str = "core/src/remap/update.rs";
 const SOURCE: &str = "core/src/remap/source.rs";
@@ -143,7 +143,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a logical destination is a physical one",
-        "core/src/msi.rs",
+        "core/src/vmsi/deliver.rs",
         "",
         "flags.set(Self::LOGICAL, address.logical());",
         "",

@@ -2,7 +2,7 @@
 
 use super::super::slip::{Slip, slip};
 
-const SPIN: &str = "xen/src/spin.rs";
+const SPIN: &str = "xen/src/sync/spin.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
     slip(
@@ -48,7 +48,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a descriptor's lock is dropped at once and taken again at its end",
-        "xen/src/irq.rs",
+        "xen/src/objects/irq.rs",
         "",
         "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };",
         "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };
@@ -67,7 +67,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an event lock is not taken",
-        "xen/src/rwlock.rs",
+        "xen/src/sync/rwlock.rs",
         "",
         "unsafe { sys::shim_write_lock(&raw mut (*domain.as_ptr()).event_lock) };
         Self {
@@ -82,7 +82,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "guest memory is read through the emulator's cache",
-        "xen/src/vcpu.rs",
+        "xen/src/objects/vcpu.rs",
         "",
         "let token = sys::hvmemul_cache_disable(self.as_ptr());",
         "let token = if $slipped { 0 } else { sys::hvmemul_cache_disable(self.as_ptr()) };",
@@ -95,14 +95,14 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "messages of a block keep no entries",
-        "xen/src/msi.rs",
+        "xen/src/remap/message.rs",
         "",
         "(first + number) as i32",
         "first as i32",
     ),
     slip(
         "a destination has eight bits",
-        "xen/src/msi.rs",
+        "xen/src/remap/message.rs",
         "",
         "fixed!(self, dest32)",
         "field!(self, dest32) & 0xff",

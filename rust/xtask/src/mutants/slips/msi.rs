@@ -10,8 +10,8 @@ const INTERCEPT: &str = "msi/src/intercept.rs";
 const MASK: &str = "msi/src/mask.rs";
 const MESSAGE: &str = "msi/src/message.rs";
 const MSIX: &str = "msi/src/msix.rs";
-const NUMBERS: &str = "core/src/host/numbers.rs";
-const PAGES: &str = "xen/src/host/pages.rs";
+const NUMBERS: &str = "core/src/msi/numbers.rs";
+const PAGES: &str = "xen/src/msi/pages.rs";
 const RESTORE: &str = "msi/src/restore.rs";
 
 /// How a place for a mapping is taken.
@@ -187,21 +187,21 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "entries of the remapping table leak",
-        "xen/src/host/new.rs",
+        "xen/src/msi/new.rs",
         "",
         "desc.release_remapping();",
         "",
     ),
     slip(
         "a mapping leaks",
-        "xen/src/host/new.rs",
+        "xen/src/msi/new.rs",
         "",
         "unsafe { msix.unmap(index_of(entry)) };",
         "let _ = (msix, entry);",
     ),
     slip(
         "a descriptor is freed without a grace period",
-        "xen/src/host/new.rs",
+        "xen/src/msi/new.rs",
         "",
         "sys::shim_call_rcu_xfree((*block_of(first)).rcu.get())",
         "sys::xfree((*block_of(first)).rcu.get().cast())",
@@ -300,7 +300,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "only the first 64 CPUs are looked at",
-        "xen/src/host/cpus.rs",
+        "xen/src/msi/cpus.rs",
         "",
         "(&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize",
         "1usize",
@@ -368,7 +368,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a descriptor is in the list before it has its IRQ",
-        "xen/src/host/new.rs",
+        "xen/src/msi/new.rs",
         "",
         "(*first).irq = irq;
             list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);",
@@ -377,7 +377,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a node is in a list before it leads on",
-        "xen/src/list.rs",
+        "xen/src/base/list.rs",
         "",
         "(*node).next = head;
         (*node).prev = last;",
@@ -387,7 +387,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a node that is taken out of a list leads to itself",
-        "xen/src/list.rs",
+        "xen/src/base/list.rs",
         "",
         "(*behind).prev = before;",
         "(*behind).prev = before;

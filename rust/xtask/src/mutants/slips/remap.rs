@@ -2,12 +2,12 @@
 
 use super::super::slip::{Slip, slip};
 
-const AMD_LOCK: &str = "xen/src/amd/lock.rs";
+const AMD_LOCK: &str = "xen/src/remap/amd/lock.rs";
 const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
-const AMD_TABLE: &str = "xen/src/amd/table.rs";
+const AMD_TABLE: &str = "xen/src/remap/amd/table.rs";
 const VTD_ENABLE: &str = "remap/vtd/src/enable.rs";
 const VTD_MESSAGES: &str = "remap/vtd/src/messages.rs";
-const VTD_TABLE: &str = "xen/src/vtd/table.rs";
+const VTD_TABLE: &str = "xen/src/remap/vtd/table.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
     slip(
@@ -54,14 +54,14 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a pin's entry is off by one",
-        "xen/src/vtd/pins.rs",
+        "xen/src/remap/vtd/pins.rs",
         "",
         "index as u32 + 1",
         "index as u32",
     ),
     slip(
         "a command of the IOMMU is not waited for",
-        "xen/src/vtd/registers.rs",
+        "xen/src/remap/vtd/registers.rs",
         "",
         "wait(|| self.iommu.status(), done);",
         "let _ = done;",
@@ -106,7 +106,7 @@ pub(super) const SLIPS: &[Slip] = &[
     .equivalent("the lock of the IRQ's descriptor is held, and guards it"),
     slip(
         "what Xen writes to a pin is not noted",
-        "xen/src/vtd/pins.rs",
+        "xen/src/remap/vtd/pins.rs",
         "",
         "place.logical.store(logical, Ordering::Relaxed);",
         "let _ = logical;",
@@ -204,7 +204,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "the boot option for fewer entries is not heeded",
-        "xen/src/remap.rs",
+        "xen/src/remap/mod.rs",
         "",
         "entries.min(limit as usize)",
         "{

@@ -2,8 +2,8 @@
 
 use super::super::slip::{Slip, slip};
 
-const SHADOW: &str = "xen/src/shadow.rs";
-const TABLES: &str = "xen/src/tables.rs";
+const SHADOW: &str = "xen/src/vmsi/shadow.rs";
+const TABLES: &str = "xen/src/vmsi/tables.rs";
 const EMULATE: &str = "vmsi/src/emulate.rs";
 const COMPLETE: &str = "vmsi/src/complete.rs";
 const DELIVER: &str = "vmsi/src/deliver.rs";
@@ -51,7 +51,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "no read-side section is entered",
-        "xen/src/rcu.rs",
+        "xen/src/sync/rcu.rs",
         "",
         "adjust(1);",
         "",
@@ -78,7 +78,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a function that is another's is found in a domain",
-        "xen/src/pci.rs",
+        "xen/src/objects/pci.rs",
         "",
         "devices.find(|device| device.identity() == id)",
         "unsafe { PciDev::from_raw(id.structure as *mut _) }",
@@ -99,7 +99,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an IRQ beyond the last is followed",
-        "xen/src/irq.rs",
+        "xen/src/objects/irq.rs",
         "",
         "irq < Self::count()",
         "true",
@@ -176,7 +176,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an answer to several elements is learned",
-        "xen/src/ioreq.rs",
+        "xen/src/vmsi/ioreq.rs",
         "return None;
         }
         (",

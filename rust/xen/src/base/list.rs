@@ -1,0 +1,65 @@
+//! Xen's circular lists (`xen/list.h`).
+
+use crate::base::view::Word;
+use core::iter::from_fn;
+use xen_sys::list_head;
+
+/// The nodes of a list behind its head.
+///
+/// # Safety
+///
+/// A lock keeps the list as it is while the result is used; or all that change it do so as
+/// [`append`] and [`remove`] do, and the caller is in an RCU section that keeps the nodes.
+#[inline]
+pub(crate) unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head> {
+    let mut node = head;
+    from_fn(move || {
+        // SAFETY: The lock or the RCU section that `nodes` asks for keeps the node; the list is
+        // circular, so that what follows the last node is the head. A node that is taken out
+        // meanwhile still leads on.
+        node = unsafe { <*mut list_head>::load(&raw const (*node).next) };
+        (node != head).then_some(node)
+    })
+}
+
+/// The object that a node is a member of, at an offset.
+#[inline]
+pub(crate) fn container<T>(node: *mut list_head, offset: usize) -> *mut T {
+    node.wrapping_byte_sub(offset).cast()
+}
+
+/// Puts a node behind all others of a list.
+///
+/// # Safety
+///
+/// The node is a part of an object that no list leads to, the head of a list that the caller holds
+/// the lock of.
+#[cfg(feature = "msi")]
+pub(crate) unsafe fn append(head: *mut list_head, node: *mut list_head) {
+    // SAFETY: The lock that `append` asks for keeps head, nodes and their order; the list is
+    // circular, so that there is a last node.
+    unsafe {
+        let last = (*head).prev;
+        (*node).next = head;
+        (*node).prev = last;
+        // Readers that hold no lock follow `next`: they see the node whole or not at all.
+        core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
+        <*mut list_head>::store(&raw mut (*last).next, node);
+        (*head).prev = node;
+    }
+}
+
+/// Takes a node out of its list.
+///
+/// # Safety
+///
+/// The node is in a list that the caller holds the lock of.
+#[cfg(feature = "msi")]
+pub(crate) unsafe fn remove(node: *mut list_head) {
+    // SAFETY: The lock that `remove` asks for keeps the node's neighbours.
+    unsafe {
+        let (before, behind) = ((*node).prev, (*node).next);
+        <*mut list_head>::store(&raw mut (*before).next, behind);
+        (*behind).prev = before;
+    }
+}

@@ -1,0 +1,197 @@
+//! Lines of the log, in upstream's words: users and tools search for them.
+//!
+//! Xen's formats know its objects (`%pp` is a function's address, `%pv` a vCPU), but their
+//! arguments are not checked by rustc. Each line therefore has a function of its own with typed
+//! arguments, and the format stands beside the call.
+
+use crate::arch::cpu::current;
+use crate::base::errno::Errno;
+use crate::objects::domain::Domain;
+use crate::objects::pci::PciDev;
+use core::ffi::{CStr, c_int};
+use irq_hw::msi::{Address, Data};
+use xen_sys as sys;
+
+/// Prints a line: a literal format, and arguments that are integers of at least 32 bits, pointers
+/// to C strings or pointers to objects.
+macro_rules! print {
+    ($format:literal $(, $argument:expr)*) => {
+        // SAFETY: The format is literal, and its conversions are those of the arguments beside it.
+        unsafe { sys::printk($format.as_ptr() $(, $argument)*) }
+    };
+}
+
+/// Prints a line as `print!` does, in debug builds only, behind the place of the function's caller,
+/// which is `#[track_caller]`'s: `dprintk()` and, with `%pv` and the current vCPU, `gdprintk()`.
+macro_rules! debug {
+    ($level:literal, $format:literal $(, $argument:expr)*) => {
+        if cfg!(debug_assertions) {
+            let place = core::panic::Location::caller();
+            // SAFETY: The place's length bounds its text; the rest is as for `print!`.
+            unsafe {
+                xen_sys::printk(
+                    concat!($level, "%.*s:%u:", $format, "\n\0").as_ptr().cast(),
+                    place.file().len() as core::ffi::c_int,
+                    place.file().as_ptr(),
+                    place.line()
+                    $(, $argument)*
+                )
+            }
+        }
+    };
+}
+
+pub(crate) use {debug, print};
+
+/// A device sends with a delivery mode that Xen does not offer.
+#[cold]
+pub fn unsupported_delivery_mode(domain: Domain, mode: u8) {
+    print!(
+        c"<G><1>%pv: Unsupported MSI delivery mode %d for Dom%d\n",
+        current().as_ptr(),
+        c_int::from(mode),
+        c_int::from(domain.id())
+    );
+}
+
+/// Registers beside a table cannot be reached. `last` tells the page at the table's end from the
+/// one at its beginning.
+#[cold]
+pub fn adjacent_page_not_initialized(device: PciDev, last: bool, address: u64, base: u64) {
+    print!(
+        c"<G><1>%pv %pp: Page for adjacent(%d) MSI-X table access not initialized (addr %#lx, gtable %#lx)\n",
+        current().as_ptr(),
+        device.sbdf(),
+        c_int::from(last),
+        address,
+        base
+    );
+}
+
+/// A write beside a table is dropped.
+#[cold]
+pub fn adjacent_write_dropped(device: PciDev, address: u64) {
+    print!(
+        c"<G><1>%pv %pp: MSI-X table and PBA share a page, discard write to adjacent memory (%#lx)\n",
+        current().as_ptr(),
+        device.sbdf(),
+        address
+    );
+}
+
+/// An entry could not be unmasked after the device model was done. Debug builds only.
+#[cold]
+#[track_caller]
+pub fn write_completion_failed() {
+    debug!(
+        "<G><1>",
+        "%pv MSI-X write completion failure",
+        current().as_ptr()
+    );
+}
+
+/// A guest's message is for no local APIC. Debug builds only.
+#[cold]
+#[track_caller]
+pub fn unsupported_address(device: PciDev, pirq: u32, address: Address) {
+    debug!(
+        "<G><0>",
+        "%pv %pp: PIRQ %u: unsupported address %lx",
+        current().as_ptr(),
+        device.sbdf(),
+        pirq,
+        address.raw()
+    );
+}
+
+/// A pirq could not be bound. Debug builds only.
+#[cold]
+#[track_caller]
+pub fn bind_failed(device: PciDev, pirq: u32, errno: Errno) {
+    debug!(
+        "<G><0>",
+        "%pv %pp: failed to bind PIRQ %u: %d",
+        current().as_ptr(),
+        device.sbdf(),
+        pirq,
+        errno.negative()
+    );
+}
+
+/// Interrupts could not be mapped. Debug builds only.
+#[cold]
+#[track_caller]
+pub fn map_failed(device: PciDev, errno: Errno) {
+    debug!(
+        "<G><0>",
+        "%pv %pp: failed to map PIRQ: %d",
+        current().as_ptr(),
+        device.sbdf(),
+        errno.negative()
+    );
+}
+
+/// One of two words, for C.
+pub(crate) fn word(condition: bool, yes: &'static CStr, no: &'static CStr) -> *const i8 {
+    if condition { yes.as_ptr() } else { no.as_ptr() }
+}
+
+/// The words of a message, as debug key `M` shows them.
+struct Words {
+    vector: u32,
+    delivery: *const i8,
+    trigger: *const i8,
+    level: *const i8,
+    mode: *const i8,
+    hint: *const i8,
+    destination: u64,
+}
+
+impl Words {
+    fn new(address: Address, data: Data) -> Self {
+        Self {
+            vector: data.vector().into(),
+            delivery: word(data.delivery_mode() & 1 != 0, c"lowest", c"fixed"),
+            trigger: word(data.level_triggered(), c"level", c"edge"),
+            level: word(data.asserts(), c"", c"de"),
+            mode: word(address.logical(), c"log", c"phys"),
+            hint: word(address.redirection_hint(), c"lowest", c"fixed"),
+            destination: address.destination().into(),
+        }
+    }
+}
+
+/// Debug key `M`: a vPCI MSI.
+pub fn vpci_msi(address: Address, data: Data, pirq: i32) {
+    let w = Words::new(address, data);
+    print!(
+        c"vec=%#02x%7s%6s%3sassert%5s%7s dest_id=%lu pirq: %d\n",
+        w.vector, w.delivery, w.trigger, w.level, w.mode, w.hint, w.destination, pirq
+    );
+}
+
+/// Debug key `M`: an entry of a vPCI MSI-X table.
+pub fn vpci_msix_entry(index: u32, address: Address, data: Data, masked: bool, pirq: i32) {
+    let w = Words::new(address, data);
+    print!(
+        c"%6u vec=%02x%7s%6s%3sassert%5s%7s dest_id=%lu mask=%u pirq: %d\n",
+        index,
+        w.vector,
+        w.delivery,
+        w.trigger,
+        w.level,
+        w.mode,
+        w.hint,
+        w.destination,
+        u32::from(masked),
+        pirq
+    );
+}
+
+/// The levels above are those of Xen's headers.
+const _: () = {
+    assert!(matches!(sys::XENLOG_ERR, b"<0>\0"));
+    assert!(matches!(sys::XENLOG_WARNING, b"<1>\0"));
+    assert!(matches!(sys::XENLOG_INFO, b"<2>\0"));
+    assert!(matches!(sys::XENLOG_GUEST, b"<G>\0"));
+};

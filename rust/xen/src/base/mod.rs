@@ -1,0 +1,12 @@
+//! What every other module builds on: views of C's objects, lists, memory, errors, the log.
+
+#[macro_use]
+pub mod bug;
+pub mod boot;
+pub mod errno;
+pub mod hide;
+pub(crate) mod list;
+pub mod log;
+pub(crate) mod memory;
+pub mod narrow;
+pub(crate) mod view;

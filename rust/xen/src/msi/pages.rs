@@ -1,0 +1,214 @@
+//! The pages of an MSI-X table that are mapped for Xen: one mapping for all entries that lie in a
+//! page.
+
+use super::fixmap;
+use crate::arch::fixmap::{Page, Register, Word32};
+use crate::base::errno::Errno;
+use crate::base::view::{Word, element, set_field};
+use crate::objects::msix::{Msix, SharedPage};
+use crate::objects::pci::PciDev;
+use crate::sync::spin::Locked;
+use irq_core::msi::place::Table;
+use irq_hw::msix::ENTRY_SIZE;
+use xen_sys as sys;
+
+/// A page of a table that is mapped for one more user. Dropped, it is given back.
+#[must_use = "the page is given back where this is dropped"]
+pub struct Mapped<'a> {
+    msix: Msix<'a>,
+    /// Its index in the fixed mappings.
+    index: u32,
+    /// The physical address of the entry that it is mapped for.
+    address: u64,
+}
+
+impl Mapped<'_> {
+    /// The entry that it is mapped for; `None` where that lies in two pages, of which this is the
+    /// first.
+    pub fn entry(&self) -> Option<Register<'_>> {
+        // SAFETY: The page is mapped until its users are gone, and this is one.
+        let page = unsafe { Page::new(self.index) };
+        // SAFETY: The address is that of 16 bytes in the page.
+        (self.address % 4096 <= 4096 - ENTRY_SIZE)
+            .then(|| unsafe { Register::new(page.at::<u8>(self.address) as usize) })
+    }
+
+    /// The 32-bit word at a physical address; `None` where that does not lie in the page.
+    pub fn word(&self, address: u64) -> Option<Word32<'_>> {
+        let is_here = address >> 12 == self.address >> 12 && address.is_multiple_of(4);
+        // SAFETY: The page is mapped until its users are gone, and this is one.
+        let page = unsafe { Page::new(self.index) };
+        // SAFETY: The four bytes lie in the page, and the result borrows this user.
+        is_here.then(|| unsafe { Word32::new(page.at(address)) })
+    }
+
+    /// Returns whether it is a page of a function's table.
+    pub(super) fn is_of(&self, device: PciDev) -> bool {
+        device.msix() == Some(self.msix)
+    }
+
+    /// Keeps it for the descriptor of the entry, with which [`Msix::unmap`] gives it back.
+    pub(super) fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl Drop for Mapped<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `map` counted this as a user, and what it lent ends with it.
+        unsafe { self.msix.unmap(self.index) };
+    }
+}
+
+impl<'a> Msix<'a> {
+    /// Maps the page that a byte of the table lies in, or adds a user to it.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::INVAL`] where the byte is not in the table, or no table has so many pages,
+    /// [`Errno::NXIO`] where the memory map has its page as RAM,
+    /// [`Errno::NOMEM`] where there is no place to map it.
+    #[doc(alias = "msix_get_fixmap")]
+    pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {
+        if !table.holds(address) {
+            return Err(Errno::INVAL);
+        }
+        let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
+        let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
+        let _locked = self.lock();
+        let index = match slot.users() {
+            0 => {
+                // SAFETY: Any number of a page may be asked for.
+                if unsafe { sys::shim_is_memory(address >> 12) } {
+                    return Err(Errno::NXIO);
+                }
+                let index = fixmap::map(address).ok_or(Errno::NOMEM)?;
+                slot.set_page(index);
+                index
+            }
+            _ => slot.page(),
+        };
+        slot.set_users(slot.users() + 1);
+        Ok(Mapped {
+            msix: self,
+            index,
+            address,
+        })
+    }
+
+    /// Takes a user away from a page, which is unmapped with the last.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Safety
+    ///
+    /// The page was mapped for that user, who uses it no more.
+    #[doc(alias = "msix_put_fixmap")]
+    pub(super) unsafe fn unmap(self, index: u32) {
+        let _locked = self.lock();
+        // SAFETY: `unmap` asks for the same, and the lock is held.
+        unsafe { self.unmap_locked(index) };
+    }
+
+    /// The same with the lock held.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::unmap`]; the lock of the table's pages is held.
+    unsafe fn unmap_locked(self, index: u32) {
+        let slot = (0..)
+            .map_while(|number| Slot::of(self, number))
+            .find(|slot| slot.page() == index);
+        let Some(slot) = slot else {
+            return;
+        };
+        slot.set_users(slot.users() - 1);
+        if slot.users() == 0 {
+            slot.set_page(0);
+            // SAFETY: `map` mapped the page and counted its users under the lock that is held; this
+            // was the last.
+            unsafe { fixmap::unmap(index) };
+        }
+    }
+
+    /// Notes the mapping of one of the pages that the table shares with other registers, which it
+    /// keeps.
+    pub fn share(self, which: SharedPage, page: Mapped) {
+        self.set_shared_page(which, page.index);
+        page.keep();
+    }
+
+    /// Gives that up.
+    ///
+    /// Context: `pcidevs_lock` or the owner's PCI lock is held.
+    pub fn unshare(self, which: SharedPage) {
+        let Some(index) = self.shared_page(which) else {
+            return;
+        };
+        let _locked = self.lock();
+        self.set_shared_page(which, 0);
+        // SAFETY: `share` kept the page for this user; accesses to it find its index under the
+        // lock, and end before it is dropped.
+        unsafe { self.unmap_locked(index) };
+    }
+
+    fn set_shared_page(self, which: SharedPage, index: u32) {
+        match which {
+            SharedPage::First => {
+                set_field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize])(index)
+            }
+            SharedPage::Last => set_field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize])(index),
+        }
+    }
+
+    pub(crate) fn lock(self) -> Locked<'a> {
+        // SAFETY: The lock is a part of the structure, and no interrupt takes it.
+        unsafe { Locked::take(&raw mut (*self.as_ptr()).table_lock) }
+    }
+}
+
+/// What is kept of one page: its mapping and how many use it.
+#[derive(Clone, Copy)]
+struct Slot {
+    users: *mut i32,
+    page: *mut u16,
+}
+
+impl Slot {
+    fn of(msix: Msix, number: usize) -> Option<Self> {
+        // SAFETY: The arrays are parts of the structure.
+        let (users, pages) = unsafe {
+            (
+                &raw const (*msix.as_ptr()).table_refcnt,
+                &raw const (*msix.own()).pages,
+            )
+        };
+        Some(Self {
+            users: element(users, number)?.cast_mut(),
+            page: element(pages, number)?.cast_mut(),
+        })
+    }
+
+    fn users(self) -> i32 {
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { i32::load(self.users) }
+    }
+
+    fn set_users(self, users: i32) {
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { i32::store(self.users, users) };
+    }
+
+    fn page(self) -> u32 {
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { u16::load(self.page).into() }
+    }
+
+    fn set_page(self, index: u32) {
+        // The index is that of a fixed mapping, or 0.
+        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        unsafe { u16::store(self.page, index as u16) };
+    }
+}

@@ -1,0 +1,57 @@
+//! What is asked for where an interrupt of a device is set up (`struct msi_info`), and whether it
+//! may be.
+
+use crate::base::view::{field, view};
+use xen_sys as sys;
+
+view! {
+    /// A request for a block of messages of an MSI, or for an entry of an MSI-X table.
+    Request, sys::msi_info
+}
+
+impl Request<'_> {
+    /// Returns whether it is for an entry of a table.
+    pub fn is_for_table(self) -> bool {
+        self.table_base() != 0
+    }
+
+    /// The physical address that dom0 believes the table's base address register to hold.
+    pub fn table_base(self) -> u64 {
+        field!(self, table_base)
+    }
+
+    /// The number of the table's entry.
+    pub fn entry(self) -> u32 {
+        field!(self, entry_nr) as u32
+    }
+
+    /// How many messages the block has.
+    pub fn messages(self) -> u32 {
+        field!(self, entry_nr) as u32
+    }
+
+    /// The IRQ of the entry, or of the first message.
+    pub fn irq(self) -> i32 {
+        field!(self, irq)
+    }
+}
+
+/// Returns whether MSI and MSI-X are used at all, by the boot option `msi` or else by firmware.
+pub fn allowed() -> bool {
+    // SAFETY: A number that is written while Xen boots.
+    unsafe { (&raw const sys::shim_use_msi).read_volatile() != 0 }
+}
+
+/// Leaves it to firmware where the boot option does not say.
+///
+/// Context: boot, when firmware's tables are read and before anything asks.
+#[doc(alias = "early_msi_init")]
+pub fn decide() {
+    // SAFETY: Only the boot CPU runs.
+    unsafe {
+        let option = &raw mut sys::shim_use_msi;
+        if option.read_volatile() < 0 {
+            option.write_volatile(sys::shim_firmware_allows_msi().into());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
+
+use crate::arch::nospec;
+#[cfg(feature = "vmsi")]
+use crate::base::view::set_field;
+use crate::base::view::{field, fixed, view};
+use crate::objects::vcpu::Vcpu;
+use core::iter::successors;
+use xen_sys as sys;
+
+view! {
+    /// A domain.
+    Domain, sys::domain
+}
+
+impl<'a> Domain<'a> {
+    /// Its ID.
+    #[inline]
+    pub fn id(self) -> u16 {
+        fixed!(self, domain_id)
+    }
+
+    /// How many vCPUs it may have.
+    #[inline]
+    pub fn max_vcpus(self) -> u32 {
+        fixed!(self, max_vcpus)
+    }
+
+    /// Its first vCPU; [`Vcpu::next`] leads to the others, in the order of their numbers.
+    #[inline]
+    pub fn first_vcpu(self) -> Option<Vcpu<'a>> {
+        let array = fixed!(self, vcpu);
+        if array.is_null() {
+            return None;
+        }
+        // SAFETY: The array has at least one slot, and vCPUs live as long as their domain.
+        unsafe { Vcpu::from_raw(*array) }
+    }
+
+    /// Its vCPUs, in the order of their numbers.
+    #[inline]
+    pub fn vcpus(self) -> impl Iterator<Item = Vcpu<'a>> {
+        successors(self.first_vcpu(), |vcpu| vcpu.next())
+    }
+
+    /// Returns whether it is an HVM (or PVH) domain, which its creator decided for good.
+    #[inline]
+    pub fn is_hvm(self) -> bool {
+        nospec::evaluate(fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
+    }
+
+    /// Returns whether its vCPUs have local APICs.
+    #[inline]
+    pub fn has_vlapic(self) -> bool {
+        fixed!(self, arch.emulation_flags) & sys::XEN_IRQ_EMU_LAPIC as u32 != 0
+    }
+
+    /// Returns whether a lock is held that keeps its list of PCI functions from changing:
+    /// `pcidevs_lock`, or its `pci_lock` in either mode. Debug builds ask; others answer yes.
+    pub fn device_list_is_locked(self) -> bool {
+        // SAFETY: The view's domain is alive, and so is its lock.
+        unsafe { sys::shim_pdev_list_is_read_locked(self.as_ptr()) }
+    }
+
+    /// Ends the domain: something that it cannot have done by itself went wrong.
+    #[cold]
+    pub fn crash(self) {
+        // SAFETY: The domain is alive as a view's, and `domain_crash()` may be called in any
+        // context.
+        unsafe { sys::shim_domain_crash(self.as_ptr()) };
+    }
+}
+
+/// What a domain has in a Xen with HVM alone.
+#[cfg(feature = "vmsi")]
+impl Domain<'_> {
+    /// Returns whether emulation of MSI-X tables was set up.
+    #[doc(alias = "msixtbl_initialised")]
+    #[inline]
+    pub fn has_msix_emulation(self) -> bool {
+        // Of other domains there is no such list.
+        self.is_hvm() && !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
+    }
+
+    /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the
+    /// domain, and gives it no other meaning; see [`crate::vmsi::tables`].
+    #[inline]
+    pub(crate) fn msix_tables(self) -> *mut *mut sys::list_head {
+        // SAFETY: The field is a part of the domain.
+        unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list.prev }
+    }
+
+    /// Sets up emulation of MSI-X tables: accesses are offered to it from now on.
+    ///
+    /// Nothing happens to a domain that is none of HVM.
+    ///
+    /// Context: called once, with `pcidevs_lock` held.
+    pub fn set_up_msix_emulation(self) {
+        // What follows is a part of other domains' state.
+        if !self.is_hvm() {
+            return;
+        }
+        // An empty list is one that points to itself. It is never followed: its other field leads
+        // to the tables.
+        // SAFETY: The field is a part of the domain.
+        let list = unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list };
+        set_field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next)(list);
+        // SAFETY: The domain is alive; a handler that is returned is the domain's own and not in
+        // use yet.
+        unsafe {
+            let handler = sys::hvm_next_io_handler(self.as_ptr());
+            if !handler.is_null() {
+                (*handler).type_ = sys::IOREQ_TYPE_COPY as u8;
+                (*handler).ops = &raw const sys::shim_msixtbl_ops;
+            }
+        }
+    }
+}

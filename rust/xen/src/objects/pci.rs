@@ -1,0 +1,326 @@
+//! PCI devices and their MSI (`xen/pci.h`, `asm/msi.h`).
+
+#[cfg(not(feature = "msi"))]
+use crate::arch::nospec;
+use crate::base::list;
+use crate::base::view::{field, fixed, view};
+use crate::objects::domain::Domain;
+use crate::objects::msi_desc::{KeptMsi, MsiDesc};
+use crate::objects::msix::Msix;
+#[cfg(feature = "msi")]
+use crate::sync::rcu;
+use core::ffi::c_int;
+use core::marker::PhantomData;
+use core::mem::offset_of;
+use core::ops::Deref;
+use irq_core::remap::source::{Kind, Upstream};
+use xen_sys as sys;
+
+/// `DOMID_INVALID` of `public/xen.h`, which bindgen does not see as a constant.
+const NO_DOMAIN: u16 = 0x7ff4;
+
+view! {
+    /// A PCI function.
+    PciDev, sys::pci_dev
+}
+
+/// Which function something belongs to, where that is kept for longer than the function may live:
+/// its structure's address, which is compared and never followed, and where it is on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceId {
+    structure: u64,
+    sbdf: u32,
+}
+
+impl DeviceId {
+    /// The address of the structure, as a number.
+    #[inline]
+    pub(crate) fn structure(self) -> u64 {
+        self.structure
+    }
+}
+
+/// A function that a lock keeps, with the list of its interrupts, for as long as the value may
+/// live: `pcidevs_lock`, or the `pci_lock` of its owner.
+#[derive(Clone, Copy)]
+pub struct KeptDev<'a>(PciDev<'a>);
+
+impl<'a> KeptDev<'a> {
+    /// Stands for the lock that the caller of an export holds.
+    ///
+    /// # Safety
+    ///
+    /// `pcidevs_lock` or the `pci_lock` of its owner is held, and for longer than the result lives.
+    pub const unsafe fn new(device: PciDev<'a>) -> Self {
+        Self(device)
+    }
+
+    /// The function.
+    pub fn device(self) -> PciDev<'a> {
+        self.0
+    }
+
+    /// The MSI and MSI-X entries that are set up.
+    pub fn msi_descs(self) -> impl Iterator<Item = KeptMsi<'a>> {
+        // SAFETY: `new` asks for a lock under which the list changes.
+        unsafe { self.0.entries().map(|msi| KeptMsi::new(msi)) }
+    }
+}
+
+impl<'a> Deref for KeptDev<'a> {
+    type Target = PciDev<'a>;
+
+    fn deref(&self) -> &PciDev<'a> {
+        &self.0
+    }
+}
+
+/// The functions of a domain. None goes while this is held, and of none does the list of interrupts
+/// lead to freed memory.
+///
+/// With RUST_MSI that takes the domain's `pci_lock`, for reading, which `pci_remove_device()` and
+/// `reassign_device()` take to have a function leave the domain's list, and an RCU section, because
+/// MSI descriptors are freed after a grace period. C's msi.c frees them at once, under
+/// `pcidevs_lock`; then this takes that lock instead. With posted interrupts its holder may wait
+/// for this vCPU to stop running (`vmx_pi_hooks_deassign()`, and nothing else), so this gives up
+/// then when the vCPU is about to be paused.
+///
+/// Context: IRQs on; neither lock is held, nor any that is taken inside.
+#[must_use = "the locks are dropped where this is dropped"]
+pub struct Devices<'d> {
+    domain: Domain<'d>,
+    #[cfg(feature = "msi")]
+    _rcu: rcu::ReadGuard,
+    local: PhantomData<*mut ()>,
+}
+
+impl<'d> Devices<'d> {
+    /// Runs with the locks held, on behalf of the current vCPU; `None` where that is about to be
+    /// paused and the lock is not to be had, or where `run` returns so.
+    ///
+    /// `run` is called where it is decided that the lock was taken: returned instead, that would be
+    /// branched on once more, without a fence against speculation.
+    #[inline(always)]
+    pub fn with<R>(domain: Domain<'d>, run: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
+        // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
+        #[cfg(feature = "msi")]
+        unsafe {
+            sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock);
+        }
+        // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while Xen
+        // boots.
+        #[cfg(not(feature = "msi"))]
+        unsafe {
+            if sys::shim_iommu_intpost() {
+                let vcpu = crate::arch::cpu::current();
+                while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
+                    if vcpu.is_being_paused() {
+                        return None;
+                    }
+                    core::hint::spin_loop();
+                }
+            } else {
+                sys::shim_pcidevs_lock();
+            }
+        }
+        run(&Self {
+            domain,
+            #[cfg(feature = "msi")]
+            _rcu: rcu::read(),
+            local: PhantomData,
+        })
+    }
+
+    /// Finds a function; `None` where it is not one of the domain's, or not any more.
+    pub fn find(&self, id: DeviceId) -> Option<PciDev<'_>> {
+        // SAFETY: `with` took what keeps the list, and the result lives no longer than this.
+        unsafe { find(self.domain, id) }
+    }
+
+    /// The MSI and MSI-X entries of a function; `None` where it is not one of the domain's.
+    pub fn msi_descs(&self, id: DeviceId) -> Option<impl Iterator<Item = MsiDesc<'_>>> {
+        // SAFETY: `with` took the RCU section that keeps them, or, where `msi.c` frees them at
+        // once, the lock under which it does; the result lives no longer than this.
+        Some(unsafe { self.find(id)?.entries() })
+    }
+}
+
+/// Finds a function in the list of a domain's.
+///
+/// # Safety
+///
+/// The domain's `pci_lock` or `pcidevs_lock` is held, and for longer than the result lives.
+pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
+    // SAFETY: The head is a part of the domain.
+    let head = unsafe { &raw mut (*domain.as_ptr()).pdev_list };
+    // SAFETY: `find` asks for a lock that keeps the list and its functions; its nodes are members
+    // of functions' structures.
+    let mut devices = unsafe { list::nodes(head) }.filter_map(|node| unsafe {
+        PciDev::from_raw(list::container(node, offset_of!(sys::pci_dev, domain_list)))
+    });
+    devices.find(|device| device.identity() == id)
+}
+
+impl Drop for Devices<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `with` took the `pci_lock` of the domain, which is alive as a view's.
+        #[cfg(feature = "msi")]
+        unsafe {
+            sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock);
+        }
+        // SAFETY: `with` took `pcidevs_lock`.
+        #[cfg(not(feature = "msi"))]
+        unsafe {
+            sys::pcidevs_unlock();
+        }
+    }
+}
+
+impl<'a> PciDev<'a> {
+    /// Which function it is.
+    #[inline]
+    pub fn identity(self) -> DeviceId {
+        // SAFETY: Any bits are an address.
+        let sbdf = unsafe { self.sbdf_value().sbdf };
+        DeviceId {
+            structure: self.as_ptr() as u64,
+            sbdf,
+        }
+    }
+
+    /// Returns whether a domain owns it.
+    #[inline]
+    pub fn is_owned_by(self, domain: Domain) -> bool {
+        field!(self, domain) == domain.as_ptr()
+    }
+
+    /// The domain that owns it, if any does.
+    pub fn owner(self) -> Option<Domain<'a>> {
+        // SAFETY: `domain_relinquish_resources()` has a domain's functions reassigned before it is
+        // freed, so that the pointer of one that is alive leads to one that is.
+        unsafe { Domain::from_raw(field!(self, domain)) }
+    }
+
+    /// The number of the domain that owns it, for a line of the log; that of none where none does.
+    pub(crate) fn owner_id(self) -> c_int {
+        self.owner().map_or(NO_DOMAIN, Domain::id).into()
+    }
+
+    /// Its MSI-X capability, if it has one.
+    #[inline]
+    pub fn msix(self) -> Option<Msix<'a>> {
+        // SAFETY: The structure lives as long as the function.
+        unsafe { Msix::from_raw(fixed!(self, msix)) }
+    }
+
+    /// Where it is, for the format `%pp`.
+    #[inline]
+    pub(crate) fn sbdf(self) -> *const sys::pci_sbdf_t {
+        // SAFETY: The field is a part of the function's structure.
+        unsafe { &raw const (*self.as_ptr()).__bindgen_anon_1.sbdf }
+    }
+
+    /// Returns the function's address as a value.
+    pub(crate) fn sbdf_value(self) -> sys::pci_sbdf_t {
+        // SAFETY: The address of a function never changes.
+        unsafe { *self.sbdf() }
+    }
+
+    /// The MSI and MSI-X entries that are set up.
+    ///
+    /// # Safety
+    ///
+    /// A lock under which the list changes is held, or an RCU section lasts where entries are freed
+    /// after a grace period; and for longer than the result and what it yields live.
+    unsafe fn entries(self) -> impl Iterator<Item = MsiDesc<'a>> {
+        // SAFETY: The head is a part of the function's structure, which is alive as a view's.
+        let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
+        // SAFETY: The lock, or the RCU section, that `entries` asks for keeps the nodes, which are
+        // members of MSI descriptors.
+        unsafe { list::nodes(head) }.filter_map(|node| unsafe {
+            MsiDesc::from_raw(list::container(node, offset_of!(sys::msi_desc, list)))
+        })
+    }
+
+    /// Returns whether no MSI or MSI-X entry is set up.
+    pub fn has_no_msi(self) -> bool {
+        // SAFETY: The head is a part of the function's structure, which is alive as a view's.
+        let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
+        field!(self, msi_list.next) == head
+    }
+
+    /// Its ID on the bus: bus in bits 15:8, device in bits 7:3, function in bits 2:0.
+    #[inline]
+    pub fn id(self) -> u16 {
+        // SAFETY: The address of a function never changes.
+        unsafe { self.sbdf_value().__bindgen_anon_1.__bindgen_anon_1.bdf }
+    }
+
+    /// The PCI segment that it is on.
+    #[inline]
+    pub fn segment(self) -> u16 {
+        fixed!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
+    }
+
+    /// Where its MSI-X capability is; `None` where it has none.
+    pub(crate) fn msix_capability(self) -> Option<u16> {
+        let at = field!(self, msix_pos);
+        (at != 0).then_some(at.into())
+    }
+
+    /// Reads 32 bits of its configuration space.
+    pub(crate) fn read_config(self, register: u16) -> u32 {
+        // SAFETY: Any register of any function may be read.
+        unsafe { sys::pci_conf_read32(self.sbdf_value(), register.into()) }
+    }
+
+    /// What it is.
+    pub fn kind(self) -> Kind {
+        kind(fixed!(self, type_))
+    }
+
+    /// What it is, as Xen numbers that.
+    pub(crate) fn raw_kind(self) -> u32 {
+        fixed!(self, type_)
+    }
+
+    /// How far its phantom functions are apart; 0 where it has none.
+    pub fn phantom_stride(self) -> u8 {
+        field!(self, phantom_stride)
+    }
+
+    /// The bridge that requests of a function of PCI go through.
+    pub fn upstream(self) -> Upstream {
+        let segment = self.segment();
+        let [mut devfn, mut bus] = self.id().to_le_bytes();
+        let mut secondary = 0;
+        // SAFETY: The variables are this function's own.
+        let found = unsafe {
+            sys::find_upstream_bridge(segment, &raw mut bus, &raw mut devfn, &raw mut secondary)
+        };
+        match found {
+            0 => Upstream::Direct,
+            1 => Upstream::Bridge {
+                id: u16::from_le_bytes([devfn, bus]),
+                // SAFETY: Any function may be asked for.
+                kind: kind(unsafe { sys::pdev_type(segment, bus, devfn) }),
+                secondary,
+            },
+            _ => Upstream::Unknown,
+        }
+    }
+}
+
+/// What Xen calls a kind of function.
+fn kind(of: sys::pci_dev_pdev_type) -> Kind {
+    match of {
+        sys::DEV_TYPE_PCIe_ENDPOINT => Kind::Endpoint,
+        sys::DEV_TYPE_PCIe_BRIDGE => Kind::Port,
+        sys::DEV_TYPE_PCIe2PCI_BRIDGE => Kind::ExpressToPci,
+        sys::DEV_TYPE_PCI2PCIe_BRIDGE => Kind::PciToExpress,
+        sys::DEV_TYPE_LEGACY_PCI_BRIDGE => Kind::PciBridge,
+        sys::DEV_TYPE_PCI_HOST_BRIDGE => Kind::HostBridge,
+        sys::DEV_TYPE_PCI => Kind::Pci,
+        _ => Kind::Unknown,
+    }
+}

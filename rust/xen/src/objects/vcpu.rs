@@ -1,0 +1,163 @@
+//! Virtual CPUs (`xen/sched.h`, `asm/hvm/vcpu.h`).
+
+#[cfg(feature = "vmsi")]
+use crate::base::view::set_field;
+use crate::base::view::{field, fixed, view};
+use crate::objects::domain::Domain;
+#[cfg(feature = "vmsi")]
+use crate::vmsi::ioreq::Ioreq;
+#[cfg(feature = "vmsi")]
+use crate::vmsi::vlapic::Vlapic;
+use xen_sys as sys;
+
+view! {
+    /// A vCPU.
+    Vcpu, sys::vcpu
+}
+
+/// What Xen notes about a write to an MSI-X table while the device model handles it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snooped {
+    /// Guest-physical address of the vector control dword that may be unmasked; 0 for none.
+    pub address: u64,
+    /// Guest-physical address of the memory with its value; 0 where the value itself unmasks.
+    pub source: u64,
+}
+
+impl<'a> Vcpu<'a> {
+    /// Its number within the domain.
+    #[inline]
+    pub fn id(self) -> i32 {
+        fixed!(self, vcpu_id)
+    }
+
+    /// The domain that it belongs to.
+    #[inline]
+    pub fn domain(self) -> Domain<'a> {
+        // SAFETY: A vCPU belongs to its domain from its creation to its end.
+        unsafe { Domain::from_raw(fixed!(self, domain)).unwrap_unchecked() }
+    }
+
+    /// The domain's next vCPU.
+    #[inline]
+    pub fn next(self) -> Option<Self> {
+        // SAFETY: The domain's list of vCPUs only grows while the domain lives.
+        unsafe { Self::from_raw(field!(self, next_in_list)) }
+    }
+
+    /// Returns whether it, or its whole domain, is to be paused: who has asked for that may wait
+    /// until the vCPU stops running (`vcpu_pause()`, `domain_pause()`).
+    pub fn is_being_paused(self) -> bool {
+        field!(self, pause_count.counter) != 0 || field!(self.domain(), pause_count.counter) != 0
+    }
+}
+
+/// What a vCPU has in a Xen with HVM alone.
+#[cfg(feature = "vmsi")]
+impl<'a> Vcpu<'a> {
+    /// Its local APIC. The vCPU is one of an HVM domain.
+    #[inline]
+    pub fn vlapic(self) -> Vlapic<'a> {
+        // SAFETY: The APIC is a part of the vCPU.
+        unsafe {
+            Vlapic::from_raw(&raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.vlapic)
+                .unwrap_unchecked()
+        }
+    }
+
+    /// The request that the device model is handling, or has just answered.
+    #[inline]
+    pub fn request(self) -> Ioreq<'a> {
+        // SAFETY: The request is a part of the vCPU.
+        unsafe { Ioreq::from_raw(&raw mut (*self.as_ptr()).io.req).unwrap_unchecked() }
+    }
+
+    /// Returns whether it waits for the device model.
+    #[inline]
+    pub fn is_blocked_in_xen(self) -> bool {
+        field!(self, pause_flags) & sys::XEN_IRQ_VPF_BLOCKED_IN_XEN != 0
+    }
+
+    /// The vector control dword that is to be unmasked when the device model is done; 0 for none.
+    #[inline]
+    pub fn unmask_address(self) -> u64 {
+        field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_unmask_address)
+    }
+
+    /// Sets what [`Self::unmask_address`] returns.
+    #[inline]
+    pub fn set_unmask_address(self, address: u64) {
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_unmask_address)(address);
+    }
+
+    /// The write that is on its way to the device model.
+    #[inline]
+    pub fn snooped(self) -> Snooped {
+        Snooped {
+            address: field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_address),
+            source: field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa),
+        }
+    }
+
+    /// Notes a write that is on its way to the device model.
+    #[inline]
+    pub fn set_snooped(self, write: Snooped) {
+        self.set_snoop_address(write.address);
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(write.source);
+    }
+
+    /// The address part of [`Self::snooped`].
+    #[inline]
+    pub fn snoop_address(self) -> u64 {
+        field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_address)
+    }
+
+    /// Sets the address part of [`Self::snooped`].
+    #[inline]
+    pub fn set_snoop_address(self, address: u64) {
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_address)(address);
+    }
+
+    /// Notes that a read of a table goes to the device model, and the table's generation.
+    ///
+    /// It lies where the source of a snooped write does, which has no meaning while no write is
+    /// snooped. Where one is, nothing is noted.
+    #[inline]
+    pub fn note_read(self, generation: u64) {
+        if self.snoop_address() == 0 {
+            let noted = generation | Self::IS_READ;
+            set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(noted);
+        }
+    }
+
+    /// Takes what [`Self::note_read`] noted.
+    #[inline]
+    pub fn take_noted_read(self) -> Option<u64> {
+        let Snooped { address, source } = self.snooped();
+        if address != 0 || source & Self::IS_READ == 0 {
+            return None;
+        }
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(0);
+        Some(source & !Self::IS_READ)
+    }
+
+    /// No guest-physical address has this bit.
+    const IS_READ: u64 = 1 << 63;
+
+    /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what
+    /// an earlier step of the instruction read. `None` where there is no memory.
+    ///
+    /// Context: this is the current vCPU; IRQs on, no lock held.
+    pub fn read_guest_u32(self, address: u64) -> Option<u32> {
+        let mut value = 0u32;
+        // SAFETY: The cache is the vCPU's own, and all three work for any address; the buffer has
+        // the size that is named.
+        let result = unsafe {
+            let token = sys::hvmemul_cache_disable(self.as_ptr());
+            let result = sys::hvm_copy_from_guest_phys((&raw mut value).cast(), address, 4);
+            sys::hvmemul_cache_restore(self.as_ptr(), token);
+            result
+        };
+        (result == sys::HVMTRANS_okay).then_some(value)
+    }
+}

@@ -1,0 +1,130 @@
+//! Virtual MSIs that are bound to a domain's pirqs (`xen/iommu.h`, `asm/hvm/irq.h`,
+//! `public/domctl.h`).
+
+use crate::base::errno::Errno;
+use crate::base::view::{field, view};
+use crate::objects::domain::Domain;
+use crate::objects::pci::PciDev;
+use crate::sync::rwlock::EventLock;
+use irq_core::vmsi::deliver::GuestFlags;
+use xen_sys as sys;
+
+view! {
+    /// What passthrough keeps of a pirq.
+    PirqDpci, sys::hvm_pirq_dpci
+}
+
+impl PirqDpci<'_> {
+    /// The virtual MSI that it turns into: vector, destination and modes.
+    #[inline]
+    pub fn guest_msi(self) -> (u32, GuestFlags) {
+        (
+            field!(self, gmsi.gvec),
+            GuestFlags::from_bits_retain(field!(self, gmsi.gflags)),
+        )
+    }
+
+    /// Returns whether it turns into a virtual MSI at all.
+    pub fn is_guest_msi(self) -> bool {
+        field!(self, flags) & sys::HVM_IRQ_DPCI_GUEST_MSI != 0
+    }
+}
+
+/// The flags are those of the hypercall's interface.
+const _: () = {
+    assert!(GuestFlags::DESTINATION.bits() == sys::XEN_DOMCTL_VMSI_X86_DEST_ID_MASK);
+    assert!(GuestFlags::REDIRECTION_HINT.bits() == sys::XEN_DOMCTL_VMSI_X86_RH_MASK);
+    assert!(GuestFlags::LOGICAL.bits() == sys::XEN_DOMCTL_VMSI_X86_DM_MASK);
+    assert!(GuestFlags::DELIVERY_MODE.bits() == sys::XEN_DOMCTL_VMSI_X86_DELIV_MASK);
+    assert!(GuestFlags::LEVEL.bits() == sys::XEN_DOMCTL_VMSI_X86_TRIG_MASK);
+    assert!(GuestFlags::UNMASKED.bits() == sys::XEN_DOMCTL_VMSI_X86_UNMASKED);
+};
+
+fn request(pirq: u32, vector: u8, flags: GuestFlags) -> sys::xen_domctl_bind_pt_irq {
+    // SAFETY: The structure is plain numbers, and zeroes are valid ones.
+    let mut bind: sys::xen_domctl_bind_pt_irq = unsafe { core::mem::zeroed() };
+    bind.machine_irq = pirq;
+    bind.irq_type = sys::XEN_IRQ_PT_IRQ_TYPE_MSI as u32;
+    bind.u.msi.gvec = vector;
+    bind.u.msi.gflags = flags.bits();
+    bind
+}
+
+/// Binds a virtual MSI to a domain's pirq.
+///
+/// Context: IRQs on; `pcidevs_lock` or the domain's `pci_lock` is held, its event lock is not.
+///
+/// # Errors
+///
+/// Those of `pt_irq_create_bind()`.
+pub fn create(domain: Domain, pirq: u32, vector: u8, flags: GuestFlags) -> Result<(), Errno> {
+    let bind = request(pirq, vector, flags);
+    // SAFETY: The domain is alive, and the request is only read.
+    Errno::check(unsafe { sys::pt_irq_create_bind(domain.as_ptr(), &raw const bind) })
+}
+
+/// Undoes [`create`].
+///
+/// # Errors
+///
+/// Those of `pt_irq_destroy_bind()`.
+pub fn destroy(domain: Domain, pirq: u32) -> Result<(), Errno> {
+    let bind = request(pirq, 0, GuestFlags::empty());
+    // SAFETY: The domain is alive, and the request is only read.
+    Errno::check(unsafe { sys::pt_irq_destroy_bind(domain.as_ptr(), &raw const bind) })
+}
+
+/// Which interrupts of a function are to be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupts {
+    /// This many messages of its MSI.
+    Msi(u32),
+    /// One entry of its MSI-X table.
+    Msix {
+        /// Number of the entry.
+        entry: u32,
+        /// Physical address of the table.
+        table: u64,
+    },
+}
+
+/// Maps interrupts of a function to a new pirq, or a block of them, of its owner; returns the
+/// first.
+///
+/// Context: as for [`create`].
+///
+/// # Errors
+///
+/// Those of `allocate_and_map_msi_pirq()`; [`Errno::NODEV`] for a function without an owner.
+pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
+    let domain = device.owner().ok_or(Errno::NODEV)?;
+    let (kind, number, table_base) = match interrupts {
+        Interrupts::Msi(count) => (sys::MAP_PIRQ_TYPE_MULTI_MSI, count, 0),
+        Interrupts::Msix { entry, table } => (sys::MAP_PIRQ_TYPE_MSI, entry, table),
+    };
+    let mut info = sys::msi_info {
+        sbdf: device.sbdf_value(),
+        irq: 0,
+        entry_nr: number as i32,
+        table_base,
+    };
+    let mut pirq = sys::XEN_IRQ_INVALID_PIRQ;
+    // SAFETY: The owner is alive, and both arguments that are written are local variables.
+    let result = unsafe {
+        sys::allocate_and_map_msi_pirq(
+            domain.as_ptr(),
+            -1,
+            &raw mut pirq,
+            kind as i32,
+            &raw mut info,
+        )
+    };
+    Errno::check(result).map(|()| pirq)
+}
+
+/// Unmaps what [`map`] mapped.
+pub fn unmap(domain: Domain, pirq: i32) {
+    let _lock = EventLock::write(domain);
+    // SAFETY: The domain is alive and its event lock held. There is nobody to tell of an error.
+    unsafe { sys::unmap_domain_pirq(domain.as_ptr(), pirq) };
+}

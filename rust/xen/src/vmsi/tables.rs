@@ -1,0 +1,496 @@
+//! The MSI-X tables of a domain, found by the guest-physical page of an access or by the function
+//! that has the table.
+//!
+//! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock:
+//! it searches a list ([`rows`]) that writers replace as a whole. Writers hold the domain's event
+//! lock; readers are in an RCU section.
+//!
+//! The domain's own structure leads to the list, in the half of `arch.hvm.msixtbl_list` that C
+//! leaves to us.
+
+use crate::base::errno::Errno;
+use crate::base::memory;
+use crate::objects::domain::Domain;
+use crate::objects::irq::{IrqDesc, LockedDesc};
+use crate::objects::msi_desc::MsiDesc;
+use crate::objects::pci::{DeviceId, Devices, PciDev};
+use crate::sync::rcu::ReadGuard;
+use crate::sync::rwlock::EventLock;
+use crate::vmsi::shadow::Shadow;
+use core::alloc::Layout;
+use core::cell::UnsafeCell;
+use core::ptr::{self, NonNull};
+use core::slice;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use irq_core::vmsi::access::entry_number;
+use irq_core::vmsi::rows::{self, Row};
+use irq_core::vmsi::shadow::Entry;
+use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
+use static_assertions::const_assert_eq;
+use xen_sys as sys;
+
+const PAGE_SHIFT: u32 = 12;
+
+/// Where a byte lies in a table, as an offset that is known to be in it.
+#[derive(Clone, Copy)]
+pub struct Place(u64);
+
+impl Place {
+    /// The number of the entry.
+    #[inline]
+    fn number(self) -> usize {
+        entry_number(self.0)
+    }
+}
+
+/// An interrupt of a table's entry, as it was when it was looked up.
+#[derive(Clone, Copy)]
+pub struct EntryIrq {
+    irq: IrqDesc<'static>,
+    entry: EntryOf,
+}
+
+/// Which entry of which function's table.
+#[derive(Clone, Copy)]
+struct EntryOf {
+    /// The address of the function's structure, which is compared and never followed.
+    structure: u64,
+    number: u16,
+}
+
+impl EntryOf {
+    /// Returns whether an MSI is that entry's.
+    #[inline]
+    fn sends(self, msi: MsiDesc) -> bool {
+        msi.entry() == self.number && msi.is_msix() && msi.is_at(self.structure)
+    }
+}
+
+impl EntryIrq {
+    /// Masks or unmasks it for a domain. Nothing happens where the IRQ is not the entry's any more,
+    /// or the function is not the domain's.
+    #[inline]
+    pub fn set_guest_mask(self, domain: Domain, mask: bool) {
+        let locked = self.irq.lock();
+        if let Some(msi) = locked.msi_desc()
+            && self.entry.sends(msi)
+            && msi.is_owned_by(domain)
+        {
+            locked.guest_mask_msi(mask);
+        }
+    }
+}
+
+/// An entry of which an interrupt is set up.
+#[derive(Clone, Copy)]
+pub struct SetUp {
+    /// Whether the guest has it masked.
+    pub guest_masked: bool,
+    /// `None` before it has an IRQ.
+    pub irq: Option<EntryIrq>,
+}
+
+/// The generation of the table that was made last.
+static LAST_GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// A passed-through function's MSI-X table.
+#[repr(C)]
+pub struct Table {
+    /// First, because C frees the table by the address of this.
+    shadow: Shadow,
+
+    // Configuration.
+    base: u64,
+    bytes: u64,
+    /// The function may go before its table does.
+    device: DeviceId,
+    entries: usize,
+    /// No other table has or had the same.
+    generation: u64,
+
+    // Volatile state, written under the event lock.
+    /// How many pirqs of the function are bound.
+    bindings: AtomicU32,
+}
+
+impl Table {
+    /// Guest-physical address of the first byte.
+    #[inline]
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// A number that no other table has or had, of any domain.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The shadow of the entry with a number.
+    #[inline]
+    fn numbered(&self, number: usize) -> Option<&Entry> {
+        // SAFETY: The number is below that of the entries, which `new` allocated.
+        (number < self.entries).then(|| unsafe { self.shadow.get_unchecked(number, self.entries) })
+    }
+
+    /// Returns where a byte of guest-physical memory lies in the table; `None` outside.
+    #[inline]
+    pub fn place(&self, address: u64) -> Option<Place> {
+        // An address below the table wraps around to an offset that is too large, too.
+        let offset = address.wrapping_sub(self.base);
+        (offset < self.bytes).then_some(Place(offset))
+    }
+
+    /// The shadow of the entry at a place of this table.
+    #[inline]
+    pub fn entry(&self, place: Place) -> &Entry {
+        // SAFETY: The place lies in this table, which has an entry for each 16 bytes.
+        unsafe { self.shadow.get_unchecked(place.number(), self.entries) }
+    }
+
+    /// Which entry lies at a place.
+    #[inline]
+    fn entry_of(&self, place: Place) -> EntryOf {
+        EntryOf {
+            structure: self.device.structure(),
+            number: place.number() as u16,
+        }
+    }
+
+    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`, and at its
+    /// MSI.
+    ///
+    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor
+    /// at each use.
+    #[inline]
+    fn look<R>(
+        &self,
+        entry: &Entry,
+        place: Place,
+        look: impl FnOnce(MsiDesc) -> R,
+    ) -> Option<(EntryIrq, R)> {
+        let irq = IrqDesc::numbered(entry.irq()?)?;
+        let entry = self.entry_of(place);
+        // SAFETY: A table is found in an RCU section only, which lasts for as long as the reference
+        // to it.
+        let seen = unsafe { irq.look_at_msi(|msi| entry.sends(msi).then(|| look(msi))) }?;
+        Some((EntryIrq { irq, entry }, seen))
+    }
+
+    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`.
+    #[doc(alias = "msixtbl_addr_to_desc")]
+    #[inline]
+    pub fn bound(&self, entry: &Entry, place: Place) -> Option<EntryIrq> {
+        self.look(entry, place, |_| ()).map(|(irq, ())| irq)
+    }
+
+    /// Returns whether the guest has the interrupt masked that is bound to `entry`, which is the
+    /// one at `place`.
+    #[inline]
+    pub fn guest_masked(&self, entry: &Entry, place: Place) -> Option<bool> {
+        self.look(entry, place, |msi| msi.guest_masked())
+            .map(|(_, masked)| masked)
+    }
+
+    /// Looks for the interrupt that is set up for the entry at a place, bound or not, among all of
+    /// the function's. The outer `None` says that there is none, the inner one that it has no IRQ
+    /// yet.
+    #[doc(alias = "msixtbl_addr_to_desc")]
+    #[cold]
+    pub fn set_up(&self, devices: &Devices, place: Place) -> Option<SetUp> {
+        let entry = self.entry_of(place);
+        let msi = devices
+            .msi_descs(self.device)?
+            .find(|msi| entry.sends(*msi))?;
+        Some(SetUp {
+            guest_masked: msi.guest_masked(),
+            irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),
+        })
+    }
+
+    /// Returns the function that has the table, if the domain still has it.
+    pub fn device<'a>(&self, devices: &'a Devices) -> Option<PciDev<'a>> {
+        devices.find(self.device)
+    }
+
+    /// Changes the number of bindings, which only the holder of the event lock does; returns the
+    /// new one.
+    fn add_to_bindings(&self, change: u32) -> u32 {
+        let bindings = self.bindings.load(Ordering::Relaxed).wrapping_add(change);
+        self.bindings.store(bindings, Ordering::Relaxed);
+        bindings
+    }
+
+    /// Allocates a table that nothing is known of yet, and that nothing leads to. It lives until
+    /// `remove` has it freed.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Errors
+    ///
+    /// `INVAL` for a function that has no MSI-X, `NOMEM`.
+    fn new<'t>(device: DeviceId, entries: usize, base: u64) -> Result<&'t Self, Errno> {
+        if !(1..=MAX_ENTRIES).contains(&entries) {
+            return Err(Errno::INVAL);
+        }
+        let table = memory::zalloc(Layout::new::<Self>())
+            .ok_or(Errno::NOMEM)?
+            .cast::<Self>();
+        let bytes = entries as u64 * ENTRY_SIZE;
+        // SAFETY: `zalloc` gave the memory to this function alone, and enough of it; no reference
+        // is made before the last write.
+        unsafe {
+            let this = table.as_ptr();
+            Shadow::allocate(&raw mut (*this).shadow, entries)
+                .inspect_err(|_| sys::xfree(this.cast()))?;
+            (*this).base = base;
+            (*this).bytes = bytes;
+            (*this).device = device;
+            (*this).entries = entries;
+            (*this).generation = LAST_GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+            Ok(table.as_ref())
+        }
+    }
+}
+
+/// The list of a domain's tables: this, and behind it the rows.
+#[repr(C)]
+struct List {
+    /// First, because C frees the list by the address of this.
+    rcu: UnsafeCell<sys::rcu_head>,
+    count: usize,
+}
+
+/// A published list.
+#[derive(Clone, Copy)]
+struct Tables<'a>(&'a [Row<Table>], NonNull<List>);
+
+impl<'a> Tables<'a> {
+    /// Returns the list of a domain, if it has one.
+    ///
+    /// # Safety
+    ///
+    /// An RCU section lasts for as long as `'a`, or the domain's event lock is held.
+    #[inline]
+    unsafe fn of(domain: Domain<'a>) -> Option<Self> {
+        // SAFETY: The field is null or what `publish` stored, a list with as many rows as it says,
+        // which is freed a grace period after its end.
+        unsafe {
+            let list = AtomicPtr::from_ptr(domain.msix_tables()).load(Ordering::Acquire);
+            let list = NonNull::new(list.cast::<List>())?;
+            let rows = list.add(1).cast::<Row<Table>>();
+            let rows = slice::from_raw_parts(rows.as_ptr(), (*list.as_ptr()).count);
+            Some(Self(rows, list))
+        }
+    }
+
+    /// Returns the newest table on a page.
+    #[inline]
+    fn find(self, page: u64) -> Option<&'a Table> {
+        // SAFETY: A table is freed a grace period after its row was cleared, or its list replaced.
+        rows::find(self.0, page).map(|table| unsafe { table.as_ref() })
+    }
+
+    /// All that are not gone.
+    fn tables(self) -> impl Iterator<Item = &'a Table> {
+        // SAFETY: As for `find`.
+        let table = |table: NonNull<Table>| unsafe { table.as_ref() };
+        self.0.iter().filter_map(Row::table).map(table)
+    }
+
+    /// Takes a table out, and has it freed when no reader can have it any more.
+    ///
+    /// Context: the domain's event lock is held.
+    #[doc(alias = "del_msixtbl_entry")]
+    #[doc(alias = "free_msixtbl_entry")]
+    fn remove(self, table: &Table) {
+        let this = Some(NonNull::from(table));
+        self.0
+            .iter()
+            .filter(|row| row.table() == this)
+            .for_each(Row::clear);
+        // SAFETY: The table is unreachable for new readers.
+        unsafe { table.shadow.free_later() };
+    }
+
+    /// Has the list freed when no reader can have it any more.
+    ///
+    /// # Safety
+    ///
+    /// No new reader can find it.
+    unsafe fn free_later(self) {
+        // SAFETY: The list is one of Xen's allocator, and begins with the head.
+        unsafe { sys::shim_call_rcu_xfree(self.1.as_ref().rcu.get()) };
+    }
+}
+
+/// Returns the list that a domain's lock keeps, if the domain has one.
+fn kept<'l>(lock: &'l EventLock) -> Option<Tables<'l>> {
+    // SAFETY: The lock is held.
+    unsafe { Tables::of(lock.domain()) }
+}
+
+/// Returns the list that a domain's lock keeps, and in it the table of the function that has, or
+/// had, the structure at the same address.
+fn of_function<'l>(lock: &'l EventLock, device: DeviceId) -> Option<(Tables<'l>, &'l Table)> {
+    let tables = kept(lock)?;
+    let is_its = |table: &&Table| table.device.structure() == device.structure();
+    Some((tables, tables.tables().find(is_its)?))
+}
+
+/// Has the domain's readers find another list from now on, or none.
+fn publish(lock: &EventLock, list: Option<NonNull<List>>) {
+    let old = kept(lock);
+    let list = list.map_or(ptr::null_mut(), NonNull::as_ptr);
+    // SAFETY: The field is a part of the domain, and readers of the old list keep it until their
+    // sections end.
+    unsafe {
+        AtomicPtr::from_ptr(lock.domain().msix_tables()).store(list.cast(), Ordering::Release);
+        if let Some(old) = old {
+            old.free_later();
+        }
+    }
+}
+
+/// Allocates the list of the domain's tables and a new one.
+///
+/// Context: IRQs on.
+fn list_with(lock: &EventLock, table: &Table) -> Option<NonNull<List>> {
+    let old = kept(lock).map_or(&[][..], |tables| tables.0);
+    let last = table.base.saturating_add(table.bytes - 1);
+    let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
+    let new = Row::new(first, last, NonNull::from(table));
+    let (layout, _) = Layout::array::<Row<Table>>(old.len() + 1)
+        .and_then(|rows| Layout::new::<List>().extend(rows))
+        .ok()?;
+    let list = memory::zalloc(layout)?.cast::<List>();
+    // SAFETY: The memory is this function's alone, and has a place for each row of the old list and
+    // the new one behind the list, at the alignment of both.
+    unsafe {
+        let rows = list.add(1).cast::<Row<Table>>();
+        for (number, row) in rows::with(old, new).enumerate() {
+            rows.add(number).write(row);
+            (*list.as_ptr()).count = number + 1;
+        }
+    }
+    Some(list)
+}
+
+const_assert_eq!(align_of::<List>(), align_of::<Row<Table>>());
+
+/// Returns the table that shares a page with a guest-physical address.
+#[doc(alias = "msixtbl_find_entry")]
+#[inline]
+pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
+    // SAFETY: The guard is that of the section.
+    unsafe { Tables::of(domain) }?.find(address >> PAGE_SHIFT)
+}
+
+/// What a pirq is bound to, as its IRQ's descriptor says under its lock.
+#[derive(Clone, Copy)]
+pub struct Binding {
+    device: DeviceId,
+    /// How many entries the function's table has; 0 without MSI-X.
+    entries: u32,
+    /// The number of the interrupt as its descriptor has it.
+    number: u16,
+    is_msix: bool,
+    irq: IrqDesc<'static>,
+}
+
+impl Binding {
+    /// Reads it; `None` where the IRQ is not that of a function's MSI.
+    pub fn of(locked: &LockedDesc) -> Option<Self> {
+        let msi = locked.msi_desc()?;
+        let device = msi.device()?;
+        Some(Self {
+            device: device.identity(),
+            entries: device.msix().map_or(0, |msix| msix.entries()),
+            number: msi.entry(),
+            is_msix: msi.is_msix(),
+            irq: locked.desc().for_good(),
+        })
+    }
+
+    /// The number of the interrupt as its descriptor has it.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Its entry in the shadow.
+    fn shadow<'t>(&self, table: &'t Table) -> Option<&'t Entry> {
+        let number = self.is_msix.then_some(self.number)?;
+        table.numbered(number.into())
+    }
+
+    /// The number by which the shadow names the IRQ.
+    fn irq_number(&self) -> Option<u32> {
+        u32::try_from(self.irq.irq()).ok()
+    }
+}
+
+/// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier
+/// binding said otherwise.
+///
+/// # Errors
+///
+/// `INVAL` for a function without MSI-X, `NOMEM`.
+pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> {
+    let table = match of_function(lock, binding.device) {
+        Some((_, table)) if table.device == binding.device => table,
+        other => {
+            // What is left of a function that went before its interrupts were unbound.
+            if let Some((tables, stale)) = other {
+                tables.remove(stale);
+            }
+            insert(lock, binding, base)?
+        }
+    };
+    table.add_to_bindings(1);
+    if let Some(entry) = binding.shadow(table) {
+        entry.set_irq(binding.irq_number());
+    }
+    Ok(())
+}
+
+/// Takes note that an interrupt is no longer bound; its function's table goes with the last.
+pub fn unbind(lock: &EventLock, binding: Binding) {
+    let Some((tables, table)) = of_function(lock, binding.device) else {
+        return;
+    };
+    if let Some(entry) = binding.shadow(table) {
+        // Should another IRQ be bound to the entry, too, accesses search for it.
+        entry.set_irq(None);
+    }
+    if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
+        tables.remove(table);
+    }
+}
+
+/// Removes the table of a function that goes.
+pub fn forget(lock: &EventLock, device: DeviceId) {
+    if let Some((tables, table)) = of_function(lock, device) {
+        tables.remove(table);
+    }
+}
+
+/// Removes all tables of a domain.
+pub fn remove_all(lock: &EventLock) {
+    if let Some(tables) = kept(lock) {
+        tables.tables().for_each(|table| tables.remove(table));
+    }
+    publish(lock, None);
+}
+
+/// Makes a function's table and publishes it.
+#[doc(alias = "add_msixtbl_entry")]
+fn insert<'l>(lock: &'l EventLock, binding: Binding, base: u64) -> Result<&'l Table, Errno> {
+    let table = Table::new(binding.device, binding.entries as usize, base)?;
+    let list = list_with(lock, table);
+    if list.is_none() {
+        // SAFETY: No list has it.
+        unsafe { table.shadow.free_later() };
+    }
+    publish(lock, Some(list.ok_or(Errno::NOMEM)?));
+    Ok(table)
+}
