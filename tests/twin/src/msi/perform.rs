@@ -1,5 +1,7 @@
 //! Carries out one step on one side.
 
+use std::num::NonZero;
+
 use xen_sys as sys;
 
 use super::api::Api;
@@ -154,10 +156,15 @@ pub(super) fn irq_for(side: &mut Side, world: &World, wish: Wish) -> Option<usiz
     let own = own.iter().filter(|found| found.is_msix() == wish.msix);
     let own = own.map(|found| get!(found.desc, irq));
     let own: Vec<_> = own.filter_map(|irq| usize::try_from(irq).ok()).collect();
-    Some(match own.len() {
-        0 => 1 + wish.irq % (world.spec.irqs - 1),
-        count => own[wish.irq % count],
-    })
+    if let Some(count) = NonZero::new(own.len()) {
+        return Some(own[wish.irq % count]);
+    }
+    // One that is free here may be named by an MSI of another function, which is not set up yet.
+    let any = 1 + wish.irq % (world.spec.irqs - 1);
+    match irqs::is_free(side, world.irq(any)) {
+        true => descs::free_irq(side, world, any),
+        false => Some(any),
+    }
 }
 
 /// Calls `pci_enable_msi()`.

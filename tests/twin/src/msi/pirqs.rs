@@ -39,7 +39,7 @@ pub(super) fn map(side: &mut Side, block: Found) {
 
 /// Notes that a block is unmapped.
 pub(super) fn unmap(side: &mut Side, block: Found) {
-    let irqs: Vec<i32> = block.messages().map(|desc| get!(desc, irq)).collect();
+    let irqs = irqs_of_block(side, block);
     side.env()
         .msi
         .pirqs
@@ -137,9 +137,21 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
     0
 }
 
-/// The IRQs of a function.
+/// The IRQs that a function's MSIs are bound to.
 pub(super) fn irqs_of(side: &mut Side, world: &World, device: usize) -> Vec<i32> {
     let all = super::descs::of_device(side, world, device).unwrap_or_default();
-    let all = all.iter().flat_map(|found| found.messages());
-    all.map(|desc| get!(desc, irq)).collect()
+    let irqs = all.into_iter().map(|block| irqs_of_block(side, block));
+    irqs.flatten().collect()
+}
+
+/// The IRQs that the MSIs of a block are bound to. One that is not bound yet may name an IRQ that
+/// another function has.
+fn irqs_of_block(side: &mut Side, block: Found) -> Vec<i32> {
+    let first = side.env().irq_desc;
+    let is_bound = |desc: &*mut sys::msi_desc| {
+        usize::try_from(get!(*desc, irq))
+            .is_ok_and(|irq| get!(first.wrapping_add(irq), msi_desc) == *desc)
+    };
+    let bound = block.messages().filter(is_bound);
+    bound.map(|desc| get!(desc, irq)).collect()
 }
