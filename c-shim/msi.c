@@ -197,6 +197,14 @@ void shim_unbind_msi(struct domain *d, unsigned int pirq)
         pt_irq_destroy_bind(d, &bind);
 }
 
+void shim_reserve_pirq(struct domain *d, unsigned int pirq)
+{
+    struct pirq *info = pirq_get_info(d, pirq);
+
+    if ( info && !info->arch.irq )
+        info->arch.irq = PIRQ_ALLOCATED;
+}
+
 int shim_resource_setup_pci(const struct pci_dev *pdev)
 {
     return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);

@@ -95,6 +95,7 @@ bool shim_is_memory(unsigned long pfn);
 bool shim_domain_has_memory(const struct domain *d);
 int shim_domain_irq_to_pirq(struct domain *d, int irq);
 void shim_unbind_msi(struct domain *d, unsigned int pirq);
+void shim_reserve_pirq(struct domain *d, unsigned int pirq);
 int shim_resource_setup_pci(const struct pci_dev *pdev);
 void shim_vpci_dump_msi(void);
 

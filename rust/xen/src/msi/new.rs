@@ -307,13 +307,23 @@ impl Pirqs<'_> {
         }
     }
 
-    /// Unmaps the pirqs of a block, which frees it.
+    /// Unmaps the pirqs of a block, which frees it. Their numbers stay reserved, as those are that
+    /// `PHYSDEVOP_get_free_pirq` returned: the domain, or its device model, may still unbind and
+    /// unmap them, which must not reach another interrupt. Where there is no memory to note a
+    /// number, it is free.
     fn unmap(&self, first: MsiDesc) {
         let lock = EventLock::write(self.0);
-        if let Some(pirq) = self.of(first, &lock) {
-            // SAFETY: The domain is alive as a view's, and its event lock is held, as is
-            // `pcidevs_lock`. What is freed is not followed again.
-            unsafe { sys::unmap_domain_pirq(self.0.as_ptr(), pirq as i32) };
+        let Some(pirq) = self.of(first, &lock) else {
+            return;
+        };
+        let count = first.messages();
+        // SAFETY: The domain is alive as a view's, and its event lock is held, as is
+        // `pcidevs_lock`. What is freed is not followed again.
+        unsafe { sys::unmap_domain_pirq(self.0.as_ptr(), pirq as i32) };
+        for number in pirq..pirq.saturating_add(count) {
+            // SAFETY: The domain is alive as a view's, and its event lock is held. A pirq that is
+            // still mapped stays as it is.
+            unsafe { sys::shim_reserve_pirq(self.0.as_ptr(), number) };
         }
     }
 

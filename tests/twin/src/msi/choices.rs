@@ -88,7 +88,10 @@ pub(super) fn op(rng: &mut Rng) -> Op {
             desc: rng.below(64),
         },
         8 => Op::SetUpIommu { device },
-        9 => Op::Cleanup { device },
+        9 => Op::Cleanup {
+            device,
+            dying: rng.one_in(3),
+        },
         10 => Op::Prepare {
             device,
             off: rng.one_in(2),

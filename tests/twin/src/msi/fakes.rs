@@ -48,6 +48,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "page_is_ram_type" => page_is_ram_type as *const (),
         "pt_irq_destroy_bind" => pirqs::pt_irq_destroy_bind as *const (),
         "knownalive_domain_from_domid" => pirqs::knownalive_domain_from_domid as *const (),
+        "pirq_get_info" => pirqs::pirq_get_info as *const (),
         "unmap_domain_pirq" => pirqs::unmap_domain_pirq as *const (),
         "register_keyhandler" => register_keyhandler as *const (),
         "vpci_dump_msi" => vpci_dump_msi as *const (),

@@ -4,6 +4,7 @@ use super::api::Api;
 use super::config::BY_DOM0;
 use super::op::{Op, Register};
 use super::perform::{call, choose};
+use super::spec::Owner;
 use super::world::World;
 use super::{descs, pirqs, registers, undo};
 use crate::answer::Answer;
@@ -22,11 +23,18 @@ pub(super) fn of_function(
 ) -> Option<Answer> {
     let split = |sbdf: u32| [sbdf >> 16, sbdf >> 8 & 0xff, sbdf & 0xff];
     match *op {
-        Op::Cleanup { device } => {
+        Op::Cleanup { device, dying } => {
             let pdev = *world.devices.get(device)?;
             let irqs = pirqs::irqs_of(side, world, device);
+            let gone = pirqs::of_irqs(side, &irqs);
+            let guest = world.guest.domain as u64;
+            if dying && gone.iter().any(|(domain, ..)| *domain == guest) {
+                world.own(device, Owner::Dom0);
+                side.env().msi.dying = Some(guest);
+            }
             let outcome = call(side, api.cleanup, &[pdev as u64], script);
-            let left = pirqs::check_none(side, &irqs).map_err(Trap::Fault);
+            let left = pirqs::check_none(side, &gone).map_err(Trap::Fault);
+            side.env().msi.dying = None;
             Some(Answer::void(outcome.and_then(|value| left.map(|()| value))))
         }
         Op::Prepare { device, off } => {

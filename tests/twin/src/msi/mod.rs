@@ -82,7 +82,10 @@ impl Subject for Msi {
 
     fn end() -> Vec<Self::Op> {
         (0..generate::MOST_DEVICES)
-            .map(|device| op::Op::Cleanup { device })
+            .map(|device| op::Op::Cleanup {
+                device,
+                dying: false,
+            })
             .collect()
     }
 }

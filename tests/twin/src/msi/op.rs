@@ -39,8 +39,11 @@ pub(crate) enum Op {
     SetUpIommu {
         device: usize,
     },
+    /// A function is removed; or it is dom0's again, and the domain that its interrupts were set
+    /// up for is being destroyed.
     Cleanup {
         device: usize,
+        dying: bool,
     },
     Prepare {
         device: usize,

@@ -1,36 +1,61 @@
 //! What domains have mapped and bound, as irq.c and hvm.c keep it.
 //!
 //! A function that is removed leaves none of it behind: a pirq that is unmapped while it is bound
-//! keeps its number and that of the IRQ, and one that is not unmapped leads to whatever gets the
-//! IRQ next.
+//! keeps the number of the IRQ, and one that is not unmapped leads to whatever gets the IRQ next.
+//! Its number is not given out again: the domain's device model, which is not told, may unmap it
+//! later.
 
 use xen_sys as sys;
 
 use super::descs::Found;
+use super::platform::IRQ_GUEST;
 use super::world::World;
-use crate::side::{Side, attempt};
-use crate::xen::{addr, get};
+use crate::side::{Env, Side, attempt};
+use crate::xen::{addr, get, set};
 
 /// A pirq that a domain has mapped.
 pub(super) struct Pirq {
     domain: u64,
+    number: i32,
     irq: i32,
     /// Whether it is bound to a virtual MSI, which HVM domains do.
     bound: bool,
 }
 
-/// The pirq that a domain maps an IRQ to.
-const fn number(irq: i32) -> i32 {
-    irq + 16
+/// A structure of a pirq that is not mapped, as Xen keeps while something is noted in it.
+pub(super) struct Info {
+    domain: u64,
+    number: i32,
+    info: Box<sys::pirq>,
 }
 
-/// Notes that the owner of a function has mapped a block, and bound it where it can.
+/// The lowest pirq of an MSI.
+const LOWEST: i32 = 16;
+
+/// Whether a domain may be given a number for another interrupt: as `is_free_pirq()` says.
+fn is_free(env: &Env, domain: u64, number: i32) -> bool {
+    let mapped = |pirq: &Pirq| (pirq.domain, pirq.number) == (domain, number);
+    let noted =
+        |info: &Info| (info.domain, info.number) == (domain, number) && info.info.arch.irq != 0;
+    !env.msi.pirqs.iter().any(mapped) && !env.msi.infos.iter().any(noted)
+}
+
+/// Notes that the owner of a function has mapped a block, and bound it where it can. It gets the
+/// lowest numbers that are free.
 pub(super) fn map(side: &mut Side, block: Found) {
     let domain = get!(get!(block.desc, dev), domain);
     let bound = get!(domain, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0;
-    for desc in block.messages() {
-        side.env().msi.pirqs.push(Pirq {
+    let env = side.env();
+    let count = block.count() as i32;
+    let fits = |first: &i32| {
+        let mut numbers = *first..*first + count;
+        numbers.all(|number| is_free(env, domain as u64, number))
+    };
+    let first = (LOWEST..).find(fits).unwrap_or(LOWEST);
+    for (number, desc) in (first..).zip(block.messages()) {
+        env.msi.pirqs.push(Pirq {
             domain: domain as u64,
+            number,
             irq: get!(desc, irq),
             bound,
         });
@@ -46,16 +71,76 @@ pub(super) fn unmap(side: &mut Side, block: Found) {
         .retain(|pirq| !irqs.contains(&pirq.irq));
 }
 
-/// Sees that nothing is left of a function's IRQs, after it was removed. Upstream leaves all.
-pub(super) fn check_none(side: &mut Side, irqs: &[i32]) -> Result<(), String> {
+/// The pirqs of a function that is about to be removed: domain, number and IRQ.
+pub(super) fn of_irqs(side: &mut Side, irqs: &[i32]) -> Vec<(u64, i32, i32)> {
+    let pirqs = side.env().msi.pirqs.iter();
+    let pirqs = pirqs.filter(|pirq| irqs.contains(&pirq.irq));
+    let all = pirqs.map(|pirq| (pirq.domain, pirq.number, pirq.irq));
+    all.collect()
+}
+
+/// Sees that nothing is left of a function's pirqs, after it was removed, and that a domain that
+/// does not know gets none of their numbers for another interrupt. Upstream leaves all.
+pub(super) fn check_none(side: &mut Side, gone: &[(u64, i32, i32)]) -> Result<(), String> {
     let is_rust = side.image.symbol("xen_irq_dump_msi").is_ok();
-    let pirqs = &mut side.env().msi.pirqs;
-    let before = pirqs.len();
-    pirqs.retain(|pirq| !irqs.contains(&pirq.irq));
-    if is_rust && before != pirqs.len() {
-        return Err("a pirq of a function that was removed is still mapped".to_owned());
+    let env = side.env();
+    let mut left = Vec::new();
+    env.msi.pirqs.retain(|pirq| {
+        let one = (pirq.domain, pirq.number, pirq.irq);
+        let is_gone = gone.contains(&one);
+        if is_gone {
+            left.push(one);
+        }
+        !is_gone
+    });
+    for one in gone.iter().filter(|_| is_rust) {
+        let (domain, number, _) = *one;
+        // free_domain_pirqs() does that.
+        let is_left = env.msi.dying == Some(domain);
+        if is_left != left.contains(one) {
+            return Err(format!(
+                "pirq {number} of a function that was removed is {}mapped",
+                if is_left { "un" } else { "" }
+            ));
+        }
+        if !is_left && is_free(env, domain, number) {
+            return Err(format!(
+                "pirq {number} of a function that was removed is given out again"
+            ));
+        }
     }
     Ok(())
+}
+
+/// A domain that is being destroyed is not found any more: nothing of it may be used.
+fn check_alive(env: &Env, domain: u64) -> Result<(), String> {
+    if env.msi.dying == Some(domain) {
+        return Err("a domain that is being destroyed is used".to_owned());
+    }
+    Ok(())
+}
+
+/// Finds the structure of a pirq, or makes one.
+pub(super) extern "C" fn pirq_get_info(domain: u64, number: i32) -> *mut sys::pirq {
+    attempt(|env| {
+        check_alive(env, domain)?;
+        let mut pirqs = env.msi.pirqs.iter();
+        let mapped = pirqs.find(|pirq| (pirq.domain, pirq.number) == (domain, number));
+        let irq = mapped.map_or(0, |pirq| pirq.irq);
+        let infos = &mut env.msi.infos;
+        infos.retain(|info| (info.domain, info.number) != (domain, number));
+        // SAFETY: zeroes are a structure of a pirq, and so Xen allocates it.
+        let mut info: Box<sys::pirq> = Box::new(unsafe { std::mem::zeroed() });
+        info.pirq = number;
+        info.arch.irq = irq;
+        infos.push(Info {
+            domain,
+            number,
+            info,
+        });
+        let last = infos.last_mut().expect("it was just added");
+        Ok(&raw mut *last.info)
+    })
 }
 
 /// The pirq of an IRQ, in a domain's tree of them, as the tree keeps numbers.
@@ -66,7 +151,10 @@ pub(super) extern "C" fn radix_tree_lookup(root: u64, irq: u64) -> u64 {
             let domain = pirq.domain as *mut sys::domain;
             addr!(domain, arch.irq_pirq) as u64 == root && pirq.irq as u64 == irq
         });
-        Ok(found.map_or(0, |pirq| (number(pirq.irq) as u64) << 2 | 2))
+        if let Some(pirq) = found {
+            check_alive(env, pirq.domain)?;
+        }
+        Ok(found.map_or(0, |pirq| (pirq.number as u64) << 2 | 2))
     })
 }
 
@@ -76,6 +164,7 @@ pub(super) extern "C" fn knownalive_domain_from_domid(id: u64) -> u64 {
         let mut pirqs = env.msi.pirqs.iter();
         let found =
             pirqs.find(|pirq| get!(pirq.domain as *mut sys::domain, domain_id) == id as u16);
+        let found = found.filter(|pirq| env.msi.dying != Some(pirq.domain));
         Ok(found.map_or(0, |pirq| pirq.domain))
     })
 }
@@ -93,10 +182,15 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
         if hvm == 0 {
             return Err("a pirq of a domain that is not HVM is unbound".to_owned());
         }
+        check_alive(env, domain)?;
         let mut pirqs = env.msi.pirqs.iter_mut();
-        let found = pirqs.find(|found| found.domain == domain && number(found.irq) as u32 == pirq);
-        if let Some(found) = found {
-            found.bound = false;
+        let found = pirqs.find(|found| found.domain == domain && found.number as u32 == pirq);
+        if let Some(found) = found
+            && std::mem::take(&mut found.bound)
+        {
+            // By pirq_guest_unbind().
+            let irq = env.irq_desc.wrapping_add(found.irq as usize);
+            set!(irq, status, get!(irq, status) & !IRQ_GUEST);
         }
         Ok(0)
     })
@@ -105,9 +199,9 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
 /// Unmaps a pirq, and frees what its IRQ has: by msi.c, as always.
 pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
     let (desc, functions) = attempt(|env| {
+        check_alive(env, domain)?;
         let mut pirqs = env.msi.pirqs.iter();
-        let Some(found) = pirqs.find(|found| found.domain == domain && number(found.irq) == pirq)
-        else {
+        let Some(found) = pirqs.find(|found| found.domain == domain && found.number == pirq) else {
             return Err(format!("pirq {pirq} is unmapped, which is not mapped"));
         };
         let irq = env.irq_desc.wrapping_add(found.irq as usize);

@@ -81,6 +81,10 @@ pub(crate) struct Platform {
     /// What domains have mapped, and the functions by which irq.c frees what an unmapped IRQ has.
     pub(super) pirqs: Vec<super::pirqs::Pirq>,
     pub(super) unmapping: [usize; 2],
+    /// Structures of pirqs, as far as they were asked for.
+    pub(super) infos: Vec<super::pirqs::Info>,
+    /// The domain that is being destroyed in this step, and is not found any more.
+    pub(super) dying: Option<u64>,
     /// The handler of debug key M.
     pub(super) key_handler: u64,
 }

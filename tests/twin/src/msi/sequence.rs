@@ -290,6 +290,10 @@ fn assign(rng: &mut Rng, ops: &mut Vec<Op>) {
     if rng.one_in(2) {
         ops.push(Op::World(Change::Run(Runner::Dom0)));
     }
+    if rng.one_in(6) {
+        let dying = rng.one_in(2);
+        ops.push(Op::Cleanup { device, dying });
+    }
     for _ in 0..rng.below(5) {
         ops.push(Op::Unmap {
             desc: rng.below(64),

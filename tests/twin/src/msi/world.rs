@@ -207,6 +207,8 @@ impl World {
             guard: None,
             found: BTreeMap::new(),
             pirqs: Vec::new(),
+            infos: Vec::new(),
+            dying: None,
             unmapping: ["pci_disable_msi", "msi_free_irq"]
                 .map(|name| side.image.symbol(name).unwrap_or(0)),
             race: None,
