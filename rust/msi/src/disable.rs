@@ -36,7 +36,7 @@ pub(crate) fn quiet_messages(msi: MsiDesc, device: PciDev) {
         control::enable_msi(device.config(), position, false);
     }
     let irq = msi.irq_desc().filter(|_| msi.irq() > 0);
-    if irq.is_some_and(|irq| !irq.is_for_guests()) {
+    if irq.is_some_and(|irq| !irq.is_for_guests()) && !msi.was_for_guests() {
         device.set_intx(true);
     }
     xen_assert!(!device.has_no_msi());

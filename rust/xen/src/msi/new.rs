@@ -281,6 +281,7 @@ impl<'a> Leaving<'a> {
             // SAFETY: `new` asks for `pcidevs_lock`, and bindings are used in the section alone.
             if let Some(domain) = unsafe { first.set_up_for() } {
                 let pirqs = Pirqs(domain);
+                first.note_guests();
                 first.block().for_each(|msi| pirqs.unbind(msi));
                 drop(rcu);
                 pirqs.unmap(*first);

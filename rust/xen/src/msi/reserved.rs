@@ -9,8 +9,9 @@
 
 use super::config;
 use crate::objects::domain::Domain;
+use crate::objects::irq::IrqDesc;
 use crate::objects::msi_desc::MsiDesc;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use irq_core::msi::generation::Seen;
 use static_assertions::const_assert;
 use xen_sys as sys;
@@ -26,6 +27,8 @@ pub(super) struct Own {
     /// The number of the function's owner when they were set up, if it had one; set once, before
     /// any list has them.
     owner: Option<u16>,
+    /// Whether guests handled the first message's IRQ when the function began to leave.
+    was_for_guests: AtomicBool,
 }
 
 impl Own {
@@ -36,6 +39,7 @@ impl Own {
             known: AtomicU32::new(0),
             programmed: AtomicU32::new(0),
             owner: owner.map(Domain::id),
+            was_for_guests: AtomicBool::new(false),
         }
     }
 }
@@ -127,6 +131,24 @@ impl MsiDesc<'_> {
             let number = generation.map_or(0, Seen::number);
             own.programmed.store(number, Ordering::Relaxed);
         }
+    }
+
+    /// Notes whether guests handle its IRQ, before a function that leaves has it unbound.
+    ///
+    /// Context: `pcidevs_lock` is held; this is the first of its block.
+    pub(super) fn note_guests(self) {
+        if let Some(own) = self.own() {
+            let guests = self.irq_desc().is_some_and(IrqDesc::is_for_guests);
+            own.was_for_guests.store(guests, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether guests handled its IRQ when its function began to leave.
+    ///
+    /// Context: as for [`Self::note_guests`].
+    pub fn was_for_guests(self) -> bool {
+        self.own()
+            .is_some_and(|own| own.was_for_guests.load(Ordering::Relaxed))
     }
 
     /// The domain that the block was set up for, which maps the pirqs, if there is one with its

@@ -53,6 +53,11 @@ pub(super) fn map(side: &mut Side, block: Found) {
     };
     let first = (LOWEST..).find(fits).unwrap_or(LOWEST);
     for (number, desc) in (first..).zip(block.messages()) {
+        if bound {
+            // By pirq_guest_bind().
+            let irq = env.irq_desc.wrapping_add(get!(desc, irq) as usize);
+            set!(irq, status, get!(irq, status) | IRQ_GUEST);
+        }
         env.msi.pirqs.push(Pirq {
             domain: domain as u64,
             number,
@@ -65,10 +70,21 @@ pub(super) fn map(side: &mut Side, block: Found) {
 /// Notes that a block is unmapped.
 pub(super) fn unmap(side: &mut Side, block: Found) {
     let irqs = irqs_of_block(side, block);
-    side.env()
-        .msi
-        .pirqs
-        .retain(|pirq| !irqs.contains(&pirq.irq));
+    let env = side.env();
+    for pirq in env.msi.pirqs.iter_mut() {
+        if irqs.contains(&pirq.irq) {
+            unbind(env.irq_desc, pirq);
+        }
+    }
+    env.msi.pirqs.retain(|pirq| !irqs.contains(&pirq.irq));
+}
+
+/// Undoes the binding of a pirq, if it is bound, as `pirq_guest_unbind()` does.
+fn unbind(irqs: *mut sys::irq_desc, pirq: &mut Pirq) {
+    if std::mem::take(&mut pirq.bound) {
+        let irq = irqs.wrapping_add(pirq.irq as usize);
+        set!(irq, status, get!(irq, status) & !IRQ_GUEST);
+    }
 }
 
 /// The pirqs of a function that is about to be removed: domain, number and IRQ.
@@ -185,12 +201,8 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
         check_alive(env, domain)?;
         let mut pirqs = env.msi.pirqs.iter_mut();
         let found = pirqs.find(|found| found.domain == domain && found.number as u32 == pirq);
-        if let Some(found) = found
-            && std::mem::take(&mut found.bound)
-        {
-            // By pirq_guest_unbind().
-            let irq = env.irq_desc.wrapping_add(found.irq as usize);
-            set!(irq, status, get!(irq, status) & !IRQ_GUEST);
+        if let Some(found) = found {
+            unbind(env.irq_desc, found);
         }
         Ok(0)
     })
