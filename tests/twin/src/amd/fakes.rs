@@ -5,6 +5,7 @@
 
 use xen_sys as sys;
 
+use super::beside::Pointers;
 use crate::heap::words_of;
 use crate::loader::Import;
 use crate::rng::mix;
@@ -114,6 +115,9 @@ extern "C" fn amd_iommu_flush_intremap(iommu: *mut sys::amd_iommu, id: u16) {
         let state = digest(env, get!(mapping, intremap_table) as usize);
         let told = [number as u64, u64::from(id), state, 0, 0, 0];
         env.record(Event::Call(FLUSH, told));
+        if let Some((_, users)) = env.amd.meanwhile.take_if(|(after, _)| *after == id) {
+            users.into_iter().for_each(Pointers::set);
+        }
         Ok(())
     });
 }

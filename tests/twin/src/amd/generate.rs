@@ -313,6 +313,11 @@ fn op(rng: &mut Rng, before: &[Op]) -> Op {
         }
         30..34 => Op::SetUpHpet { sender: any },
         34..42 => Op::Release { sender: any },
+        42 => Op::UpdateBeside {
+            sender: any,
+            message: message(rng, before),
+        },
+        43 => Op::ReleaseBeside { sender: any },
         _ => Op::Update {
             sender: any,
             number: if rng.one_in(10) { rng.below(32) } else { 0 },

@@ -1,6 +1,7 @@
 //! `drivers/passthrough/amd/iommu_intr.c`: interrupt remapping of AMD-Vi.
 
 mod bench;
+mod beside;
 mod compare;
 mod fakes;
 mod generate;

@@ -69,11 +69,13 @@ impl Model {
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
         let mut c = c.to_vec();
         let is_known = match op {
-            Op::Update { .. } if self.plan.refusal.is_some() => {
+            Op::Update { .. } | Op::UpdateBeside { .. } if self.plan.refusal.is_some() => {
                 return c.is_empty() && rust.iter().all(is_lock);
             }
-            Op::Update { .. } | Op::WritePin { .. } => self.flush_as_in_rust(&mut c, rust),
-            Op::Release { .. } => {
+            Op::Update { .. } | Op::UpdateBeside { .. } | Op::WritePin { .. } => {
+                self.flush_as_in_rust(&mut c, rust)
+            }
+            Op::Release { .. } | Op::ReleaseBeside { .. } => {
                 self.flush_as_in_rust(&mut c, rust) && self.lock_again_as_in_rust(&mut c)
             }
             Op::ReadPin { .. } => self.read_as_in_rust(&mut c),

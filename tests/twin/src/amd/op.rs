@@ -68,6 +68,15 @@ pub(crate) enum Op {
     Release {
         sender: usize,
     },
+    /// As [`Op::Update`], and the requester loses its table meanwhile.
+    UpdateBeside {
+        sender: usize,
+        message: Message,
+    },
+    /// As [`Op::Release`], and another table takes the place of the one that it is about.
+    ReleaseBeside {
+        sender: usize,
+    },
     SetUpHpet {
         sender: usize,
     },

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use xen_sys as sys;
 
+use super::beside::{release_beside, update_beside};
 use super::op::{Message, Op};
 use super::plan::{By, Plan, own_lock, rust_lock};
 use super::spec::SenderSpec;
@@ -138,6 +139,10 @@ pub(super) fn perform(
             message,
         } => update(side, api, world, (sender, number), message, script),
         Op::Release { sender } => release(side, api, world, sender, script),
+        Op::UpdateBeside { sender, message } => {
+            update_beside(side, api, world, (sender, message), script)
+        }
+        Op::ReleaseBeside { sender } => release_beside(side, api, world, sender, script),
         Op::SetUpHpet { sender } => set_up_hpet(side, api, world, sender, script),
         Op::Fill {
             sender,
@@ -243,7 +248,7 @@ fn changing(side: &mut Side, world: &mut World, body: impl FnOnce(&mut Side) -> 
 }
 
 /// Plans a step about a sender. None where C would go on without a table, or uses two.
-fn plan_messages(side: &mut Side, world: &mut World, number: usize) -> Option<()> {
+pub(super) fn plan_messages(side: &mut Side, world: &mut World, number: usize) -> Option<()> {
     let place = world.senders[number].place;
     if !world.is_iommu(place) && world.iommu_of(side, place).is_some() {
         world.plan = Plan::of(side, world, place, By::Messages)?;
@@ -255,11 +260,11 @@ fn plan_messages(side: &mut Side, world: &mut World, number: usize) -> Option<()
     Some(())
 }
 
-fn index_of(desc: *mut sys::msi_desc) -> u64 {
+pub(super) fn index_of(desc: *mut sys::msi_desc) -> u64 {
     u64::from(get!(desc, remap_index) as u32)
 }
 
-fn update(
+pub(super) fn update(
     side: &mut Side,
     api: &Api,
     world: &mut World,
@@ -325,7 +330,7 @@ fn from_stand_in(
     outcome
 }
 
-fn release(
+pub(super) fn release(
     side: &mut Side,
     api: &Api,
     world: &mut World,

@@ -2,6 +2,7 @@
 
 use xen_sys as sys;
 
+use super::beside::Meanwhile;
 use super::spec::{FUNCTIONS, Place};
 use crate::arena::Arena;
 use crate::xen::{get, set};
@@ -42,6 +43,8 @@ pub(crate) struct Platform {
     copies: Vec<Place>,
     blocks: Vec<Block>,
     call: u64,
+    /// What another CPU does meanwhile.
+    pub(super) meanwhile: Option<Meanwhile>,
 }
 
 impl Default for Platform {
@@ -55,6 +58,7 @@ impl Default for Platform {
             copies: Vec::new(),
             blocks: Vec::new(),
             call: 0,
+            meanwhile: None,
         }
     }
 }

@@ -202,10 +202,15 @@ fn free_shared(side: &mut Side, api: &Api, world: &mut World, script: Script) ->
     if table == 0 {
         return None;
     }
-    forget(side, world, table, |_| false);
+    forget_all(side, world, table);
     let arguments = [world.iommus[0] as u64, 0, 0];
     side.env().amd.start_call();
     Some(Answer::int(side.call(api.free, &arguments, script)))
+}
+
+/// Has nothing use a table.
+pub(super) fn forget_all(side: &mut Side, world: &World, table: usize) {
+    forget(side, world, table, |_| false);
 }
 
 /// Before a table is freed: nobody uses an entry of it any more, and no requester but those that

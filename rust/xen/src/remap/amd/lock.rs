@@ -40,31 +40,35 @@ impl<'a> RequesterTable<'a> {
     /// Frees the block that begins at `first` and has `count` messages. Nothing happens where it is
     /// not in use, or there is no table.
     ///
-    /// The entries are cleared under the lock, invalidated without it, and freed under it again.
+    /// The entries are cleared under the lock, invalidated without it, and freed under it again,
+    /// unless another table took the place of this one in between.
     #[doc(alias = "free_intremap_entry")]
     #[inline]
     pub fn release(self, first: usize, count: u32) {
         let (Some(block), Ok(table)) = (Block::of(first, count as usize), self.lock()) else {
             return;
         };
+        let kept = table.table.kept;
         let Some(cleared) = table.clear(block) else {
             return;
         };
-        let unused = cleared.invalidate(|_| self.invalidate());
-        if let Ok(table) = self.lock() {
+        let unused = cleared.invalidate(|_| self.invalidate(kept));
+        if let Ok(table) = self.lock()
+            && table.table.kept == kept
+        {
             unused.free(table.table.slots);
         }
     }
 
-    /// Invalidates what the IOMMU caches of the table, for each requester that uses it; returns
-    /// when that has completed. No lock need be held.
+    /// Invalidates what the IOMMU caches of the table that `kept` is of, for each requester that
+    /// uses it; returns when that has completed. No lock need be held.
     ///
     /// The IOMMU's device table says whose messages go through a table, and other files write it.
     /// Before they point an entry of it to this table for a function of the same device, they give
     /// the function the pointer that is compared here. A function that gets it after the comparison
     /// finds the new entries: they were replaced before, by a full barrier.
     #[inline]
-    fn invalidate(self) {
+    fn invalidate(self, kept: NonNull<Kept>) {
         // Where it is switched off it caches nothing, and takes no commands.
         if !self.iommu.is_enabled() {
             return;
@@ -74,8 +78,7 @@ impl<'a> RequesterTable<'a> {
         let mut is_told = self.other.id() == own;
         // Where all requesters have the same table, it is not asked which of them use it.
         if tables_per_requester() {
-            let kept = self.requester.kept();
-            self.requester.for_each_user(kept, |user| {
+            self.requester.for_each_user(kept.as_ptr(), |user| {
                 if user.id() != own {
                     cold_path();
                     self.iommu.flush(user.id());
@@ -107,13 +110,14 @@ impl Requester {
         // SAFETY: The lock is a part of what Xen keeps of the requester, or a variable; neither is
         // ever freed.
         let lock = unsafe { IrqLocked::take(self.lock()) };
-        let kept = NonNull::new(self.kept())?;
+        let pointer = NonNull::new(self.kept())?;
         // SAFETY: It was allocated with the table, which is freed under the lock that is held.
-        let kept: &'a Kept = unsafe { kept.as_ref() };
+        let kept: &'a Kept = unsafe { pointer.as_ref() };
         Some(Locked {
             entries: kept.entries,
             // SAFETY: It is used under the lock alone, which is held as long as the result lives.
             slots: unsafe { &mut *kept.slots.get() },
+            kept: pointer,
             _lock: lock,
         })
     }
@@ -123,6 +127,8 @@ impl Requester {
 pub(super) struct Locked<'a> {
     entries: Raw,
     slots: &'a mut Slots<1>,
+    /// Tells the table from others after it was unlocked.
+    kept: NonNull<Kept>,
     _lock: IrqLocked<'a>,
 }
 
@@ -197,6 +203,7 @@ pub struct EntryLock<'a> {
 #[must_use = "the IOMMU may use the old entry until it is invalidated"]
 pub struct StaleEntry<'a> {
     stale: Stale,
+    kept: NonNull<Kept>,
     of: RequesterTable<'a>,
 }
 
@@ -216,7 +223,11 @@ impl<'a> EntryLock<'a> {
             Raw::Narrow(entries) => update::set(&mut Memory(entries), self.index, entry[0] as u32),
             Raw::Wide(entries) => update::set(&mut Memory(entries), self.index, entry),
         };
-        StaleEntry { stale, of }
+        StaleEntry {
+            stale,
+            kept: table.kept,
+            of,
+        }
     }
 }
 
@@ -224,7 +235,7 @@ impl StaleEntry<'_> {
     /// Invalidates what the IOMMU caches of it; returns when it has.
     #[inline(always)]
     pub fn invalidate(self) {
-        self.stale.invalidate(|_| self.of.invalidate());
+        self.stale.invalidate(|_| self.of.invalidate(self.kept));
     }
 }
 

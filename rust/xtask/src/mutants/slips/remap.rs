@@ -133,6 +133,20 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     ),
     slip(
+        "an entry is freed in a table that took the place of its own",
+        AMD_LOCK,
+        "",
+        "table.table.kept == kept",
+        "true",
+    ),
+    slip(
+        "the users of a table are asked for by what a requester has now",
+        AMD_LOCK,
+        "",
+        "for_each_user(kept.as_ptr(), ",
+        "for_each_user(kept.as_ptr().min(self.requester.kept()), ",
+    ),
+    slip(
         "an IOMMU that is off is told",
         AMD_LOCK,
         "",
