@@ -2,7 +2,7 @@
 
 use super::table::Kept;
 use super::{Device, Iommu, tables_per_requester};
-use crate::base::view::{field, set_field};
+use crate::base::view::{Word, field, set_field};
 use core::hint::cold_path;
 use core::ptr;
 use xen_sys as sys;
@@ -158,12 +158,25 @@ impl Requester {
     }
 
     /// Has something done for each function of the device that uses a table, in ascending order.
-    pub(super) fn for_each_user(self, kept: *mut Kept, act: impl FnMut(Self)) {
-        let of_device = self.of_device().id;
-        (of_device..=of_device | (FUNCTIONS as u16 - 1))
-            .map(|id| Self { id, ..self })
-            .filter(|function| function.kept() == kept)
-            .for_each(act);
+    #[inline]
+    pub(super) fn for_each_user(self, kept: *mut Kept, mut act: impl FnMut(Self)) {
+        let of_device = self.of_device();
+        // Seen from function 0, the others are at constant distances.
+        let first = of_device.as_ptr();
+        for function in 0..FUNCTIONS as u16 {
+            // SAFETY: With a function there are all of its device, and what Xen keeps of them is
+            // never freed; the field is read and written word by word.
+            let of_function = unsafe {
+                let mapping = first.add(function.into());
+                Word::load(&raw const (*mapping).intremap_inuse)
+            };
+            if of_function.cast() == kept {
+                act(Self {
+                    id: of_device.id | function,
+                    ..self
+                });
+            }
+        }
     }
 
     /// The lock of its table: that of function 0 of the device, with which it may share the table.
