@@ -143,8 +143,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "the users of a table are asked for by what a requester has now",
         AMD_LOCK,
         "",
-        "for_each_user(kept.as_ptr(), ",
-        "for_each_user(kept.as_ptr().min(self.requester.kept()), ",
+        "kept.as_ptr()",
+        "self.requester.kept()",
     ),
     slip(
         "an IOMMU that is off is told",
