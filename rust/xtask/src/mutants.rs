@@ -28,7 +28,7 @@ mod slips;
 
 use copy::{Texts, WORD};
 use judge::Ending;
-use slip::{Fate, Slip};
+use slip::Slip;
 
 /// How much longer than an unchanged program one with a slip may run, before it counts as hung.
 const PATIENCE: u32 = 10;
@@ -233,11 +233,7 @@ fn commit() -> Result<u64> {
 
 /// What a slip is marked as.
 fn fate(slip: &Slip) -> &'static str {
-    match slip.fate {
-        Fate::Found => "found",
-        Fate::Equivalent(_) => "equivalent",
-        Fate::Survives(_) => "survives",
-    }
+    slip.equivalent.map_or("found", |_| "equivalent")
 }
 
 /// What the judges need.
@@ -357,7 +353,7 @@ impl Court<'_> {
         let mut verdict = Verdict::SURVIVES;
         'rounds: for round in [1, AGAIN] {
             // More cases are for what ought to be found.
-            if round > 1 && slip.fate != Fate::Found {
+            if round > 1 && slip.equivalent.is_some() {
                 break;
             }
             for file in slip.twins() {
@@ -598,22 +594,18 @@ fn report(chosen: &[Numbered], kept: &Kept, keep: bool) -> Result<()> {
             bail!("slip `{}` was not judged", slip.name);
         };
         let mut place: String = verdict.place.chars().take(60).collect();
-        match (&verdict.judge, slip.fate) {
-            (None, Fate::Found) => {
-                complaints.push(format!("`{}` ({}) survives", slip.name, slip.file));
-            }
-            (Some(judge), Fate::Equivalent(_)) => {
+        let mut judge = verdict.word();
+        match (&verdict.judge, slip.equivalent) {
+            (None, None) => complaints.push(format!("`{}` ({}) survives", slip.name, slip.file)),
+            (Some(_), Some(_)) => {
                 complaints.push(format!("`{}` is not equivalent: {judge}", slip.name));
             }
-            (None, Fate::Equivalent(why)) => place = format!("equivalent: {why}"),
-            (None, Fate::Survives(what)) => place = format!("known; would find it: {what}"),
-            (Some(_), Fate::Survives(_)) => place += " (marked as a survivor)",
-            (Some(_), Fate::Found) => {}
+            (None, Some(why)) => {
+                place = format!("equivalent: {why}");
+                judge = "equivalent";
+            }
+            (Some(_), None) => {}
         }
-        let judge = match (&verdict.judge, slip.fate) {
-            (None, Fate::Equivalent(_)) => "equivalent",
-            _ => verdict.word(),
-        };
         *judges.entry(judge.to_owned()).or_default() += 1;
         table.row([slip.name, slip.file, judge, &place]);
         results.push((slip.name, format!("{judge}\t{}\t{}", slip.file, slip.name)));
@@ -755,7 +747,6 @@ mod tests {
         let found = || Verdict::found("gates", "here");
         assert!(judged(plain, found()).is_ok());
         assert!(judged(plain, Verdict::SURVIVES).is_err());
-        assert!(judged(plain.survives("a test"), Verdict::SURVIVES).is_ok());
         assert!(judged(plain.equivalent("why"), Verdict::SURVIVES).is_ok());
         assert!(judged(plain.equivalent("why"), found()).is_err());
     }

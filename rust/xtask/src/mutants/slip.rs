@@ -27,8 +27,8 @@ pub(super) struct Slip {
     pub(super) alone: bool,
     /// Whether it shows in how a cost grows.
     pub(super) scale: bool,
-    /// What is known of it.
-    pub(super) fate: Fate,
+    /// Why no judge can find it, where it changes nothing that matters.
+    pub(super) equivalent: Option<&'static str>,
 }
 
 /// One text that a slip changes.
@@ -52,17 +52,6 @@ impl Place {
     }
 }
 
-/// What becomes of a slip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Some judge finds it.
-    Found,
-    /// Nothing can: it changes nothing that matters, because of this.
-    Equivalent(&'static str),
-    /// No judge finds it yet; this would.
-    Survives(&'static str),
-}
-
 /// A slip that is chosen at run time.
 pub(super) const fn slip(
     name: &'static str,
@@ -80,7 +69,7 @@ pub(super) const fn slip(
         and: None,
         alone: false,
         scale: false,
-        fate: Fate::Found,
+        equivalent: None,
     }
 }
 
@@ -115,16 +104,7 @@ impl Slip {
     /// It changes nothing that matters.
     pub(super) const fn equivalent(self, why: &'static str) -> Self {
         Self {
-            fate: Fate::Equivalent(why),
-            ..self
-        }
-    }
-
-    /// No judge finds it yet.
-    #[allow(dead_code, reason = "each slip of the table is found at the moment")]
-    pub(super) const fn survives(self, what_would: &'static str) -> Self {
-        Self {
-            fate: Fate::Survives(what_would),
+            equivalent: Some(why),
             ..self
         }
     }
