@@ -1,7 +1,8 @@
 # Scenario: a function goes while a guest kernel of our own walks its MSI-X table, and neither the guest, nor its device model, nor
 # xl is told. Where there is a NIC with virtual functions it is one of those: first the NIC's SR-IOV control has them all
 # disappear, then dom0 removes them. Else it is the machine's NIC, which dom0 removes. The guest has the disk as well then, and sets
-# its interrupts up again and again: they get the IRQs that the NIC had.
+# its interrupts up again and again: they get the IRQs that the NIC had. Then the device model unbinds and unmaps the NIC's pirqs,
+# which reaches none of the disk's.
 
 sriov=$(pci_of igb) || sriov=
 device=0000:00:04.0
@@ -94,6 +95,25 @@ gone() {
 	grep -q "PCI remove device $device" /tmp/seen
 }
 
+# let_go: the device model has the guest let go of the function, and unbinds and unmaps its pirqs.
+let_go() {
+	xl qemu-monitor-command prodder "device_del pci-pt-$(echo "${device#*:}" | tr : _)" || return 1
+	until_true 600 lets_go
+}
+
+lets_go() {
+	seen
+	grep -q "prodder: lets go" /tmp/seen
+}
+
+# untouched COUNT: Xen has refused so many of these calls, all of one device: none of the disk's, whose interrupts were set up again
+# meanwhile.
+untouched() {
+	sed -n 's/.*\[\(..:..\..\)\] msi_msix_disable: Error.*/\1/p' /var/log/xen/qemu-dm-prodder.log | sort | uniq -c >/tmp/refused
+	echo $(cat /tmp/refused)
+	[ "$(awk '{ print $1 }' /tmp/refused)" = "$1" ]
+}
+
 # back: Linux finds the function, and tells Xen; it is dom0's, whose driver uses it. Else xen-pciback would seize it again.
 back() {
 	echo "$device" >/sys/bus/pci/drivers/pciback/remove_slot || return 1
@@ -129,6 +149,11 @@ check walks-on walks_on
 if [ -z "$sriov" ]; then
 	phase 300 "the IRQs that it had are the disk's"
 	check bound-again all_bound 16
+	phase 300 "the device model lets go of what the function had"
+	check let-go let_go
+	check walks-on-without walks_on
+	check untouched untouched 5
+	check bound-without all_bound 16
 	phase 300 "the function comes back to dom0"
 	check back back
 	check traffic nic_echo 64

@@ -24,3 +24,4 @@ pub mod pv;
 pub mod report;
 pub mod source;
 pub mod trace;
+pub mod unplug;

@@ -15,7 +15,7 @@ use kernel::interrupts::{self, FIRST_VECTOR, reached};
 use kernel::lapic::Lapic;
 use kernel::msix::{CONTROL, Device, vector};
 use kernel::report::{DebugPort, Report};
-use kernel::{hypercall, long_mode_entry, multiboot_header, pci, port};
+use kernel::{hypercall, long_mode_entry, multiboot_header, pci, unplug};
 
 multiboot_header!();
 // The firmware leaves other processors halted, and they stay halted.
@@ -65,14 +65,11 @@ fn send(report: &mut Report<DebugPort>, sender: E1000e, entries: usize) {
 /// Lives on, and lets go of a device that is to be unplugged, as the firmware's tables tell an
 /// operating system to.
 extern "C" fn hold() -> ! {
-    const LEAVING: u16 = 0xae04;
-    const EJECT: u16 = 0xae08;
     loop {
-        // SAFETY: reading which slots are to be emptied changes nothing.
-        let slots = unsafe { port::in32(LEAVING) };
+        let slots = unplug::leaving();
         if slots != 0 {
             // SAFETY: their devices are not used any more.
-            unsafe { port::out32(EJECT, slots) };
+            unsafe { unplug::eject(slots) };
         }
         // SAFETY: waits for the timer's next interrupt.
         unsafe { asm!("hlt", options(nomem, nostack)) };

@@ -1,6 +1,6 @@
 //! An HVM guest that reads and writes the MSI-X tables of its devices without end, whatever becomes
 //! of the devices: dom0 takes them away meanwhile. It sets the interrupts of the second device up
-//! again and again.
+//! again and again. A device that its device model wants to unplug it lets go.
 //!
 //! Started by xl as a direct-boot kernel, which QEMU loads as a multiboot image.
 
@@ -12,7 +12,7 @@ use core::panic::PanicInfo;
 use kernel::interrupts;
 use kernel::msix::{CONTROL, DATA, Device, ENTRY, HIGH, LOW, MASKED};
 use kernel::report::{DebugPort, Report};
-use kernel::{hypercall, long_mode_entry, multiboot_header, pci};
+use kernel::{hypercall, long_mode_entry, multiboot_header, pci, unplug};
 
 multiboot_header!();
 // The firmware leaves other processors halted, and they stay halted.
@@ -47,8 +47,27 @@ extern "C" fn main() -> ! {
             second.close();
             set_up(second);
         }
+        if let_go(&mut devices) {
+            report.say(format_args!("lets go"));
+        }
         report.say(format_args!("walks on"));
     }
+}
+
+/// Lets go of the devices that are to be unplugged; returns whether there are any.
+fn let_go(devices: &mut [Option<Device>]) -> bool {
+    let slots = unplug::leaving();
+    for place in devices {
+        let leaves = |device: &Device| slots >> (device.msix.function.devfn >> 3) & 1 != 0;
+        if place.as_ref().is_some_and(leaves) {
+            *place = None;
+        }
+    }
+    if slots != 0 {
+        // SAFETY: what is in these slots was just forgotten.
+        unsafe { unplug::eject(slots) };
+    }
+    slots != 0
 }
 
 /// How many entries of a table it uses.
