@@ -98,7 +98,7 @@ const EXCEPTIONS: &[Exception] = &[
     Exception::new("vtd", "retarget posted", None, 130, SOURCE),
     Exception::new("amd", "write a pin: mask only", None, 118, LOGICAL),
     Exception::new("amd", "write a pin: new vector", None, 172, SHARED),
-    Exception::new("amd", "retarget an MSI", None, 120, SHARED),
+    Exception::new("amd", "retarget an MSI", None, 125, SHARED),
     Exception::new(
         "amd",
         "release",

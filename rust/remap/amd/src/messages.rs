@@ -1,7 +1,7 @@
 //! MSIs of functions and of the HPET.
 
-use irq_core::remap::Rewrite;
 use irq_core::remap::entry::Interrupt;
+use irq_core::remap::{Place, Rewrite};
 use irq_hw::amd::MSI_INDEX;
 use xen::base::errno::Errno;
 use xen::objects::msi_desc::MsiDesc;
@@ -12,7 +12,8 @@ use xen::xen_assert;
 
 /// Points the entry of an MSI to what its message says, and makes the message one that names the
 /// entry. The first time, entries are taken into use, for an MSI of several messages an aligned
-/// block.
+/// block, and it is noted whose table they are of: there they are used and freed, whatever is known
+/// of the sender later.
 ///
 /// An IOMMU's own messages are not remapped, and nothing changes.
 ///
@@ -38,11 +39,15 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         ..interrupt
     };
 
-    let table = served.table_of_messages()?.lock()?;
+    let before = desc.entry_in_use().map(Place::of);
+    let table = match before {
+        Some(place) => served.table_of(place.requester)?,
+        None => served.table_of_messages()?,
+    };
+    let table = table.lock()?;
     let new = table.entry_for(interrupt)?;
-    let before = desc.entry_in_use();
     let used = match before {
-        Some(index) => table.entry(index),
+        Some(place) => table.entry(place.index),
         None => Err(table),
     };
     let entry = match used {
@@ -50,7 +55,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         Err(table) => {
             xen_assert!(desc.messages() != 0);
             let first = table.allocate(desc.messages()).ok_or(Errno::NOSPC)?;
-            desc.use_entries(Some(first.index()));
+            desc.use_entries(Some(first.place().number()));
             first
         }
     };
@@ -62,7 +67,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
         message.address().without_destination().raw(),
         message.data().raw() & !MSI_INDEX | index as u32,
     );
-    Ok(Rewrite::of(before, index))
+    Ok(Rewrite::of(before.map(|place| place.index), index))
 }
 
 /// Gives the entries of an MSI back. Messages that are on their way are dropped from now on.
@@ -81,9 +86,9 @@ pub fn release(desc: MsiDesc) -> Result<(), Errno> {
         return Ok(());
     }
     let served = served(sender)?;
-    if let Some(first) = desc.entry_in_use() {
-        let table = served.table_of_messages()?;
-        table.release(first, desc.messages());
+    if let Some(first) = desc.entry_in_use().map(Place::of) {
+        let table = served.table_of(first.requester)?;
+        table.release(first.index, desc.messages());
         desc.use_entries(None);
     }
     Ok(())
@@ -110,7 +115,7 @@ pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
     let served = Served::by_iommu(hpet.device).ok_or(Errno::NXIO)?;
     let table = served.table_of_messages().and_then(|table| table.lock());
     let entry = table.ok().and_then(|table| table.allocate(1));
-    desc.use_entries(entry.as_ref().map(|entry| entry.index()));
+    desc.use_entries(entry.as_ref().map(|entry| entry.place().number()));
     entry.map(|_| ()).ok_or(Errno::NXIO)
 }
 

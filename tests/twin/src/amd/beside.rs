@@ -86,7 +86,7 @@ pub(super) fn release_beside(
 ) -> Option<Answer> {
     let (number, _) = choose(side, world, sender)?;
     let (place, descs) = (world.senders[number].place, world.senders[number].descs);
-    let (first, count) = (get!(descs, remap_index), world.senders[number].count);
+    let (first, count) = (index_of(descs), world.senders[number].count);
     let iommu = world.iommus[world.iommu_of(side, place)?];
     let last = *world.plan.flushed.last()?;
     let table = world.plan.table;
@@ -118,7 +118,7 @@ pub(super) fn release_beside(
     }
     // The same entries are in use there.
     point(&new);
-    while allocate(side, api, world, number, count)? != first as u64 {}
+    while allocate(side, api, world, number, count)? != first {}
     point(&old);
 
     side.env().amd.meanwhile = Some((last, new.clone()));

@@ -1,11 +1,24 @@
 //! Compares what lies outside the arenas.
 
-use super::perform::options;
-use super::world::own;
+use super::perform::{index_of, options};
+use super::world::{World, own};
 use crate::side::Side;
 
 /// Finds a difference.
-pub(super) fn compare(c: &mut Side, rust: &mut Side) -> Result<(), String> {
+pub(super) fn compare(
+    (c, c_world): (&mut Side, &World),
+    (rust, rust_world): (&mut Side, &World),
+) -> Result<(), String> {
+    for (number, (c, rust)) in c_world.senders.iter().zip(&rust_world.senders).enumerate() {
+        for of_block in 0..c.count {
+            let [ours, theirs] = [c, rust].map(|side| index_of(side.descs.wrapping_add(of_block)));
+            if ours != theirs {
+                return Err(format!(
+                    "message {of_block} of sender {number} has entry {ours:#x}, and {theirs:#x}"
+                ));
+            }
+        }
+    }
     if options(c) != options(rust) {
         return Err("what Xen knows of its options differs".to_owned());
     }

@@ -60,7 +60,7 @@ impl Subject for Amd {
         c: (&mut Side, &Self::World),
         rust: (&mut Side, &Self::World),
     ) -> Result<(), String> {
-        compare::compare(c.0, rust.0)
+        compare::compare(c, rust)
     }
 
     fn end() -> Vec<Self::Op> {

@@ -7,7 +7,8 @@
 //! 3. *Release.* Rust takes the lock again after the invalidation, to free the entries; C frees
 //!    them before it, so that another interrupt may be given what the IOMMU still uses.
 //! 4. *For whom.* In Rust for all functions of the device that use the table, in C for the
-//!    requester alone, and its alias.
+//!    requester alone, and its alias. Rust begins with the requester in whose table the entry was
+//!    allocated, C with the one that has a table now.
 //! 5. *IOMMUs that are switched off* are told nothing by Rust; C does so where it releases entries,
 //!    and nowhere else.
 //! 6. *Locks.* The functions of a device have the lock of function 0 in Rust, each its own in C.
@@ -115,7 +116,10 @@ impl Model {
         let flushed_in_rust = self.plan.flushed.iter();
         let flushed_in_rust =
             flushed_in_rust.filter(|id| !self.plan.copies.contains(id) || does_rust(id));
-        let wanted = flushed_in_rust.map(|id| {
+        // The IOMMU is told of all of them, in whatever order.
+        let mut flushed_in_rust: Vec<_> = flushed_in_rust.collect();
+        flushed_in_rust.sort_by_key(|id| rust.iter().position(|entry| is_flush_of(entry, **id)));
+        let wanted = flushed_in_rust.into_iter().map(|id| {
             let mut entry = flushed[0].clone();
             if let Event::Call(_, told) = &mut entry.event {
                 told[1] = (*id).into();

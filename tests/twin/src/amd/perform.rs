@@ -260,8 +260,16 @@ pub(super) fn plan_messages(side: &mut Side, world: &mut World, number: usize) -
     Some(())
 }
 
+/// The most entries of a table.
+const MOST_ENTRIES: u64 = 2048;
+
+/// The entry that a descriptor uses.
 pub(super) fn index_of(desc: *mut sys::msi_desc) -> u64 {
-    u64::from(get!(desc, remap_index) as u32)
+    match get!(desc, remap_index) {
+        // Rust notes beside the number whose table it is of.
+        index @ 0.. => index as u64 & (MOST_ENTRIES - 1),
+        none => u64::from(none as u32),
+    }
 }
 
 pub(super) fn update(
@@ -280,6 +288,10 @@ pub(super) fn update(
         return None;
     }
     plan_messages(side, world, number)?;
+    if world.plan.refusal.is_some() && get!(desc, remap_index) >= 0 {
+        // What Rust refuses is a first entry, and C ends Xen by a BUG_ON.
+        return None;
+    }
     world.set_message(message.address, message.data, message.destination);
     let logical = message.address & 1 << 2 != 0;
     let is_long = is_long_destination(message.destination, logical);
@@ -296,7 +308,7 @@ pub(super) fn update(
         });
     }
     let arguments = [desc as u64, world.message as u64];
-    let stands_in = world.plan.stands_in;
+    let stands_in = (world.plan.stands_in, script.salt.is_multiple_of(3));
     let answer = changing(side, world, |side| {
         let outcome = from_stand_in(side, api, stands_in, desc, |side| {
             side.call(api.update, &arguments, script.anywhere())
@@ -310,15 +322,32 @@ pub(super) fn update(
 }
 
 /// Makes a call about a descriptor. C is told that another function sends its messages, where their
-/// ID is that one's.
+/// ID is that one's. With Rust the sender may get a table of its own once it has entries: they are
+/// where they were.
 fn from_stand_in(
     side: &mut Side,
     api: &Api,
-    stands_in: Option<u16>,
+    (stands_in, is_late): (Option<u16>, bool),
     desc: *mut sys::msi_desc,
     call: impl FnOnce(&mut Side) -> Outcome,
 ) -> Outcome {
     let device = get!(desc, dev);
+    if api.is_rust
+        && is_late
+        && stands_in.is_some()
+        && !device.is_null()
+        && get!(desc, remap_index) >= 0
+    {
+        let sbdf = get!(device, __bindgen_anon_1.sbdf.sbdf);
+        let own = side.env().amd.requester(((sbdf >> 16) as u16, sbdf as u16));
+        let own = own.unwrap_or(std::ptr::null_mut());
+        let before = get!(own, intremap_inuse);
+        // What there is to know of that table does not matter.
+        set!(own, intremap_inuse, std::ptr::dangling_mut());
+        let outcome = call(side);
+        set!(own, intremap_inuse, before);
+        return outcome;
+    }
     let Some(id) = stands_in.filter(|_| !api.is_rust && !device.is_null()) else {
         return call(side);
     };
@@ -339,15 +368,14 @@ pub(super) fn release(
 ) -> Option<Answer> {
     let number = World::choose(&world.senders, sender)?;
     plan_messages(side, world, number)?;
-    if world.plan.refusal == Some(libc::EINVAL)
-        && get!(world.senders[number].descs, remap_index) >= 0
-    {
+    if world.plan.refusal.is_some() && get!(world.senders[number].descs, remap_index) >= 0 {
         // Its two tables are there before it has an entry.
         return None;
     }
     // With that it changes what the IOMMU may know, if the entries were ever set or not.
     let desc = world.senders[number].descs;
-    let outcome = from_stand_in(side, api, world.plan.stands_in, desc, |side| {
+    let stands_in = (world.plan.stands_in, script.salt.is_multiple_of(3));
+    let outcome = from_stand_in(side, api, stands_in, desc, |side| {
         side.call(api.update, &[desc as u64, 0], script.anywhere())
     });
     world.plan.changed = true;

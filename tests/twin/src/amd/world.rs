@@ -53,6 +53,10 @@ impl World {
         world.add_requesters(side);
         world.add_io_apics(side);
         world.add_senders(side);
+        for number in 0..32 {
+            let desc = world.filler.wrapping_add(number);
+            side.env().arena.keep_private(addr!(desc, irq));
+        }
         add_page_infos(side);
         set_variable(side, "x2apic_enabled", spec.x2apic);
         set_variable(side, "amd_iommu_perdev_intremap", spec.per_device);
@@ -199,6 +203,8 @@ impl World {
             for message in 0..count {
                 let desc = descs.wrapping_add(message);
                 set!(desc, remap_index, -1);
+                // See `compare`.
+                side.env().arena.keep_private(addr!(desc, irq));
                 match *spec {
                     SenderSpec::Msi { device, count } => {
                         set!(desc, msi_attrib.type_, sys::PCI_CAP_ID_MSI as u8);

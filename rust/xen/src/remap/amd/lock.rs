@@ -9,6 +9,7 @@ use crate::sync::spin::IrqLocked;
 use core::hint::cold_path;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
+use irq_core::remap::Place;
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::slots::{Block, Slots};
 use irq_core::remap::update::{self, Cleared, Stale, Table};
@@ -212,6 +213,15 @@ impl<'a> EntryLock<'a> {
     #[inline]
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Its number, and whose table it is of.
+    #[inline]
+    pub fn place(&self) -> Place {
+        Place {
+            requester: self.table.of.requester.id(),
+            index: self.index,
+        }
     }
 
     /// Sets it, and unlocks the table.

@@ -107,6 +107,12 @@ impl Requester {
         }
     }
 
+    /// Another requester of the segment; `None` where there is none of that ID.
+    #[inline(always)]
+    pub(super) fn other(self, id: u16) -> Option<Self> {
+        (u32::from(id) < count()).then_some(Self { id, ..self })
+    }
+
     /// What Xen keeps of it.
     #[inline]
     pub(super) fn as_ptr(self) -> *mut sys::ivrs_mappings {

@@ -194,6 +194,27 @@ impl<'a> Served<'a> {
     }
 }
 
+impl<'a> Served<'a> {
+    /// The table that entries of its MSIs are in, by the ID of the requester that has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::INVAL`] where there is no requester of that ID.
+    #[inline(always)]
+    pub fn table_of(self, requester: u16) -> Result<RequesterTable<'a>, Errno> {
+        let interrupts = self.own.of_interrupts();
+        Ok(RequesterTable {
+            iommu: self.iommu,
+            requester: self.own.other(requester).ok_or(Errno::INVAL)?,
+            other: if interrupts.id() == requester {
+                self.of_accesses()
+            } else {
+                interrupts
+            },
+        })
+    }
+}
+
 impl Requester {
     /// Gives up its table. That is freed with the lowest function that uses it, and then no other
     /// one of the device uses it any more.

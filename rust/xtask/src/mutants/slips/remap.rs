@@ -147,6 +147,20 @@ pub(super) const SLIPS: &[Slip] = &[
         "self.requester.kept()",
     ),
     slip(
+        "an entry is looked for where the sender has a table now",
+        AMD_MESSAGES,
+        "",
+        "served.table_of(place.requester)?",
+        "served.table_of_messages()?",
+    ),
+    slip(
+        "an entry is freed where the sender has a table now",
+        AMD_MESSAGES,
+        "",
+        "served.table_of(first.requester)?",
+        "served.table_of_messages()?",
+    ),
+    slip(
         "an IOMMU that is off is told",
         AMD_LOCK,
         "",
