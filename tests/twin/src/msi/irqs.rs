@@ -8,9 +8,10 @@ use super::op::{Call, Op, Opening};
 use super::perform::{call, choose, enable_arguments, irq_for};
 use super::platform::{IRQ_DISABLED, Meanwhile, Race};
 use super::world::World;
-use super::{config, descs, functions, registers};
+use super::{config, descs, functions, model, registers};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
+use crate::cpu::Trap;
 use crate::machine::function::{COMMAND, MEMORY};
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
@@ -145,7 +146,22 @@ pub(super) fn act(
     script: Script,
 ) -> Option<Answer> {
     let desc = choose_irq(world, irq, |_| true)?;
-    act_on(side, api, world, (desc, what), script)
+    let answer = act_on(side, api, world, (desc, what), script)?;
+    let moves = matches!(what, Call::Retarget { cpus: Some(_) });
+    if !moves || answer.outcome.is_err() || !script.salt.is_multiple_of(3) {
+        return Some(answer);
+    }
+    let trace = std::mem::take(&mut side.env().trace);
+    let again = act_on(side, api, world, (desc, what), script)?;
+    let trace_again = std::mem::replace(&mut side.env().trace, trace);
+    // Rust knows nothing while a write to configuration space may be under way.
+    let knows = api.sees_all_writes && world.is_booted(side) && side.env().rcu.is_empty();
+    let [first, next] = [&side.env().trace, &trace_again];
+    if knows && model::rewrites_message(&world.spec, first, next) {
+        let outcome = "a message is written again that the device has".to_owned();
+        return Some(Answer::void(Err(Trap::Fault(outcome))));
+    }
+    Some(again)
 }
 
 fn act_on(

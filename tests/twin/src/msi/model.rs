@@ -206,13 +206,9 @@ impl Model {
                 ..
             }
         );
-        let is_same = |entry: &Entry| match entry.event {
-            Event::Call("update_ire_from_msi", [_, place, ..]) => place as i64 >= 0,
-            _ => false,
-        };
         let skips = self.spec.tells
             && !forced
-            && rust.iter().any(is_same)
+            && rust.iter().any(keeps_irte)
             && self.without_messages(rust).len() == rust.len();
         // Nor has Rust to know then whether the function is ready.
         let skips = is_irq && skips;
@@ -331,6 +327,29 @@ impl Model {
             let register = device.msi.map(|msi| msi.mask_register());
             register.is_some_and(|register| is_write(event, device.sbdf, register))
         })
+    }
+}
+
+/// Whether a message that one call wrote, and the device took, is written again by the next one,
+/// with the same entry of the remapping table.
+pub(super) fn rewrites_message(spec: &Spec, first: &[Entry], next: &[Entry]) -> bool {
+    let model = Model::new(spec);
+    let writes = |trace: &[Entry]| model.without_messages(trace).len() < trace.len();
+    let is_lost = |entry: &Entry| match entry.event {
+        Event::MmioLost { .. } => true,
+        Event::Call(name, _) => name == LOST,
+        _ => false,
+    };
+    let knows = !spec.pvh && !spec.recheck;
+    let is_kept = spec.tells && knows && next.iter().any(keeps_irte);
+    is_kept && writes(first) && writes(next) && !first.iter().any(is_lost)
+}
+
+/// Whether an event is a message's update in the entry of the remapping table that it has already.
+fn keeps_irte(entry: &Entry) -> bool {
+    match entry.event {
+        Event::Call("update_ire_from_msi", [_, place, ..]) => place as i64 >= 0,
+        _ => false,
     }
 }
 
