@@ -332,6 +332,9 @@ impl Court<'_> {
         };
         if slip.is_tested_on_host() {
             for program in judge::in_order(programs, slip.file) {
+                if !build::has_choice(&program)? {
+                    continue;
+                }
                 let name = judge::crate_of(&program);
                 let changed = scratch.join(format!("{number}-{name}"));
                 build::chosen(&program, &changed, *number)?;

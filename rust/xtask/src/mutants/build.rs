@@ -134,6 +134,14 @@ pub(super) fn object(
     std::fs::remove_file(&whole).with_context(|| format!("cannot remove {}", whole.display()))
 }
 
+/// Whether a program has the word that chooses: the linker drops it where no slip looks at it.
+pub(super) fn has_choice(program: &Path) -> Result<bool> {
+    let data =
+        std::fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    let file = ElfFile64::<object::Endianness>::parse(&*data).context("this is no ELF file")?;
+    Ok(file.symbols().any(|symbol| symbol.name() == Ok(WORD)))
+}
+
 /// Copies a program or an object in which all slips stand, with one of them chosen.
 pub(super) fn chosen(from: &Path, to: &Path, number: u32) -> Result<()> {
     let mut data =
