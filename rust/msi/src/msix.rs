@@ -23,7 +23,8 @@ use xen::xen_warn;
 ///
 /// # Errors
 ///
-/// [`Errno::NXIO`] where the function does not decode memory or the table cannot be found,
+/// [`Errno::NXIO`] where the function does not decode memory, or the table cannot be found or lies
+/// in what the memory map has as RAM,
 /// [`Errno::NODATA`] where only dom0 may look for it and has not, [`Errno::INVAL`] for an entry
 /// that lies in two pages, [`Errno::NOMEM`] where there is no memory, no fixmap entry for the
 /// table, or it cannot be protected.
@@ -92,10 +93,13 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
 /// Masks every entry of a table of which none is in use. What ran before may have left some
 /// unmasked, which would send messages once the function does not mask all any more.
 ///
+/// Where a page is refused, the entries in those before it stay masked, which harms nothing: none
+/// is in use, and who sets one up masks it first and unmasks it itself. No page stays mapped.
+///
 /// # Errors
 ///
-/// [`Errno::NOMEM`] where no fixmap entry is left to map a page of the table, [`Errno::INVAL`]
-/// where no table has so many pages.
+/// [`Errno::NXIO`] where the memory map has a page of the table as RAM, [`Errno::NOMEM`] where no
+/// fixmap entry is left to map one, [`Errno::INVAL`] where no table has so many pages.
 fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
     let pages = table.pages();
     for page in pages.first..=pages.last {

@@ -33,7 +33,14 @@ pub fn restore(device: KeptDev) -> Result<(), Errno> {
     let mut window = None;
     let result = restore_all(device, &mut window);
     if let Some(window) = window {
-        window.close(|control| control.with_enabled(result.is_ok()));
+        // The function may have lost mask-all, which the host or the guest still wants.
+        let all = device.msix().is_some_and(|msix| msix.mask_all().any());
+        window.close(|control| match result {
+            Ok(()) => control
+                .with_enabled(true)
+                .with_mask_all(control.masks_all() || all),
+            Err(_) => control.with_enabled(false),
+        });
     }
     result
 }

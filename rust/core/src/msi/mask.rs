@@ -133,8 +133,9 @@ pub fn set_with_care<E: LockedEntry>(entry: &E, masks: Masks) -> Outcome {
     } else if !mask {
         (Outcome::Unreachable, host)
     } else {
+        // Where all are masked already it may be for the guest, which may lift that.
         let newly = !control.masks_all();
-        (Outcome::AllMasked { newly }, host || newly)
+        (Outcome::AllMasked { newly }, true)
     };
     entry.set_host_mask_all(mask_all);
     let masked = control.masks_all() || mask_all || entry.mask_all().guest;

@@ -54,14 +54,21 @@
 //!     meanwhile, C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where
 //!     it fails, Rust goes on alone.
 //!
+//! 17. *The host's mask-all.* Where an entry cannot be reached and the guest masks all already, Rust
+//!     notes that the host wants that, too, and goes on alone; C does not, and the guest lifts it.
+//!     Restoring a function, C lifts the host's mask-all and the guest's; it is put right
+//!     ([`super::registers::check_mask_all`]).
+//!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
 //! [`super::registers::are_unclear`] and where steps are carried out.
+
+use xen_sys as sys;
 
 use super::config::{LOST, as_write};
 use super::functions::MISMAPPED;
 use super::irqs::{ACTED, UNDONE};
 use super::op::{Call, Op};
-use super::registers::{BLIND, GUEST_WRONG, SETTLED, UNMASKED, WRONG, is_write};
+use super::registers::{BLIND, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG, is_write};
 use super::spec::{MsiSpec, Spec};
 use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
@@ -75,6 +82,8 @@ pub(crate) struct Model {
     failed: bool,
     /// Whether a mask register was put right.
     settled: bool,
+    /// Whether C has lifted mask-all of a function that it restored.
+    lifted: bool,
     /// Whether some function changed behind Xen.
     behind: bool,
     /// Whether another CPU has masked an interrupt in this step that it could not reach.
@@ -87,6 +96,7 @@ impl Model {
             spec: spec.clone(),
             failed: false,
             settled: false,
+            lifted: false,
             behind: false,
             overlaps: false,
         }
@@ -121,6 +131,7 @@ impl Model {
         }
         self.failed = says(rust, FAILED);
         self.settled = says(c, SETTLED);
+        self.lifted = says(c, LIFTED);
         if self.failed && says(rust, LEFT) {
             return Err("Rust has left something of what failed".to_owned());
         }
@@ -162,9 +173,12 @@ impl Model {
         if says(rust, GUEST_WRONG) {
             return Err("Rust has the masks of a guest wrong".to_owned());
         }
+        if says(rust, KEPT) && !says(c, KEPT) {
+            return Ok(Verdict::Alone);
+        }
         let ignored = match op {
             Op::ConfigWrite { .. } => !0 << 32,
-            _ => LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE,
+            _ => LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE | KEPT | LIFTED,
         };
         let kept = |answer: &Answer| {
             let output = answer.output.map(|output| output & !ignored);
@@ -285,9 +299,28 @@ impl Model {
                 },
                 _ => entry.clone(),
             };
-            kept.map(shown).map(without_irqs).collect()
+            let shown = kept.map(shown).map(without_irqs);
+            shown.map(|entry| self.with_mask_all(entry)).collect()
         };
         lines_apart(kept(c)) == lines_apart(kept(rust))
+    }
+
+    /// Where C has lifted mask-all: a write of message control of MSI-X as if it had not.
+    fn with_mask_all(&self, mut entry: Entry) -> Entry {
+        let is_control = |sbdf: u64, register: u64| {
+            let mut devices = self.spec.devices.iter();
+            devices.any(|device| {
+                let msix = device.msix.filter(|_| u64::from(device.sbdf) == sbdf);
+                msix.is_some_and(|msix| u64::from(msix.pos) + 2 == register)
+            })
+        };
+        if let Event::Call("pci_conf_write16", words) = &mut entry.event
+            && self.lifted
+            && is_control(words[0], words[1])
+        {
+            words[2] |= u64::from(sys::PCI_MSIX_FLAGS_MASKALL);
+        }
+        entry
     }
 
     /// Whether some table reads as 0 or 1 while MSI-X is disabled.

@@ -51,6 +51,7 @@ pub(super) fn perform(
     side.env().msi.not_protected = false;
     side.env().msi.crossed = false;
     side.env().machine.pci.blind_reads = 0;
+    let masked = registers::masked(side, world);
     let answer = carry_out(side, api, world, op, script)?;
     let answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
@@ -59,6 +60,7 @@ pub(super) fn perform(
     world.crossed = matches!(answer.outcome, Err(Trap::Fault(_))) || side.env().msi.crossed;
     let answer = registers::settle(side, world, answer);
     let answer = registers::settle_entries(side, world, api, (op, answer));
+    let answer = registers::check_mask_all(side, world, api, &masked, (op, answer));
     world.look(op, &answer);
     Some(answer)
 }

@@ -10,6 +10,8 @@ use super::platform::Meanwhile;
 use super::undo::DIGEST;
 use super::world::World;
 use crate::answer::Answer;
+use crate::cpu::Trap;
+use crate::machine::function::{COMMAND, MEMORY};
 use crate::rng::mix;
 use crate::side::Side;
 use crate::trace::Event;
@@ -26,6 +28,12 @@ pub(super) const BLIND: u64 = 1 << 36;
 pub(super) const SETTLED: u64 = 1 << 41;
 /// Says that some guest's masks were not what dom0 had written; [`DIGEST`] says which.
 pub(super) const GUEST_WRONG: u64 = 1 << 43;
+/// Says that Xen notes from this step on that the host masks all messages of a function, which
+/// were masked already.
+pub(super) const KEPT: u64 = 1 << 39;
+/// Says that a function that was restored did not mask all messages though the host or the guest
+/// wants that, and was put right.
+pub(super) const LIFTED: u64 = 1 << 44;
 /// The bit of MSI-X's message control that enables it.
 const ENABLE: u32 = sys::PCI_MSIX_FLAGS_ENABLE;
 /// The one that masks all.
@@ -128,6 +136,96 @@ fn settle_control(side: &mut Side, world: &World, device: usize) {
         2,
         if masked { control | MASK_ALL } else { control },
     );
+}
+
+/// What masks the messages of a function's MSI-X table before a step.
+pub(super) struct Masked {
+    /// The host's wish to mask all, as noted.
+    host: bool,
+    /// Whether all are.
+    all: bool,
+    /// The entries that are set up.
+    entries: Vec<u16>,
+}
+
+/// What masks the messages of each function's table now.
+pub(super) fn masked(side: &mut Side, world: &World) -> Vec<Masked> {
+    let of_device = |device: usize| {
+        let msix = get!(world.devices[device], msix);
+        let list = descs::of_device(side, world, device).unwrap_or_default();
+        let list = list.iter().filter(|found| found.is_msix());
+        let entries = list.map(|found| get!(found.desc, msi_attrib.entry_nr));
+        let function = &side.env().machine.pci.functions[device];
+        Masked {
+            host: !msix.is_null() && get!(msix, host_maskall),
+            all: function.peek(function.msix + 2, 2) & MASK_ALL != 0,
+            entries: entries.collect(),
+        }
+    };
+    (0..world.devices.len()).map(of_device).collect()
+}
+
+/// Sees that Rust masks all messages of a function for as long as the host wants that: where an
+/// entry that is freed could not be masked, whatever the guest masks; and after the function was
+/// restored. Says where C does not.
+pub(super) fn check_mask_all(
+    side: &mut Side,
+    world: &World,
+    api: &Api,
+    before: &[Masked],
+    (op, answer): (&Op, Answer),
+) -> Answer {
+    let is_rust = api.sees_all_writes;
+    let is_restored = |device: usize| match *op {
+        Op::Restore { device: restored } => {
+            restored % before.len() == device && answer.outcome == Ok(0)
+        }
+        _ => false,
+    };
+    let mut says = 0;
+    for (device, now) in masked(side, world).into_iter().enumerate() {
+        let msix = get!(world.devices[device], msix);
+        let before = &before[device];
+        if now.host && !before.host && before.all {
+            says |= KEPT;
+        }
+        if msix.is_null() || world.spec.lies > 0 || is_gone(side, world, device) {
+            continue;
+        }
+        let physical = world.spec.devices[device].physical.unwrap_or(device);
+        let command = side.env().machine.pci.functions[physical].peek(COMMAND, 2);
+        let decodes = command & u32::from(MEMORY) != 0;
+        let is_used = get!(msix, used_entries) > 0;
+        let function = &mut side.env().machine.pci.functions[device];
+        let freed = |entry: &&u16| !now.entries.contains(*entry);
+        let is_unmasked = |entry: &u16| function.table_word(4 * usize::from(*entry) + 3) & 1 == 0;
+        let mut freed = before.entries.iter().filter(freed);
+        if is_rust
+            && matches!(op, Op::Unmap { .. })
+            && is_used
+            && !decodes
+            && !now.host
+            && let Some(entry) = freed.find(|entry| is_unmasked(entry))
+        {
+            let reason = format!("entry {entry} was freed, and is not masked for good");
+            return Answer::void(Err(Trap::Fault(reason)));
+        }
+        let wants = now.host || get!(msix, guest_maskall);
+        if is_restored(device) && !now.entries.is_empty() && wants && !now.all {
+            if is_rust {
+                let reason = "mask-all is lifted where a function was restored".to_owned();
+                return Answer::void(Err(Trap::Fault(reason)));
+            }
+            let register = function.msix + 2;
+            function.write(register, 2, function.peek(register, 2) | MASK_ALL);
+            says |= LIFTED;
+        }
+    }
+    Answer {
+        output: (answer.output.is_some() || says != 0)
+            .then(|| answer.output.unwrap_or_default() | says),
+        ..answer
+    }
 }
 
 /// Before a step: notes what is in use; and what ran before Xen, or dom0, has left entries unmasked

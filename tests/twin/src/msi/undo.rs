@@ -26,7 +26,7 @@ pub(super) const LEFT: u64 = 1 << 33;
 pub(super) const UNKNOWN: u64 = 1 << 34;
 
 /// Where an answer has a digest of what was left: two sides that are built from C leave the same.
-pub(super) const DIGEST: u64 = !0 << 44;
+pub(super) const DIGEST: u64 = !0 << 45;
 
 /// Words of `struct arch_msix` before the flags at its end.
 const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;
