@@ -117,19 +117,6 @@ int shim_disable_msi_of_all(void)
     return pci_iterate_devices(disable_msi, NULL);
 }
 
-static struct rcu_head config_writes;
-
-static void cf_check config_writes_done(struct rcu_head *head)
-{
-    xen_irq_config_writes_done();
-}
-
-/* Each CPU that is about to write does so before it passes a quiescent state. */
-void shim_wait_for_config_writes(void)
-{
-    call_rcu(&config_writes, config_writes_done);
-}
-
 /* Since 4.21 this says by itself whether the device's registers have to be written; before, they always are. */
 int shim_update_ire_from_msi(struct msi_desc *msi_desc, struct msi_msg *msg)
 {
@@ -149,6 +136,13 @@ bool shim_msi_is_logical(void)
 bool shim_msi_is_lowest_priority(void)
 {
     return INT_DELIVERY_MODE == dest_LowestPrio;
+}
+
+static DEFINE_PER_CPU(bool, config_writing);
+
+bool *shim_config_writing(void)
+{
+    return &this_cpu(config_writing);
 }
 
 cpumask_t *shim_scratch_cpumask(void)
@@ -214,9 +208,4 @@ int shim_resource_setup_pci(const struct pci_dev *pdev)
 void shim_vpci_dump_msi(void)
 {
     vpci_dump_msi();
-}
-
-void msi_resume(void)
-{
-    xen_irq_msi_resume();
 }

@@ -82,10 +82,10 @@ extern bool shim_msi_recheck;
 extern spinlock_t shim_msi_mask_lock;
 extern hw_irq_controller shim_msi_maskable, shim_msi_nonmaskable;
 int shim_disable_msi_of_all(void);
-void shim_wait_for_config_writes(void);
 int shim_update_ire_from_msi(struct msi_desc *msi_desc, struct msi_msg *msg);
 bool shim_firmware_allows_msi(void);
 bool shim_msi_is_logical(void);
+bool *shim_config_writing(void);
 bool shim_msi_is_lowest_priority(void);
 cpumask_t *shim_scratch_cpumask(void);
 unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
@@ -108,11 +108,6 @@ void xen_irq_startup_msi_irq(struct irq_desc *desc);
 void xen_irq_unmask_msi_irq(struct irq_desc *desc);
 /* What shim_disable_msi_of_all() calls for each function. */
 void xen_irq_disable_msi(struct pci_dev *pdev);
-/* The machine has woken from S3; called by power.c, which declares it itself. */
-void msi_resume(void);
-void xen_irq_msi_resume(void);
-/* What shim_wait_for_config_writes() leads to. */
-void xen_irq_config_writes_done(void);
 #endif
 
 #ifdef CONFIG_RUST_AMD_INTREMAP

@@ -243,7 +243,8 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
     let device = unsafe { PciDev::from_raw(pdev.cast_mut()).map(|device| KeptDev::new(device)) };
     // SAFETY: `pci_conf_write_intercept()` and vPCI pass the address of a local variable.
     let value = unsafe { data.read() };
-    match intercept::intercept(device, reg, size, value) {
+    config::writing();
+    let result = match intercept::intercept(device, reg, size, value) {
         Ok(Write::Other) => 0,
         Ok(Write::Allowed) => 1,
         Ok(Write::Done(value)) => {
@@ -254,7 +255,11 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
             Errno::EXIST.negative()
         }
         Err(errno) => errno.negative(),
+    };
+    if result < 0 {
+        config::written();
     }
+    result
 }
 
 /// See [`mask::mask`]; called by the shim.
@@ -329,15 +334,16 @@ unsafe extern "C" fn xen_irq_disable_msi(pdev: *const sys::pci_dev) {
     disable::stop_sending(view!(PciDev, pdev));
 }
 
-/// See [`config::wait_is_over`]; called by the shim.
+/// See [`config::written`]; called where a write has been carried out that
+/// [`pci_msi_conf_write_intercept`] left to C.
 #[unsafe(no_mangle)]
-extern "C" fn xen_irq_config_writes_done() {
-    config::wait_is_over();
+extern "C" fn pci_msi_conf_written() {
+    config::written();
 }
 
-/// See [`config::changed`]: the machine has woken from S3; called by the shim for `enter_state()`,
-/// with one CPU and IRQs off.
+/// See [`config::changed`]: the machine has woken from S3; called by `enter_state()`, with one CPU
+/// and IRQs off.
 #[unsafe(no_mangle)]
-extern "C" fn xen_irq_msi_resume() {
+extern "C" fn msi_resume() {
     config::changed();
 }

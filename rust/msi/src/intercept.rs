@@ -5,7 +5,6 @@ use crate::mask;
 use crate::window::LockedControl;
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::base::errno::Errno;
-use xen::msi::config;
 use xen::objects::msi_desc::{MsiDesc, Sender};
 use xen::objects::msix::Msix;
 use xen::objects::pci::{KeptDev, PciDev};
@@ -25,7 +24,7 @@ pub enum Write {
 /// out. What other CPUs may change meanwhile is written here, under the lock of those registers.
 /// Nothing is known of the function of `None`.
 ///
-/// Context: IRQs on.
+/// Context: IRQs on; the write has begun ([`xen::msi::config::writing`]).
 ///
 /// # Errors
 ///
@@ -37,7 +36,6 @@ pub fn intercept(
     size: u32,
     value: u32,
 ) -> Result<Write, Errno> {
-    config::write_announced();
     let Some(device) = device else {
         return Ok(Write::Other);
     };

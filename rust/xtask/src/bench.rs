@@ -149,8 +149,8 @@ const EXCEPTIONS: &[Exception] = &[
         "msi",
         "write of the control register",
         None,
-        393,
-        "the write is carried out under the register lock, and invalidates what is cached",
+        400,
+        "the write is carried out under the register lock, and nothing is cached meanwhile",
     ),
     Exception::new(
         "msi",

@@ -1,30 +1,28 @@
 //! Whether what was read of a device's configuration space still holds.
 //!
-//! Whoever may change configuration space without telling us what follows from that says so before
-//! ([`Generation::changing`]). From then until every such change has been carried out
-//! ([`Generation::settled`]) nothing that is read can be relied on later, and what had been read
-//! before cannot either.
+//! A CPU that is about to change configuration space says so before ([`Generation::begin`]), and
+//! when it has ([`Generation::end`]). While such a change is under way nothing that is read can be
+//! relied on later, and what had been read before cannot either.
+
+use core::sync::atomic::Ordering;
 
 #[cfg(not(test))]
-use core::sync::atomic::AtomicU32;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::AtomicU64;
 // Tests look at all interleavings.
 #[cfg(test)]
-use loom::sync::atomic::AtomicU32;
+use loom::sync::atomic::AtomicU64;
 
 #[cfg(test)]
 mod tests;
 
-/// A change has been announced and may not have been carried out.
-const CHANGING: u32 = 1;
-/// Another one has been since the wait for the first began.
-const AGAIN: u32 = 2;
-/// The numbers of generations are above these bits.
-const NEXT: u32 = 4;
+/// One more change is under way: the count is in bits 31:0.
+const ONE: u64 = 1;
+/// The next generation: its number is in bits 63:32.
+const NEXT: u64 = 1 << 32;
 
-/// The number of the time since the last change.
+/// The number of the time since the last change, and how many changes are under way.
 #[derive(Debug)]
-pub struct Generation(AtomicU32);
+pub struct Generation(AtomicU64);
 
 /// A time in which nothing changed. Its number is never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,70 +39,42 @@ impl Generation {
     /// The first generation.
     #[cfg(not(test))]
     pub const fn new() -> Self {
-        Self(AtomicU32::new(NEXT))
+        Self(AtomicU64::new(NEXT))
     }
 
     /// Returns whether what was kept with a number still holds; 0 never does.
     #[inline]
     pub fn is(&self, number: u32) -> bool {
-        // No generation in which a change is under way has ever been given out.
-        self.0.load(Ordering::Acquire) == number
+        // While a change is under way the count is not 0.
+        self.0.load(Ordering::Acquire) == u64::from(number) << 32
     }
 
     /// The current generation; none while a change is under way. To be asked for before anything is
     /// read that is to be kept with it.
     pub fn current(&self) -> Option<Seen> {
         let now = self.0.load(Ordering::SeqCst);
-        (now & (CHANGING | AGAIN) == 0).then_some(Seen(now))
+        (now as u32 == 0).then_some(Seen((now >> 32) as u32))
     }
 
-    /// Says that a change is about to be carried out. Returns whether the caller has to see to it
-    /// that [`Self::settled`] is called once it, and every other change announced before, has been.
-    #[must_use]
-    pub fn changing(&self) -> bool {
-        let before = self.update(|now| {
-            let wait = if now & CHANGING == 0 {
-                CHANGING
-            } else {
-                CHANGING | AGAIN
-            };
-            next(now) | wait
-        });
-        before & CHANGING == 0
-    }
-
-    /// Says that every change has been carried out that had been announced when the wait began.
-    /// Returns whether others have been announced since, so that it has to be called once more
-    /// after another wait.
-    #[must_use]
-    pub fn settled(&self) -> bool {
-        let before = self.update(|now| {
-            if now & AGAIN == 0 {
-                now & !CHANGING
-            } else {
-                now & !AGAIN
-            }
-        });
-        before & AGAIN != 0
-    }
-
-    /// Says that a change has been carried out.
-    pub fn changed(&self) {
-        self.update(|now| next(now) | now & (CHANGING | AGAIN));
-    }
-
-    /// Replaces the word; returns the old one.
-    fn update(&self, by: impl Fn(u32) -> u32) -> u32 {
-        let mut now = self.0.load(Ordering::Relaxed);
-        loop {
-            match self
-                .0
-                .compare_exchange(now, by(now), Ordering::SeqCst, Ordering::Relaxed)
-            {
-                Ok(_) => return now,
-                Err(other) => now = other,
-            }
+    /// Says that a change is about to be carried out. [`Self::end`] has to be called when it has
+    /// been, or when it is not going to be.
+    pub fn begin(&self) {
+        let before = self.0.fetch_add(NEXT + ONE, Ordering::SeqCst);
+        if before >> 32 == u64::from(u32::MAX) {
+            // The number is 0, which is left out. Nothing holds with it, because of the count.
+            self.0.fetch_add(NEXT, Ordering::SeqCst);
         }
+    }
+
+    /// Says that a change that was begun has been carried out.
+    pub fn end(&self) {
+        self.0.fetch_sub(ONE, Ordering::SeqCst);
+    }
+
+    /// Says that something has changed.
+    pub fn changed(&self) {
+        self.begin();
+        self.end();
     }
 }
 
@@ -112,13 +82,5 @@ impl Generation {
 impl Default for Generation {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The number of the next generation, with no change under way; 0 is left out.
-const fn next(now: u32) -> u32 {
-    match (now & !(CHANGING | AGAIN)).wrapping_add(NEXT) {
-        0 => NEXT,
-        number => number,
     }
 }

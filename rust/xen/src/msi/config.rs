@@ -1,5 +1,6 @@
 //! Configuration space of functions (`xen/pci.h`).
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use irq_core::msi::generation::{Generation, Seen};
 use xen_sys as sys;
 
@@ -106,26 +107,32 @@ pub fn generation() -> Option<Seen> {
     GENERATION.current()
 }
 
-/// Says that a domain's write to configuration space is about to be carried out by this CPU, before
-/// it does anything else.
+/// Whether this CPU has begun a write that it has not said to be carried out.
+fn is_writing() -> &'static AtomicBool {
+    // SAFETY: The variable is this CPU's, is there as long as Xen, and is used here alone.
+    unsafe { AtomicBool::from_ptr(sys::shim_config_writing()) }
+}
+
+/// This CPU is about to carry out a domain's write to configuration space. Nothing is kept of what
+/// is read there until [`written`].
 ///
-/// Context: IRQs on.
-pub fn write_announced() {
-    if GENERATION.changing() {
-        // SAFETY: Once for the first announcement; `wait_is_over` sees to those that come
-        // meanwhile.
-        unsafe { sys::shim_wait_for_config_writes() };
+/// Context: the CPU does nothing else for a domain until then.
+pub fn writing() {
+    // Should a way out have missed `written`, the write before counts as under way until this one
+    // has been carried out.
+    let is_writing = is_writing();
+    if !is_writing.load(Ordering::Relaxed) {
+        is_writing.store(true, Ordering::Relaxed);
+        GENERATION.begin();
     }
 }
 
-/// Every CPU has done something else since the wait began, and so has carried out the write that it
-/// had announced.
-///
-/// Context: called by the shim, at the end of an RCU grace period.
-pub fn wait_is_over() {
-    if GENERATION.settled() {
-        // SAFETY: The wait before is over.
-        unsafe { sys::shim_wait_for_config_writes() };
+/// This CPU has carried out the write that it had begun, if any.
+pub fn written() {
+    let is_writing = is_writing();
+    if is_writing.load(Ordering::Relaxed) {
+        is_writing.store(false, Ordering::Relaxed);
+        GENERATION.end();
     }
 }
 

@@ -182,7 +182,7 @@ impl Slot {
         let (users, pages) = unsafe {
             (
                 &raw const (*msix.as_ptr()).table_refcnt,
-                &raw const (*msix.own()).pages,
+                &raw const (*msix.as_ptr()).__bindgen_anon_1.rust.table_page,
             )
         };
         Some(Self {

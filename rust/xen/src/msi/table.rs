@@ -1,13 +1,12 @@
 //! What Xen keeps of a function's MSI-X table while interrupts are set up in it.
 //!
-//! Some of it is private to Rust. It lies where C has `table_idx`, which msi.c alone uses: C
-//! allocates the structure zeroed, and never copies it.
+//! Some of it is private to Rust: `rust` in `struct arch_msix`, which C allocates zeroed, and never
+//! copies.
 
 use super::config;
 use super::desc::RegisterLock;
-use crate::base::view::{Word, field, set_field};
+use crate::base::view::{field, set_field};
 use crate::objects::msix::Msix;
-use core::ffi::c_int;
 use irq_core::msi::generation::Seen;
 use irq_core::msi::mask::Masks;
 use irq_core::msi::place::{Pages, Table};
@@ -15,21 +14,6 @@ use irq_core::msi::window::Windows;
 use static_assertions::const_assert;
 use xen_sys as sys;
 
-/// What is ours.
-#[repr(C)]
-pub(super) struct Own {
-    /// The generation in which the function was last seen ready.
-    known: u32,
-    /// The windows of the function.
-    windows: u32,
-    /// Where the table begins in its first page.
-    table_offset: u16,
-    /// The mapping of each page of the table.
-    pub(super) pages: [u16; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize],
-}
-
-const_assert!(size_of::<Own>() <= size_of::<[c_int; sys::XEN_IRQ_MSIX_TABLE_PAGES as usize]>());
-const_assert!(align_of::<Own>() <= align_of::<c_int>());
 // So that the index of a mapping has room.
 const_assert!(sys::XEN_IRQ_FIXED_PAGES <= 1 << u16::BITS);
 
@@ -55,14 +39,12 @@ impl Msix<'_> {
 
     /// What is kept of its windows.
     pub fn windows(self, _: &RegisterLock) -> Windows {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        Windows::from_bits(unsafe { u32::load(&raw const (*self.own()).windows) })
+        Windows::from_bits(field!(self, __bindgen_anon_1.rust.windows))
     }
 
     /// Keeps it.
     pub fn set_windows(self, windows: Windows, _: &RegisterLock) {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        unsafe { u32::store(&raw mut (*self.own()).windows, windows.to_bits()) };
+        set_field!(self, __bindgen_anon_1.rust.windows)(windows.to_bits());
     }
 
     /// Notes that one more entry is set up, or that the function is prepared.
@@ -82,7 +64,7 @@ impl Msix<'_> {
     pub fn table(self) -> Option<Table> {
         let first = field!(self, table.first);
         (first != 0).then(|| Table {
-            address: first << 12 | u64::from(self.table_offset()),
+            address: first << 12 | u64::from(field!(self, __bindgen_anon_1.rust.table_offset)),
             entries: self.entries(),
         })
     }
@@ -104,7 +86,7 @@ impl Msix<'_> {
     /// Notes where the table and the pending bits are.
     pub fn set_places(self, table: Table, pending: Pages) {
         self.set_table_pages(table.pages());
-        self.set_table_offset((table.address % 4096) as u16);
+        set_field!(self, __bindgen_anon_1.rust.table_offset)((table.address % 4096) as u16);
         self.set_pending_pages(pending);
     }
 
@@ -124,41 +106,17 @@ impl Msix<'_> {
     /// written to configuration space since.
     #[inline]
     pub fn is_known_ready(self) -> bool {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        config::still_holds(unsafe { u32::load(&raw const (*self.own()).known) })
+        config::still_holds(field!(self, __bindgen_anon_1.rust.ready))
     }
 
     /// Notes that it was seen so in a generation that had begun before.
     pub fn note_ready(self, generation: Seen) {
-        self.set_known(generation.number());
+        set_field!(self, __bindgen_anon_1.rust.ready)(generation.number());
     }
 
     /// The next that asks looks at the device.
     pub fn forget_ready(self) {
         // The number 0 never holds.
-        self.set_known(0);
-    }
-
-    #[inline]
-    fn set_known(self, number: u32) {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        unsafe { u32::store(&raw mut (*self.own()).known, number) };
-    }
-
-    fn table_offset(self) -> u16 {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        unsafe { u16::load(&raw const (*self.own()).table_offset) }
-    }
-
-    fn set_table_offset(self, offset: u16) {
-        // SAFETY: `own` is a part of the structure, which is alive as a view's.
-        unsafe { u16::store(&raw mut (*self.own()).table_offset, offset) };
-    }
-
-    /// What is ours.
-    #[inline]
-    pub(super) fn own(self) -> *mut Own {
-        // SAFETY: The place lies in the structure, and no reference to it is made.
-        unsafe { (&raw mut (*self.as_ptr()).table_idx).cast() }
+        set_field!(self, __bindgen_anon_1.rust.ready)(0);
     }
 }

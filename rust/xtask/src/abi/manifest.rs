@@ -19,7 +19,7 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Whether c-shim offers it, not Rust.
     pub(super) by_shim: bool,
-    /// Whether a hunk of the patches calls it, of which stock Xen does not know; c-shim offers it.
+    /// Whether a hunk of the patches calls it, of which stock Xen does not know.
     pub(super) is_hook: bool,
 }
 
@@ -63,7 +63,7 @@ impl Manifest {
                 switch: switch.to_owned(),
                 symbol: symbol.to_owned(),
                 kind,
-                by_shim: words.len() > 3,
+                by_shim: words.last() == Some(&"shim"),
                 is_hook: words.last() == Some(&"hook"),
             });
         }
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(public, [("f", Kind::Text), ("v", Kind::Data)]);
         assert_eq!(manifest.private().count(), 1);
         let by_shim = manifest.entries.iter().map(|e| e.by_shim);
-        assert!(by_shim.eq([false, false, true, true]));
+        assert!(by_shim.eq([false, false, true, false]));
     }
 
     #[test]

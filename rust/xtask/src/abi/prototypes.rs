@@ -47,6 +47,12 @@ pub(super) fn check(inputs: &Inputs) -> Finding {
                         .map(|f| format!("{}: {f}", entry.symbol)),
                 );
             }
+            // A hook is called by no object that was built without it; it takes nothing.
+            (Some(ours), None) if entry.is_hook => {
+                if !ours.parameters.is_empty() || ours.result.is_some() {
+                    faults.push(format!("{} is a hook and takes something", entry.symbol));
+                }
+            }
             (None, _) => faults.push(format!("{} has no prototype in Rust", entry.symbol)),
             (_, None) => faults.push(format!("{} has no prototype in C", entry.symbol)),
         }

@@ -28,8 +28,9 @@ pub(crate) struct Api {
     pub(super) unmask: usize,
     /// What registers the handler of the debug key.
     pub(super) register_key: usize,
-    /// Whether the side is shown each write of dom0's to configuration space.
-    pub(super) sees_all_writes: bool,
+    /// What is called when a write to configuration space has been carried out, on the side that is
+    /// shown each of dom0's.
+    pub(super) written: Option<usize>,
 }
 
 impl Api {
@@ -58,7 +59,12 @@ impl Api {
             register_key: image
                 .function("msi_setup_keyhandler")
                 .context("no object has msi_setup_keyhandler()")?,
-            sees_all_writes: image.symbol("xen_irq_config_writes_done").is_ok(),
+            written: image.symbol("pci_msi_conf_written").ok(),
         })
+    }
+
+    /// Whether the side is shown each write of dom0's to configuration space.
+    pub(super) fn sees_all_writes(&self) -> bool {
+        self.written.is_some()
     }
 }

@@ -167,7 +167,6 @@ fn started() -> Vec<Op> {
         let msix = device == TABLE;
         ops.extend([map(device, msix, 5), enable(device, msix)]);
     }
-    ops.push(Op::World(Change::Grace { once: false }));
     for device in [TABLE, MASKABLE, PLAIN] {
         ops.extend([Call::Startup, Call::Disable, Call::Enable].map(|call| act(device, call)));
     }
@@ -204,10 +203,7 @@ fn entry_rows() -> Vec<Row> {
     let unmap = Op::Unmap {
         desc: ENTRIES as usize - 1,
     };
-    let first = vec![
-        enable(TABLE, true),
-        Op::World(Change::Grace { once: false }),
-    ];
+    let first = vec![enable(TABLE, true)];
     vec![
         ("map an entry", first, map),
         ("unmap an entry", vec![], unmap),

@@ -50,7 +50,7 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
         Change::Sleep => {
             let functions = &mut side.env().machine.pci.functions;
             functions.iter_mut().for_each(|function| function.reset());
-            if let Ok(resume) = side.image.symbol("xen_irq_msi_resume") {
+            if let Ok(resume) = side.image.symbol("msi_resume") {
                 let script = Script {
                     irqs_off: true,
                     ..Script::plain(0)

@@ -49,13 +49,10 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         Ok((value, races.then(|| act_meanwhile(env)).flatten()))
     });
     let Some(race) = race else { return value };
-    for (function, argument) in race.callbacks {
-        // SAFETY: What is under test passed one of its functions to call_rcu(), which has this
-        // prototype.
-        let function: extern "C" fn(u64) = unsafe { std::mem::transmute(function as usize) };
-        let outside = with(|env| std::mem::replace(&mut env.in_callback, true));
-        function(argument);
-        with(|env| env.in_callback = outside);
+    if let Some(written) = race.written {
+        // SAFETY: The address is that of `pci_msi_conf_written()`, which has this prototype.
+        let written: extern "C" fn() = unsafe { std::mem::transmute(written) };
+        written();
     }
     if let Some(desc) = race.masks {
         mask_meanwhile(desc);

@@ -102,4 +102,4 @@ impl World {
 /// The bytes of `struct arch_msix` in which C's mappings of the pages lie. Rust keeps them in
 /// another form.
 pub(super) const OWN: Range<usize> =
-    offset_of!(sys::arch_msix, table_idx)..offset_of!(sys::arch_msix, adj_access_idx);
+    offset_of!(sys::arch_msix, __bindgen_anon_1)..offset_of!(sys::arch_msix, adj_access_idx);

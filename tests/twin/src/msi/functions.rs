@@ -10,7 +10,7 @@ use super::{descs, pirqs, registers, undo};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::cpu::Trap;
-use crate::side::{Script, Side};
+use crate::side::{Outcome, Script, Side};
 use crate::xen::get;
 
 /// Calls about one function.
@@ -165,7 +165,7 @@ fn config_write(
     let msi = spec.msi.map(|msi| msi.pos);
     let msix = spec.msix.map(|msix| msix.pos);
     let halves = size == 4 && (begins(msix) || begins(msi));
-    let (asked, width, shift) = if halves && !api.sees_all_writes {
+    let (asked, width, shift) = if halves && !api.sees_all_writes() {
         (register + 2, 2, 16)
     } else {
         (register, size, 0)
@@ -174,7 +174,7 @@ fn config_write(
     unsafe { world.data.write(value >> shift) };
     let mut answer = Answer::void(Ok(0));
     // With Rust, Xen shows it all writes.
-    if register >= 64 || api.sees_all_writes {
+    if register >= 64 || api.sees_all_writes() {
         let arguments = [
             world.devices[device] as u64,
             word(asked),
@@ -190,7 +190,7 @@ fn config_write(
     unsafe { world.data.write(data) };
     answer.output = Some(data.into());
     // What the other CPUs may change meanwhile, Rust writes itself.
-    let done = api.sees_all_writes && answer.outcome == Ok(CARRIED_OUT);
+    let done = api.sees_all_writes() && answer.outcome == Ok(CARRIED_OUT);
     if done {
         answer.outcome = Ok(1);
     }
@@ -215,8 +215,33 @@ fn config_write(
         }
         let function = &mut side.env().machine.pci.functions[device];
         function.write(register as usize, width as usize, data);
+        if let Err(outcome) = say_written(side, api.written) {
+            return Some(Answer::int(outcome));
+        }
+    } else if api.sees_all_writes() {
+        // No write is under way.
+        let before = side.image.own_bytes();
+        if let Err(outcome) = say_written(side, api.written) {
+            return Some(Answer::int(outcome));
+        }
+        if side.image.own_bytes() != before {
+            answer.output = Some(registers::WRONG);
+        }
     }
     Some(answer)
+}
+
+/// Says that a write has been carried out, to the side that is shown all.
+pub(super) fn say_written(side: &mut Side, written: Option<usize>) -> Result<(), Outcome> {
+    let Some(written) = written else {
+        return Ok(());
+    };
+    let before = std::mem::take(&mut side.env().trace);
+    let done = side.call(written, &[], Script::plain(0));
+    // Others see nothing of it.
+    assert!(side.env().trace.is_empty());
+    side.env().trace = before;
+    done.map_or_else(|trap| Err(Err(trap)), |_| Ok(()))
 }
 
 /// A write of dom0's to a function that Xen does not know, as a bridge may be. What Rust knows of
@@ -224,13 +249,16 @@ fn config_write(
 fn unknown_write(side: &mut Side, api: &Api, world: &World, script: Script) -> Answer {
     // SAFETY: the place lies in the arena.
     unsafe { world.data.write(0) };
-    if !api.sees_all_writes {
+    if !api.sees_all_writes() {
         side.env().trace.clear();
         return Answer::int(Ok(0));
     }
     let before = side.image.own_bytes();
     let arguments = [0, word(4), word(2), world.data as u64];
     let answer = Answer::int(call(side, api.intercept, &arguments, script));
+    if let Err(outcome) = say_written(side, api.written) {
+        return Answer::int(outcome);
+    }
     if side.image.own_bytes() == before {
         return Answer {
             output: Some(registers::WRONG),

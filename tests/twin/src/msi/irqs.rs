@@ -154,8 +154,9 @@ pub(super) fn act(
     let trace = std::mem::take(&mut side.env().trace);
     let again = act_on(side, api, world, (desc, what), script)?;
     let trace_again = std::mem::replace(&mut side.env().trace, trace);
-    // Rust knows nothing while a write to configuration space may be under way.
-    let knows = api.sees_all_writes && world.is_booted(side) && side.env().rcu.is_empty();
+    // Nothing is kept of an IOMMU's own message.
+    let is_own = world.foreign.contains(&get!(desc, msi_desc));
+    let knows = api.sees_all_writes() && world.is_booted(side) && !is_own;
     let [first, next] = [&side.env().trace, &trace_again];
     if knows && model::rewrites_message(&world.spec, first, next) {
         let outcome = "a message is written again that the device has".to_owned();
@@ -268,25 +269,22 @@ fn begin_race(
         Meanwhile::StopMemory => command & !u32::from(MEMORY),
         Meanwhile::Reset => command,
     };
-    let mut callbacks = Vec::new();
     // SAFETY: the place lies in the arena.
     unsafe { world.data.write(written) };
-    if api.sees_all_writes {
-        let waiting = side.env().rcu.len();
+    if api.sees_all_writes() {
         let pdev = world.devices[owner] as u64;
         let arguments = [pdev, word(COMMAND as u32), word(2), world.data as u64];
         let announced = call(side, api.intercept, &arguments, Script::plain(0));
         if announced != Ok(0) {
             return Err(announced);
         }
-        callbacks = side.env().rcu.split_off(waiting);
     }
     side.env().msi.race = Some(Race {
         sbdf: world.spec.devices[owner].sbdf,
         register,
         act,
         skip,
-        callbacks,
+        written: api.written,
         masks,
     });
     Ok(())
@@ -298,7 +296,8 @@ fn end_race(side: &mut Side) -> bool {
         return true;
     };
     config::act(side.env(), &race);
-    side.env().rcu.extend(race.callbacks);
+    let said = functions::say_written(side, race.written);
+    assert!(said.is_ok(), "{said:?}");
     false
 }
 

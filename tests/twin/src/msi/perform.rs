@@ -52,7 +52,9 @@ pub(super) fn perform(
     side.env().msi.crossed = false;
     side.env().machine.pci.blind_reads = 0;
     let masked = registers::masked(side, world);
-    let answer = carry_out(side, api, world, op, script)?;
+    let answer = carry_out(side, api, world, op, script);
+    note_misplaced(side, world);
+    let answer = answer?;
     let answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
     world.no_target = side.env().msi.no_target;
@@ -63,6 +65,21 @@ pub(super) fn perform(
     let answer = registers::check_mask_all(side, world, api, &masked, (op, answer));
     world.look(op, &answer);
     Some(answer)
+}
+
+/// Notes which tables are misplaced after a step.
+fn note_misplaced(side: &mut Side, world: &mut World) {
+    for device in 0..world.devices.len() {
+        let msix = get!(world.devices[device], msix);
+        let in_use = !msix.is_null() && get!(msix, used_entries) != 0;
+        let is_gone = side.env().machine.pci.functions[device].gone;
+        let is = if world.unused[device] {
+            is_gone
+        } else {
+            world.misplaced[device]
+        };
+        world.misplaced[device] = in_use && is;
+    }
 }
 
 /// Whether the entry that was set up lies in two pages.

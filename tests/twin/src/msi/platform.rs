@@ -23,8 +23,8 @@ pub(crate) enum Meanwhile {
     Reset,
 }
 
-/// Another CPU carries out writes of dom0's that it has announced before. Then the grace period
-/// ends that this CPU began with the announcement, and it may mask an interrupt.
+/// Another CPU carries out a write of dom0's that it has announced before. Then it may mask an
+/// interrupt.
 pub(super) struct Race {
     /// The function, and the register of it that is read.
     pub(super) sbdf: u32,
@@ -33,8 +33,8 @@ pub(super) struct Race {
     pub(super) act: Meanwhile,
     /// How many reads of the register come before.
     pub(super) skip: u64,
-    /// What waits for the end of the grace period: function and argument.
-    pub(super) callbacks: Vec<(u64, u64)>,
+    /// What it calls when the write has been carried out.
+    pub(super) written: Option<usize>,
     /// The interrupt that it masks then.
     pub(super) masks: Option<*mut sys::irq_desc>,
 }

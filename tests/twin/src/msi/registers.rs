@@ -175,7 +175,7 @@ pub(super) fn check_mask_all(
     before: &[Masked],
     (op, answer): (&Op, Answer),
 ) -> Answer {
-    let is_rust = api.sees_all_writes;
+    let is_rust = api.sees_all_writes();
     let is_restored = |device: usize| match *op {
         Op::Restore { device: restored } => {
             restored % before.len() == device && answer.outcome == Ok(0)
@@ -189,9 +189,10 @@ pub(super) fn check_mask_all(
         if now.host && !before.host && before.all {
             says |= KEPT;
         }
-        if msix.is_null() || world.spec.lies > 0 || is_gone(side, world, device) {
+        if msix.is_null() || world.spec.lies > 0 {
             continue;
         }
+        let answers = !is_gone(side, world, device);
         let physical = world.spec.devices[device].physical.unwrap_or(device);
         let command = side.env().machine.pci.functions[physical].peek(COMMAND, 2);
         let decodes = command & u32::from(MEMORY) != 0;
@@ -203,6 +204,7 @@ pub(super) fn check_mask_all(
         if is_rust
             && matches!(op, Op::Unmap { .. })
             && is_used
+            && answers
             && !decodes
             && !now.host
             && let Some(entry) = freed.find(|entry| is_unmasked(entry))
@@ -211,7 +213,8 @@ pub(super) fn check_mask_all(
             return Answer::void(Err(Trap::Fault(reason)));
         }
         let wants = now.host || get!(msix, guest_maskall);
-        if is_restored(device) && !now.entries.is_empty() && wants && !now.all {
+        let is_there = !function.gone;
+        if is_restored(device) && is_there && !now.entries.is_empty() && wants && !now.all {
             if is_rust {
                 let reason = "mask-all is lifted where a function was restored".to_owned();
                 return Answer::void(Err(Trap::Fault(reason)));
@@ -277,7 +280,7 @@ pub(super) fn settle_entries(
         let answers =
             !has_moved && function.table_at.is_some() && !is_gone && has_own_place(world, device);
         let is_first = get!(msix, used_entries) > 0 && answers;
-        left |= is_first && api.sees_all_writes && function.unmasked(&used).is_some();
+        left |= is_first && api.sees_all_writes() && function.unmasked(&used).is_some();
         function.mask_entries(&used);
     }
     if !left || world.spec.lies > 0 {
@@ -480,6 +483,12 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         }
     );
     if is_covered(side, world, op) || is_hidden_and_shared(side, world, op) {
+        return true;
+    }
+    if let Op::Map(wish) | Op::Enable(wish) = op
+        && world.misplaced[wish.device % world.devices.len()]
+        && !side.env().machine.pci.functions[wish.device % world.devices.len()].gone
+    {
         return true;
     }
     if is_lost(side, world, op) || is_second_block(side, world, op) || is_uncovered(world, op) {

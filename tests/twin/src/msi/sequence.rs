@@ -101,11 +101,6 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
     }
     if !rng.one_in(4) {
         ops.push(enable_by_dom0(rng, device, msix));
-        if !rng.one_in(8) {
-            ops.push(Op::World(Change::Grace {
-                once: rng.one_in(6),
-            }));
-        }
     }
     for _ in 0..rng.below(10) {
         let call = any_call(rng);
@@ -246,7 +241,7 @@ fn race(rng: &mut Rng, ops: &mut Vec<Op>, device: usize) {
     start_memory(ops, device);
 }
 
-/// dom0 has a function decode memory, and the grace period of that write is over.
+/// dom0 has a function decode memory.
 fn start_memory(ops: &mut Vec<Op>, device: usize) {
     ops.push(Op::ConfigWrite {
         device,
@@ -254,7 +249,6 @@ fn start_memory(ops: &mut Vec<Op>, device: usize) {
         size: 2,
         data: 2,
     });
-    ops.push(Op::World(Change::Grace { once: false }));
 }
 
 /// A function is prepared for a guest, used by it, and taken back.

@@ -37,10 +37,8 @@ pub(super) enum Flaw {
     NotAnnounced,
     /// They are announced when they have been carried out.
     AnnouncedLate,
-    /// Nobody waits for them to be carried out.
-    NoWait,
-    /// Nobody waits for those that were announced during a wait.
-    AgainForgotten,
+    /// They count as carried out before they have been.
+    EndedEarly,
     /// The function's own bits of vector control are taken for zero.
     OwnBitsCleared,
     /// Nothing is known ever.

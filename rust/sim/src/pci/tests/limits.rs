@@ -38,7 +38,7 @@ fn world() -> World {
 fn write(world: &World, write: Write) {
     world.step(Step::Announce(write));
     world.step(Step::CarryOut);
-    world.step(Step::Settle);
+    world.step(Step::AnnounceLate);
 }
 
 /// Has the function send message 0, and returns how many come.

@@ -64,8 +64,7 @@ fn what_is_known_must_not_be_older_than_the_last_change() {
         Flaw::AskedLate,
         Flaw::NotAnnounced,
         Flaw::AnnouncedLate,
-        Flaw::NoWait,
-        Flaw::AgainForgotten,
+        Flaw::EndedEarly,
     ] {
         fails(flaw, &[Trampled]);
     }

@@ -1,4 +1,4 @@
-//! The owner's writes to configuration space: announced, carried out later, and waited for.
+//! The owner's writes to configuration space: announced, and carried out later.
 
 use super::flaws::Flaw;
 use super::scenario::World;
@@ -29,12 +29,8 @@ pub(super) enum Write {
 /// The owner's virtual CPUs.
 #[derive(Debug, Default)]
 pub(super) struct Owner {
-    /// Writes that have been announced and not carried out, with their numbers.
-    in_flight: VecDeque<(u32, Write)>,
-    /// The number of the next one.
-    next: u32,
-    /// Somebody waits for all writes below a number to be carried out.
-    wait: Option<u32>,
+    /// Writes that have been announced and not carried out.
+    in_flight: VecDeque<Write>,
     /// A write has been carried out and not announced.
     untold: bool,
 }
@@ -42,21 +38,16 @@ pub(super) struct Owner {
 impl Owner {
     /// Whether no write is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.wait.is_none() && !self.untold
+        self.in_flight.is_empty() && !self.untold
     }
 
     /// Announces a write, to be carried out later.
     pub(super) fn announce(&mut self, world: &World, write: Write) {
-        self.in_flight.push_back((self.next, write));
-        self.next += 1;
-        if !matches!(world.xen.flaw, Flaw::NotAnnounced | Flaw::AnnouncedLate) {
-            self.tell(world);
-        }
-    }
-
-    fn tell(&mut self, world: &World) {
-        if world.xen.generation.changing() {
-            self.wait = Some(self.next);
+        self.in_flight.push_back(write);
+        match world.xen.flaw {
+            Flaw::NotAnnounced | Flaw::AnnouncedLate => {}
+            Flaw::EndedEarly => world.xen.generation.changed(),
+            _ => world.xen.generation.begin(),
         }
     }
 
@@ -66,13 +57,13 @@ impl Owner {
         let next = self.in_flight.front();
         matches!(
             next,
-            Some((_, Write::Decode(_) | Write::GiveAway | Write::Other))
+            Some(Write::Decode(_) | Write::GiveAway | Write::Other)
         )
     }
 
     /// Carries out the oldest write.
     pub(super) fn carry_out(&mut self, world: &World) {
-        let Some((_, write)) = self.in_flight.pop_front() else {
+        let Some(write) = self.in_flight.pop_front() else {
             return;
         };
         let mut function = world.function();
@@ -99,35 +90,25 @@ impl Owner {
         }
         drop(function);
         world.look();
-        self.untold = world.xen.flaw == Flaw::AnnouncedLate;
+        match world.xen.flaw {
+            Flaw::NotAnnounced | Flaw::EndedEarly => {}
+            Flaw::AnnouncedLate => self.untold = true,
+            _ => world.xen.generation.end(),
+        }
     }
 
-    /// Ends the wait, if all has been carried out that it is for.
-    pub(super) fn settle(&mut self, world: &World) {
+    /// Announces what has been carried out.
+    pub(super) fn announce_late(&mut self, world: &World) {
         if std::mem::take(&mut self.untold) {
-            self.tell(world);
+            world.xen.generation.changed();
         }
-        let Some(end) = self.wait else { return };
-        let flaw = world.xen.flaw;
-        let waits = self
-            .in_flight
-            .front()
-            .is_some_and(|&(number, _)| number < end);
-        if waits && flaw != Flaw::NoWait {
-            return;
-        }
-        let mut again = world.xen.generation.settled();
-        while again && flaw == Flaw::AgainForgotten {
-            again = world.xen.generation.settled();
-        }
-        self.wait = again.then_some(self.next);
     }
 
-    /// Waits until nothing is under way.
+    /// Carries out all that is under way.
     pub(super) fn finish(&mut self, world: &World) {
         while !self.is_idle() {
             self.carry_out(world);
-            self.settle(world);
+            self.announce_late(world);
         }
     }
 }

@@ -151,7 +151,7 @@ impl World {
                     self.torn.set(true);
                     self.owner.borrow_mut().carry_out(self);
                 }
-                _ => self.owner.borrow_mut().settle(self),
+                _ => self.owner.borrow_mut().announce_late(self),
             }
         }
     }
@@ -180,7 +180,7 @@ impl World {
                 });
             }
             Step::CarryOut => self.owner.borrow_mut().carry_out(self),
-            Step::Settle => self.owner.borrow_mut().settle(self),
+            Step::AnnounceLate => self.owner.borrow_mut().announce_late(self),
             Step::DecodeBehind(decodes) => {
                 self.steady.set(false);
                 self.function().set_decoding(decodes);
@@ -219,7 +219,7 @@ impl World {
         self.ledger().lost_all();
     }
 
-    /// The owner writes, and waits until all that it has written has been carried out.
+    /// The owner writes, and all that it has written is carried out.
     fn write(&self, write: Write) {
         self.steady.set(false);
         let mut owner = self.owner.borrow_mut();

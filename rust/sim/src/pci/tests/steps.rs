@@ -21,12 +21,12 @@ pub(super) enum Step {
     Guest(usize, bool),
     /// The owner is about to write to configuration space.
     Announce(Write),
-    /// The owner enables MSI-X, which is carried out and waited for at once.
+    /// The owner enables MSI-X, which is carried out at once.
     Enable,
     /// The owner's oldest write is carried out.
     CarryOut,
-    /// The wait for writes ends, if it may.
-    Settle,
+    /// What was carried out and not announced is announced.
+    AnnounceLate,
     /// The function begins or ceases to decode memory, and nobody is told.
     DecodeBehind(bool),
     /// It disables MSI-X by itself, and Xen is not told.
@@ -67,7 +67,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (entry(), seldom()).prop_map(|(entry, mask)| Step::Guest(entry, mask)),
         8 => write().prop_map(Step::Announce),
         8 => Just(Step::CarryOut),
-        8 => Just(Step::Settle),
+        8 => Just(Step::AnnounceLate),
         2 => any::<bool>().prop_map(Step::DecodeBehind),
         3 => Just(Step::DisableBehind),
         3 => Just(Step::Enable),

@@ -152,41 +152,40 @@ pub(super) const SLIPS: &[Slip] = &[
         "something is kept although a change is under way",
         GENERATION,
         "",
-        "(now & (CHANGING | AGAIN) == 0).then_some(Seen(now))",
-        "Some(Seen(now & !(CHANGING | AGAIN)))",
+        "(now as u32 == 0)",
+        "true",
     ),
     slip(
-        "an announced change does not end the generation",
+        "a change that begins does not end the generation",
         GENERATION,
         "",
-        "next(now) | wait",
-        "now | wait",
+        "NEXT + ONE",
+        "ONE",
     ),
     slip(
-        "the wait for one change ends that for another",
+        "a change that is carried out ends the others",
         GENERATION,
         "",
-        "now & !AGAIN",
-        "now & !(CHANGING | AGAIN)",
+        "self.0.fetch_sub(ONE, Ordering::SeqCst)",
+        "self.0.fetch_and(!(NEXT - 1), Ordering::SeqCst)",
     ),
     slip(
-        "a change that is carried out ends the wait for another",
+        "a change ends in two pieces",
         GENERATION,
         "",
-        "next(now) | now & (CHANGING | AGAIN)",
-        "next(now)",
-    ),
-    slip(
-        "the generation is read and stored in two pieces",
-        GENERATION,
-        "",
-        "self
-                .0
-                .compare_exchange(now, by(now), Ordering::SeqCst, Ordering::Relaxed)",
+        "self.0.fetch_sub(ONE, Ordering::SeqCst)",
         "{
-                self.0.store(by(now), Ordering::SeqCst);
-                Ok::<u32, u32>(now)
-            }",
+            let now = self.0.load(Ordering::SeqCst);
+            self.0.store(now.wrapping_sub(ONE), Ordering::SeqCst);
+            now
+        }",
+    ),
+    slip(
+        "the number 0 is given out",
+        GENERATION,
+        "",
+        "before >> 32 == u64::from(u32::MAX)",
+        "false",
     ),
     slip(
         "a mask is not read back",

@@ -272,10 +272,17 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a domain's write does not end what is known of a function",
-        INTERCEPT,
+        "exports/msi.rs",
         "",
-        "config::write_announced();",
+        "config::writing();",
         "",
+    ),
+    slip(
+        "a write that is not carried out counts as under way",
+        "exports/msi.rs",
+        "",
+        "result < 0",
+        "false",
     ),
     slip(
         "the owner's wish to mask all is not noted",
