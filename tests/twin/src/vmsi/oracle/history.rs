@@ -67,6 +67,7 @@ impl History {
     /// Another function comes, with zero in the dword, and what is under way may still reach it.
     pub(super) fn renew(&mut self) {
         self.held.clear();
+        self.disturbed = None;
         self.writes.retain(|write| write.end.is_none());
     }
 
