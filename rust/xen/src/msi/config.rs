@@ -107,10 +107,15 @@ pub fn generation() -> Option<Seen> {
     GENERATION.current()
 }
 
-/// Whether this CPU has begun a write that it has not said to be carried out.
-fn is_writing() -> &'static AtomicBool {
-    // SAFETY: The variable is this CPU's, is there as long as Xen, and is used here alone.
-    unsafe { AtomicBool::from_ptr(sys::shim_config_writing()) }
+/// Notes whether this CPU has begun a write that it has not said to be carried out; returns what
+/// was noted before.
+fn note_writing(writing: bool) -> bool {
+    // SAFETY: The variable is that of this CPU, which does not go offline meanwhile, and is used
+    // here alone.
+    let noted = unsafe { AtomicBool::from_ptr(sys::shim_config_writing()) };
+    let before = noted.load(Ordering::Relaxed);
+    noted.store(writing, Ordering::Relaxed);
+    before
 }
 
 /// This CPU is about to carry out a domain's write to configuration space. Nothing is kept of what
@@ -118,20 +123,18 @@ fn is_writing() -> &'static AtomicBool {
 ///
 /// Context: the CPU does nothing else for a domain until then.
 pub fn writing() {
-    // Should a way out have missed `written`, the write before counts as under way until this one
-    // has been carried out.
-    let is_writing = is_writing();
-    if !is_writing.load(Ordering::Relaxed) {
-        is_writing.store(true, Ordering::Relaxed);
+    let missed = note_writing(true);
+    // A way out that misses `written` is a fault of the series. The write before counts as under
+    // way until this one has been carried out.
+    xen_assert!(!missed);
+    if !missed {
         GENERATION.begin();
     }
 }
 
 /// This CPU has carried out the write that it had begun, if any.
 pub fn written() {
-    let is_writing = is_writing();
-    if is_writing.load(Ordering::Relaxed) {
-        is_writing.store(false, Ordering::Relaxed);
+    if note_writing(false) {
         GENERATION.end();
     }
 }
