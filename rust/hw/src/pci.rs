@@ -223,6 +223,11 @@ impl Location {
         Self(raw)
     }
 
+    /// Whether the function did not answer: all ones name base address 7, which there is not.
+    pub const fn is_no_answer(self) -> bool {
+        self.0 == u32::MAX
+    }
+
     /// Bits 2:0: number of the base address register.
     pub const fn base_address(self) -> u8 {
         self.0 as u8 & 7

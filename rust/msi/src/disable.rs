@@ -57,7 +57,7 @@ pub(crate) fn quiet_entry(msi: KeptMsi, device: PciDev) {
 }
 
 /// Masks an entry, or all messages of its function where the entry cannot be reached. Returns false
-/// where that was the only way to mask it, and they were not masked before.
+/// where that was the only way to mask it, and the host did not do so before.
 fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> bool {
     let locked = LockedControl::lock(device, msix, position);
     let control = locked.read();
@@ -65,19 +65,19 @@ fn mask_for_good(msi: KeptMsi, device: PciDev, msix: Msix, position: u16) -> boo
     if !control.enabled() {
         locked.write(opened(control));
     }
-    let mut newly = false;
+    let mut reached = true;
     let decodes = control::decodes_memory(device);
     if let Some(entry) = msi.table_entry().filter(|_| decodes) {
         entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     } else {
         // Where all are masked already it may be for the guest, which may lift that.
-        newly = !control.masks_all();
+        reached = mask_all && control.masks_all();
         mask_all = true;
     }
     msix.set_host_mask_all(mask_all);
     let masked = control.masks_all() || mask_all || msix.mask_all().guest;
     locked.write(control.with_mask_all(masked));
-    !newly
+    reached
 }
 
 /// One entry less is set up, or the function is not prepared any more.

@@ -189,6 +189,10 @@ impl Found {
 
 /// Looks for the table and the pending bits. `base` is where dom0 believes the table's base address
 /// to be, if it is who asks.
+///
+/// # Errors
+///
+/// [`Errno::NXIO`] where the function does not answer, or has no memory at its base address.
 fn locate(
     device: PciDev,
     msix: Msix,
@@ -199,6 +203,9 @@ fn locate(
     let registers = MsixRegisters::new(position);
     let at = |register| Location::new(function.read32(register));
     let place = at(registers.table());
+    if place.is_no_answer() {
+        return Err(Errno::NXIO);
+    }
     let found = crate::bar::address(device, place.base_address());
     if base.is_some_and(|base| base != found.unwrap_or(0)) {
         xen_warn!();

@@ -33,12 +33,14 @@ pub fn restore(device: KeptDev) -> Result<(), Errno> {
     let mut window = None;
     let result = restore_all(device, &mut window);
     if let Some(window) = window {
-        // The function may have lost mask-all, which the host or the guest still wants.
-        let all = device.msix().is_some_and(|msix| msix.mask_all().any());
         window.close(|control| match result {
-            Ok(()) => control
-                .with_enabled(true)
-                .with_mask_all(control.masks_all() || all),
+            Ok(()) => {
+                // The function may have lost mask-all, which the guest still wants. The host does
+                // not any more: each entry is masked as it should be.
+                let guest = device.msix().is_some_and(|msix| msix.mask_all().guest);
+                let masked = control.masks_all() || guest;
+                control.with_enabled(true).with_mask_all(masked)
+            }
             Err(_) => control.with_enabled(false),
         });
     }

@@ -133,9 +133,8 @@ pub fn set_with_care<E: LockedEntry>(entry: &E, masks: Masks) -> Outcome {
     } else if !mask {
         (Outcome::Unreachable, host)
     } else {
-        // Where all are masked already it may be for the guest, which may lift that.
         let newly = !control.masks_all();
-        (Outcome::AllMasked { newly }, true)
+        (Outcome::AllMasked { newly }, host || newly)
     };
     entry.set_host_mask_all(mask_all);
     let masked = control.masks_all() || mask_all || entry.mask_all().guest;

@@ -54,7 +54,10 @@
 //!     meanwhile, C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where
 //!     it fails, Rust goes on alone.
 //!
-//! 17. *The host's mask-all.* Where an entry cannot be reached and the guest masks all already, Rust
+//! 17. *Functions that do not answer.* Rust finds no table (`ENXIO`), and goes on alone; C takes all
+//!     ones for its place.
+//!
+//! 18. *The host's mask-all.* Where an entry cannot be reached and the guest masks all already, Rust
 //!     notes that the host wants that, too, and goes on alone; C does not, and the guest lifts it.
 //!     Restoring a function, C lifts the host's mask-all and the guest's; it is put right
 //!     ([`super::registers::check_mask_all`]).
@@ -136,6 +139,14 @@ impl Model {
             return Err("Rust has left something of what failed".to_owned());
         }
         if self.failed && !says(c, FAILED) && world.not_protected {
+            return Ok(Verdict::Alone);
+        }
+        let sets_up = matches!(op, Op::Map(_) | Op::Enable(_)) && rust.outcome == Ok(0);
+        if world.unanswered && world.spec.lies == 0 && sets_up {
+            return Err("Rust has found a table of a function that does not answer".to_owned());
+        }
+        let absent = Ok(u64::from(-libc::ENXIO as u32));
+        if self.failed && !says(c, FAILED) && rust.outcome == absent && world.unanswered {
             return Ok(Verdict::Alone);
         }
         let invalid = Ok(u64::from(-libc::EINVAL as u32));
@@ -300,9 +311,10 @@ impl Model {
                 _ => entry.clone(),
             };
             let shown = kept.map(shown).map(without_irqs);
-            shown.map(|entry| self.with_mask_all(entry)).collect()
+            shown.collect()
         };
-        lines_apart(kept(c)) == lines_apart(kept(rust))
+        let c = kept(c).into_iter().map(|entry| self.with_mask_all(entry));
+        lines_apart(c.collect()) == lines_apart(kept(rust))
     }
 
     /// Where C has lifted mask-all: a write of message control of MSI-X as if it had not.

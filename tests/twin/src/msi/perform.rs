@@ -52,9 +52,8 @@ pub(super) fn perform(
     side.env().msi.crossed = false;
     side.env().machine.pci.blind_reads = 0;
     let masked = registers::masked(side, world);
-    let answer = carry_out(side, api, world, op, script);
-    note_misplaced(side, world);
-    let answer = answer?;
+    world.unanswered = is_unanswered(side, world, op);
+    let answer = carry_out(side, api, world, op, script)?;
     let answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
     world.no_target = side.env().msi.no_target;
@@ -67,19 +66,14 @@ pub(super) fn perform(
     Some(answer)
 }
 
-/// Notes which tables are misplaced after a step.
-fn note_misplaced(side: &mut Side, world: &mut World) {
-    for device in 0..world.devices.len() {
-        let msix = get!(world.devices[device], msix);
-        let in_use = !msix.is_null() && get!(msix, used_entries) != 0;
-        let is_gone = side.env().machine.pci.functions[device].gone;
-        let is = if world.unused[device] {
-            is_gone
-        } else {
-            world.misplaced[device]
-        };
-        world.misplaced[device] = in_use && is;
-    }
+/// Whether a step sets up the first entry of a function that does not answer.
+fn is_unanswered(side: &mut Side, world: &World, op: &Op) -> bool {
+    let device = match *op {
+        Op::Map(wish) | Op::Enable(wish) if wish.msix => choose(world, wish.device),
+        Op::Prepare { device, off: false } => choose(world, device),
+        _ => return false,
+    };
+    world.unused[device] && side.env().machine.pci.functions[device].gone
 }
 
 /// Whether the entry that was set up lies in two pages.

@@ -31,8 +31,8 @@ pub(super) const GUEST_WRONG: u64 = 1 << 43;
 /// Says that Xen notes from this step on that the host masks all messages of a function, which
 /// were masked already.
 pub(super) const KEPT: u64 = 1 << 39;
-/// Says that a function that was restored did not mask all messages though the host or the guest
-/// wants that, and was put right.
+/// Says that a function that was restored did not mask all messages though the guest wants that,
+/// and was put right.
 pub(super) const LIFTED: u64 = 1 << 44;
 /// The bit of MSI-X's message control that enables it.
 const ENABLE: u32 = sys::PCI_MSIX_FLAGS_ENABLE;
@@ -186,9 +186,6 @@ pub(super) fn check_mask_all(
     for (device, now) in masked(side, world).into_iter().enumerate() {
         let msix = get!(world.devices[device], msix);
         let before = &before[device];
-        if now.host && !before.host && before.all {
-            says |= KEPT;
-        }
         if msix.is_null() || world.spec.lies > 0 {
             continue;
         }
@@ -196,6 +193,14 @@ pub(super) fn check_mask_all(
         let physical = world.spec.devices[device].physical.unwrap_or(device);
         let command = side.env().machine.pci.functions[physical].peek(COMMAND, 2);
         let decodes = command & u32::from(MEMORY) != 0;
+        // Where an MSI is set up of a function that has MSI-X in use, an entry of that is masked.
+        let frees = matches!(
+            op,
+            Op::Unmap { .. } | Op::Cleanup { .. } | Op::Map(_) | Op::Enable(_)
+        );
+        if frees && !(answers && decodes) && now.host && !before.host && before.all {
+            says |= KEPT;
+        }
         let is_used = get!(msix, used_entries) > 0;
         let function = &mut side.env().machine.pci.functions[device];
         let freed = |entry: &&u16| !now.entries.contains(*entry);
@@ -212,7 +217,7 @@ pub(super) fn check_mask_all(
             let reason = format!("entry {entry} was freed, and is not masked for good");
             return Answer::void(Err(Trap::Fault(reason)));
         }
-        let wants = now.host || get!(msix, guest_maskall);
+        let wants = get!(msix, guest_maskall);
         let is_there = !function.gone;
         if is_restored(device) && is_there && !now.entries.is_empty() && wants && !now.all {
             if is_rust {
@@ -483,12 +488,6 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         }
     );
     if is_covered(side, world, op) || is_hidden_and_shared(side, world, op) {
-        return true;
-    }
-    if let Op::Map(wish) | Op::Enable(wish) = op
-        && world.misplaced[wish.device % world.devices.len()]
-        && !side.env().machine.pci.functions[wish.device % world.devices.len()].gone
-    {
         return true;
     }
     if is_lost(side, world, op) || is_second_block(side, world, op) || is_uncovered(world, op) {

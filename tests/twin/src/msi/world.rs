@@ -60,9 +60,8 @@ pub(crate) struct World {
     /// HPETs.
     pub(super) controller: *mut sys::hw_interrupt_type,
     pub(super) foreign: Vec<*mut sys::msi_desc>,
-    /// Which functions have a table whose first entry was set up while they did not answer. Where
-    /// it is then means nothing, and upstream takes it to be elsewhere once they answer.
-    pub(super) misplaced: Vec<bool>,
+    /// Whether the first entry was to be set up of a function that does not answer.
+    pub(super) unanswered: bool,
     /// Which functions changed behind Xen, and was not looked at since.
     pub(super) behind: Vec<bool>,
     /// Whose mask register of MSI may have been lost.
@@ -110,7 +109,7 @@ impl World {
             mask: arena.object("cpumask", 0),
             controller: arena.object("controller", 0),
             foreign: Vec::new(),
-            misplaced: vec![false; spec.devices.len()],
+            unanswered: false,
             behind: vec![false; spec.devices.len()],
             stale: vec![false; spec.devices.len()],
             unused: vec![true; spec.devices.len()],

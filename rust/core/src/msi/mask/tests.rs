@@ -36,8 +36,8 @@ fn expected(
         after.entries[index] = wanted;
         Outcome::Done
     } else if wanted {
-        // The guest may lift its own mask-all: the host wants all masked as well.
-        after.all.host = true;
+        // Who masks all: the host, unless all were masked already.
+        after.all.host |= !before.mask_all;
         after.mask_all = true;
         Outcome::AllMasked {
             newly: !before.mask_all,

@@ -242,7 +242,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "all messages are masked, and it is not noted",
         MASK,
         "",
-        "(Outcome::AllMasked { newly }, true)",
+        "(Outcome::AllMasked { newly }, host || newly)",
         "(Outcome::AllMasked { newly }, host)",
     ),
     slip(

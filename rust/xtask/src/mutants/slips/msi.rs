@@ -278,6 +278,13 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
     ),
     slip(
+        "the table of a function that does not answer is found",
+        "msi/src/msix.rs",
+        "",
+        "place.is_no_answer()",
+        "false",
+    ),
+    slip(
         "a write that is not carried out counts as under way",
         "exports/msi.rs",
         "",
