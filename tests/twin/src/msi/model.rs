@@ -54,12 +54,12 @@
 //!     meanwhile, C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where
 //!     it fails, Rust goes on alone.
 //!
-//! 17. *Functions that do not answer.* Rust finds no table (`ENXIO`), and goes on alone; C takes all
-//!     ones for its place.
+//! 17. *Functions that do not answer.* Rust finds no table (`ENXIO`), and goes on alone; C takes
+//!     all ones for its place.
 //!
-//! 18. *The host's mask-all.* Where an entry cannot be reached and the guest masks all already, Rust
-//!     notes that the host wants that, too, and goes on alone; C does not, and the guest lifts it.
-//!     Restoring a function, C lifts the host's mask-all and the guest's; it is put right
+//! 18. *Mask-all.* Where an entry that is freed cannot be reached and the guest masks all already,
+//!     Rust notes that the host wants that, too, and goes on alone; C does not, and the guest
+//!     lifts it. Restoring a function, C lifts the guest's mask-all; it is put right
 //!     ([`super::registers::check_mask_all`]).
 //!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
