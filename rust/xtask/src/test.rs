@@ -144,7 +144,9 @@ const CHECKS: &[Check] = &[
     }),
     // Other ones for each commit.
     quick("slips in our own Rust are found", || {
-        run_line(&["mutants", "--sample", "8", "--cases", "5000"])
+        run_line(&[
+            "mutants", "--sample", "8", "--cases", "5000", "--seed", SEED,
+        ])
     }),
     quick("what guests read from MSI-X tables", || {
         run_line(&["twin", "--oracle", "--cases", "200000"])
