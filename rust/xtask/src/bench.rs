@@ -149,7 +149,7 @@ const EXCEPTIONS: &[Exception] = &[
         "msi",
         "write of the control register",
         None,
-        400,
+        403,
         "the write is carried out under the register lock, and nothing is cached meanwhile",
     ),
     Exception::new(
