@@ -126,9 +126,11 @@ fn results(objects: &Path) -> Result<BTreeMap<PathBuf, String>> {
     Ok(sums)
 }
 
-/// Tells whether a file goes into the hypervisor. Tools of the host do not.
+/// Tells whether a file goes into the hypervisor. Tools of the host do not; the number of the build,
+/// which changes with debug information, is no ELF.
 fn is_result(path: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "o") && !path.starts_with("tools")
+    let is_object = path.extension().is_some_and(|end| end == "o");
+    is_object && !path.starts_with("tools") && !path.ends_with("buildid.o")
 }
 
 /// A number that changes with what an object has, but for where its source's lines are: in debug
