@@ -126,8 +126,8 @@ fn results(objects: &Path) -> Result<BTreeMap<PathBuf, String>> {
     Ok(sums)
 }
 
-/// Tells whether a file goes into the hypervisor. Tools of the host do not; the number of the build,
-/// which changes with debug information, is no ELF.
+/// Tells whether a file is an ELF object that goes into the hypervisor. Tools of the host do not;
+/// the number of the build, which changes with debug information, is no ELF.
 fn is_result(path: &Path) -> bool {
     let is_object = path.extension().is_some_and(|end| end == "o");
     is_object && !path.starts_with("tools") && !path.ends_with("buildid.o")
