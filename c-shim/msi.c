@@ -145,16 +145,6 @@ bool *shim_config_writing(void)
     return &this_cpu(config_writing);
 }
 
-cpumask_t *shim_scratch_cpumask(void)
-{
-    return this_cpu(scratch_cpumask);
-}
-
-unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask)
-{
-    return cpu_mask_to_apicid(mask);
-}
-
 void shim_map_device_page(unsigned int index, paddr_t addr)
 {
     set_fixmap_nocache(index, addr);
@@ -168,11 +158,6 @@ void shim_unmap_device_page(unsigned int index)
 bool shim_is_memory(unsigned long pfn)
 {
     return page_is_ram_type(pfn, RAM_TYPE_CONVENTIONAL);
-}
-
-bool shim_domain_has_memory(const struct domain *d)
-{
-    return domain_tot_pages(d);
 }
 
 int shim_domain_irq_to_pirq(struct domain *d, int irq)
@@ -197,11 +182,6 @@ void shim_reserve_pirq(struct domain *d, unsigned int pirq)
 
     if ( info && !info->arch.irq )
         info->arch.irq = PIRQ_ALLOCATED;
-}
-
-int shim_resource_setup_pci(const struct pci_dev *pdev)
-{
-    return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);
 }
 
 /* Without vPCI an inline function without effect. */

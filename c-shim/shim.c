@@ -4,8 +4,11 @@
 #include <xen/kexec.h>
 #include <xen/param.h>
 #include <xen/pci.h>
+#include <xsm/xsm.h>
 
+#include <asm/genapic.h>
 #include <asm/io_apic.h>
+#include <asm/smp.h>
 
 #include "shim.h"
 
@@ -76,6 +79,26 @@ bool shim_pdev_list_is_read_locked(const struct domain *d)
 void shim_domain_crash(struct domain *d)
 {
     domain_crash(d);
+}
+
+cpumask_t *shim_scratch_cpumask(void)
+{
+    return this_cpu(scratch_cpumask);
+}
+
+unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask)
+{
+    return cpu_mask_to_apicid(mask);
+}
+
+bool shim_domain_has_memory(const struct domain *d)
+{
+    return domain_tot_pages(d);
+}
+
+int shim_resource_setup_pci(const struct pci_dev *pdev)
+{
+    return xsm_resource_setup_pci(XSM_PRIV, pdev->sbdf.sbdf);
 }
 
 unsigned int shim_io_apic_read(unsigned int apic, unsigned int reg)

@@ -32,6 +32,10 @@ bool shim_spin_trylock(spinlock_t *lock);
 bool shim_spin_is_locked(const spinlock_t *lock);
 bool shim_pdev_list_is_read_locked(const struct domain *d);
 void shim_domain_crash(struct domain *d);
+cpumask_t *shim_scratch_cpumask(void);
+unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
+bool shim_domain_has_memory(const struct domain *d);
+int shim_resource_setup_pci(const struct pci_dev *pdev);
 void shim_call_rcu_xfree(struct rcu_head *head);
 
 /* An object's pages, which are freed with it. */
@@ -87,16 +91,12 @@ bool shim_firmware_allows_msi(void);
 bool shim_msi_is_logical(void);
 bool *shim_config_writing(void);
 bool shim_msi_is_lowest_priority(void);
-cpumask_t *shim_scratch_cpumask(void);
-unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask);
 void shim_map_device_page(unsigned int index, paddr_t addr);
 void shim_unmap_device_page(unsigned int index);
 bool shim_is_memory(unsigned long pfn);
-bool shim_domain_has_memory(const struct domain *d);
 int shim_domain_irq_to_pirq(struct domain *d, int irq);
 void shim_unbind_msi(struct domain *d, unsigned int pirq);
 void shim_reserve_pirq(struct domain *d, unsigned int pirq);
-int shim_resource_setup_pci(const struct pci_dev *pdev);
 void shim_vpci_dump_msi(void);
 
 /* What Xen points to; each is called by the function of c-shim/msi.c without the prefix. */

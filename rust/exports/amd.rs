@@ -8,8 +8,8 @@ use xen::base::boot::Booting;
 use xen::base::errno::to_c;
 use xen::objects::ioapic::IoApic;
 use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_msg::MsiMsg;
 use xen::remap::amd::{self, Iommu, Requester};
-use xen::remap::message::MsiMsg;
 use xen_sys as sys;
 
 /// See [`enable::supports_extended_mode`]; called by the shim.

@@ -6,15 +6,17 @@ use msi::enable::{self, Refused};
 use msi::intercept::{self, Write};
 use msi::{disable, dump, mask, message, restore};
 use xen::base::errno::{Errno, to_c};
-use xen::msi::config::{self, Address};
-use xen::msi::cpus::CpuMask;
-use xen::msi::irq::{Handler, NewUser};
+use xen::msi::config;
 use xen::msi::new::{Leaving, MsiBlock};
-use xen::msi::request::{self, Request};
-use xen::objects::irq::{HeldDesc, IrqDesc};
+use xen::msi::options;
+use xen::objects::cpumask::CpuMask;
+use xen::objects::hw_irq_controller::Handler;
+use xen::objects::irq_desc::{HeldDesc, IrqDesc, NewUser};
 use xen::objects::msi_desc::{KeptMsi, MsiDesc};
-use xen::objects::pci::{KeptDev, PciDev};
-use xen::remap::message::MsiMsg;
+use xen::objects::msi_info::Request;
+use xen::objects::msi_msg::MsiMsg;
+use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pci_sbdf::Sbdf;
 use xen_sys as sys;
 
 /// Makes what stands for a descriptor that the caller alone may change.
@@ -29,10 +31,10 @@ macro_rules! held {
     }};
 }
 
-/// See [`request::decide`].
+/// See [`options::decide`].
 #[unsafe(no_mangle)]
 extern "C" fn early_msi_init() {
-    request::decide();
+    options::decide();
 }
 
 /// See [`message::compose`].
@@ -62,7 +64,7 @@ extern "C" fn __msi_set_enable(
     enable: c_int,
 ) {
     let id = (bus as u8 as u16) << 8 | (slot as u16 & 0x1f) << 3 | func as u16 & 7;
-    let function = Address::of(seg as u16, id);
+    let function = Sbdf::of(seg as u16, id);
     disable::enable_msi(function, pos as u16, enable != 0);
 }
 

@@ -7,14 +7,14 @@ use vmsi::{complete, deliver, emulate, register, vpci};
 use xen::base::errno::to_c;
 use xen::base::narrow::Narrow;
 use xen::objects::domain::Domain;
-use xen::objects::irq::Pirq;
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::hvm_pirq_dpci::PirqDpci;
+use xen::objects::ioreq::Ioreq;
+use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pirq::Pirq;
 use xen::objects::vcpu::Vcpu;
+use xen::objects::vlapic::Destination;
+use xen::objects::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen::sync::rwlock::EventLock;
-use xen::vmsi::bind::PirqDpci;
-use xen::vmsi::ioreq::Ioreq;
-use xen::vmsi::vlapic::Destination;
-use xen::vmsi::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen_sys as sys;
 
 /// The outcome of an emulation step, as C has it.

@@ -7,7 +7,7 @@ use xen::base::boot::Booting;
 use xen::base::errno::to_c;
 use xen::objects::ioapic::IoApic;
 use xen::objects::msi_desc::MsiDesc;
-use xen::remap::message::MsiMsg;
+use xen::objects::msi_msg::MsiMsg;
 use xen::remap::vtd::Iommu;
 use xen_sys as sys;
 

@@ -12,6 +12,8 @@ fn main() {
     let config = variable("XEN_SYS_CONFIG");
     println!("cargo:rerun-if-changed={config}");
     let config = std::fs::read_to_string(config).expect("XEN_SYS_CONFIG is readable");
+    let is_set = |option: &str| config.lines().any(|line| line == format!("{option}=y"));
+    println!("cargo:hvm={}", is_set("CONFIG_HVM"));
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let header = repository.join("include/bindings.h");
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("allowlist.txt");
@@ -41,7 +43,7 @@ fn main() {
         builder = match kind.as_str() {
             "layout" => {
                 let (name, option) = pattern.split_once(" if ").unwrap_or((&pattern, ""));
-                if option.is_empty() || config.lines().any(|line| line == format!("{option}=y")) {
+                if option.is_empty() || is_set(option) {
                     layouts.push(name.to_owned());
                 }
                 continue;

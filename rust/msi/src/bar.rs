@@ -2,8 +2,8 @@
 
 use irq_core::msi::place::VirtualFunctions;
 use irq_hw::pci::{self, BaseAddress, sriov};
-use xen::msi::config::Address;
-use xen::objects::pci::PciDev;
+use xen::objects::pci_dev::PciDev;
+use xen::objects::pci_sbdf::Sbdf;
 
 /// The address of a function's memory at one of its base addresses; `None` where it has none there.
 #[doc(alias = "read_pci_mem_bar")]
@@ -23,7 +23,7 @@ pub(crate) fn address(device: PciDev, number: u8) -> Option<u64> {
 }
 
 /// Memory at a base address of a function with `count` of them, the first at a register.
-fn memory(function: Address, first: u16, count: u8, number: u8) -> Option<u64> {
+fn memory(function: Sbdf, first: u16, count: u8, number: u8) -> Option<u64> {
     if number >= count {
         return None;
     }
@@ -44,8 +44,8 @@ fn memory(function: Address, first: u16, count: u8, number: u8) -> Option<u64> {
 
 /// Memory of the virtual function with an ID: that of all of them lies side by side, `bytes` for
 /// each.
-fn virtual_memory(physical: Address, id: u16, number: u8, bytes: Option<u64>) -> Option<u64> {
-    let capability = physical.extended_capability(xen::msi::device::SRIOV)?;
+fn virtual_memory(physical: Sbdf, id: u16, number: u8, bytes: Option<u64>) -> Option<u64> {
+    let capability = physical.extended_capability(xen::objects::pci_sbdf::SRIOV)?;
     let read = |register| physical.read16(capability + register);
     let control = read(sriov::CONTROL);
     let functions = VirtualFunctions {

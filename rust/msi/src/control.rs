@@ -1,18 +1,19 @@
 //! Message control of a function's capabilities, and whether its table can be reached.
 
 use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
-use xen::msi::config::{self, Address};
+use xen::msi::config;
+use xen::objects::arch_msix::Msix;
 use xen::objects::msi_desc::MsiDesc;
-use xen::objects::msix::Msix;
-use xen::objects::pci::PciDev;
+use xen::objects::pci_dev::PciDev;
+use xen::objects::pci_sbdf::Sbdf;
 
 /// Reads message control of an MSI capability.
-pub(crate) fn msi(function: Address, position: u16) -> MsiControl {
+pub(crate) fn msi(function: Sbdf, position: u16) -> MsiControl {
     MsiControl::new(function.read16(pci::MsiRegisters::new(position, false).control()))
 }
 
 /// Writes it.
-pub(crate) fn set_msi(function: Address, position: u16, control: MsiControl) {
+pub(crate) fn set_msi(function: Sbdf, position: u16, control: MsiControl) {
     let register = pci::MsiRegisters::new(position, false).control();
     function.write16(register, control.raw());
 }
@@ -20,18 +21,18 @@ pub(crate) fn set_msi(function: Address, position: u16, control: MsiControl) {
 /// Enables or disables MSI; the other bits stay.
 #[doc(alias = "__msi_set_enable")]
 #[doc(alias = "msi_set_enable")]
-pub fn enable_msi(function: Address, position: u16, enabled: bool) {
+pub fn enable_msi(function: Sbdf, position: u16, enabled: bool) {
     let control = msi(function, position);
     set_msi(function, position, control.with_enabled(enabled));
 }
 
 /// Reads message control of an MSI-X capability.
-pub(crate) fn msix(function: Address, position: u16) -> MsixControl {
+pub(crate) fn msix(function: Sbdf, position: u16) -> MsixControl {
     MsixControl::new(function.read16(MsixRegisters::new(position).control()))
 }
 
 /// Writes it.
-pub(crate) fn set_msix(function: Address, position: u16, control: MsixControl) {
+pub(crate) fn set_msix(function: Sbdf, position: u16, control: MsixControl) {
     function.write16(MsixRegisters::new(position).control(), control.raw());
     // Somebody may have read meanwhile that it is enabled.
     if !control.enabled() {

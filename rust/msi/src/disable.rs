@@ -5,14 +5,14 @@ use crate::window::LockedControl;
 use irq_core::msi::mask::with_mask;
 use irq_core::msi::window::opened;
 use irq_hw::msix::VECTOR_CTRL;
-use xen::msi::desc::RegisterLock;
 use xen::msi::device;
 use xen::msi::log;
 use xen::msi::new::{Leaving, MsiBlock};
-use xen::msi::ranges;
+use xen::msi::register_lock::RegisterLock;
+use xen::objects::arch_msix::{Msix, SharedPage};
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::objects::msix::{Msix, SharedPage};
-use xen::objects::pci::PciDev;
+use xen::objects::pci_dev::PciDev;
+use xen::objects::rangeset as ranges;
 use xen::xen_assert;
 use xen::xen_warn;
 

@@ -3,8 +3,9 @@
 use crate::control;
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use xen::msi::log;
-use xen::objects::irq::{self, IrqDesc};
+use xen::objects::irq_desc::IrqDesc;
 use xen::objects::msi_desc::{KeptMsi, Sender};
+use xen::sync::softirq;
 
 /// Prints every MSI of the host, and those of vPCI.
 ///
@@ -14,7 +15,7 @@ pub fn dump() {
     log::heading();
     for (number, desc) in IrqDesc::all().enumerate() {
         if number % 32 == 0 {
-            irq::process_pending_softirqs();
+            softirq::process_pending_softirqs();
         }
         if !desc.is_initialized() {
             continue;

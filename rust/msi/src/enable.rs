@@ -4,12 +4,12 @@ use crate::disable;
 use crate::window::LockedControl;
 use crate::{msi, msix};
 use xen::base::errno::Errno;
-use xen::msi::device;
-use xen::msi::hardware;
 use xen::msi::log;
-use xen::msi::request::{self, Request};
+use xen::msi::options;
+use xen::objects::domain::hardware;
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::msi_info::Request;
+use xen::objects::pci_dev::{self, KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Why an interrupt was not set up.
@@ -40,7 +40,7 @@ impl From<Errno> for Refused {
 #[doc(alias = "pci_enable_msi")]
 pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     xen_assert!(device.list_is_locked());
-    if !request::allowed() {
+    if !options::allowed() {
         return Err(Errno::PERM.into());
     }
     if request.is_for_table() {
@@ -99,10 +99,10 @@ pub(crate) fn find<'a>(device: KeptDev<'a>, kind: Sender, irq: Option<i32>) -> O
 /// entries are set up, or it is prepared already (or is not); else as for setting up an entry.
 #[doc(alias = "pci_prepare_msix")]
 pub fn prepare(segment: u16, id: u16, end: bool) -> Result<(), Errno> {
-    if !request::allowed() {
+    if !options::allowed() {
         return Ok(());
     }
-    device::with_devices_locked(|devices| {
+    pci_dev::with_devices_locked(|devices| {
         let device = devices.find(segment, id).ok_or(Errno::NODEV)?;
         let msix = device.msix().ok_or(Errno::NODEV)?;
         if msix.used() != u32::from(end) {

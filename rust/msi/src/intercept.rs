@@ -5,9 +5,9 @@ use crate::mask;
 use crate::window::LockedControl;
 use irq_hw::pci::{MsiRegisters, MsixControl, MsixRegisters};
 use xen::base::errno::Errno;
+use xen::objects::arch_msix::Msix;
 use xen::objects::msi_desc::{MsiDesc, Sender};
-use xen::objects::msix::Msix;
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev};
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,14 +8,16 @@ use irq_core::msi::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
 use irq_hw::pci::MsixControl;
 use xen::arch::fixmap::Register;
-use xen::msi::config::{self, Address};
-use xen::msi::desc::RegisterLock;
+use xen::msi::config;
 use xen::msi::log;
+use xen::msi::options;
+use xen::msi::register_lock::RegisterLock;
 use xen::msi::reserved::Reserved;
-use xen::objects::irq::HeldDesc;
+use xen::objects::arch_msix::{Msix, Warning};
+use xen::objects::irq_desc::HeldDesc;
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::objects::msix::{Msix, Warning};
-use xen::objects::pci::PciDev;
+use xen::objects::pci_dev::PciDev;
+use xen::objects::pci_sbdf::Sbdf;
 use xen::xen_assert;
 use xen::xen_warn;
 
@@ -157,7 +159,7 @@ fn set_message(msi: MsiDesc, device: PciDev, change: Change) {
 fn write_register(msi: MsiDesc, device: PciDev) {
     let function = device.config();
     let register = msi.mask_register();
-    let value = if config::rechecks() {
+    let value = if options::rechecks() {
         let bit = 1 << msi.entry();
         let others = function.read32(register) & !bit;
         others | if msi.masks().any() { bit } else { 0 }
@@ -174,7 +176,7 @@ fn write_register(msi: MsiDesc, device: PciDev) {
 ///
 /// Context: [`RegisterLock`] is held.
 #[inline]
-fn reserved_in_register(msi: MsiDesc, function: Address, register: u16, capable: u32) -> u32 {
+fn reserved_in_register(msi: MsiDesc, function: Sbdf, register: u16, capable: u32) -> u32 {
     let first = msi.first_of_block();
     first.reserved().unwrap_or_else(|| {
         let read = read_beyond_messages(function, register, capable);
@@ -185,7 +187,7 @@ fn reserved_in_register(msi: MsiDesc, function: Address, register: u16, capable:
 
 /// Reads what a mask register has beyond the messages of its function.
 #[cold]
-pub(crate) fn read_beyond_messages(function: Address, register: u16, capable: u32) -> Reserved {
+pub(crate) fn read_beyond_messages(function: Sbdf, register: u16, capable: u32) -> Reserved {
     let read = Reserved::read(|| Some(function.read32(register) & !mask::all(capable)));
     read.unwrap_or_default()
 }

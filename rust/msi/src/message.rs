@@ -7,13 +7,14 @@ use irq_hw::msix;
 use irq_hw::pci::MsiRegisters;
 use xen::base::errno::Errno;
 use xen::msi::config;
-use xen::msi::cpus::CpuMask;
-use xen::msi::irq::{Handler, NewUser};
-use xen::msi::message::{self as msi, Message};
-use xen::objects::irq::HeldDesc;
+use xen::msi::message as msi;
+use xen::objects::arch_msix::Msix;
+use xen::objects::cpumask::CpuMask;
+use xen::objects::hw_irq_controller::Handler;
+use xen::objects::irq_desc::{HeldDesc, NewUser};
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
-use xen::objects::msix::Msix;
-use xen::objects::pci::PciDev;
+use xen::objects::msi_msg::Message;
+use xen::objects::pci_dev::PciDev;
 use xen::xen_assert;
 
 /// Composes a message to some CPUs, or to the CPU with APIC ID 0 where none are named. It is all

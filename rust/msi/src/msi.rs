@@ -5,11 +5,11 @@ use crate::enable::{Refused, is_for_xen};
 use irq_core::msi::mask;
 use irq_hw::pci::MsiRegisters;
 use xen::base::errno::Errno;
-use xen::msi::desc::RegisterLock;
 use xen::msi::new::NewMsi;
-use xen::msi::request::Request;
+use xen::msi::register_lock::RegisterLock;
 use xen::objects::msi_desc::MsiDesc;
-use xen::objects::pci::KeptDev;
+use xen::objects::msi_info::Request;
+use xen::objects::pci_dev::KeptDev;
 
 /// Sets up a block of messages; they are masked, where they can be.
 ///

@@ -12,11 +12,11 @@ use xen::base::errno::Errno;
 use xen::msi::log;
 use xen::msi::new::NewMsi;
 use xen::msi::pages::Mapped;
-use xen::msi::ranges;
-use xen::msi::request::Request;
+use xen::objects::arch_msix::{Msix, SharedPage};
 use xen::objects::msi_desc::MsiDesc;
-use xen::objects::msix::{Msix, SharedPage};
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::msi_info::Request;
+use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::rangeset as ranges;
 use xen::xen_warn;
 
 /// Sets up an entry of the table; it is masked.

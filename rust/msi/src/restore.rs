@@ -4,13 +4,13 @@ use crate::mask::Change;
 use crate::window::MsixWindow;
 use crate::{control, mask, message};
 use xen::base::errno::Errno;
-use xen::msi::desc::RegisterLock;
 use xen::msi::log;
-use xen::msi::request;
+use xen::msi::options;
+use xen::msi::register_lock::RegisterLock;
 use xen::msi::reserved::Reserved;
-use xen::objects::irq::{IrqDesc, LockedDesc};
+use xen::objects::irq_desc::{IrqDesc, LockedDesc};
 use xen::objects::msi_desc::{MsiDesc, Sender};
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev};
 use xen::xen_assert;
 
 /// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0
@@ -26,7 +26,7 @@ use xen::xen_assert;
 #[doc(alias = "pci_restore_msi_state")]
 pub fn restore(device: KeptDev) -> Result<(), Errno> {
     xen_assert!(device.all_are_locked());
-    if !request::allowed() {
+    if !options::allowed() {
         return Err(Errno::OPNOTSUPP);
     }
     device.check_set_up_permission()?;

@@ -4,15 +4,15 @@
 use crate::control;
 use irq_core::msi::window::Windows;
 use irq_hw::pci::MsixControl;
-use xen::msi::config::Address;
-use xen::msi::desc::RegisterLock;
-use xen::objects::msix::Msix;
-use xen::objects::pci::PciDev;
+use xen::msi::register_lock::RegisterLock;
+use xen::objects::arch_msix::Msix;
+use xen::objects::pci_dev::PciDev;
+use xen::objects::pci_sbdf::Sbdf;
 
 /// Message control of a function's MSI-X capability, under the lock that guards it.
 pub(crate) struct LockedControl<'a> {
     lock: RegisterLock,
-    function: Address,
+    function: Sbdf,
     position: u16,
     msix: Msix<'a>,
 }

@@ -6,9 +6,9 @@
 use irq_core::vmsi::beside::Bytes;
 use xen::arch::fixmap::Page;
 use xen::base::log;
+use xen::objects::arch_msix::{SharedPage, Warning};
 use xen::objects::domain::Domain;
-use xen::objects::msix::{SharedPage, Warning};
-use xen::objects::pci::{Devices, PciDev};
+use xen::objects::pci_dev::{Devices, PciDev};
 use xen::vmsi::tables::Table;
 use xen::xen_assert;
 

@@ -13,9 +13,9 @@ use irq_core::vmsi::access::{Access, is_aligned};
 use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
 use xen::base::log;
+use xen::objects::ioreq::Answer;
 use xen::objects::vcpu::Vcpu;
 use xen::sync::rcu;
-use xen::vmsi::ioreq::Answer;
 use xen::vmsi::tables;
 use xen::vmsi::tables::EntryIrq;
 

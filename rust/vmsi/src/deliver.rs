@@ -13,8 +13,8 @@ use xen::base::hide;
 use xen::base::log;
 use xen::base::narrow::Narrow;
 use xen::objects::domain::Domain;
-use xen::vmsi::bind::PirqDpci;
-use xen::vmsi::vlapic::{self, Destination};
+use xen::objects::hvm_pirq_dpci::PirqDpci;
+use xen::objects::vlapic::{self, Destination};
 use xen::xen_assert;
 
 /// Delivers an interrupt to the vCPUs of a destination; `level` is nonzero for a level-triggered

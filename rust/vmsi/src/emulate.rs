@@ -14,10 +14,10 @@ use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
 use xen::arch::cpu::current;
 use xen::objects::domain::Domain;
-use xen::objects::pci::Devices;
+use xen::objects::ioreq::Ioreq;
+use xen::objects::pci_dev::Devices;
 use xen::objects::vcpu::{Snooped, Vcpu};
 use xen::sync::rcu;
-use xen::vmsi::ioreq::Ioreq;
 use xen::vmsi::tables::{self, EntryIrq, Place, Table};
 use xen::xen_assert;
 

@@ -8,10 +8,10 @@ use irq_core::vmsi::deliver::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
 use xen::base::errno::Errno;
 use xen::base::log;
-use xen::objects::irq;
-use xen::objects::pci::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pirq;
+use xen::objects::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
 use xen::vmsi::bind::{self, Interrupts};
-use xen::vmsi::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
 use xen::xen_assert;
 
 /// A message as the guest wrote it.
@@ -27,7 +27,7 @@ struct Message {
 #[doc(alias = "vpci_mask_pirq")]
 fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
     if let Some(domain) = device.owner()
-        && let Some(desc) = irq::lock_domain_pirq(domain, pirq)
+        && let Some(desc) = pirq::lock_domain_pirq(domain, pirq)
     {
         desc.guest_mask_msi(mask);
     }

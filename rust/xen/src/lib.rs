@@ -14,11 +14,6 @@
 #![no_std]
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
-// Some services are for parts alone that this build may leave out.
-#![cfg_attr(
-    not(all(feature = "amd", feature = "msi", feature = "vmsi", feature = "vtd")),
-    allow(dead_code, unused_imports)
-)]
 
 #[macro_use]
 pub mod base;

@@ -1,7 +1,7 @@
 //! Debug key `V`: what is in the tables.
 
-use xen::objects::irq::process_pending_softirqs;
 use xen::remap::amd::{self, Entries, Iommu, Requester, log};
+use xen::sync::softirq::process_pending_softirqs;
 
 /// Shows all tables.
 ///

@@ -5,9 +5,9 @@ use irq_core::remap::{Place, Rewrite};
 use irq_hw::amd::MSI_INDEX;
 use xen::base::errno::Errno;
 use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_msg::MsiMsg;
 use xen::remap;
 use xen::remap::amd::{self, Device, Served, log};
-use xen::remap::message::MsiMsg;
 use xen::xen_assert;
 
 /// Points the entry of an MSI to what its message says, and makes the message one that names the

@@ -5,8 +5,8 @@ use irq_core::remap::{Rewrite, source};
 use irq_hw::vtd::{RemappableAddress, Source};
 use xen::base::errno::Errno;
 use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_msg::MsiMsg;
 use xen::remap;
-use xen::remap::message::MsiMsg;
 use xen::remap::vtd::{EntryLock, Unit, log};
 
 /// Points the entry of an MSI to what its message says, or to the posted-interrupt descriptor that

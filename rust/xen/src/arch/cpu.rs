@@ -28,7 +28,7 @@ pub fn current<'a>() -> Vcpu<'a> {
 /// The result is stale once the code runs on another CPU, which Xen does not do to code that holds
 /// a lock, is in an RCU section or simply does not block.
 #[inline]
-pub(crate) fn this_cpu<T>(variable: *mut T) -> *mut T {
+pub fn this_cpu<T>(variable: *mut T) -> *mut T {
     // SAFETY: Xen keeps the structure at the top of every stack, and writes the offset once, before
     // the CPU runs this.
     let offset = unsafe { (*info()).per_cpu_offset };

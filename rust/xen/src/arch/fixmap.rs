@@ -18,7 +18,7 @@ impl Register<'_> {
     /// # Safety
     ///
     /// From there on the 16 bytes of an entry are mapped, for as long as the result lives.
-    pub(crate) const unsafe fn new(address: usize) -> Self {
+    pub const unsafe fn new(address: usize) -> Self {
         Self {
             address,
             life: PhantomData,
@@ -26,7 +26,7 @@ impl Register<'_> {
     }
 
     /// Their address.
-    pub(crate) const fn address(self) -> usize {
+    pub const fn address(self) -> usize {
         self.address
     }
 
@@ -64,7 +64,7 @@ impl Word32<'_> {
     /// # Safety
     ///
     /// It is aligned, and mapped for as long as the result lives.
-    pub(crate) const unsafe fn new(place: *mut u32) -> Self {
+    pub const unsafe fn new(place: *mut u32) -> Self {
         Self {
             place,
             life: PhantomData,
@@ -85,7 +85,7 @@ impl Word32<'_> {
 }
 
 /// The index of the fixed mapping that an address lies in.
-pub(crate) const fn index_of(address: usize) -> u32 {
+pub const fn index_of(address: usize) -> u32 {
     let distance = (sys::XEN_IRQ_FIXADDR_TOP as usize).wrapping_sub(address & !0xfff);
     (distance >> 12) as u32
 }
@@ -100,13 +100,13 @@ impl Page {
     /// # Safety
     ///
     /// A device's page is mapped there, for as long as the result lives.
-    pub(crate) const unsafe fn new(index: u32) -> Self {
+    pub const unsafe fn new(index: u32) -> Self {
         Self(index)
     }
 
     /// The address of the byte that lies at a guest's, or at a physical address within its page.
     #[inline]
-    pub(crate) fn at<T>(&self, address: u64) -> *mut T {
+    pub fn at<T>(&self, address: u64) -> *mut T {
         let page = sys::XEN_IRQ_FIXADDR_TOP - (u64::from(self.0) << 12);
         (page + address % 4096) as *mut T
     }

@@ -9,7 +9,7 @@ use core::arch::asm;
 ///
 /// It is mapped, and may be read.
 #[inline]
-pub(crate) unsafe fn read32(register: *const u32) -> u32 {
+pub unsafe fn read32(register: *const u32) -> u32 {
     let value;
     // SAFETY: One load, from a register that `read32` asks to be mapped.
     unsafe {
@@ -25,7 +25,7 @@ pub(crate) unsafe fn read32(register: *const u32) -> u32 {
 ///
 /// It is mapped, and may be written.
 #[inline]
-pub(crate) unsafe fn write32(register: *mut u32, value: u32) {
+pub unsafe fn write32(register: *mut u32, value: u32) {
     // SAFETY: One store, to a register that `write32` asks to be mapped.
     unsafe {
         asm!("mov [{register}], {value:e}", value = in(reg) value, register = in(reg) register,
@@ -39,7 +39,7 @@ pub(crate) unsafe fn write32(register: *mut u32, value: u32) {
 ///
 /// It is mapped, and may be written.
 #[inline]
-pub(crate) unsafe fn write64(register: *mut u64, value: u64) {
+pub unsafe fn write64(register: *mut u64, value: u64) {
     // SAFETY: One store, to a register that `write64` asks to be mapped.
     unsafe {
         asm!("mov [{register}], {value}", value = in(reg) value, register = in(reg) register,

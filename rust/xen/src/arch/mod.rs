@@ -2,6 +2,6 @@
 
 pub mod cpu;
 pub mod fixmap;
-pub(crate) mod mmio;
+pub mod mmio;
 pub mod nospec;
-pub(crate) mod wide;
+pub mod wide;

@@ -58,7 +58,7 @@ pub fn block_lock_speculation() {
 /// Returns whether a lock was taken, with both outcomes shut to speculation
 /// (C: `lock_evaluate_nospec()`).
 #[inline(always)]
-pub(crate) fn evaluate_lock(taken: bool) -> bool {
+pub fn evaluate_lock(taken: bool) -> bool {
     evaluate!(taken, sys::XEN_IRQ_SC_NO_LOCK_HARDEN)
 }
 

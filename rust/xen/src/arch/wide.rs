@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 ///
 /// They are mapped, aligned to 16 bytes, and the processor has CMPXCHG16B.
 #[inline]
-pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
+pub unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]) -> [u64; 2] {
     let (seen_low, seen_high): (u64, u64);
     // SAFETY: `exchange` asks for bytes that are mapped and aligned, and for the instruction. LLVM
     // keeps RBX for itself, so it is put back; the address has a register of its own, for of those
@@ -36,7 +36,7 @@ pub(crate) unsafe fn exchange(place: *mut [u64; 2], old: [u64; 2], new: [u64; 2]
 ///
 /// They are mapped and aligned to 8 bytes.
 #[inline]
-pub(crate) unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
+pub unsafe fn read(place: *const [u64; 2]) -> [u64; 2] {
     let half = place.cast_mut().cast::<u64>();
     // SAFETY: `read` asks for halves that are mapped and aligned. Hardware reads them at the same
     // time, so they are used as atomics.

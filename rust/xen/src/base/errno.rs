@@ -51,7 +51,7 @@ impl Errno {
     }
 
     /// Takes what a C function returned that is below zero.
-    pub(crate) const fn of(result: c_int) -> Self {
+    pub const fn of(result: c_int) -> Self {
         match NonZero::new(result) {
             Some(error) => Self(error),
             None => Self::INVAL,

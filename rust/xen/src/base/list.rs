@@ -11,7 +11,7 @@ use xen_sys::list_head;
 /// A lock keeps the list as it is while the result is used; or all that change it do so as
 /// [`append`] and [`remove`] do, and the caller is in an RCU section that keeps the nodes.
 #[inline]
-pub(crate) unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head> {
+pub unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head> {
     let mut node = head;
     from_fn(move || {
         // SAFETY: The lock or the RCU section that `nodes` asks for keeps the node; the list is
@@ -24,7 +24,7 @@ pub(crate) unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut li
 
 /// The object that a node is a member of, at an offset.
 #[inline]
-pub(crate) fn container<T>(node: *mut list_head, offset: usize) -> *mut T {
+pub fn container<T>(node: *mut list_head, offset: usize) -> *mut T {
     node.wrapping_byte_sub(offset).cast()
 }
 
@@ -34,8 +34,7 @@ pub(crate) fn container<T>(node: *mut list_head, offset: usize) -> *mut T {
 ///
 /// The node is a part of an object that no list leads to, the head of a list that the caller holds
 /// the lock of.
-#[cfg(feature = "msi")]
-pub(crate) unsafe fn append(head: *mut list_head, node: *mut list_head) {
+pub unsafe fn append(head: *mut list_head, node: *mut list_head) {
     // SAFETY: The lock that `append` asks for keeps head, nodes and their order; the list is
     // circular, so that there is a last node.
     unsafe {
@@ -54,8 +53,7 @@ pub(crate) unsafe fn append(head: *mut list_head, node: *mut list_head) {
 /// # Safety
 ///
 /// The node is in a list that the caller holds the lock of.
-#[cfg(feature = "msi")]
-pub(crate) unsafe fn remove(node: *mut list_head) {
+pub unsafe fn remove(node: *mut list_head) {
     // SAFETY: The lock that `remove` asks for keeps the node's neighbours.
     unsafe {
         let (before, behind) = ((*node).prev, (*node).next);

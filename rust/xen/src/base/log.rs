@@ -7,7 +7,7 @@
 use crate::arch::cpu::current;
 use crate::base::errno::Errno;
 use crate::objects::domain::Domain;
-use crate::objects::pci::PciDev;
+use crate::objects::pci_dev::PciDev;
 use core::ffi::{CStr, c_int};
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
@@ -41,6 +41,8 @@ macro_rules! debug {
     };
 }
 
+// Not every unit prints.
+#[allow(unused_imports)]
 pub(crate) use {debug, print};
 
 /// A device sends with a delivery mode that Xen does not offer.
@@ -132,7 +134,7 @@ pub fn map_failed(device: PciDev, errno: Errno) {
 }
 
 /// One of two words, for C.
-pub(crate) fn word(condition: bool, yes: &'static CStr, no: &'static CStr) -> *const i8 {
+pub fn word(condition: bool, yes: &'static CStr, no: &'static CStr) -> *const i8 {
     if condition { yes.as_ptr() } else { no.as_ptr() }
 }
 

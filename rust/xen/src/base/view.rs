@@ -41,7 +41,7 @@ macro_rules! view {
 
 /// A word that other CPUs and C may read and write while Rust does: each access is one atomic
 /// instruction, without an order.
-pub(crate) trait Word: Copy {
+pub trait Word: Copy {
     /// Reads it.
     ///
     /// # Safety
@@ -157,10 +157,7 @@ macro_rules! set_field {
 
 /// The place of an element of one of Xen's arrays; `None` beyond its end.
 #[inline]
-pub(crate) fn element<T, const COUNT: usize>(
-    array: *const [T; COUNT],
-    index: usize,
-) -> Option<*const T> {
+pub fn element<T, const COUNT: usize>(array: *const [T; COUNT], index: usize) -> Option<*const T> {
     (index < COUNT).then(|| array.cast::<T>().wrapping_add(index))
 }
 

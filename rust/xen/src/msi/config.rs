@@ -1,84 +1,10 @@
-//! Configuration space of functions (`xen/pci.h`).
+//! What is kept of configuration space, and for how long it holds.
 
+use super::options;
+use crate::objects::domain;
 use core::sync::atomic::{AtomicBool, Ordering};
 use irq_core::msi::generation::{Generation, Seen};
 use xen_sys as sys;
-
-/// Where a function is: segment, bus, device and function.
-#[derive(Clone, Copy)]
-pub struct Address(sys::pci_sbdf_t);
-
-impl Address {
-    /// The function at an address.
-    pub(crate) const fn new(sbdf: sys::pci_sbdf_t) -> Self {
-        Self(sbdf)
-    }
-
-    /// The function with an ID in a segment.
-    pub const fn of(segment: u16, id: u16) -> Self {
-        Self(sys::pci_sbdf_t {
-            sbdf: (segment as u32) << 16 | id as u32,
-        })
-    }
-
-    /// The function with an ID in the same segment.
-    #[must_use]
-    pub fn sibling(mut self, id: u16) -> Self {
-        self.0.__bindgen_anon_1.__bindgen_anon_1.bdf = id;
-        self
-    }
-
-    /// Its ID on the bus: bus in bits 15:8, device in bits 7:3, function in bits 2:0.
-    pub fn id(self) -> u16 {
-        // SAFETY: Any bits are an ID.
-        unsafe { self.0.__bindgen_anon_1.__bindgen_anon_1.bdf }
-    }
-
-    pub(crate) const fn to_c(self) -> sys::pci_sbdf_t {
-        self.0
-    }
-
-    /// Reads 8 bits.
-    pub fn read8(self, register: u16) -> u8 {
-        // SAFETY: Any register of any function may be read.
-        unsafe { sys::pci_conf_read8(self.0, register.into()) }
-    }
-
-    /// Reads 16 bits.
-    #[inline]
-    pub fn read16(self, register: u16) -> u16 {
-        // SAFETY: Any register of any function may be read.
-        unsafe { sys::pci_conf_read16(self.0, register.into()) }
-    }
-
-    /// Reads 32 bits.
-    #[inline]
-    pub fn read32(self, register: u16) -> u32 {
-        // SAFETY: Any register of any function may be read.
-        unsafe { sys::pci_conf_read32(self.0, register.into()) }
-    }
-
-    /// Writes 16 bits.
-    #[inline]
-    pub fn write16(self, register: u16, value: u16) {
-        // SAFETY: A write of configuration space changes a device and none of Xen's memory.
-        unsafe { sys::pci_conf_write16(self.0, register.into(), value) }
-    }
-
-    /// Writes 32 bits.
-    #[inline]
-    pub fn write32(self, register: u16, value: u32) {
-        // SAFETY: A write of configuration space changes a device and none of Xen's memory.
-        unsafe { sys::pci_conf_write32(self.0, register.into(), value) }
-    }
-
-    /// Finds an extended capability; `None` where there is none of that kind.
-    pub fn extended_capability(self, kind: u32) -> Option<u16> {
-        // SAFETY: Any function may be asked.
-        let at = unsafe { sys::pci_find_ext_capability(self.0, kind) };
-        u16::try_from(at).ok().filter(|&at| at != 0)
-    }
-}
 
 /// What was read of configuration space holds for as long as this is the same.
 static GENERATION: Generation = Generation::new();
@@ -89,22 +15,21 @@ pub(crate) fn still_holds(generation: u32) -> bool {
     GENERATION.is(generation)
 }
 
-/// Returns whether the boot option `msi-recheck` is set: registers are read each time, as without
-/// Rust.
-#[inline]
-pub fn rechecks() -> bool {
-    // SAFETY: A flag that is written while the command line is read.
-    unsafe { (&raw const sys::shim_msi_recheck).read_volatile() }
-}
-
 /// The generation with which something may be kept that is going to be read now; `None` where
 /// nothing may: dom0 is about to write to configuration space, or not all that it writes is seen,
 /// or the boot option `msi-recheck` is set.
 pub fn generation() -> Option<Seen> {
-    if rechecks() || !super::owner::writes_to_config_are_seen() {
+    if options::rechecks() || !writes_are_seen() {
         return None;
     }
     GENERATION.current()
+}
+
+/// Returns whether Xen sees each write of a domain to configuration space before it is carried out:
+/// those of a PV dom0 trap, and are all shown to `pci_conf_write_intercept()`; those of a PVH dom0
+/// go through vPCI, which shows few.
+fn writes_are_seen() -> bool {
+    domain::hardware().is_some_and(|domain| !domain.was_created_as_hvm())
 }
 
 /// Notes whether this CPU has begun a write that it has not said to be carried out; returns what

@@ -1,14 +1,14 @@
 //! What is said about MSI and MSI-X of the host's devices.
 
-use super::message::Message;
 use crate::arch::cpu::current;
 use crate::base::errno::Errno;
 use crate::base::log::{debug, print, word};
+use crate::objects::arch_msix::SharedPage;
 use crate::objects::domain::Domain;
-use crate::objects::irq::IrqDesc;
+use crate::objects::irq_desc::IrqDesc;
 use crate::objects::msi_desc::{MsiDesc, Sender};
-use crate::objects::msix::SharedPage;
-use crate::objects::pci::PciDev;
+use crate::objects::msi_msg::Message;
+use crate::objects::pci_dev::PciDev;
 use core::ffi::{c_int, c_uint};
 use irq_core::msi::mask::Masks;
 use irq_hw::msi::{Address, Data};

@@ -8,7 +8,7 @@ use crate::base::memory;
 use crate::base::view::field;
 use crate::objects::domain::Domain;
 use crate::objects::msi_desc::{KeptMsi, MsiDesc};
-use crate::objects::pci::{KeptDev, PciDev};
+use crate::objects::pci_dev::{KeptDev, PciDev};
 use crate::sync::rcu;
 use crate::sync::rwlock::EventLock;
 use core::alloc::Layout;

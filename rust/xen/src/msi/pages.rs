@@ -4,10 +4,9 @@
 use super::fixmap;
 use crate::arch::fixmap::{Page, Register, Word32};
 use crate::base::errno::Errno;
-use crate::base::view::{Word, element, set_field};
-use crate::objects::msix::{Msix, SharedPage};
-use crate::objects::pci::PciDev;
-use crate::sync::spin::Locked;
+use crate::base::view::{Word, element};
+use crate::objects::arch_msix::{Msix, SharedPage};
+use crate::objects::pci_dev::PciDev;
 use irq_core::msi::place::Table;
 use irq_hw::msix::ENTRY_SIZE;
 use xen_sys as sys;
@@ -136,7 +135,8 @@ impl<'a> Msix<'a> {
     /// Notes the mapping of one of the pages that the table shares with other registers, which it
     /// keeps.
     pub fn share(self, which: SharedPage, page: Mapped) {
-        self.set_shared_page(which, page.index);
+        // SAFETY: The page is kept below, and unmapped in `unshare`.
+        unsafe { self.set_shared_page(which, page.index) };
         page.keep();
     }
 
@@ -148,24 +148,11 @@ impl<'a> Msix<'a> {
             return;
         };
         let _locked = self.lock();
-        self.set_shared_page(which, 0);
+        // SAFETY: Zero is none, and the lock of the table's pages is held.
+        unsafe { self.set_shared_page(which, 0) };
         // SAFETY: `share` kept the page for this user; accesses to it find its index under the
         // lock, and end before it is dropped.
         unsafe { self.unmap_locked(index) };
-    }
-
-    fn set_shared_page(self, which: SharedPage, index: u32) {
-        match which {
-            SharedPage::First => {
-                set_field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize])(index)
-            }
-            SharedPage::Last => set_field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize])(index),
-        }
-    }
-
-    pub(crate) fn lock(self) -> Locked<'a> {
-        // SAFETY: The lock is a part of the structure, and no interrupt takes it.
-        unsafe { Locked::take(&raw mut (*self.as_ptr()).table_lock) }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::config;
 use crate::objects::domain::Domain;
-use crate::objects::irq::IrqDesc;
+use crate::objects::irq_desc::IrqDesc;
 use crate::objects::msi_desc::MsiDesc;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use irq_core::msi::generation::Seen;

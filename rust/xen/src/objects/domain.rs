@@ -1,7 +1,7 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
-#[cfg(feature = "vmsi")]
+#[cfg(hvm)]
 use crate::base::view::set_field;
 use crate::base::view::{field, fixed, view};
 use crate::objects::vcpu::Vcpu;
@@ -49,6 +49,12 @@ impl<'a> Domain<'a> {
         nospec::evaluate(fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
     }
 
+    /// The same where nothing depends on the answer that is not to be speculated past.
+    #[inline]
+    pub fn was_created_as_hvm(self) -> bool {
+        fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0
+    }
+
     /// Returns whether its vCPUs have local APICs.
     #[inline]
     pub fn has_vlapic(self) -> bool {
@@ -62,6 +68,24 @@ impl<'a> Domain<'a> {
         unsafe { sys::shim_pdev_list_is_read_locked(self.as_ptr()) }
     }
 
+    /// Returns whether it owns the hardware.
+    pub fn is_hardware(self) -> bool {
+        nospec::evaluate(hardware() == Some(self))
+    }
+
+    /// Returns whether it stands for the owner of devices that dom0 has given up and that have no
+    /// new owner.
+    pub fn is_io(self) -> bool {
+        // SAFETY: A pointer that is written while Xen boots.
+        unsafe { (&raw const sys::dom_io).read_volatile() == self.as_ptr() }
+    }
+
+    /// Returns whether it has memory; a domain without has mapped nothing yet.
+    pub fn has_memory(self) -> bool {
+        // SAFETY: The domain is alive as a view's, and the number that is read is a part of it.
+        unsafe { sys::shim_domain_has_memory(self.as_ptr()) }
+    }
+
     /// Ends the domain: something that it cannot have done by itself went wrong.
     #[cold]
     pub fn crash(self) {
@@ -71,8 +95,14 @@ impl<'a> Domain<'a> {
     }
 }
 
+/// The domain that owns the hardware: dom0. There is none before Xen has built it.
+pub fn hardware() -> Option<Domain<'static>> {
+    // SAFETY: The pointer leads nowhere or to a domain that lives as long as Xen.
+    unsafe { Domain::from_raw((&raw const sys::hardware_domain).read_volatile()) }
+}
+
 /// What a domain has in a Xen with HVM alone.
-#[cfg(feature = "vmsi")]
+#[cfg(hvm)]
 impl Domain<'_> {
     /// Returns whether emulation of MSI-X tables was set up.
     #[doc(alias = "msixtbl_initialised")]
@@ -85,7 +115,7 @@ impl Domain<'_> {
     /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the
     /// domain, and gives it no other meaning; see [`crate::vmsi::tables`].
     #[inline]
-    pub(crate) fn msix_tables(self) -> *mut *mut sys::list_head {
+    pub fn msix_tables(self) -> *mut *mut sys::list_head {
         // SAFETY: The field is a part of the domain.
         unsafe { &raw mut (*self.as_ptr()).arch.__bindgen_anon_1.hvm.msixtbl_list.prev }
     }

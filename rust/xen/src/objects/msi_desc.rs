@@ -1,9 +1,11 @@
 //! Descriptors of MSIs (`asm/msi.h`).
 
-use crate::base::view::{Word, field, fixed, view};
+use crate::arch::fixmap::Register;
+use crate::base::view::{Word, field, fixed, set_field, view};
 use crate::objects::domain::Domain;
-use crate::objects::irq::IrqDesc;
-use crate::objects::pci::PciDev;
+use crate::objects::irq_desc::IrqDesc;
+use crate::objects::msi_msg::Message;
+use crate::objects::pci_dev::PciDev;
 use core::ops::Deref;
 use irq_core::msi::mask::Masks;
 use xen_sys as sys;
@@ -23,7 +25,7 @@ impl<'a> MsiDesc<'a> {
 
     /// Returns whether the function sends it whose structure is at an address.
     #[inline]
-    pub(crate) fn is_at(self, structure: u64) -> bool {
+    pub fn is_at(self, structure: u64) -> bool {
         fixed!(self, dev) as u64 == structure
     }
 
@@ -108,7 +110,7 @@ impl<'a> MsiDesc<'a> {
 
     /// The byte of bit-fields, which layout.c checks.
     #[inline]
-    pub(crate) fn bits(self) -> u8 {
+    pub fn bits(self) -> u8 {
         // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
         unsafe { u8::load((&raw const (*self.as_ptr()).msi_attrib._bitfield_1).cast()) }
     }
@@ -131,10 +133,172 @@ impl<'a> MsiDesc<'a> {
     ///
     /// This is the first of them, or the number is 0; and there are more messages than the number.
     #[inline]
-    pub(crate) unsafe fn nth(self, number: usize) -> Self {
+    pub unsafe fn nth(self, number: usize) -> Self {
         // SAFETY: `nth` asks for the number of a message of the block.
         unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
     }
+
+    /// Notes who wants it masked.
+    ///
+    /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI,
+    /// the lock of registers that several interrupts share.
+    #[inline]
+    pub fn set_masks(self, masks: Masks) {
+        const OTHERS: u8 = !(sys::XEN_IRQ_MSI_HOST_MASKED | sys::XEN_IRQ_MSI_GUEST_MASKED) as u8;
+        let bit = |set, bit: sys::xen_irq_bit_fields| if set { bit as u8 } else { 0 };
+        let masks = bit(masks.host, sys::XEN_IRQ_MSI_HOST_MASKED)
+            | bit(masks.guest, sys::XEN_IRQ_MSI_GUEST_MASKED);
+        self.set_bits(self.bits() & OTHERS | masks);
+    }
+
+    #[inline]
+    fn set_bits(self, bits: u8) {
+        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
+        unsafe {
+            u8::store(
+                (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1).cast(),
+                bits,
+            );
+        }
+    }
+
+    /// Where its mask register is in the function's configuration space; for an MSI with mask bits.
+    #[inline]
+    pub fn mask_register(self) -> u16 {
+        fixed!(self, __bindgen_anon_1.msi.mpos) as u16
+    }
+
+    /// The descriptors of an MSI's messages, from the first on, which this is one of.
+    #[inline]
+    pub fn block(self) -> impl Iterator<Item = Self> {
+        let first = self.first_of_block();
+        // SAFETY: The numbers are below that of the messages, which the first alone has.
+        (0..first.messages() as usize).map(move |number| unsafe { first.nth(number) })
+    }
+
+    /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this
+    /// alone.
+    pub fn block_from_last(self) -> impl Iterator<Item = Self> {
+        (0..self.messages() as usize)
+            .rev()
+            // SAFETY: The numbers are below that of the messages, which the first alone has.
+            .map(move |number| unsafe { self.nth(number) })
+    }
+
+    /// How many messages the block has that this is one of; for an MSI.
+    pub fn messages_of_block(self) -> u32 {
+        self.first_of_block().messages()
+    }
+
+    /// The first of the descriptors of an MSI's messages, of which this is one.
+    #[inline]
+    pub fn first_of_block(self) -> Self {
+        if !self.is_of_kind(Sender::Msi) {
+            return self;
+        }
+        let first = self.as_ptr().wrapping_sub(self.entry().into());
+        // SAFETY: `become_msi` makes the descriptors of a block side by side, and their entries are
+        // their numbers.
+        unsafe { Self::from_raw(first).unwrap_unchecked() }
+    }
+
+    /// How many messages are set up with it: those of an MSI, at the first of them; none at the
+    /// others; else one.
+    #[inline]
+    pub fn messages(self) -> u32 {
+        if u32::from(fixed!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSI {
+            fixed!(self, __bindgen_anon_1.msi.nvec)
+        } else {
+            1
+        }
+    }
+
+    /// Its number among the messages of an MSI; 0 for all others.
+    #[inline]
+    pub fn number_in_block(self) -> usize {
+        // Only the first knows how many there are, and it has the number 0.
+        if self.messages() == 0 {
+            fixed!(self, msi_attrib.entry_nr).into()
+        } else {
+            0
+        }
+    }
+
+    /// The number of the HPET that sends it; no function does.
+    pub fn hpet(self) -> u32 {
+        fixed!(self, __bindgen_anon_1.hpet_id)
+    }
+
+    /// The entry of the remapping table that it uses; `None` where it has none, or what stands
+    /// there cannot be one.
+    #[inline]
+    pub fn entry_in_use(self) -> Option<usize> {
+        usize::try_from(field!(self, remap_index)).ok()
+    }
+
+    /// Notes the entry that it uses, and the ones after that for the messages that are set up with
+    /// it.
+    #[inline]
+    pub fn use_entries(self, first: Option<usize>) {
+        for number in 0..self.messages() as usize {
+            let index = first.map_or(-1, |first| (first + number) as i32);
+            // SAFETY: The number is below that of the block's messages, which the first alone has.
+            let message = unsafe { self.nth(number) };
+            set_field!(message, remap_index)(index);
+        }
+    }
+
+    /// Notes whether its entry has been written, and those of the `count` messages from it on that
+    /// are set up with it.
+    #[inline]
+    pub fn mark_written(self, written: bool, count: u32) {
+        if count == 1 {
+            return set_field!(self, irte_initialized)(written);
+        }
+        for number in 0..count.min(self.messages()) as usize {
+            // SAFETY: The number is below that of the block's messages, which the first alone has.
+            let message = unsafe { self.nth(number) };
+            set_field!(message, irte_initialized)(written);
+        }
+    }
+
+    /// Whom it is posted to, if it is.
+    #[inline]
+    pub fn posting(self) -> Option<Posting> {
+        let descriptor = field!(self, pi_desc);
+        (!descriptor.is_null()).then(|| Posting {
+            // SAFETY: The descriptor is a part of a vCPU's structure, which Xen maps.
+            descriptor: unsafe { sys::shim_virt_to_maddr(descriptor.cast()) },
+            vector: field!(self, gvec),
+        })
+    }
+
+    /// The message that it was last given, before it was remapped.
+    #[inline]
+    pub fn message(self) -> Message {
+        Message {
+            address: field!(self, msg.__bindgen_anon_1.address),
+            data: field!(self, msg.data),
+            destination: field!(self, msg.dest32),
+        }
+    }
+
+    /// Notes the message that it is given, before it is remapped.
+    #[inline]
+    pub fn set_message(self, message: Message) {
+        set_field!(self, msg.__bindgen_anon_1.address)(message.address);
+        set_field!(self, msg.data)(message.data);
+        set_field!(self, msg.dest32)(message.destination);
+    }
+}
+
+/// A posted-interrupt descriptor that an MSI goes to, and the vector that it sets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// Physical address of the descriptor.
+    pub descriptor: u64,
+    /// The virtual vector.
+    pub vector: u8,
 }
 
 /// An MSI that a lock keeps set up for as long as the value may live: that of its IRQ's descriptor,
@@ -159,6 +323,17 @@ impl<'a> KeptMsi<'a> {
     #[inline]
     pub fn desc(self) -> MsiDesc<'a> {
         self.0
+    }
+
+    /// Its entry in the function's memory; `None` where it is none of a table.
+    #[inline]
+    pub fn table_entry(self) -> Option<Register<'a>> {
+        if !self.is_msix() {
+            return None;
+        }
+        // SAFETY: `become_msix` mapped the entry, and only `MsiBlock::free` drops the mapping,
+        // after its IRQ was cleared and with the lock of the list held, one of which `self` keeps.
+        Some(unsafe { Register::new(fixed!(self, __bindgen_anon_1.mask_base) as usize) })
     }
 }
 

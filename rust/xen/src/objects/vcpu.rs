@@ -1,13 +1,13 @@
 //! Virtual CPUs (`xen/sched.h`, `asm/hvm/vcpu.h`).
 
-#[cfg(feature = "vmsi")]
+#[cfg(hvm)]
 use crate::base::view::set_field;
 use crate::base::view::{field, fixed, view};
 use crate::objects::domain::Domain;
-#[cfg(feature = "vmsi")]
-use crate::vmsi::ioreq::Ioreq;
-#[cfg(feature = "vmsi")]
-use crate::vmsi::vlapic::Vlapic;
+#[cfg(hvm)]
+use crate::objects::ioreq::Ioreq;
+#[cfg(hvm)]
+use crate::objects::vlapic::Vlapic;
 use xen_sys as sys;
 
 view! {
@@ -53,7 +53,7 @@ impl<'a> Vcpu<'a> {
 }
 
 /// What a vCPU has in a Xen with HVM alone.
-#[cfg(feature = "vmsi")]
+#[cfg(hvm)]
 impl<'a> Vcpu<'a> {
     /// Its local APIC. The vCPU is one of an HVM domain.
     #[inline]

@@ -20,7 +20,7 @@ pub fn apic() -> Apic {
 
 /// How many entries of a table that has `entries` may be used: the boot option `intremap-entries`
 /// may name fewer.
-pub(crate) fn usable_entries(entries: usize) -> usize {
+pub fn usable_entries(entries: usize) -> usize {
     // SAFETY: A number that is written while the command line is read.
     match unsafe { (&raw const sys::shim_intremap_entries).read_volatile() } {
         0 => entries,
@@ -69,7 +69,6 @@ pub fn give_up_iommus(_: Booting) {
 
 #[cfg(feature = "amd")]
 pub mod amd;
-pub mod message;
 #[cfg(feature = "vtd")]
 pub mod vtd;
 

@@ -1,6 +1,7 @@
 //! Locks, and what goes without them.
 
-pub(crate) mod once;
+pub mod once;
 pub mod rcu;
 pub mod rwlock;
-pub(crate) mod spin;
+pub mod softirq;
+pub mod spin;

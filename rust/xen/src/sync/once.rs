@@ -10,20 +10,20 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 /// # Safety
 ///
 /// They are.
-pub(crate) unsafe trait Zeroed: Sync {}
+pub unsafe trait Zeroed: Sync {}
 
 /// An object, or none yet.
-pub(crate) struct Once<T: 'static>(AtomicPtr<T>);
+pub struct Once<T: 'static>(AtomicPtr<T>);
 
 impl<T: Zeroed> Once<T> {
     /// None yet.
-    pub(crate) const fn new() -> Self {
+    pub const fn empty() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// The object, if there is one.
     #[inline]
-    pub(crate) fn get(&self) -> Option<&'static T> {
+    pub fn get(&self) -> Option<&'static T> {
         // SAFETY: What is stored there was made by `make`, and is never freed.
         NonNull::new(self.0.load(Ordering::Acquire)).map(|object| unsafe { object.as_ref() })
     }
@@ -31,7 +31,7 @@ impl<T: Zeroed> Once<T> {
     /// Makes the object of zero bytes, unless there is one. `None` where there is no memory.
     ///
     /// Context: as for `xmalloc()`; one CPU at a time.
-    pub(crate) fn make(&self) -> Option<&'static T> {
+    pub fn make(&self) -> Option<&'static T> {
         if self.get().is_none() {
             let object = memory::zalloc(Layout::new::<T>())?.cast::<T>();
             self.0.store(object.as_ptr(), Ordering::Release);

@@ -7,7 +7,7 @@ use xen_sys as sys;
 
 /// A spin lock that is held, with IRQs off.
 #[must_use = "the lock is dropped where this is dropped"]
-pub(crate) struct IrqLocked<'a> {
+pub struct IrqLocked<'a> {
     lock: *mut sys::spinlock_t,
     flags: u64,
     life: PhantomData<&'a sys::spinlock_t>,
@@ -22,7 +22,7 @@ impl IrqLocked<'_> {
     ///
     /// It is a lock that lives as long as the result.
     #[inline]
-    pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
+    pub unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
         // SAFETY: `take` asks for a lock that is alive.
         let flags = unsafe { sys::_spin_lock_irqsave(lock) };
         nospec::block_lock_speculation();
@@ -45,7 +45,7 @@ impl Drop for IrqLocked<'_> {
 
 /// A spin lock that is held, with IRQs as they were.
 #[must_use = "the lock is dropped where this is dropped"]
-pub(crate) struct Locked<'a> {
+pub struct Locked<'a> {
     lock: *mut sys::spinlock_t,
     life: PhantomData<&'a sys::spinlock_t>,
 }
@@ -58,7 +58,7 @@ impl Locked<'_> {
     /// # Safety
     ///
     /// It is such a lock, and lives as long as the result.
-    pub(crate) unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
+    pub unsafe fn take(lock: *mut sys::spinlock_t) -> Self {
         // SAFETY: `take` asks for a lock that is alive, and that no interrupt takes.
         unsafe { sys::_spin_lock(lock) };
         nospec::block_lock_speculation();

@@ -11,9 +11,9 @@
 use crate::base::errno::Errno;
 use crate::base::memory;
 use crate::objects::domain::Domain;
-use crate::objects::irq::{IrqDesc, LockedDesc};
+use crate::objects::irq_desc::{IrqDesc, LockedDesc};
 use crate::objects::msi_desc::MsiDesc;
-use crate::objects::pci::{DeviceId, Devices, PciDev};
+use crate::objects::pci_dev::{DeviceId, Devices, PciDev};
 use crate::sync::rcu::ReadGuard;
 use crate::sync::rwlock::EventLock;
 use crate::vmsi::shadow::Shadow;

@@ -138,7 +138,7 @@ struct Logical([AtomicU64; MAX_PINS]);
 unsafe impl Zeroed for Logical {}
 
 /// By the number of the IO-APIC.
-static LOGICAL: [Once<Logical>; MAX_IO_APICS] = [const { Once::new() }; MAX_IO_APICS];
+static LOGICAL: [Once<Logical>; MAX_IO_APICS] = [const { Once::empty() }; MAX_IO_APICS];
 
 /// The entry of the table that a pin uses.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use super::Iommu;
 use crate::base::log::{debug, print};
 use crate::objects::ioapic::IoApic;
-use crate::objects::pci::PciDev;
+use crate::objects::pci_dev::PciDev;
 use core::ffi::{c_int, c_uint};
 use xen_sys as sys;
 

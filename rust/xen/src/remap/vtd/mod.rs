@@ -6,7 +6,7 @@
 use crate::base::errno::Errno;
 use crate::base::list;
 use crate::base::view::{field, view};
-use crate::objects::pci::PciDev;
+use crate::objects::pci_dev::PciDev;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, Ordering};
 use irq_hw::vtd::ExtendedCapability;

@@ -34,7 +34,7 @@ struct PinEntry {
 unsafe impl Zeroed for Pins {}
 
 /// By the number of the IO-APIC.
-static PINS: [Once<Pins>; MAX_IO_APICS] = [const { Once::new() }; MAX_IO_APICS];
+static PINS: [Once<Pins>; MAX_IO_APICS] = [const { Once::empty() }; MAX_IO_APICS];
 
 impl Pins {
     /// Those of an IO-APIC; `None` before [`Self::make`].

@@ -39,7 +39,7 @@ unsafe impl Sync for InUse {}
 unsafe impl Zeroed for InUse {}
 
 /// By the index of the IOMMU.
-static IN_USE: [Once<InUse>; MAX_IOMMUS] = [const { Once::new() }; MAX_IOMMUS];
+static IN_USE: [Once<InUse>; MAX_IOMMUS] = [const { Once::empty() }; MAX_IOMMUS];
 
 impl<'a> Iommu<'a> {
     /// Allocates a table, of which nothing is in use, unless there is one.

@@ -48,7 +48,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a descriptor's lock is dropped at once and taken again at its end",
-        "xen/src/objects/irq.rs",
+        "xen/src/objects/irq_desc.rs",
         "",
         "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };",
         "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };
@@ -95,14 +95,14 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "messages of a block keep no entries",
-        "xen/src/remap/message.rs",
+        "xen/src/objects/msi_desc.rs",
         "",
         "(first + number) as i32",
         "first as i32",
     ),
     slip(
         "a destination has eight bits",
-        "xen/src/remap/message.rs",
+        "xen/src/objects/msi_msg.rs",
         "",
         "fixed!(self, dest32)",
         "field!(self, dest32) & 0xff",

@@ -314,7 +314,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "only the first 64 CPUs are looked at",
-        "xen/src/msi/cpus.rs",
+        "xen/src/objects/cpumask.rs",
         "",
         "(&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize",
         "1usize",

@@ -78,7 +78,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a function that is another's is found in a domain",
-        "xen/src/objects/pci.rs",
+        "xen/src/objects/pci_dev.rs",
         "",
         "devices.find(|device| device.identity() == id)",
         "unsafe { PciDev::from_raw(id.structure as *mut _) }",
@@ -99,7 +99,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an IRQ beyond the last is followed",
-        "xen/src/objects/irq.rs",
+        "xen/src/objects/irq_desc.rs",
         "",
         "irq < Self::count()",
         "true",
@@ -176,7 +176,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an answer to several elements is learned",
-        "xen/src/vmsi/ioreq.rs",
+        "xen/src/objects/ioreq.rs",
         "return None;
         }
         (",

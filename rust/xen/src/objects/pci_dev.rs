@@ -1,13 +1,14 @@
 //! PCI devices and their MSI (`xen/pci.h`, `asm/msi.h`).
 
-#[cfg(not(feature = "msi"))]
 use crate::arch::nospec;
+use crate::base::errno::Errno;
 use crate::base::list;
-use crate::base::view::{field, fixed, view};
+use crate::base::units::MSI_IN_RUST;
+use crate::base::view::{Word, element, field, fixed, view};
+use crate::objects::arch_msix::Msix;
 use crate::objects::domain::Domain;
 use crate::objects::msi_desc::{KeptMsi, MsiDesc};
-use crate::objects::msix::Msix;
-#[cfg(feature = "msi")]
+use crate::objects::pci_sbdf::Sbdf;
 use crate::sync::rcu;
 use core::ffi::c_int;
 use core::marker::PhantomData;
@@ -35,7 +36,7 @@ pub struct DeviceId {
 impl DeviceId {
     /// The address of the structure, as a number.
     #[inline]
-    pub(crate) fn structure(self) -> u64 {
+    pub fn structure(self) -> u64 {
         self.structure
     }
 }
@@ -89,8 +90,7 @@ impl<'a> Deref for KeptDev<'a> {
 #[must_use = "the locks are dropped where this is dropped"]
 pub struct Devices<'d> {
     domain: Domain<'d>,
-    #[cfg(feature = "msi")]
-    _rcu: rcu::ReadGuard,
+    _rcu: Option<rcu::ReadGuard>,
     local: PhantomData<*mut ()>,
 }
 
@@ -102,31 +102,29 @@ impl<'d> Devices<'d> {
     /// branched on once more, without a fence against speculation.
     #[inline(always)]
     pub fn with<R>(domain: Domain<'d>, run: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
-        // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
-        #[cfg(feature = "msi")]
-        unsafe {
-            sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock);
-        }
-        // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while Xen
-        // boots.
-        #[cfg(not(feature = "msi"))]
-        unsafe {
-            if sys::shim_iommu_intpost() {
-                let vcpu = crate::arch::cpu::current();
-                while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
-                    if vcpu.is_being_paused() {
-                        return None;
+        if MSI_IN_RUST {
+            // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
+            unsafe { sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock) };
+        } else {
+            // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while
+            // Xen boots.
+            unsafe {
+                if sys::shim_iommu_intpost() {
+                    let vcpu = crate::arch::cpu::current();
+                    while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
+                        if vcpu.is_being_paused() {
+                            return None;
+                        }
+                        core::hint::spin_loop();
                     }
-                    core::hint::spin_loop();
+                } else {
+                    sys::shim_pcidevs_lock();
                 }
-            } else {
-                sys::shim_pcidevs_lock();
             }
         }
         run(&Self {
             domain,
-            #[cfg(feature = "msi")]
-            _rcu: rcu::read(),
+            _rcu: MSI_IN_RUST.then(rcu::read),
             local: PhantomData,
         })
     }
@@ -145,12 +143,36 @@ impl<'d> Devices<'d> {
     }
 }
 
+/// All functions, locked: none comes, goes, or changes its owner.
+pub struct AllDevices(PhantomData<*mut ()>);
+
+impl AllDevices {
+    /// Finds a function by its segment and ID.
+    pub fn find(&self, segment: u16, id: u16) -> Option<PciDev<'_>> {
+        let address = Sbdf::of(segment, id).to_c();
+        // SAFETY: `with_devices_locked` holds the lock that `pci_get_pdev()` asks for, and that
+        // keeps the function, for as long as there is a value of this type. No domain stands for
+        // any.
+        unsafe { PciDev::from_raw(sys::pci_get_pdev(core::ptr::null(), address)) }
+    }
+}
+
+/// Runs with all functions locked.
+pub fn with_devices_locked<R>(run: impl FnOnce(&AllDevices) -> R) -> R {
+    // SAFETY: `pcidevs_lock` lives as long as Xen, and may be taken again by the CPU that has it.
+    unsafe { sys::shim_pcidevs_lock() };
+    let result = run(&AllDevices(PhantomData));
+    // SAFETY: It was taken above.
+    unsafe { sys::pcidevs_unlock() };
+    result
+}
+
 /// Finds a function in the list of a domain's.
 ///
 /// # Safety
 ///
 /// The domain's `pci_lock` or `pcidevs_lock` is held, and for longer than the result lives.
-pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
+pub unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
     // SAFETY: The head is a part of the domain.
     let head = unsafe { &raw mut (*domain.as_ptr()).pdev_list };
     // SAFETY: `find` asks for a lock that keeps the list and its functions; its nodes are members
@@ -163,15 +185,12 @@ pub(crate) unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev
 
 impl Drop for Devices<'_> {
     fn drop(&mut self) {
-        // SAFETY: `with` took the `pci_lock` of the domain, which is alive as a view's.
-        #[cfg(feature = "msi")]
-        unsafe {
-            sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock);
-        }
-        // SAFETY: `with` took `pcidevs_lock`.
-        #[cfg(not(feature = "msi"))]
-        unsafe {
-            sys::pcidevs_unlock();
+        if MSI_IN_RUST {
+            // SAFETY: `with` took the `pci_lock` of the domain, which is alive as a view's.
+            unsafe { sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock) };
+        } else {
+            // SAFETY: `with` took `pcidevs_lock`.
+            unsafe { sys::pcidevs_unlock() };
         }
     }
 }
@@ -202,7 +221,7 @@ impl<'a> PciDev<'a> {
     }
 
     /// The number of the domain that owns it, for a line of the log; that of none where none does.
-    pub(crate) fn owner_id(self) -> c_int {
+    pub fn owner_id(self) -> c_int {
         self.owner().map_or(NO_DOMAIN, Domain::id).into()
     }
 
@@ -215,13 +234,13 @@ impl<'a> PciDev<'a> {
 
     /// Where it is, for the format `%pp`.
     #[inline]
-    pub(crate) fn sbdf(self) -> *const sys::pci_sbdf_t {
+    pub fn sbdf(self) -> *const sys::pci_sbdf_t {
         // SAFETY: The field is a part of the function's structure.
         unsafe { &raw const (*self.as_ptr()).__bindgen_anon_1.sbdf }
     }
 
     /// Returns the function's address as a value.
-    pub(crate) fn sbdf_value(self) -> sys::pci_sbdf_t {
+    pub fn sbdf_value(self) -> sys::pci_sbdf_t {
         // SAFETY: The address of a function never changes.
         unsafe { *self.sbdf() }
     }
@@ -263,13 +282,13 @@ impl<'a> PciDev<'a> {
     }
 
     /// Where its MSI-X capability is; `None` where it has none.
-    pub(crate) fn msix_capability(self) -> Option<u16> {
+    pub fn msix_capability(self) -> Option<u16> {
         let at = field!(self, msix_pos);
         (at != 0).then_some(at.into())
     }
 
     /// Reads 32 bits of its configuration space.
-    pub(crate) fn read_config(self, register: u16) -> u32 {
+    pub fn read_config(self, register: u16) -> u32 {
         // SAFETY: Any register of any function may be read.
         unsafe { sys::pci_conf_read32(self.sbdf_value(), register.into()) }
     }
@@ -280,7 +299,7 @@ impl<'a> PciDev<'a> {
     }
 
     /// What it is, as Xen numbers that.
-    pub(crate) fn raw_kind(self) -> u32 {
+    pub fn raw_kind(self) -> u32 {
         fixed!(self, type_)
     }
 
@@ -308,6 +327,90 @@ impl<'a> PciDev<'a> {
             },
             _ => Upstream::Unknown,
         }
+    }
+
+    /// Its configuration space.
+    #[inline]
+    pub fn config(self) -> Sbdf {
+        Sbdf::new(self.sbdf_value())
+    }
+
+    /// Where its MSI capability is in configuration space, if it has one.
+    pub fn msi_position(self) -> Option<u16> {
+        let at = fixed!(self, msi_pos);
+        (at != 0).then_some(at.into())
+    }
+
+    /// Where its MSI-X capability is in configuration space, if it has one.
+    pub fn msix_position(self) -> Option<u16> {
+        let at = fixed!(self, msix_pos);
+        (at != 0).then_some(at.into())
+    }
+
+    /// How many messages its MSI capability has, 1 to 32.
+    pub fn capable_messages(self) -> u32 {
+        fixed!(self, msi_maxvec).into()
+    }
+
+    /// The physical function, where it is a virtual one.
+    #[inline]
+    pub fn physical(self) -> Option<Sbdf> {
+        fixed!(self, info.is_virtfn).then(|| {
+            let (bus, devfn) = (
+                fixed!(self, info.physfn.bus),
+                fixed!(self, info.physfn.devfn),
+            );
+            let id = u16::from_le_bytes([devfn, bus]);
+            self.config().sibling(id)
+        })
+    }
+
+    /// How many bytes of memory each virtual function has at a base address; `None` where this is
+    /// not one of them.
+    pub fn virtual_bytes(self, base_address: u8) -> Option<u64> {
+        if !fixed!(self, info.is_virtfn) {
+            return None;
+        }
+        // SAFETY: For a virtual function the union holds a pointer to its physical function, which
+        // lives longer.
+        let physical =
+            unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) }?;
+        // SAFETY: For a physical function the union holds the sizes.
+        let sizes = unsafe { &raw const (*physical.as_ptr()).__bindgen_anon_2.physfn.vf_rlen };
+        let size = element(sizes, base_address.into())?;
+        // SAFETY: `element` gives a place in the array of the physical function, which lives longer
+        // than this one.
+        let size = unsafe { u64::load(size) };
+        (size != 0).then_some(size)
+    }
+
+    /// Returns whether a lock is held that keeps its list of interrupts from changing; debug builds
+    /// ask.
+    pub fn list_is_locked(self) -> bool {
+        // SAFETY: The owner is alive, or there is none.
+        unsafe { sys::shim_pdev_list_is_read_locked(field!(self, domain)) }
+    }
+
+    /// Returns whether all functions are locked.
+    pub fn all_are_locked(self) -> bool {
+        // SAFETY: Asks about a lock.
+        unsafe { sys::pcidevs_locked() }
+    }
+
+    /// Asks the security module whether this domain may set up the function.
+    ///
+    /// # Errors
+    ///
+    /// What it answers.
+    pub fn check_set_up_permission(self) -> Result<(), Errno> {
+        // SAFETY: The function is alive as a view's, and the security module reads its address.
+        Errno::check(unsafe { sys::shim_resource_setup_pci(self.as_ptr()) })
+    }
+
+    /// Switches its INTx on or off.
+    pub fn set_intx(self, on: bool) {
+        // SAFETY: The function is alive as a view's; `pci_intx()` writes its configuration space.
+        unsafe { sys::pci_intx(self.as_ptr(), on) };
     }
 }
 

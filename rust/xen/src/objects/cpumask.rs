@@ -32,7 +32,7 @@ impl CpuMask<'_> {
 }
 
 /// `cpumask_var_t`: a pointer to a set, or the set itself where Xen is configured for few CPUs.
-pub(super) trait CpuMaskVar {
+pub trait CpuMaskVar {
     /// The set; a null pointer where none was allocated.
     ///
     /// # Safety

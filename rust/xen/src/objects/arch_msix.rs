@@ -1,9 +1,13 @@
 //! What Xen keeps of a function's MSI-X capability (`struct arch_msix`).
 
 use crate::arch::fixmap::Page;
+use crate::base::units::MSI_IN_RUST;
 use crate::base::view::{field, fixed, set_field, view};
 use crate::objects::domain::Domain;
-use crate::objects::pci::{Devices, PciDev};
+use crate::objects::pci_dev::{Devices, PciDev};
+use crate::sync::spin::Locked;
+use irq_core::msi::mask::Masks;
+use irq_core::msi::place::Pages;
 use irq_core::vmsi::beside::{Bytes, offset_in_page};
 use irq_hw::pci::{BASE_ADDRESS_0, Location, MsixRegisters};
 use xen_sys as sys;
@@ -36,7 +40,7 @@ pub enum Warning {
     AdjacentPba,
 }
 
-impl Msix<'_> {
+impl<'a> Msix<'a> {
     /// How many entries the table has, 1 to 2048.
     #[inline]
     pub fn entries(self) -> u32 {
@@ -52,7 +56,7 @@ impl Msix<'_> {
     /// The mapping of one of the pages that the table shares with other registers; `None` where
     /// there is none.
     #[inline]
-    pub(crate) fn shared_page(self, page: SharedPage) -> Option<u32> {
+    pub fn shared_page(self, page: SharedPage) -> Option<u32> {
         let index = match page {
             SharedPage::First => field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize]),
             SharedPage::Last => field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize]),
@@ -71,8 +75,7 @@ impl Msix<'_> {
         which: SharedPage,
         access: impl FnOnce(&Page) -> R,
     ) -> Option<R> {
-        #[cfg(feature = "msi")]
-        let _locked = self.lock();
+        let _locked = MSI_IN_RUST.then(|| self.lock());
         // SAFETY: The lock keeps the mapping, as said above.
         self.shared_page(which)
             .map(|index| access(&unsafe { Page::new(index) }))
@@ -122,5 +125,83 @@ impl Msix<'_> {
         let given = field!(self, warned_kind.all);
         set_field!(self, warned_kind.all)(given | bit);
         given & bit == 0
+    }
+
+    /// Who wants all messages of the function masked.
+    #[inline]
+    pub fn mask_all(self) -> Masks {
+        Masks {
+            host: field!(self, host_maskall),
+            guest: field!(self, guest_maskall),
+        }
+    }
+
+    /// Notes whether the host does.
+    pub fn set_host_mask_all(self, mask: bool) {
+        set_field!(self, host_maskall)(mask);
+    }
+
+    /// Notes whether the owner does.
+    pub fn set_guest_mask_all(self, mask: bool) {
+        set_field!(self, guest_maskall)(mask);
+    }
+
+    /// Notes that one more entry is set up, or that the function is prepared.
+    pub fn add_user(self) {
+        set_field!(self, used_entries)(self.used().wrapping_add(1));
+    }
+
+    /// Notes that there is one less; returns whether it was the last.
+    pub fn remove_user(self) -> bool {
+        let left = self.used().wrapping_sub(1);
+        set_field!(self, used_entries)(left);
+        left == 0
+    }
+
+    /// The pages of the table, and those of the pending bits.
+    pub fn pages(self) -> [Pages; 2] {
+        [
+            Pages {
+                first: field!(self, table.first),
+                last: field!(self, table.last),
+            },
+            Pages {
+                first: field!(self, pba.first),
+                last: field!(self, pba.last),
+            },
+        ]
+    }
+
+    /// Notes the pages of the table; none for page 0.
+    pub fn set_table_pages(self, pages: Pages) {
+        set_field!(self, table.first)(pages.first);
+        set_field!(self, table.last)(pages.last);
+    }
+
+    /// Notes the pages of the pending bits; none for page 0.
+    pub fn set_pending_pages(self, pages: Pages) {
+        set_field!(self, pba.first)(pages.first);
+        set_field!(self, pba.last)(pages.last);
+    }
+
+    /// Notes the mapping of one of those pages; 0 for none.
+    ///
+    /// # Safety
+    ///
+    /// A device's page is mapped at the index until another is noted in its place, with the lock of
+    /// the table's pages held ([`Self::lock`]).
+    pub unsafe fn set_shared_page(self, which: SharedPage, index: u32) {
+        match which {
+            SharedPage::First => {
+                set_field!(self, adj_access_idx[sys::ADJ_IDX_FIRST as usize])(index)
+            }
+            SharedPage::Last => set_field!(self, adj_access_idx[sys::ADJ_IDX_LAST as usize])(index),
+        }
+    }
+
+    /// Takes the lock of the mappings of its table's pages.
+    pub fn lock(self) -> Locked<'a> {
+        // SAFETY: The lock is a part of the structure, and no interrupt takes it.
+        unsafe { Locked::take(&raw mut (*self.as_ptr()).table_lock) }
     }
 }

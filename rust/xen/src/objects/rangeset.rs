@@ -1,4 +1,5 @@
-//! Pages that no domain may map writable (`mmio_ro_ranges`).
+//! Sets of ranges (`xen/rangeset.h`): the pages that no domain may map writable
+//! (`mmio_ro_ranges`).
 
 use crate::base::errno::Errno;
 use irq_core::msi::place::Pages;

@@ -1,5 +1,4 @@
-//! What is asked for where an interrupt of a device is set up (`struct msi_info`), and whether it
-//! may be.
+//! What is asked for where an interrupt of a device is set up (`struct msi_info`).
 
 use crate::base::view::{field, view};
 use xen_sys as sys;
@@ -33,25 +32,5 @@ impl Request<'_> {
     /// The IRQ of the entry, or of the first message.
     pub fn irq(self) -> i32 {
         field!(self, irq)
-    }
-}
-
-/// Returns whether MSI and MSI-X are used at all, by the boot option `msi` or else by firmware.
-pub fn allowed() -> bool {
-    // SAFETY: A number that is written while Xen boots.
-    unsafe { (&raw const sys::shim_use_msi).read_volatile() != 0 }
-}
-
-/// Leaves it to firmware where the boot option does not say.
-///
-/// Context: boot, when firmware's tables are read and before anything asks.
-#[doc(alias = "early_msi_init")]
-pub fn decide() {
-    // SAFETY: Only the boot CPU runs.
-    unsafe {
-        let option = &raw mut sys::shim_use_msi;
-        if option.read_volatile() < 0 {
-            option.write_volatile(sys::shim_firmware_allows_msi().into());
-        }
     }
 }

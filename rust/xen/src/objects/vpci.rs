@@ -2,7 +2,7 @@
 
 use crate::arch::nospec;
 use crate::base::view::{Word, field, set_field, view};
-use crate::objects::pci::{self, KeptDev, PciDev};
+use crate::objects::pci_dev::{self, KeptDev, PciDev};
 use core::marker::PhantomData;
 use core::ptr;
 use irq_hw::msi::{Address, Data};
@@ -213,7 +213,8 @@ impl<'a> LockedMsix<'a> {
             if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
                 return Err(Interrupted::Busy);
             }
-            let vpci = pci::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
+            let vpci =
+                pci_dev::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
             if vpci.is_null()
                 || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock))
             {

@@ -1,8 +1,10 @@
-//! Interrupt descriptors and what a domain sees of them (`xen/irq.h`).
+//! Interrupt descriptors (`struct irq_desc`, `xen/irq.h`).
 
 use crate::arch::nospec;
-use crate::base::view::{field, view};
-use crate::objects::domain::Domain;
+use crate::base::units::MSI_IN_RUST;
+use crate::base::view::{field, set_field, view};
+use crate::objects::cpumask::{CpuMask, CpuMaskVar};
+use crate::objects::hw_irq_controller::Handler;
 use crate::objects::msi_desc::{KeptMsi, MsiDesc};
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -14,11 +16,6 @@ view! {
     IrqDesc, sys::irq_desc
 }
 
-view! {
-    /// A domain's name for an IRQ. For a PV domain the object is shorter than its type.
-    Pirq, sys::pirq
-}
-
 impl<'a> IrqDesc<'a> {
     /// Returns the descriptor of an IRQ whose number came from a descriptor.
     ///
@@ -26,7 +23,7 @@ impl<'a> IrqDesc<'a> {
     ///
     /// There is a descriptor of that number.
     #[inline]
-    pub(crate) unsafe fn of(irq: u32) -> Self {
+    pub unsafe fn of(irq: u32) -> Self {
         // SAFETY: `init_irq_data()` allocates the array, and `of` asks for an index in it.
         unsafe { Self::from_raw(sys::irq_desc.add(irq as usize)).unwrap_unchecked() }
     }
@@ -100,14 +97,31 @@ impl<'a> IrqDesc<'a> {
     ///
     /// The caller is in an RCU section.
     #[inline]
-    pub(crate) unsafe fn look_at_msi<R>(
-        self,
-        look: impl FnOnce(MsiDesc<'_>) -> Option<R>,
-    ) -> Option<R> {
-        #[cfg(not(feature = "msi"))]
-        let _locked = self.lock();
+    pub unsafe fn look_at_msi<R>(self, look: impl FnOnce(MsiDesc<'_>) -> Option<R>) -> Option<R> {
+        let _locked = (!MSI_IN_RUST).then(|| self.lock());
         // SAFETY: The RCU section, or the lock, keeps the descriptor.
         look(unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }?)
+    }
+
+    /// The CPUs that its vector is for.
+    pub fn cpus(self) -> CpuMask<'a> {
+        // SAFETY: The variable is a part of the descriptor, and its set lives as long.
+        unsafe {
+            CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask))
+                .unwrap_unchecked()
+        }
+    }
+
+    /// Destroys an IRQ that was created for an MSI.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Safety
+    ///
+    /// It was so, and nothing but its MSI refers to it any more.
+    pub unsafe fn destroy(self) {
+        // SAFETY: The number is that of a descriptor, which `destroy` asks to be unused.
+        unsafe { sys::destroy_irq(self.irq() as u32) };
     }
 
     /// Takes its lock, with IRQs off until it is dropped.
@@ -121,6 +135,27 @@ impl<'a> IrqDesc<'a> {
             flags: Some(flags),
             local: PhantomData,
         }
+    }
+}
+
+/// An MSI that an IRQ is about to be bound to. It is not freed before that IRQ was destroyed.
+#[derive(Clone, Copy)]
+pub struct NewUser<'a>(MsiDesc<'a>);
+
+impl<'a> NewUser<'a> {
+    /// Takes the descriptor of one.
+    ///
+    /// # Safety
+    ///
+    /// Before it is freed, the IRQ that it is bound to is cleared (`destroy_irq()`); or it is never
+    /// freed.
+    pub const unsafe fn new(msi: MsiDesc<'a>) -> Self {
+        Self(msi)
+    }
+
+    /// The descriptor.
+    pub fn desc(self) -> MsiDesc<'a> {
+        self.0
     }
 }
 
@@ -155,6 +190,32 @@ impl<'a> HeldDesc<'a> {
         // the descriptor.
         unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
     }
+
+    /// Binds it to an MSI, which stays until the IRQ is destroyed or [`Self::unbind_msi`].
+    pub fn bind_msi(self, msi: NewUser<'a>, handler: Handler) -> KeptMsi<'a> {
+        set_field!(self, msi_desc)(msi.0.as_ptr());
+        set_field!(self, handler)(handler.as_ptr());
+        // SAFETY: The IRQ leads to it now. `new` asks for the IRQ's lock, or that nothing else can
+        // reach the IRQ, which is so for an IOMMU's MSI alone (`set_iommu_interrupt_handler()`).
+        unsafe { KeptMsi::new(msi.0) }
+    }
+
+    /// Undoes that.
+    pub fn unbind_msi(self) {
+        set_field!(self, handler)(&raw const sys::no_irq_type);
+        set_field!(self, msi_desc)(ptr::null_mut());
+    }
+
+    /// Chooses a vector and a destination among some CPUs, or among all; `None` where there is
+    /// none. The vector stays where it serves.
+    pub fn choose_destination(self, among: Option<CpuMask>) -> Option<u32> {
+        let among = among.map_or(ptr::null_mut(), CpuMask::as_ptr);
+        // SAFETY: The descriptor's lock is held, which `set_desc_affinity()` asks for, or nothing
+        // else can reach the IRQ. It takes a null pointer for all CPUs, and a set of CPUs lives as
+        // long as its view.
+        let destination = unsafe { sys::set_desc_affinity(self.as_ptr(), among) };
+        (destination != sys::XEN_IRQ_BAD_APICID as u32).then_some(destination)
+    }
 }
 
 impl<'a> Deref for HeldDesc<'a> {
@@ -176,6 +237,20 @@ pub struct LockedDesc<'a> {
 }
 
 impl<'a> LockedDesc<'a> {
+    /// Takes over a lock that C took: with what the flags register was before, or `None` where IRQs
+    /// were on.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds the descriptor's lock, with IRQs off, and nothing else drops it.
+    pub unsafe fn from_c(desc: IrqDesc<'a>, flags: Option<u64>) -> Self {
+        Self {
+            desc,
+            flags,
+            local: PhantomData,
+        }
+    }
+
     /// The descriptor, for what asks for its lock.
     #[inline]
     pub fn held(&self) -> HeldDesc<'_> {
@@ -217,50 +292,4 @@ impl Drop for LockedDesc<'_> {
             }
         }
     }
-}
-
-impl<'a> Pirq<'a> {
-    /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none.
-    ///
-    /// Context: IRQs on; the domain's event lock is held.
-    pub fn lock_desc(self) -> Option<LockedDesc<'a>> {
-        // SAFETY: The object is alive; no flags are wanted, because IRQs are on.
-        let desc = unsafe {
-            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(self.as_ptr(), ptr::null_mut()))
-        }?;
-        Some(LockedDesc {
-            desc,
-            flags: None,
-            local: PhantomData,
-        })
-    }
-}
-
-/// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for
-/// none.
-///
-/// Context: any; the pirq's structure is kept by a lock or an RCU section that the caller holds.
-pub fn lock_domain_pirq<'a>(domain: Domain<'a>, pirq: i32) -> Option<LockedDesc<'a>> {
-    let mut flags = 0;
-    // SAFETY: The domain is alive as a view's, and `domain_spin_lock_irq_desc()` takes any number.
-    let desc = unsafe {
-        IrqDesc::from_raw(sys::domain_spin_lock_irq_desc(
-            domain.as_ptr(),
-            pirq,
-            &raw mut flags,
-        ))
-    }?;
-    Some(LockedDesc {
-        desc,
-        flags: Some(flags),
-        local: PhantomData,
-    })
-}
-
-/// Lets softirqs that are pending run.
-///
-/// Context: IRQs on, no lock held.
-pub fn process_pending_softirqs() {
-    // SAFETY: The caller is where softirqs may run.
-    unsafe { sys::process_pending_softirqs() };
 }
