@@ -2,6 +2,7 @@
 
 pub mod once;
 pub mod rcu;
+pub mod rcu_array;
 pub mod rwlock;
 pub mod softirq;
 pub mod spin;

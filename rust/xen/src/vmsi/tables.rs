@@ -2,8 +2,8 @@
 //! that has the table.
 //!
 //! Each vCPU looks here at every access that no other emulation wants, so a look-up takes no lock:
-//! it searches a list ([`rows`]) that writers replace as a whole. Writers hold the domain's event
-//! lock; readers are in an RCU section.
+//! it searches a list ([`rows`]) that writers replace as a whole ([`Published`]). Writers hold the
+//! domain's event lock; readers are in an RCU section.
 //!
 //! The domain's own structure leads to the list, in the half of `arch.hvm.msixtbl_list` that C
 //! leaves to us.
@@ -15,18 +15,16 @@ use crate::objects::irq_desc::{IrqDesc, LockedDesc};
 use crate::objects::msi_desc::MsiDesc;
 use crate::objects::pci_dev::{DeviceId, Devices, PciDev};
 use crate::sync::rcu::ReadGuard;
+use crate::sync::rcu_array::{New, Published};
 use crate::sync::rwlock::EventLock;
 use crate::vmsi::shadow::Shadow;
 use core::alloc::Layout;
-use core::cell::UnsafeCell;
-use core::ptr::{self, NonNull};
-use core::slice;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use irq_core::vmsi::access::entry_number;
 use irq_core::vmsi::rows::{self, Row};
 use irq_core::vmsi::shadow::Entry;
 use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
-use static_assertions::const_assert_eq;
 use xen_sys as sys;
 
 const PAGE_SHIFT: u32 = 12;
@@ -253,35 +251,28 @@ impl Table {
     }
 }
 
-/// The list of a domain's tables: this, and behind it the rows.
-#[repr(C)]
-struct List {
-    /// First, because C frees the list by the address of this.
-    rcu: UnsafeCell<sys::rcu_head>,
-    count: usize,
+/// The tables of a domain, as a reader or the holder of its event lock found them.
+#[derive(Clone, Copy)]
+struct Tables<'a>(&'a [Row<Table>]);
+
+/// The field that leads to the list of a domain's tables.
+#[inline]
+fn field<'a>(domain: Domain<'a>) -> Published<'a, Row<Table>> {
+    // SAFETY: The field is a part of the domain; C only sets it to null, when it creates the
+    // domain, and this module alone publishes there.
+    unsafe { Published::new(domain.msix_tables()) }
 }
 
-/// A published list.
-#[derive(Clone, Copy)]
-struct Tables<'a>(&'a [Row<Table>], NonNull<List>);
-
 impl<'a> Tables<'a> {
-    /// Returns the list of a domain, if it has one.
+    /// Returns those of a domain.
     ///
     /// # Safety
     ///
     /// An RCU section lasts for as long as `'a`, or the domain's event lock is held.
     #[inline]
-    unsafe fn of(domain: Domain<'a>) -> Option<Self> {
-        // SAFETY: The field is null or what `publish` stored, a list with as many rows as it says,
-        // which is freed a grace period after its end.
-        unsafe {
-            let list = AtomicPtr::from_ptr(domain.msix_tables()).load(Ordering::Acquire);
-            let list = NonNull::new(list.cast::<List>())?;
-            let rows = list.add(1).cast::<Row<Table>>();
-            let rows = slice::from_raw_parts(rows.as_ptr(), (*list.as_ptr()).count);
-            Some(Self(rows, list))
-        }
+    unsafe fn of(domain: Domain<'a>) -> Self {
+        // SAFETY: `of` asks for the section, or the lock of the writers.
+        Self(unsafe { field(domain).rows() })
     }
 
     /// Returns the newest table on a page.
@@ -312,20 +303,10 @@ impl<'a> Tables<'a> {
         // SAFETY: The table is unreachable for new readers.
         unsafe { table.shadow.free_later() };
     }
-
-    /// Has the list freed when no reader can have it any more.
-    ///
-    /// # Safety
-    ///
-    /// No new reader can find it.
-    unsafe fn free_later(self) {
-        // SAFETY: The list is one of Xen's allocator, and begins with the head.
-        unsafe { sys::shim_call_rcu_xfree(self.1.as_ref().rcu.get()) };
-    }
 }
 
-/// Returns the list that a domain's lock keeps, if the domain has one.
-fn kept<'l>(lock: &'l EventLock) -> Option<Tables<'l>> {
+/// Returns the list that a domain's lock keeps.
+fn kept<'l>(lock: &'l EventLock) -> Tables<'l> {
     // SAFETY: The lock is held.
     unsafe { Tables::of(lock.domain()) }
 }
@@ -333,57 +314,34 @@ fn kept<'l>(lock: &'l EventLock) -> Option<Tables<'l>> {
 /// Returns the list that a domain's lock keeps, and in it the table of the function that has, or
 /// had, the structure at the same address.
 fn of_function<'l>(lock: &'l EventLock, device: DeviceId) -> Option<(Tables<'l>, &'l Table)> {
-    let tables = kept(lock)?;
+    let tables = kept(lock);
     let is_its = |table: &&Table| table.device.structure() == device.structure();
     Some((tables, tables.tables().find(is_its)?))
-}
-
-/// Has the domain's readers find another list from now on, or none.
-fn publish(lock: &EventLock, list: Option<NonNull<List>>) {
-    let old = kept(lock);
-    let list = list.map_or(ptr::null_mut(), NonNull::as_ptr);
-    // SAFETY: The field is a part of the domain, and readers of the old list keep it until their
-    // sections end.
-    unsafe {
-        AtomicPtr::from_ptr(lock.domain().msix_tables()).store(list.cast(), Ordering::Release);
-        if let Some(old) = old {
-            old.free_later();
-        }
-    }
 }
 
 /// Allocates the list of the domain's tables and a new one.
 ///
 /// Context: IRQs on.
-fn list_with(lock: &EventLock, table: &Table) -> Option<NonNull<List>> {
-    let old = kept(lock).map_or(&[][..], |tables| tables.0);
+fn list_with(lock: &EventLock, table: &Table) -> Option<New<Row<Table>>> {
+    let Tables(old) = kept(lock);
     let last = table.base.saturating_add(table.bytes - 1);
     let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
     let new = Row::new(first, last, NonNull::from(table));
-    let (layout, _) = Layout::array::<Row<Table>>(old.len() + 1)
-        .and_then(|rows| Layout::new::<List>().extend(rows))
-        .ok()?;
-    let list = memory::zalloc(layout)?.cast::<List>();
-    // SAFETY: The memory is this function's alone, and has a place for each row of the old list and
-    // the new one behind the list, at the alignment of both.
-    unsafe {
-        let rows = list.add(1).cast::<Row<Table>>();
-        for (number, row) in rows::with(old, new).enumerate() {
-            rows.add(number).write(row);
-            (*list.as_ptr()).count = number + 1;
-        }
-    }
-    Some(list)
+    New::allocate(old.len() + 1, rows::with(old, new))
 }
 
-const_assert_eq!(align_of::<List>(), align_of::<Row<Table>>());
+/// Has the domain's readers find another list from now on, or none.
+fn publish(lock: &EventLock, list: Option<New<Row<Table>>>) {
+    // SAFETY: The writers' lock is the event lock, which is held, and no row is used behind this.
+    unsafe { field(lock.domain()).publish(list) };
+}
 
 /// Returns the table that shares a page with a guest-physical address.
 #[doc(alias = "msixtbl_find_entry")]
 #[inline]
 pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
     // SAFETY: The guard is that of the section.
-    unsafe { Tables::of(domain) }?.find(address >> PAGE_SHIFT)
+    unsafe { Tables::of(domain) }.find(address >> PAGE_SHIFT)
 }
 
 /// What a pirq is bound to, as its IRQ's descriptor says under its lock.
@@ -476,9 +434,8 @@ pub fn forget(lock: &EventLock, device: DeviceId) {
 
 /// Removes all tables of a domain.
 pub fn remove_all(lock: &EventLock) {
-    if let Some(tables) = kept(lock) {
-        tables.tables().for_each(|table| tables.remove(table));
-    }
+    let tables = kept(lock);
+    tables.tables().for_each(|table| tables.remove(table));
     publish(lock, None);
 }
 

@@ -23,10 +23,10 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a domain's tables are freed without a grace period",
-        TABLES,
+        "xen/src/sync/rcu_array.rs",
         "",
-        "sys::shim_call_rcu_xfree(self.1.as_ref().rcu.get())",
-        "sys::xfree(self.1.as_ptr().cast())",
+        "sys::shim_call_rcu_xfree(old.as_ref().rcu.get())",
+        "sys::xfree(old.as_ptr().cast())",
     ),
     slip(
         "a table is not freed",
