@@ -216,9 +216,7 @@ pub(crate) fn lose(domain: Domain, span: Option<(u64, u64)>) {
         };
         let (start, end) = (start.max(page) & !3, end.min(page + PAGE));
         for address in (start..end).step_by(4) {
-            if let Some(place) = table.place(address) {
-                lose_word(table.entry(place), address);
-            }
+            lose_word(table, address);
         }
     }
 }
@@ -393,18 +391,21 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
         // The specification leaves it to the device, and so to its model, what one or two bytes do
         // to a word.
         None => {
-            lose_word(entry, address);
+            lose_word(table, address);
             Rest::Nothing
         }
     }
 }
 
-/// Forgets the word of a message that `address` lies in.
+/// Invalidates the word of a message that the byte at `address` lies in: the aligned dword, which is
+/// a word of the entry in which it begins.
 #[cold]
 #[inline(never)]
-fn lose_word(entry: &Entry, address: u64) {
-    if let Some(Access::Word(index)) = Access::decode(address & !3, 4)
-        && let Some(word) = entry.word(index)
+fn lose_word(table: &Table, address: u64) {
+    let address = address & !3;
+    if let Some(place) = table.place(address)
+        && let Some(Access::Word(index)) = Access::decode(address, 4)
+        && let Some(word) = table.entry(place).word(index)
     {
         word.lose();
     }

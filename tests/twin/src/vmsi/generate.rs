@@ -378,6 +378,7 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         26 => late_registration(rng, spec, pirq, owner, vcpu),
         27..30 => read_in_flight(rng, spec, pirq, owner, vcpu),
         30 => straddling_write(rng, spec, vcpu),
+        31 => narrow_write(rng, spec, vcpu),
         _ => guest_access(rng, spec, domain, vcpu),
     }
 }
@@ -576,6 +577,39 @@ fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
         },
         read(address & !3, 4),
         read(address & !7, 8),
+    ]
+}
+
+/// A dword where one entry ends and the next begins is written, then one or two bytes of it, and it
+/// is read. Of a table on an address that is no multiple of four, its bytes lie in both entries.
+fn narrow_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
+    let device = &spec.devices[rng.below(spec.devices.len())];
+    let domain = device.domain;
+    let entry = rng.below(device.entries as usize + 1) as u64;
+    let dword = (device.gtable + 16 * entry) & !3;
+    let len = rng.pick(&[1, 2]);
+    let inside = rng.below(4) as u64 & !u64::from(len - 1);
+    let values = [value(rng), value(rng)];
+    let write = |address, len, value| Op::Write {
+        domain,
+        vcpu,
+        address,
+        len,
+        value,
+        guarded: false,
+    };
+    let read = |address, len| Op::Read {
+        domain,
+        vcpu,
+        address,
+        len,
+        guarded: false,
+    };
+    vec![
+        write(dword, 4, values[0]),
+        write(dword + inside, len, values[1]),
+        read(dword, 4),
+        read(dword & !7, 8),
     ]
 }
 

@@ -137,8 +137,9 @@ struct Table {
 }
 
 impl Table {
-    /// The words that an access covers, the lower first, and whether it covers vector control. None
-    /// where the specification leaves the access undefined.
+    /// The words that an aligned access covers, the lower first, and whether it covers vector
+    /// control: those of the entry in which it begins. None where the specification leaves the
+    /// access undefined.
     fn words(&self, address: u64, len: u32) -> Option<(Vec<Place>, bool)> {
         let (entry, word) = ((address - self.start) / ENTRY, address % ENTRY / 4);
         match (len, word) {
@@ -147,6 +148,21 @@ impl Table {
             (8, 0) => Some((vec![(entry, 0), (entry, 1)], false)),
             (8, _) => Some((vec![(entry, 2)], true)),
             _ => None,
+        }
+    }
+
+    /// The word that a byte lies in: the aligned dword, of the entry in which that begins. None
+    /// where it does not begin in the table.
+    fn word_of(&self, byte: u64) -> Option<Place> {
+        let dword = byte & !3;
+        let offset = dword.checked_sub(self.start)?;
+        (offset < self.len).then_some((offset / ENTRY, dword % ENTRY / 4))
+    }
+
+    /// What was in a word passes Rust by.
+    fn lose(&mut self, byte: u64) {
+        if let Some(word) = self.word_of(byte) {
+            self.rust.insert(word, Word::Lost);
         }
     }
 
@@ -544,8 +560,7 @@ impl Model {
         }
         let Some((words, _)) = table.words(address, len) else {
             // What becomes of the word is the device model's to say.
-            let word = ((address - table.start) / ENTRY, address % ENTRY / 4);
-            table.rust.insert(word, Word::Lost);
+            table.lose(address);
             return;
         };
         table.set(&words, value, |table, word, value| {
@@ -585,11 +600,9 @@ impl Model {
                 request.address.wrapping_add(element * size)
             };
             for address in start..start.wrapping_add(size) {
-                let Some(table) = self.table(domain, address) else {
-                    continue;
-                };
-                let word = ((address - table.start) / ENTRY, address % ENTRY / 4);
-                table.rust.insert(word, Word::Lost);
+                if let Some(table) = self.table_on_page(domain, address) {
+                    table.lose(address);
+                }
             }
         }
     }

@@ -143,7 +143,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "one byte of a word leaves the word known",
         EMULATE,
         "// The specification leaves it to the device, and so to its model, what one or two bytes do",
-        "lose_word(entry, address);",
+        "lose_word(table, address);",
         "",
     ),
     slip(
