@@ -124,7 +124,6 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 /// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
 /// device does as wanted.
 #[doc(alias = "msi_set_mask_bit")]
-#[inline]
 pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
