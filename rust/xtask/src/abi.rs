@@ -5,6 +5,7 @@
 //! Rust needs is there. That the prototypes are those of Xen's headers is a matter for the
 //! compiler: c-shim/abi.c, a part of every build.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -46,6 +47,15 @@ pub(crate) struct Args {
         value_parser = arguments::directory()
     )]
     stock_objects: Option<PathBuf>,
+}
+
+/// The switch of each symbol that include/symbols.txt lists.
+///
+/// # Errors
+/// The list cannot be read.
+pub(crate) fn switches() -> Result<BTreeMap<String, String>> {
+    let entries = Manifest::parse(&read("symbols.txt")?)?.entries.into_iter();
+    Ok(entries.map(|entry| (entry.symbol, entry.switch)).collect())
 }
 
 /// Everything that is compared.
@@ -106,13 +116,14 @@ fn built(flavour: xen::Flavour) -> Result<PathBuf> {
     Ok(xen::build(&options)?.objects)
 }
 
+/// Reads a file of include/.
+fn read(name: &str) -> Result<String> {
+    let path = repository().join("include").join(name);
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 impl Inputs {
     fn read(stock: &Path, objects: &Path) -> Result<Self> {
-        let read = |name: &str| {
-            let path = repository().join("include").join(name);
-            std::fs::read_to_string(&path)
-                .with_context(|| format!("cannot read {}", path.display()))
-        };
         let config =
             std::fs::read_to_string(objects.join(".config")).context("the build has no .config")?;
         let mut manifest = Manifest::parse(&read("symbols.txt")?)?;

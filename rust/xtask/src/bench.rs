@@ -16,6 +16,10 @@ use crate::proc::Cmd;
 use crate::twin::Twin;
 use crate::{arguments, cache, ui, units, xen};
 
+mod code;
+
+use code::Code;
+
 /// Instructions by which rows may differ in Rust that differ in how much exists alone. Where a size
 /// has several numbers the first, of what is searched one by one, is the same.
 const FLAT: u64 = 40;
@@ -222,7 +226,6 @@ pub(crate) struct Args {
 #[derive(Deserialize)]
 struct Output {
     text: [(u64, u64); 2],
-    sizes: [(u64, u64); 2],
     rows: Vec<Call>,
 }
 
@@ -257,16 +260,6 @@ struct Row {
 struct Report {
     file: &'static str,
     rows: Vec<Row>,
-    /// Bytes of the C object.
-    c: Bytes,
-    /// Bytes of the Rust object with its shim.
-    rust: Bytes,
-}
-
-#[derive(Serialize)]
-struct Bytes {
-    text: u64,
-    data: u64,
 }
 
 /// What Rust adds to Xen's build.
@@ -281,6 +274,7 @@ struct BuildSeconds {
 #[derive(Serialize)]
 struct Figures {
     files: Vec<Report>,
+    code: Vec<Code>,
     build_seconds: Option<BuildSeconds>,
 }
 
@@ -301,8 +295,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let build_seconds = (!args.no_times && args.file.is_none())
         .then(build_seconds)
         .transpose()?;
+    let code = code::measure(&twin)?;
+    code::print(&code);
     let figures = Figures {
         files,
+        code,
         build_seconds,
     };
     if let Some(path) = &args.json {
@@ -316,6 +313,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .files
         .iter()
         .flat_map(|report| report.complaints(EXCEPTIONS))
+        .chain(figures.code.iter().filter_map(Code::complaint))
         .collect();
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     Ok(())
@@ -343,6 +341,9 @@ fn with_figures(page: &str, figures: &Figures) -> Option<String> {
     for report in &figures.files {
         text += &report.markdown(EXCEPTIONS);
     }
+    text += "\n## Code\n\nBytes of the functions of the C file, and of the unit with its shim.\n\n\
+             | unit | C / Rust | |\n|---|---|---|\n";
+    text.extend(figures.code.iter().map(Code::markdown));
     if let Some(seconds) = &figures.build_seconds {
         text += &format!(
             "\n`make xen` takes {:.1} s for the Rust part when nothing is built, {:.1} s when \
@@ -474,13 +475,7 @@ impl Report {
                 row.reads[1] = call.reads;
             }
         }
-        let [c, rust] = output.sizes.map(|(text, data)| Bytes { text, data });
-        Ok(Self {
-            file,
-            rows,
-            c,
-            rust,
-        })
+        Ok(Self { file, rows })
     }
 
     fn print(&self) {
@@ -505,10 +500,6 @@ impl Report {
             table.row(cells);
         }
         table.print();
-        println!(
-            "{}: C has {} bytes of code and {} of data, Rust with its shim {} and {}",
-            self.file, self.c.text, self.c.data, self.rust.text, self.rust.data
-        );
     }
 
     /// The rows as a table of Markdown, with a reason where Rust takes more.
@@ -517,9 +508,8 @@ impl Report {
         let columns = if reads { " reads |" } else { "" };
         let line = if reads { "---|" } else { "" };
         let mut text = format!(
-            "\n## {}\n\nCode and data: C {} and {} bytes, Rust with its shim {} and {}.\n\n\
-             | path | size | C / Rust |{columns} |\n|---|---|---|{line}---|\n",
-            self.file, self.c.text, self.c.data, self.rust.text, self.rust.data
+            "\n## {}\n\n| path | size | C / Rust |{columns} |\n|---|---|---|{line}---|\n",
+            self.file
         );
         for row in &self.rows {
             let Row {
@@ -644,15 +634,7 @@ mod tests {
     }
 
     fn complaints_but(exceptions: &[Exception], rows: Vec<Row>) -> usize {
-        let bytes = || Bytes { text: 1, data: 1 };
-        Report {
-            file: "vmsi",
-            rows,
-            c: bytes(),
-            rust: bytes(),
-        }
-        .complaints(exceptions)
-        .len()
+        Report { file: "vmsi", rows }.complaints(exceptions).len()
     }
 
     #[test]
@@ -697,8 +679,6 @@ mod tests {
         let report = Report {
             file: "vmsi",
             rows: vec![row("read", "1 x 1", 40, 41)],
-            c: Bytes { text: 1, data: 2 },
-            rust: Bytes { text: 3, data: 4 },
         };
         let exceptions = [Exception::new("vmsi", "read", None, 105, "it is a test")];
         let table = report.markdown(&exceptions);
@@ -709,6 +689,7 @@ mod tests {
 
         let figures = Figures {
             files: vec![report],
+            code: vec![],
             build_seconds: None,
         };
         let [begin, end] = MARKS;

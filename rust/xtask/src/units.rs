@@ -61,3 +61,19 @@ pub(crate) const NAMES: [&str; UNITS.len()] = {
 pub(crate) fn named(name: &str) -> Option<&'static Unit> {
     UNITS.iter().find(|unit| unit.name == name)
 }
+
+/// The name of the unit that a switch takes from Rust.
+pub(crate) fn of_switch(switch: &str) -> Option<&'static str> {
+    let mut units = UNITS.iter();
+    units
+        .find(|unit| unit.switch == switch)
+        .map(|unit| unit.name)
+}
+
+/// The name of the unit that a package holds.
+pub(crate) fn of_package(package: &str) -> Option<&'static str> {
+    let mut units = UNITS.iter();
+    units
+        .find(|unit| unit.package == package)
+        .map(|unit| unit.name)
+}

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::allocator::{self, Frames};
 use crate::answer::Answer;
-use crate::loader::{self, Import};
+use crate::loader::Import;
 use crate::side::Side;
 use crate::subject::Subject;
 use crate::trace::Event;
@@ -44,8 +44,6 @@ struct Row {
 struct Output {
     /// First and last address of the code of C, then of Rust.
     text: [(usize, usize); 2],
-    /// Bytes of code and of data of C, then of Rust.
-    sizes: [(u64, u64); 2],
     rows: Vec<Row>,
 }
 
@@ -92,10 +90,6 @@ pub(crate) fn run<S: Subject>(
     cpu::handle_signals_on_calls_stack();
     let mut output = Output {
         text: [(0, 0); 2],
-        sizes: [
-            loader::sizes(&arguments.c)?,
-            loader::sizes(&arguments.rust)?,
-        ],
         rows: Vec::new(),
     };
     for (number, (name, objects)) in [("c", &arguments.c), ("rust", &arguments.rust)]

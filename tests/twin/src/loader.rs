@@ -406,23 +406,6 @@ impl Imports {
     }
 }
 
-/// Sums the bytes of code, and of everything else that is loaded.
-pub(crate) fn sizes(paths: &[PathBuf]) -> Result<(u64, u64)> {
-    let (mut text, mut rest) = (0, 0);
-    for path in paths {
-        let data = read(path)?;
-        for section in parse(path, &data)?.sections() {
-            let flags = section_flags(&section);
-            if flags & u64::from(elf::SHF_EXECINSTR) != 0 {
-                text += section.size();
-            } else if flags & u64::from(elf::SHF_ALLOC) != 0 {
-                rest += section.size();
-            }
-        }
-    }
-    Ok((text, rest))
-}
-
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("reading {}", path.display()))
 }
