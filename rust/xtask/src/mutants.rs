@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
 use crate::proc::Cmd;
@@ -84,6 +84,9 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 /// A slip with the number by which it is chosen.
 type Numbered = (u32, Slip);
 
+/// The slips, by name, that could not be judged, and why.
+type Erred = BTreeMap<&'static str, String>;
+
 /// What a judge said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Verdict {
@@ -137,6 +140,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .filter(|(_, slip)| !args.resume || kept.verdict(slip).is_none())
         .copied()
         .collect();
+    let mut erred = Erred::new();
     if !todo.is_empty() {
         let court = Court {
             twin: Twin::build(None)?,
@@ -147,10 +151,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
             kept: &kept,
         };
         let (alone, together): (Vec<_>, _) = todo.into_iter().partition(|(_, slip)| slip.alone);
-        court.together(&all, &together)?;
-        court.alone(&alone)?;
+        erred.extend(court.together(&all, &together)?);
+        erred.extend(court.alone(&alone)?);
     }
-    report(&chosen, &kept, args.keep)
+    report(&chosen, &kept, &erred, args.keep)
 }
 
 /// The slips that the arguments ask for.
@@ -249,9 +253,9 @@ struct Court<'a> {
 
 impl Court<'_> {
     /// Judges slips that stand in one build.
-    fn together(&self, all: &[Numbered], slips: &[Numbered]) -> Result<()> {
+    fn together(&self, all: &[Numbered], slips: &[Numbered]) -> Result<Erred> {
         if slips.is_empty() {
-            return Ok(());
+            return Ok(Erred::new());
         }
         let copy = self.place.join("choices");
         let of_run_time = all.iter().filter(|(_, slip)| !slip.alone).copied();
@@ -308,13 +312,12 @@ impl Court<'_> {
         let step = ui::step(format!("judging {} slips", slips.len()));
         let judge = |number: usize| {
             let slip = &slips[number];
-            let verdict = self.judge(slip, &programs, &object, &times)?;
-            self.kept.add(&slip.1, &verdict)
+            let verdict = self.judge(slip, &programs, &object, &times);
+            self.kept.note(&slip.1, verdict)
         };
         let results = on_all_cpus(slips.len(), judge);
-        results.into_iter().collect::<Result<Vec<()>>>()?;
         step.done();
-        Ok(())
+        Ok(results.into_iter().flatten().collect())
     }
 
     /// Asks one judge after the other about a slip that is chosen at run time.
@@ -382,9 +385,9 @@ impl Court<'_> {
     }
 
     /// Judges slips that have a build each.
-    fn alone(&self, slips: &[Numbered]) -> Result<()> {
+    fn alone(&self, slips: &[Numbered]) -> Result<Erred> {
         if slips.is_empty() {
-            return Ok(());
+            return Ok(Erred::new());
         }
         let object = self.build_alone(None)?;
         let faults = gates::faults(self.twin.rust(), &object)?;
@@ -393,11 +396,9 @@ impl Court<'_> {
             "the gates fail without a slip: {}",
             faults.join("; ")
         );
-        for (number, slip) in slips {
-            let verdict = self.judge_alone(*number, slip)?;
-            self.kept.add(slip, &verdict)?;
-        }
-        Ok(())
+        let judge =
+            |(number, slip): &Numbered| self.kept.note(slip, self.judge_alone(*number, slip));
+        Ok(slips.iter().filter_map(judge).collect())
     }
 
     /// Asks one judge after the other about a slip that has a build of its own.
@@ -568,6 +569,14 @@ impl Kept {
         verdicts.get(&slip.hash()).cloned()
     }
 
+    /// Adds what was found; returns the slip and why, where it could not be judged.
+    fn note(&self, slip: &Slip, verdict: Result<Verdict>) -> Option<(&'static str, String)> {
+        let added = verdict.and_then(|verdict| self.add(slip, &verdict));
+        let error = added.err()?;
+        eprintln!("  {}: not judged", slip.name);
+        Some((slip.name, format!("{error:#}")))
+    }
+
     /// Adds what was found.
     fn add(&self, slip: &Slip, verdict: &Verdict) -> Result<()> {
         let place = verdict.place.replace(['\t', '\n'], " ");
@@ -586,15 +595,24 @@ impl Kept {
 /// The table of all that was ever found, in the repository.
 const TABLE: &str = "tests/mutants.txt";
 
-/// Prints what was found, and fails where a slip survives that should not.
-fn report(chosen: &[Numbered], kept: &Kept, keep: bool) -> Result<()> {
+/// Prints what was found, and fails where a slip survives that should not, or was not judged.
+fn report(chosen: &[Numbered], kept: &Kept, erred: &Erred, keep: bool) -> Result<()> {
     let mut table = ui::Table::new(&["slip", "file", "found by", "where"]);
     let mut judges: BTreeMap<String, usize> = BTreeMap::new();
     let mut complaints = Vec::new();
     let mut results = Vec::new();
     for (_, slip) in chosen {
-        let Some(verdict) = kept.verdict(slip) else {
-            bail!("slip `{}` was not judged", slip.name);
+        // What an earlier run found does not count where this one erred.
+        let error = erred.get(slip.name);
+        let verdict = kept.verdict(slip).filter(|_| error.is_none());
+        let Some(verdict) = verdict else {
+            let why = error.map_or("no judge was asked", String::as_str);
+            complaints.push(format!(
+                "`{}` ({}) was not judged: {why}",
+                slip.name, slip.file
+            ));
+            table.row([slip.name, slip.file, "not judged", why]);
+            continue;
         };
         let mut place: String = verdict.place.chars().take(60).collect();
         let mut judge = verdict.word();
@@ -745,13 +763,41 @@ mod tests {
         let plain = slip("a", "f", "", "1", "2");
         let judged = |slip: Slip, verdict: Verdict| {
             kept.add(&slip, &verdict).unwrap();
-            report(&[(0, slip)], &kept, false)
+            report(&[(0, slip)], &kept, &Erred::new(), false)
         };
         let found = || Verdict::found("gates", "here");
         assert!(judged(plain, found()).is_ok());
         assert!(judged(plain, Verdict::SURVIVES).is_err());
         assert!(judged(plain.equivalent("why"), Verdict::SURVIVES).is_ok());
         assert!(judged(plain.equivalent("why"), found()).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_named_and_costs_no_other_verdict() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::open(&folder.path().join("results.txt"), "x").unwrap();
+        let [first, erring, last] = ["a", "b", "c"].map(|name| slip(name, "f", "", name, "2"));
+        let found = || Ok(Verdict::found("gates", "here"));
+        // Found by an earlier run of the same sources.
+        kept.note(&erring, found());
+        let notes = [
+            kept.note(&first, found()),
+            kept.note(&erring, Err(anyhow::anyhow!("no space left"))),
+            kept.note(&last, found()),
+        ];
+        let erred: Erred = notes.into_iter().flatten().collect();
+        assert_eq!(erred.keys().copied().collect::<Vec<_>>(), ["b"]);
+        assert!(kept.verdict(&first).is_some() && kept.verdict(&last).is_some());
+
+        let judged = |slips: &[Slip], erred: &Erred| {
+            let slips: Vec<_> = (0..).zip(slips.iter().copied()).collect();
+            report(&slips, &kept, erred, false)
+        };
+        assert!(judged(&[first, last], &erred).is_ok());
+        let complaint = format!("{:#}", judged(&[first, erring, last], &erred).unwrap_err());
+        assert_eq!(complaint, "`b` (f) was not judged: no space left");
+        let new = slip("d", "f", "", "d", "2");
+        assert!(judged(&[new], &Erred::new()).is_err());
     }
 
     #[test]
