@@ -1,8 +1,17 @@
 //! Compares what lies outside the arenas.
 
 use super::perform::{index_of, options};
-use super::world::{World, own};
+use super::world::{FILLERS, World, own};
 use crate::side::Side;
+use crate::xen::get;
+
+/// The IRQs of all descriptors.
+fn irqs(world: &World) -> Vec<i32> {
+    let senders = world.senders.iter();
+    let descs = senders.flat_map(|sender| (0..sender.count).map(|n| sender.descs.wrapping_add(n)));
+    let fillers = (0..FILLERS).map(|number| world.filler.wrapping_add(number));
+    descs.chain(fillers).map(|desc| get!(desc, irq)).collect()
+}
 
 /// Finds a difference.
 pub(super) fn compare(
@@ -18,6 +27,13 @@ pub(super) fn compare(
                 ));
             }
         }
+    }
+    // The word that a descriptor's entry lies in also has its IRQ, which neither side changes.
+    let [ours, theirs] = [c_world, rust_world].map(irqs);
+    if ours != theirs {
+        return Err(format!(
+            "the IRQs of descriptors differ: {ours:?} and {theirs:?}"
+        ));
     }
     if options(c) != options(rust) {
         return Err("what Xen knows of its options differs".to_owned());

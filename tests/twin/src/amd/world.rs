@@ -33,6 +33,9 @@ pub(crate) struct World {
     pub(super) plan: Plan,
 }
 
+/// How many descriptors there are of nobody's: as many as a block has.
+pub(super) const FILLERS: usize = 32;
+
 /// What says that a pin uses no entry.
 pub(super) const NO_ENTRY: u16 = u16::MAX;
 
@@ -46,15 +49,16 @@ impl World {
             senders: Vec::new(),
             pins: Vec::new(),
             message: side.env().arena.object("msi_msg", 0),
-            filler: side.env().arena.objects("filler", 0, 32),
+            filler: side.env().arena.objects("filler", 0, FILLERS),
             plan: Plan::default(),
         };
         world.add_iommus(side);
         world.add_requesters(side);
         world.add_io_apics(side);
         world.add_senders(side);
-        for number in 0..32 {
+        for number in 0..FILLERS {
             let desc = world.filler.wrapping_add(number);
+            set!(desc, irq, -1);
             side.env().arena.keep_private(addr!(desc, irq));
         }
         add_page_infos(side);
@@ -203,6 +207,7 @@ impl World {
             for message in 0..count {
                 let desc = descs.wrapping_add(message);
                 set!(desc, remap_index, -1);
+                set!(desc, irq, (100 * number + message) as i32);
                 // See `compare`.
                 side.env().arena.keep_private(addr!(desc, irq));
                 match *spec {
