@@ -218,7 +218,14 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
         };
         let irq = env.irq_desc.wrapping_add(found.irq as usize);
         let desc = get!(irq, msi_desc);
-        if desc.is_null() || get!(desc, msi_attrib.entry_nr) != 0 && !(Found { desc }).is_msix() {
+        if desc.is_null() {
+            // Another function was set up with the same IRQ, which was destroyed with that one.
+            env.msi
+                .pirqs
+                .retain(|found| (found.domain, found.number) != (domain, pirq));
+            return Ok((desc, None));
+        }
+        if get!(desc, msi_attrib.entry_nr) != 0 && !(Found { desc }).is_msix() {
             return Err(format!(
                 "pirq {pirq} is unmapped, which is not a block's first"
             ));
@@ -232,9 +239,9 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
             return Err(format!("pirq {pirq} is unmapped while it is bound"));
         }
         env.msi.pirqs.retain(|pirq| !is_of(pirq));
-        Ok((desc, env.msi.unmapping))
+        Ok((desc, Some(env.msi.unmapping)))
     });
-    for function in functions {
+    for function in functions.into_iter().flatten() {
         type Step = extern "C" fn(*mut sys::msi_desc);
         // SAFETY: they are `pci_disable_msi()` and `msi_free_irq()` of this side's image.
         let step: Step = unsafe { std::mem::transmute(function) };
