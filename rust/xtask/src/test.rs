@@ -336,6 +336,11 @@ const CHECKS: &[Check] = &[
         println!("{} objects are equal", xen::menu_off()?);
         Ok(())
     }),
+    call(
+        Cost::Full,
+        "the same object from other directories and vendored crates",
+        xen::elsewhere,
+    ),
     call(Cost::Full, "gcc and clang, release and debug", || {
         xen::matrix().map(drop)
     }),

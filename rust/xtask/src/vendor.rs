@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 /// What cargo's home has to be, below the directory.
-const CARGO_HOME: &str = ".cargo";
+pub(crate) const CARGO_HOME: &str = ".cargo";
 
 /// The crates, below the directory.
 const CRATES: &str = "crates";
@@ -35,7 +35,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 }
 
 /// Writes the crates that a copy of this repository needs, and those that core's sources name.
-fn write(repository: &Path, dir: &Path) -> Result<()> {
+pub(crate) fn write(repository: &Path, dir: &Path) -> Result<()> {
     ensure!(!dir.exists(), "{} is there already", dir.display());
     let library = setup::rust_src()?.join("library/Cargo.toml");
     let home = dir.join(CARGO_HOME);

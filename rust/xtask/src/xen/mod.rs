@@ -11,11 +11,13 @@ use crate::{arguments, cache, setup, ui};
 
 mod compare;
 mod configs;
+mod elsewhere;
 mod make;
 mod source;
 
 pub(crate) use compare::{matrix, menu_off, times};
 pub(crate) use configs::{Args as ConfigsArgs, run as run_configs};
+pub(crate) use elsewhere::elsewhere;
 pub(crate) use source::{check_source, unpack_source};
 
 /// Arguments.
