@@ -36,7 +36,8 @@ pub fn restore(device: KeptDev) -> Result<(), Errno> {
         window.close(|control| match result {
             Ok(()) => {
                 // The function may have lost mask-all, which the guest still wants. The host does
-                // not any more: each entry is masked as it should be.
+                // not write its own again, since each entry is masked as it should be; that it
+                // masked all stays noted, as upstream has it, until a first entry is set up again.
                 let guest = device.msix().is_some_and(|msix| msix.mask_all().guest);
                 let masked = control.masks_all() || guest;
                 control.with_enabled(true).with_mask_all(masked)
