@@ -397,8 +397,8 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
     }
 }
 
-/// Invalidates the word of a message that the byte at `address` lies in: the aligned dword, which is
-/// a word of the entry in which it begins.
+/// Invalidates the word of a message that the byte at `address` lies in: the aligned dword, which
+/// is a word of the entry in which it begins.
 #[cold]
 #[inline(never)]
 fn lose_word(table: &Table, address: u64) {
