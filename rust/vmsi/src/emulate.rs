@@ -356,6 +356,10 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool
 #[inline(always)]
 fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest {
     let Some(place) = table.place(address) else {
+        // It may reach a part of the last word, or run on into the first one.
+        for dword in (address..address.saturating_add(len.into())).step_by(4) {
+            lose_word(table, dword);
+        }
         return Rest::Adjacent;
     };
     let entry = table.entry(place);

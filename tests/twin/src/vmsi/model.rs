@@ -552,12 +552,18 @@ impl Model {
     }
 
     fn write(&mut self, domain: usize, address: u64, len: u32, value: u64) {
-        let Some(table) = self.table(domain, address) else {
-            return;
-        };
         if !address.is_multiple_of(len.into()) {
             return;
         }
+        let Some(table) = self.table(domain, address) else {
+            // It may reach a part of a table's word, or run on into the first one.
+            for byte in address..address.wrapping_add(len.into()) {
+                if let Some(table) = self.table_on_page(domain, byte) {
+                    table.lose(byte);
+                }
+            }
+            return;
+        };
         let Some((words, _)) = table.words(address, len) else {
             // What becomes of the word is the device model's to say.
             table.lose(address);
