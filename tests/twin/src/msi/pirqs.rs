@@ -219,6 +219,9 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
         let irq = env.irq_desc.wrapping_add(found.irq as usize);
         let desc = get!(irq, msi_desc);
         if desc.is_null() {
+            if found.bound {
+                return Err(format!("pirq {pirq} is unmapped while it is bound"));
+            }
             // Another function was set up with the same IRQ, which was destroyed with that one.
             env.msi
                 .pirqs
