@@ -3,6 +3,7 @@
 use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
 use xen::msi::config;
 use xen::objects::arch_msix::Msix;
+use xen::objects::domain::hardware;
 use xen::objects::msi_desc::MsiDesc;
 use xen::objects::pci_dev::PciDev;
 use xen::objects::pci_sbdf::Sbdf;
@@ -72,4 +73,9 @@ pub(crate) fn is_ready_now(desc: MsiDesc, device: PciDev) -> bool {
 
 fn msix_is_enabled(desc: MsiDesc, device: PciDev) -> bool {
     msix(device.config(), desc.position()).enabled()
+}
+
+/// Returns whether Xen itself is who asks: before there is dom0, only Xen enables a device's MSI.
+pub(crate) fn is_for_xen() -> bool {
+    hardware().is_none()
 }

@@ -1,31 +1,17 @@
 //! An interrupt of a device comes into being: it has a descriptor, and is masked.
 
+pub use crate::msi::Refused;
+
 use crate::disable;
 use crate::window::LockedControl;
 use crate::{msi, msix};
 use xen::base::errno::Errno;
 use xen::msi::log;
 use xen::msi::options;
-use xen::objects::domain::hardware;
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::objects::msi_info::Request;
 use xen::objects::pci_dev::{self, KeptDev, PciDev};
 use xen::xen_assert;
-
-/// Why an interrupt was not set up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// An error.
-    Error(Errno),
-    /// The device has only so many messages.
-    TooMany(u32),
-}
-
-impl From<Errno> for Refused {
-    fn from(errno: Errno) -> Self {
-        Self::Error(errno)
-    }
-}
 
 /// Sets up an entry of a function's MSI-X table, or a block of messages of its MSI. The function
 /// and Xen's notes about it are as they were where this fails.
@@ -137,9 +123,4 @@ pub fn reset(device: PciDev) -> Result<(), Errno> {
     msix.set_host_mask_all(false);
     msix.set_guest_mask_all(false);
     Ok(())
-}
-
-/// Returns whether Xen itself is who asks: before there is dom0, only Xen enables a device's MSI.
-pub(crate) fn is_for_xen() -> bool {
-    hardware().is_none()
 }

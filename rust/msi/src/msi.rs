@@ -1,7 +1,6 @@
 //! The MSI capability.
 
 use crate::control;
-use crate::enable::{Refused, is_for_xen};
 use irq_core::msi::mask;
 use irq_hw::pci::MsiRegisters;
 use xen::base::errno::Errno;
@@ -10,6 +9,21 @@ use xen::msi::register_lock::RegisterLock;
 use xen::objects::msi_desc::MsiDesc;
 use xen::objects::msi_info::Request;
 use xen::objects::pci_dev::KeptDev;
+
+/// Why an interrupt was not set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// An error.
+    Error(Errno),
+    /// The device has only so many messages.
+    TooMany(u32),
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        Self::Error(errno)
+    }
+}
 
 /// Sets up a block of messages; they are masked, where they can be.
 ///
@@ -39,7 +53,7 @@ pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDes
     let msi = new.become_msi(registers, control, request.irq());
 
     let mut control = control.with_messages(count);
-    if is_for_xen() {
+    if control::is_for_xen() {
         device.set_intx(false);
         control = control.with_enabled(true);
     }

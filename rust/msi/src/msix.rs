@@ -1,7 +1,6 @@
 //! The MSI-X capability.
 
 use crate::control;
-use crate::enable::is_for_xen;
 use crate::window::MsixWindow;
 use irq_core::msi::mask::with_mask;
 use irq_core::msi::place::{Pages, Table, pending_pages};
@@ -266,7 +265,7 @@ fn open<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(MsixWindow<'a>, u16),
 /// Closes it: one more entry is set up, or the function prepared; `first` where nothing was before.
 fn close(window: MsixWindow, device: PciDev, msix: Msix, first: bool) {
     msix.add_user();
-    let for_xen = is_for_xen();
+    let for_xen = control::is_for_xen();
     if for_xen {
         device.set_intx(false);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::proc::Cmd;
-use crate::{patch, setup, ui};
+use crate::{host, patch, ui};
 
 /// Variables by which a user steers cargo that would make other kernels than
 /// tests/guest/.cargo/config.toml says.
@@ -119,7 +119,7 @@ pub(crate) fn fetch() -> Result<()> {
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "__CARGO_TESTS_ONLY_SRC_ROOT",
-            setup::rust_src()?.join("library"),
+            host::rust_src()?.join("library"),
         )
         .run()
 }
@@ -152,7 +152,7 @@ fn cargo(command: &str) -> Result<Cmd> {
         // toolchain.
         .env(
             "__CARGO_TESTS_ONLY_SRC_ROOT",
-            setup::rust_src()?.join("library"),
+            host::rust_src()?.join("library"),
         );
     Ok(STEERING.iter().fold(cmd, |cmd, name| cmd.env_remove(name)))
 }

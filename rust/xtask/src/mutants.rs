@@ -116,7 +116,7 @@ impl Verdict {
 
 /// Runs the command.
 pub(crate) fn run(args: Args) -> Result<()> {
-    let all: Vec<Numbered> = (0..).zip(slip::all()).collect();
+    let all: Vec<Numbered> = (0..).zip(slips::all()).collect();
     let chosen = choose(&all, &args)?;
     if args.list {
         let mut table = ui::Table::new(&["file", "slip", "known as"]);
@@ -648,7 +648,7 @@ fn report(chosen: &[Numbered], kept: &Kept, erred: &Erred, keep: bool) -> Result
 fn keep_results(results: &[(&str, String)]) -> Result<()> {
     let path = repository().join(TABLE);
     let before = fs::read_to_string(&path).unwrap_or_default();
-    let text = merged(&before, &slip::all(), results);
+    let text = merged(&before, &slips::all(), results);
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
@@ -698,7 +698,7 @@ mod tests {
         for wrong in ["0/2", "3/2", "1", "a/b", "1/0"] {
             assert!(shard(wrong).is_err(), "{wrong}");
         }
-        let all: Vec<Numbered> = (0..).zip(slip::all()).collect();
+        let all: Vec<Numbered> = (0..).zip(slips::all()).collect();
         let of = |shard| {
             let args = Args {
                 only: None,

@@ -13,7 +13,7 @@ use crate::patch::repository;
 use crate::proc::{Cmd, cpu_time};
 use crate::units::UNITS;
 use crate::xen::{self, Flavour, Options};
-use crate::{grub, guest, hosts, offline, run_line, setup, ui};
+use crate::{grub, guest, host, hosts, offline, run_line, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -413,7 +413,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             "no check's name contains `{text}`"
         );
     }
-    setup::ensure()?;
+    host::ensure()?;
     // What asks for all or for single checks has no shard.
     let shard = match args.shard {
         Some(shard) => Some(shard),
@@ -555,7 +555,7 @@ fn xen_clippy() -> Result<()> {
     let env = built.objects.join("arch/x86/xen-irq/cargo.env");
     let env =
         std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
-    let sources = setup::rust_src()?.join("library");
+    let sources = host::rust_src()?.join("library");
     let clippy = |choice: &[&str]| {
         let mut command = Command::new("cargo");
         command

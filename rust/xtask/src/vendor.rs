@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::{setup, ui};
+use crate::{host, ui};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -37,7 +37,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 /// Writes the crates that a copy of this repository needs, and those that core's sources name.
 pub(crate) fn write(repository: &Path, dir: &Path) -> Result<()> {
     ensure!(!dir.exists(), "{} is there already", dir.display());
-    let library = setup::rust_src()?.join("library/Cargo.toml");
+    let library = host::rust_src()?.join("library/Cargo.toml");
     let home = dir.join(CARGO_HOME);
     fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     let dir = dir.canonicalize()?;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::boot::{Flavour, XtfRun};
-use crate::{arguments, setup, ui};
+use crate::{arguments, host, ui};
 use kept::Kept;
 use machines::Boots;
 use tries::{Tries, Verdict};
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         args.dir.display(),
         args.filter
     );
-    setup::ensure()?;
+    host::ensure()?;
     let mut run = XtfRun::prepare(args.xen_tree, args.debug, files_of(&all))?;
     let mut results = Vec::new();
     for flavour in SIDES {

@@ -2,9 +2,11 @@
 
 use crate::arch::fixmap::Page;
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{field, fixed, set_field, view};
-use crate::objects::domain::Domain;
-use crate::objects::pci_dev::{Devices, PciDev};
+use crate::base::view::{field, fixed, set_field};
+use crate::objects::pci_dev::Devices;
+use crate::objects::views::Domain;
+pub use crate::objects::views::Msix;
+use crate::objects::views::PciDev;
 use crate::sync::spin::Locked;
 use irq_core::msi::mask::Masks;
 use irq_core::msi::place::Pages;
@@ -14,11 +16,6 @@ use xen_sys as sys;
 
 /// Base address registers of a function with MSI-X.
 const BASE_ADDRESSES: u8 = 6;
-
-view! {
-    /// What Xen keeps of a function's MSI-X capability.
-    Msix, sys::arch_msix
-}
 
 /// One of the two pages that a table may share with other registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

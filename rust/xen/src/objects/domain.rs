@@ -3,15 +3,11 @@
 use crate::arch::nospec;
 #[cfg(hvm)]
 use crate::base::view::set_field;
-use crate::base::view::{field, fixed, view};
-use crate::objects::vcpu::Vcpu;
+use crate::base::view::{field, fixed};
+pub use crate::objects::views::Domain;
+use crate::objects::views::Vcpu;
 use core::iter::successors;
 use xen_sys as sys;
-
-view! {
-    /// A domain.
-    Domain, sys::domain
-}
 
 impl<'a> Domain<'a> {
     /// Its ID.

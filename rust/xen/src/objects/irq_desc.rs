@@ -2,19 +2,16 @@
 
 use crate::arch::nospec;
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{field, set_field, view};
+use crate::base::view::{field, set_field};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::hw_irq_controller::Handler;
-use crate::objects::msi_desc::{KeptMsi, MsiDesc};
+use crate::objects::msi_desc::KeptMsi;
+pub use crate::objects::views::IrqDesc;
+use crate::objects::views::MsiDesc;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr;
 use xen_sys as sys;
-
-view! {
-    /// A descriptor of an IRQ; they are allocated at boot, one for each IRQ, and stay.
-    IrqDesc, sys::irq_desc
-}
 
 impl<'a> IrqDesc<'a> {
     /// Returns the descriptor of an IRQ whose number came from a descriptor.
@@ -52,10 +49,8 @@ impl<'a> IrqDesc<'a> {
     /// The same for longer: descriptors stay as long as Xen.
     #[inline]
     pub fn for_good(self) -> IrqDesc<'static> {
-        IrqDesc {
-            raw: self.raw,
-            life: PhantomData,
-        }
+        // SAFETY: Descriptors are allocated at boot and stay.
+        unsafe { IrqDesc::from_raw(self.as_ptr()).unwrap_unchecked() }
     }
 
     /// Its number.

@@ -21,6 +21,7 @@ pub mod pci_sbdf;
 pub mod pirq;
 pub mod rangeset;
 pub mod vcpu;
+pub mod views;
 #[cfg(hvm)]
 pub mod vlapic;
 #[cfg(hvm)]

@@ -1,19 +1,15 @@
 //! Descriptors of MSIs (`asm/msi.h`).
 
 use crate::arch::fixmap::Register;
-use crate::base::view::{Word, field, fixed, set_field, view};
-use crate::objects::domain::Domain;
-use crate::objects::irq_desc::IrqDesc;
+use crate::base::view::{Word, field, fixed, set_field};
 use crate::objects::msi_msg::Message;
-use crate::objects::pci_dev::PciDev;
+use crate::objects::views::Domain;
+use crate::objects::views::IrqDesc;
+pub use crate::objects::views::MsiDesc;
+use crate::objects::views::PciDev;
 use core::ops::Deref;
 use irq_core::msi::mask::Masks;
 use xen_sys as sys;
-
-view! {
-    /// One MSI, or one entry of an MSI-X table, that is set up.
-    MsiDesc, sys::msi_desc
-}
 
 impl<'a> MsiDesc<'a> {
     /// The function that sends it.

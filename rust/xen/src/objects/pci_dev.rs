@@ -4,11 +4,13 @@ use crate::arch::nospec;
 use crate::base::errno::Errno;
 use crate::base::list;
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{Word, element, field, fixed, view};
-use crate::objects::arch_msix::Msix;
-use crate::objects::domain::Domain;
-use crate::objects::msi_desc::{KeptMsi, MsiDesc};
+use crate::base::view::{Word, element, field, fixed};
+use crate::objects::msi_desc::KeptMsi;
 use crate::objects::pci_sbdf::Sbdf;
+use crate::objects::views::Domain;
+use crate::objects::views::MsiDesc;
+use crate::objects::views::Msix;
+pub use crate::objects::views::PciDev;
 use crate::sync::rcu;
 use core::ffi::c_int;
 use core::marker::PhantomData;
@@ -19,11 +21,6 @@ use xen_sys as sys;
 
 /// `DOMID_INVALID` of `public/xen.h`, which bindgen does not see as a constant.
 const NO_DOMAIN: u16 = 0x7ff4;
-
-view! {
-    /// A PCI function.
-    PciDev, sys::pci_dev
-}
 
 /// Which function something belongs to, where that is kept for longer than the function may live:
 /// its structure's address, which is compared and never followed, and where it is on the bus.

@@ -2,18 +2,14 @@
 
 #[cfg(hvm)]
 use crate::base::view::set_field;
-use crate::base::view::{field, fixed, view};
-use crate::objects::domain::Domain;
+use crate::base::view::{field, fixed};
 #[cfg(hvm)]
 use crate::objects::ioreq::Ioreq;
+use crate::objects::views::Domain;
+pub use crate::objects::views::Vcpu;
 #[cfg(hvm)]
-use crate::objects::vlapic::Vlapic;
+use crate::objects::views::Vlapic;
 use xen_sys as sys;
-
-view! {
-    /// A vCPU.
-    Vcpu, sys::vcpu
-}
 
 /// What Xen notes about a write to an MSI-X table while the device model handles it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,10 @@
 //! Virtual local APICs (`asm/hvm/vlapic.h`).
 
 use crate::base::narrow::Narrow;
-use crate::base::view::{field, view};
-use crate::objects::domain::Domain;
+use crate::base::view::field;
+use crate::objects::views::Domain;
+pub use crate::objects::views::Vlapic;
 use xen_sys as sys;
-
-view! {
-    /// A vCPU's local APIC.
-    Vlapic, sys::vlapic
-}
 
 /// Whom an interrupt is for, in the terms of the local APICs.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, same_from, shows};
-use super::scenarios::{Payload, Scenario};
+use super::scenario::{Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 

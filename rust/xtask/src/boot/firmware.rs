@@ -6,7 +6,7 @@ use super::acpi::TableFault;
 use super::emulator::Iommu;
 use super::keys::Rule;
 use super::protocol::Event;
-use super::scenarios::{self, Payload, Scenario};
+use super::scenario::{self, Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 
@@ -107,7 +107,7 @@ const fn on(
     line: &'static str,
     rules: &'static [Rule],
 ) -> Scenario {
-    firmware(about, scenarios::AMD, fault, (line, ""), rules)
+    firmware(about, scenario::AMD, fault, (line, ""), rules)
 }
 
 /// A boot option says where the IO-APIC is, and only messages are used.
@@ -137,7 +137,7 @@ const fn debian(
 ) -> Scenario {
     Scenario {
         fault: Some(fault),
-        ..scenarios::dom0(about.0, about.1, iommu, rules)
+        ..scenario::dom0(about.0, about.1, iommu, rules)
     }
 }
 
@@ -187,7 +187,7 @@ const WRONG_IO_APIC_TOLD_RULES: &[Rule] = &[
 /// All of them.
 pub(super) const NO_IO_APIC: Scenario = off(
     ("firmware-no-io-apic", "IVRS names no IO-APIC"),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::NoIoApic,
     NO_IO_APIC_RULES,
 );
@@ -206,7 +206,7 @@ pub(super) const WRONG_IO_APIC: Scenario = off(
         "firmware-wrong-io-apic",
         "IVRS names an IO-APIC that does not exist",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::WrongIoApic,
     WRONG_IO_APIC_RULES,
 );
@@ -232,7 +232,7 @@ pub(super) const IO_APIC_CONFLICT: Scenario = off(
         "firmware-io-apic-conflict",
         "IVRS names the IO-APIC as two devices",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::IoApicConflict,
     IO_APIC_CONFLICT_RULES,
 );
@@ -251,7 +251,7 @@ pub(super) const ALIAS_BEYOND: Scenario = off(
         "firmware-alias-beyond",
         "IVRS has an alias beyond the last ID",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::AliasBeyond,
     ALIAS_BEYOND_RULES,
 );
@@ -267,7 +267,7 @@ pub(super) const ALIAS_BEYOND_XT: Scenario = off_xt(
 /// See [`NO_IO_APIC`].
 pub(super) const OPEN_RANGE: Scenario = off(
     ("firmware-open-range", "IVRS has a range without an end"),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::OpenRange,
     OPEN_RANGE_RULES,
 );
@@ -320,7 +320,7 @@ pub(super) const DEBIAN_NO_IO_APIC: Scenario = debian(
         "debian-no-io-apic",
         "dom0's NIC and disk, IVRS names no IO-APIC",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::NoIoApic,
     NO_IO_APIC_RULES,
 );
@@ -330,7 +330,7 @@ pub(super) const DEBIAN_WRONG_IO_APIC: Scenario = debian(
         "debian-wrong-io-apic",
         "dom0's NIC and disk, IVRS names an IO-APIC that does not exist",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::WrongIoApic,
     WRONG_IO_APIC_RULES,
 );
@@ -340,7 +340,7 @@ pub(super) const DEBIAN_IO_APIC_CONFLICT: Scenario = debian(
         "debian-io-apic-conflict",
         "dom0's NIC and disk, IVRS names the IO-APIC as two devices",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::IoApicConflict,
     IO_APIC_CONFLICT_RULES,
 );
@@ -350,7 +350,7 @@ pub(super) const DEBIAN_ALIAS_BEYOND: Scenario = debian(
         "debian-alias-beyond",
         "dom0's NIC and disk, IVRS has an alias beyond the last ID",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::AliasBeyond,
     ALIAS_BEYOND_RULES,
 );
@@ -360,7 +360,7 @@ pub(super) const DEBIAN_OPEN_RANGE: Scenario = debian(
         "debian-open-range",
         "dom0's NIC and disk, IVRS has a range without an end",
     ),
-    scenarios::AMD,
+    scenario::AMD,
     TableFault::OpenRange,
     OPEN_RANGE_RULES,
 );

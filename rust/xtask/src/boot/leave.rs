@@ -2,7 +2,7 @@
 //! left, or is Xen itself, which finds an IOMMU that remaps interrupts. Seconds each.
 
 use super::emulator::Iommu;
-use super::scenarios::{Module, Payload, Scenario};
+use super::scenario::{Module, Payload, Scenario};
 use super::smoke;
 use crate::guest::Kernel;
 

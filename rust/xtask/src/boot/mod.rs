@@ -25,6 +25,7 @@ mod protocol;
 mod reads;
 mod rig;
 mod runner;
+mod scenario;
 mod scenarios;
 mod smoke;
 mod stale;
@@ -37,9 +38,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{arguments, setup, ui, xen};
+use crate::{arguments, host, ui, xen};
 use rig::{Payload, Rig};
-use scenarios::Scenario;
+use scenario::Scenario;
 use transcript::Transcript;
 use verdict::Row;
 
@@ -108,7 +109,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
             args.scenario
         );
     }
-    setup::ensure()?;
+    host::ensure()?;
     let mut rig = Rig::prepare(args.xen_tree, args.debug, args.parts)?;
     for scenario in chosen {
         let payload = scenario.payload(&rig)?;

@@ -3,7 +3,7 @@
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
-use super::scenarios::Scenario;
+use super::scenario::Scenario;
 use super::smoke;
 use crate::guest::Kernel;
 

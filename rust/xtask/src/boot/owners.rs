@@ -2,7 +2,7 @@
 
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, same_from, shows};
-use super::scenarios::{self, Payload, Scenario};
+use super::scenario::{self, Payload, Scenario};
 use crate::guest::Kernel;
 
 const fn owners(
@@ -34,7 +34,7 @@ const fn sriov(name: &'static str, about: &'static str, iommu: Iommu) -> Scenari
             "-device",
             "igb,netdev=n1,addr=9,romfile=",
         ],
-        ..scenarios::machine(iommu)
+        ..scenario::machine(iommu)
     };
     let payload = Payload::Dom0 {
         script: "sriov.sh",
@@ -51,7 +51,7 @@ const fn reassign(name: &'static str, about: &'static str, iommu: Iommu) -> Scen
             "-device",
             "usb-kbd,bus=usb.0",
         ],
-        ..scenarios::machine(iommu)
+        ..scenario::machine(iommu)
     };
     let payload = Payload::Dom0 {
         script: "reassign.sh",
@@ -87,7 +87,7 @@ const fn gone(
 pub(super) const GONE: Scenario = gone(
     "hvm-gone",
     "dom0 removes a function while an HVM guest walks its MSI-X table; VT-d",
-    scenarios::machine(scenarios::VTD),
+    scenario::machine(scenario::VTD),
     (
         &[
             "assign",
@@ -147,25 +147,25 @@ const WALKS_ON_DISABLED: Rule = walks_on("log-walks-on-disabled", "disable");
 pub(super) const SRIOV_VTD: Scenario = sriov(
     "sriov-vtd",
     "an HVM guest drives a virtual function of dom0's NIC; VT-d",
-    scenarios::VTD,
+    scenario::VTD,
 );
 /// A virtual function in a guest, with AMD-Vi.
 pub(super) const SRIOV_AMD: Scenario = sriov(
     "sriov-amd",
     "an HVM guest drives a virtual function of dom0's NIC; AMD-Vi",
-    scenarios::AMD_XT,
+    scenario::AMD_XT,
 );
 /// Off, on, reset, given away and taken back, with VT-d.
 pub(super) const REASSIGN_VTD: Scenario = reassign(
     "reassign-vtd",
     "devices are reset and change their owners again and again; VT-d",
-    scenarios::VTD,
+    scenario::VTD,
 );
 /// Off, on, reset, given away and taken back, with AMD-Vi.
 pub(super) const REASSIGN_AMD: Scenario = reassign(
     "reassign-amd",
     "devices are reset and change their owners again and again; AMD-Vi",
-    scenarios::AMD_XT,
+    scenario::AMD_XT,
 );
 
 const SRIOV_CHECKS: &[&str] = &[

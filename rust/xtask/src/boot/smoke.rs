@@ -7,7 +7,7 @@
 use super::emulator::{Iommu, Machine};
 use super::keys::{Rule, shows};
 use super::reads;
-use super::scenarios::{self, Number, Payload, Scenario};
+use super::scenario::{self, Number, Payload, Scenario};
 use crate::guest::Kernel;
 
 /// Two processors, and little memory: the kernels need none to speak of.
@@ -390,13 +390,13 @@ pub(super) const PV_AMD: Scenario = pv("smoke-pv-amd", "our own PV dom0; AMD-Vi"
 pub(super) const PV_VTD_NOEIM: Scenario = pv(
     "smoke-pv-vtd-noeim",
     "our own PV dom0; VT-d without extended interrupt mode",
-    scenarios::VTD_NOEIM,
+    scenario::VTD_NOEIM,
 );
 /// See [`PV_VTD`].
 pub(super) const PV_AMD_NOXT: Scenario = pv(
     "smoke-pv-amd-noxt",
     "our own PV dom0; AMD-Vi with 32-bit entries, and Xen asks for any CPU",
-    scenarios::AMD,
+    scenario::AMD,
 );
 /// See [`PV_VTD`].
 pub(super) const PVH_VTD: Scenario = pvh(

@@ -2,7 +2,7 @@
 //! each.
 
 use super::emulator::{Iommu, Machine};
-use super::scenarios::{Number, Scenario, VTD_NOINTREMAP};
+use super::scenario::{Number, Scenario, VTD_NOINTREMAP};
 use super::smoke;
 use crate::guest::Kernel;
 

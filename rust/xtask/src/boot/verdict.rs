@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::keys::Rule;
 use super::protocol::Event;
 use super::runner::Record;
-use super::scenarios::Number;
+use super::scenario::Number;
 use crate::ui;
 
 /// Longer details are cut in the table; the log has them in full.

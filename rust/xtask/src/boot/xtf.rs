@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::Flavour;
 use super::protocol::Event;
 use super::rig::Rig;
-use super::scenarios::{DOM0_LINE, VTD, machine};
+use super::scenario::{DOM0_LINE, VTD, machine};
 use crate::{cache, xen};
 
 /// What has the list of the tests to run in dom0: a line for each, its name and its configuration.

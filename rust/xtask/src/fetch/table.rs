@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::archive::Suite;
-use crate::{setup, xen};
+use crate::rust_src;
+use crate::xen::tarball;
 
 /// One thing that is fetched.
 #[derive(Debug)]
@@ -102,8 +103,8 @@ pub(crate) const XEN_SOURCE: Artefact = Artefact {
         release("https://xenbits.xen.org/git-http/xen.git"),
         release("https://github.com/xen-project/xen.git"),
     ],
-    finish: xen::unpack_source,
-    accept: xen::check_source,
+    finish: tarball::unpack,
+    accept: tarball::check,
     remedy: "set XEN_IRQ_XEN_TARBALL to a tarball of Xen 4.20, or name a tree with --xen-tree",
 };
 
@@ -136,8 +137,8 @@ pub(crate) const RUST_SOURCE: Artefact = Artefact {
             sha256: "7b76db5b880a77f9e52975d2baa6209d2f76d2c9c2789515c3088cb960e2c83b",
         }]),
     ],
-    finish: setup::unpack_rust_src,
-    accept: setup::check_rust_src,
+    finish: rust_src::unpack_rust_src,
+    accept: rust_src::check_rust_src,
     remedy: "run `rustup component add rust-src` where there is a network",
 };
 
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_sources_of_core_are_those_of_the_pinned_toolchain() {
-        assert_eq!(setup::rust_version().unwrap(), RUST);
+        assert_eq!(rust_src::rust_version().unwrap(), RUST);
         assert_eq!(RUST_SOURCE.name, format!("rust-src-{RUST}"));
     }
 

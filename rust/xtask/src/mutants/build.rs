@@ -10,7 +10,7 @@ use super::copy::WORD;
 use crate::gates::{FOLDER, RUST_OBJECT, elf};
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::{setup, xen};
+use crate::{host, xen};
 
 /// The crates whose tests run on the host.
 const TESTED: [&str; 3] = ["irq-core", "irq-hw", "irq-sim"];
@@ -86,7 +86,7 @@ pub(super) fn object(
         .env("RUSTC_BOOTSTRAP", "1")
         .env(
             "__CARGO_TESTS_ONLY_SRC_ROOT",
-            setup::rust_src()?.join("library"),
+            host::rust_src()?.join("library"),
         );
     for (key, value) in environment.lines().filter_map(|line| line.split_once('=')) {
         cargo = cargo.env(key, value);

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::slips;
 use crate::units;
 
 /// A small fault in our own Rust.
@@ -200,11 +199,6 @@ impl Slip {
     }
 }
 
-/// All slips in the order of their numbers, which begin at 0.
-pub(super) fn all() -> Vec<Slip> {
-    slips::ALL.concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_slip_has_its_place_and_a_name_of_its_own() {
-        let all = all();
+        let all = super::super::slips::all();
         let errors: Vec<_> = all
             .iter()
             .filter_map(|slip| slip.places(&text(slip.file)).err())

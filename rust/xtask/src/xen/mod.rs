@@ -7,18 +7,18 @@ use anyhow::{Context, Result, ensure};
 
 use crate::patch::{State, is_program, repository};
 use crate::units::UNITS;
-use crate::{arguments, cache, setup, ui};
+use crate::{arguments, cache, host, ui};
 
 mod compare;
 mod configs;
 mod elsewhere;
 mod make;
 mod source;
+pub(crate) mod tarball;
 
 pub(crate) use compare::{matrix, menu_off, times};
 pub(crate) use configs::{Args as ConfigsArgs, run as run_configs};
 pub(crate) use elsewhere::elsewhere;
-pub(crate) use source::{check_source, unpack_source};
 
 /// Arguments.
 #[derive(clap::Args)]
@@ -187,7 +187,7 @@ fn build_now(options: &Options) -> Result<Build> {
 
 /// Prepares the source and the object tree and configures it; the lock is the object tree's.
 fn prepare(options: &Options) -> Result<(make::Make, cache::Lock)> {
-    setup::ensure()?;
+    host::ensure()?;
     for tool in ["make", "gcc", "flex", "bison", "python3"] {
         ensure!(
             is_program(tool),
@@ -195,7 +195,7 @@ fn prepare(options: &Options) -> Result<(make::Make, cache::Lock)> {
         );
     }
     if options.flavour == Flavour::Rust {
-        setup::rust_src()?;
+        host::rust_src()?;
     }
     let tree = match &options.tree {
         Some(tree) => tree

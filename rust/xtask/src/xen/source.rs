@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
+use super::tarball;
 use crate::fetch::table::XEN_SOURCE;
 use crate::patch::{Series, State};
 use crate::proc::Cmd;
-use crate::{cache, fetch, ui};
+use crate::{cache, fetch};
 
 /// Names a tarball of Xen to be used in place of the one that is fetched; the user answers for it.
 const TARBALL: &str = "XEN_IRQ_XEN_TARBALL";
@@ -34,36 +35,9 @@ pub(crate) fn fetched() -> Result<PathBuf> {
         .with_context(|| format!("{TARBALL} names {}, which is no file", tarball.display()))?;
     let path = tarball.display();
     let key = format!("{path} {} {:?}", about.len(), about.modified()?);
-    cache::entry("xen-tarball", &key, |dir| unpack_tarball(&tarball, dir))
-}
-
-/// Unpacks the only file in `from` to `to`.
-pub(crate) fn unpack_source(from: &Path, to: &Path) -> Result<()> {
-    let files = fetch::files(from)?;
-    let [tarball] = files.as_slice() else {
-        bail!("one tarball should be there, not {}", files.len());
-    };
-    unpack_tarball(tarball, to)
-}
-
-/// Checks that the series fits a fetched source.
-pub(crate) fn check_source(tree: &Path) -> Result<()> {
-    let state = Series::of(tree)?.state(tree)?;
-    ensure!(state == State::Stock, "the series is in it already");
-    Ok(())
-}
-
-fn unpack_tarball(tarball: &Path, dir: &Path) -> Result<()> {
-    let step = ui::step("unpacking Xen's source");
-    Cmd::new("tar")
-        .arg("--extract")
-        .arg("--file")
-        .arg(tarball)
-        .args(["--strip-components=1", "--no-same-owner", "--directory"])
-        .arg(dir)
-        .run()?;
-    step.done();
-    Ok(())
+    cache::entry("xen-tarball", &key, |dir| {
+        tarball::unpack_one(&tarball, dir)
+    })
 }
 
 /// Makes `copy` a copy of `tree` in the state `wanted`.
@@ -230,23 +204,6 @@ mod tests {
         carry(&from.join("file"), &to.join("file")).unwrap();
         assert_eq!(fs::read(to.join("file")).unwrap(), b"2");
         assert!(!carry(&from.join("gone"), &to.join("gone")).unwrap());
-    }
-
-    #[test]
-    fn a_fetched_source_that_the_series_does_not_fit_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path();
-        fs::create_dir(tree.join("xen")).unwrap();
-        let makefile = "export XEN_VERSION = 4\nexport XEN_SUBVERSION = 20\n";
-        fs::write(tree.join("xen/Makefile"), makefile).unwrap();
-        let error = check_source(tree).unwrap_err().to_string();
-        assert!(error.contains(".patch does not fit "), "{error}");
-        fs::write(tree.join("xen/Makefile"), makefile.replace("20", "19")).unwrap();
-        let error = check_source(tree).unwrap_err().to_string();
-        assert!(
-            error.contains("is Xen 4.19, which is not supported"),
-            "{error}"
-        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::setup::rust_version;
+use crate::rust_src::rust_version;
 
 /// Runs the script with a rustc that claims to be `version` and to have its files in `sysroot`.
 fn rust_src(bin: &Path, version: &str, sysroot: &Path) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! Tables whose lock is held, and what is done with their entries.
 
 use super::table::{Kept, Raw};
-use super::{Iommu, Requester, log, tables_per_requester};
+use super::{Iommu, Requester, Served, log, tables_per_requester};
 use crate::arch::wide;
 use crate::base::errno::Errno;
 use crate::remap;
@@ -91,6 +91,71 @@ impl<'a> RequesterTable<'a> {
             cold_path();
             self.iommu.flush(self.other.id());
         }
+    }
+}
+
+impl<'a> Served<'a> {
+    /// The table that its IO-APIC pins go through.
+    #[inline]
+    pub fn table_of_pins(self) -> RequesterTable<'a> {
+        let requester = self.own.of_interrupts();
+        RequesterTable {
+            iommu: self.iommu,
+            requester,
+            other: requester,
+        }
+    }
+
+    /// The table that its MSIs go through. They may bear either of two IDs, and one table has to
+    /// serve both.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::INVAL`] where two tables would have to, [`Errno::NODEV`] where the IOMMU has none
+    /// for the messages: see [`Requester::is_copy`].
+    #[inline]
+    pub fn table_of_messages(self) -> Result<RequesterTable<'a>, Errno> {
+        let (accesses, interrupts) = (self.of_accesses(), self.own.of_interrupts());
+        let mut table = RequesterTable {
+            iommu: self.iommu,
+            requester: accesses,
+            other: interrupts,
+        };
+        if accesses.id() != interrupts.id() {
+            let (own, others) = (accesses.kept(), interrupts.kept());
+            if own.is_null() {
+                (table.requester, table.other) = (interrupts, accesses);
+            } else {
+                let is_one = others.is_null() || others == own;
+                xen_assert!(is_one);
+                if !is_one {
+                    return Err(Errno::INVAL);
+                }
+            }
+        }
+        if table.requester.is_copy() {
+            return Err(Errno::NODEV);
+        }
+        Ok(table)
+    }
+
+    /// The table that entries of its MSIs are in, by the ID of the requester that has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::INVAL`] where there is no requester of that ID.
+    #[inline(always)]
+    pub fn table_of(self, requester: u16) -> Result<RequesterTable<'a>, Errno> {
+        let interrupts = self.own.of_interrupts();
+        Ok(RequesterTable {
+            iommu: self.iommu,
+            requester: self.own.other(requester).ok_or(Errno::INVAL)?,
+            other: if interrupts.id() == requester {
+                self.of_accesses()
+            } else {
+                interrupts
+            },
+        })
     }
 }
 

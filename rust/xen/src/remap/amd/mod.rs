@@ -12,6 +12,7 @@ use core::mem::offset_of;
 use irq_core::remap::entry::Format;
 use xen_sys as sys;
 
+mod allocate;
 mod dump;
 mod lock;
 pub mod log;
@@ -19,11 +20,11 @@ mod platform;
 mod requester;
 mod table;
 
+pub use allocate::{free_shared_table, order_of_user};
 pub use dump::{Entries, for_each_requester, shared_entries};
 pub use lock::{EntryLock, NewEntry, RequesterTable, StaleEntry, TableLock};
 pub use platform::{Hpet, PinEntry, Pins, allocate_io_apic, hpet, index_of_io_apic};
 pub use requester::{Requester, Served};
-pub use table::{free_shared_table, order_of_user};
 
 view! {
     /// An IOMMU.

@@ -12,8 +12,13 @@ mod msi;
 mod remap;
 mod vmsi;
 
-/// All of them; a slip's number is its place.
-pub(super) const ALL: &[&[Slip]] = &[
+/// All of them, in the order of their numbers, which begin at 0.
+pub(super) fn all() -> Vec<Slip> {
+    ALL.concat()
+}
+
+/// A slip's number is its place.
+const ALL: &[&[Slip]] = &[
     core::SLIPS,
     vmsi::SLIPS,
     msi::SLIPS,

@@ -4,7 +4,7 @@ use super::super::slip::{Slip, slip};
 
 const AMD_LOCK: &str = "xen/src/remap/amd/lock.rs";
 const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
-const AMD_TABLE: &str = "xen/src/remap/amd/table.rs";
+const AMD_ALLOCATE: &str = "xen/src/remap/amd/allocate.rs";
 const VTD_ENABLE: &str = "remap/vtd/src/enable.rs";
 const VTD_MESSAGES: &str = "remap/vtd/src/messages.rs";
 const VTD_TABLE: &str = "xen/src/remap/vtd/table.rs";
@@ -169,21 +169,21 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a table that another function uses is freed",
-        AMD_TABLE,
+        AMD_ALLOCATE,
         "",
         "kept.is_null() || lowest != self.id()",
         "kept.is_null()",
     ),
     slip(
         "two tables serve one device",
-        AMD_TABLE,
+        AMD_LOCK,
         "",
         "others.is_null() || others == own",
         "true",
     ),
     slip(
         "entries beyond a small table's end are handed out",
-        AMD_TABLE,
+        AMD_ALLOCATE,
         "",
         "usable_entries(kept.count())",
         "usable_entries(MOST)",
