@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: what the other commands need on the host. Each of them calls [`host::ensure`]
-//! first.
+//! `cargo xtask setup`: what the other commands need on the host. Each of them calls
+//! [`host::ensure`] first.
 
 use std::path::Path;
 use std::time::Instant;

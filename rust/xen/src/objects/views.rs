@@ -1,8 +1,8 @@
 //! The views of structures that lead to one another.
 //!
-//! A function leads to its MSIs, an MSI to its function and its IRQ, an IRQ to its MSI. What is read
-//! and written of each is in the file of its structure, which needs the types of the others and no
-//! more; so the types are here, and no file depends on one that depends on it.
+//! A function leads to its MSIs, an MSI to its function and its IRQ, an IRQ to its MSI. What is
+//! read and written of each is in the file of its structure, which needs the types of the others
+//! and no more; so the types are here, and no file depends on one that depends on it.
 
 use crate::base::view::view;
 use xen_sys as sys;
