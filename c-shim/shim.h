@@ -138,4 +138,30 @@ void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
                                            unsigned int bdf);
 #endif
 
+#ifdef CONFIG_RUST_IRQ_VECTORS
+/* Of irq.c, where they are static without Rust. */
+extern unsigned long used_vectors[];
+vmask_t *irq_get_used_vector_mask(int irq);
+void trace_irq_mask(uint32_t event, int irq, int vector,
+                    const cpumask_t *mask);
+
+int *shim_vector_irq(unsigned int cpu);
+unsigned int shim_cpumask_words(void);
+bool shim_is_8259A(const struct irq_desc *desc);
+bool shim_is_pending(uint8_t vector);
+void shim_send_cleanup_self(void);
+void shim_send_cleanup(const cpumask_t *cpus);
+void shim_forward(const cpumask_t *cpus, uint8_t vector);
+unsigned int shim_irq_destination(const cpumask_t *wanted,
+                                  const cpumask_t *cpus);
+void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu);
+
+/* What c-shim/irq.c and irq.c call. */
+void xen_irq_clear_vector(struct irq_desc *desc);
+void xen_irq_complete_move(struct irq_desc *desc, uint32_t vector,
+                           unsigned int cpu);
+void xen_irq_leave(struct irq_desc *desc, unsigned int cpu);
+void xen_irq_move_cleanup(unsigned int cpu);
+#endif
+
 #endif

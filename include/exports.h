@@ -101,3 +101,12 @@ XEN_IRQ_EXPORT(unsigned int, get_next_ioapic_sbdf_index, void)
 XEN_IRQ_EXPORT(unsigned int, ioapic_id_to_index, unsigned int)
 XEN_IRQ_EXPORT(bool, iov_supports_xt, void)
 #endif
+
+#ifdef CONFIG_RUST_IRQ_VECTORS
+XEN_IRQ_EXPORT(int, assign_irq_vector, int, const cpumask_t *)
+XEN_IRQ_EXPORT(void, irq_complete_move, struct irq_desc *)
+XEN_IRQ_EXPORT(void, irq_move_cleanup_interrupt, void)
+XEN_IRQ_EXPORT(unsigned int, set_desc_affinity,
+               struct irq_desc *, const cpumask_t *)
+XEN_IRQ_EXPORT(void, setup_vector_irq, unsigned int)
+#endif

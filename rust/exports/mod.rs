@@ -17,6 +17,8 @@ macro_rules! view {
 
 #[cfg(feature = "amd")]
 mod amd;
+#[cfg(feature = "irq")]
+mod irq;
 #[cfg(feature = "msi")]
 mod msi;
 #[cfg(feature = "vmsi")]

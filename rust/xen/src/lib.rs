@@ -18,6 +18,8 @@
 #[macro_use]
 pub mod base;
 pub mod arch;
+#[cfg(feature = "irq")]
+pub mod irq;
 #[cfg(feature = "msi")]
 pub mod msi;
 pub mod objects;

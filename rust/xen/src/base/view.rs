@@ -1,8 +1,8 @@
 //! How a view of a C object is made.
 
 use core::sync::atomic::{
-    AtomicBool, AtomicI16, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64,
-    Ordering,
+    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
+    AtomicU64, Ordering,
 };
 
 /// Declares a view: a non-null pointer to an object of Xen's that the call at hand keeps alive.
@@ -83,6 +83,7 @@ words!(
     u8 as AtomicU8,
     u16 as AtomicU16,
     u32 as AtomicU32,
+    i8 as AtomicI8,
     i16 as AtomicI16,
     i32 as AtomicI32,
     u64 as AtomicU64

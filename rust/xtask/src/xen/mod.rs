@@ -48,13 +48,25 @@ pub(crate) struct Parts {
         value_parser = UNITS.map(|unit| unit.switch)
     )]
     only: Vec<String>,
+    /// Take from Rust what is in work and off by default, too; may be given more than once.
+    #[arg(
+        long = "in-work",
+        value_name = "SWITCH",
+        conflicts_with = "stock",
+        value_parser = IN_WORK
+    )]
+    in_work: Vec<String>,
 }
+
+/// Switches that are off by default: what they take from Rust is in work.
+const IN_WORK: [&str; 1] = ["RUST_IRQ_VECTORS"];
 
 impl Parts {
     /// The words that tell builds and results apart: empty with all parts.
     pub(crate) fn suffix(&self) -> String {
-        self.only
-            .iter()
+        let only = self.only.iter();
+        let in_work = self.in_work.iter();
+        only.chain(in_work)
             .map(|switch| format!("-{}", switch.to_lowercase()))
             .collect()
     }
@@ -66,12 +78,14 @@ impl Parts {
 
     /// The lines that switch the other parts off.
     fn fragment(&self) -> String {
-        UNITS
+        let off = UNITS
             .iter()
             .map(|unit| unit.switch)
             .filter(|switch| !self.include(switch))
-            .map(|switch| format!("# CONFIG_{switch} is not set\n"))
-            .collect()
+            .map(|switch| format!("# CONFIG_{switch} is not set\n"));
+        let in_work = self.in_work.iter();
+        let on = in_work.map(|switch| format!("CONFIG_{switch}=y\n"));
+        off.chain(on).collect()
     }
 }
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The functions of irq.c that Xen reaches through pointers, and the services of Xen that it alone uses. */
+#include <xen/irq.h>
+#include <xen/sched.h>
+#include <xen/trace.h>
+
+#include <asm/apic.h>
+#include <asm/genapic.h>
+#include <asm/irq-vectors.h>
+#include <asm/smp.h>
+
+#include "shim.h"
+
+void cf_check irq_complete_move(struct irq_desc *desc)
+{
+    if ( unlikely(desc->arch.move_in_progress) )
+        xen_irq_complete_move(desc, (uint8_t)get_irq_regs()->entry_vector,
+                              smp_processor_id());
+}
+
+void cf_check irq_move_cleanup_interrupt(void)
+{
+    ack_APIC_irq();
+
+    if ( cpu_online(smp_processor_id()) )
+        xen_irq_move_cleanup(smp_processor_id());
+}
+
+int *shim_vector_irq(unsigned int cpu)
+{
+    return per_cpu(vector_irq, cpu);
+}
+
+unsigned int shim_cpumask_words(void)
+{
+    return BITS_TO_LONGS(nr_cpumask_bits);
+}
+
+bool shim_is_8259A(const struct irq_desc *desc)
+{
+    return desc->handler->enable == enable_8259A_irq;
+}
+
+bool shim_is_pending(uint8_t vector)
+{
+    return apic_irr_read(vector);
+}
+
+void shim_send_cleanup_self(void)
+{
+    send_IPI_self(IRQ_MOVE_CLEANUP_VECTOR);
+}
+
+void shim_send_cleanup(const cpumask_t *cpus)
+{
+    send_IPI_mask(cpus, IRQ_MOVE_CLEANUP_VECTOR);
+}
+
+void shim_forward(const cpumask_t *cpus, uint8_t vector)
+{
+    send_IPI_mask(cpumask_of(cpumask_any(cpus)), vector);
+}
+
+unsigned int shim_irq_destination(const cpumask_t *wanted,
+                                  const cpumask_t *cpus)
+{
+    cpumask_t dest;
+
+    cpumask_and(&dest, wanted, cpus);
+    cpumask_and(&dest, &dest, &cpu_online_map);
+
+    return cpu_mask_to_apicid(&dest);
+}
+
+void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)
+{
+    TRACE_TIME(event, irq, vector, cpu);
+}

@@ -1,0 +1,109 @@
+//! What `arch/x86/irq.c` offers of vectors and moves. Prototypes: `asm/irq.h`, `xen/irq.h`, and
+//! c-shim/shim.h for what irq.c and c-shim/irq.c call.
+
+use core::ffi::{c_int, c_uint};
+use xen::irq::place::Cpus;
+use xen::irq::table::{VectorLock, Vectors};
+use xen::objects::cpumask::CpuMask;
+use xen::objects::irq_desc::{HeldDesc, IrqDesc};
+use xen_sys as sys;
+
+/// Makes what stands for a descriptor whose lock the caller holds.
+macro_rules! held {
+    ($raw:expr) => {{
+        let desc = view!(IrqDesc, $raw);
+        // SAFETY: Xen calls these with the lock of the IRQ's descriptor held and IRQs off. Only
+        // `set_iommu_interrupt_handler()` of AMD's driver calls `set_desc_affinity()` without it,
+        // for an IRQ that it has created and not requested yet.
+        unsafe { HeldDesc::new(desc) }
+    }};
+}
+
+/// A set of CPUs that C may leave out.
+macro_rules! cpus {
+    ($raw:expr) => {
+        // SAFETY: C passes none, or a set that lives for the call.
+        unsafe { CpuMask::from_raw($raw.cast_mut()) }.map(Cpus::of)
+    };
+}
+
+/// See [`irq::assign_vector`].
+///
+/// # Safety
+///
+/// The set is one of C's or none.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn assign_irq_vector(irq: c_int, mask: *const sys::cpumask_t) -> c_int {
+    let desc = u32::try_from(irq).ok().and_then(IrqDesc::numbered);
+    let Some(desc) = desc else {
+        panic!("no IRQ has this number");
+    };
+    match irq::assign_vector(desc, cpus!(mask)) {
+        Ok(vector) => vector.map_or(-1, c_int::from),
+        Err(errno) => errno.negative(),
+    }
+}
+
+/// See [`irq::set_affinity`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked; the set is one of C's or none.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn set_desc_affinity(
+    desc: *const sys::irq_desc,
+    mask: *const sys::cpumask_t,
+) -> c_uint {
+    irq::set_affinity(held!(desc), cpus!(mask)).unwrap_or(sys::XEN_IRQ_BAD_APICID as c_uint)
+}
+
+/// See [`irq::set_up`].
+///
+/// # Safety
+///
+/// The CPU is coming online, and the vector lock is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
+    // SAFETY: smpboot.c calls it with the vector lock held, for a CPU that has its per-CPU
+    // variables.
+    let (vectors, lock) = unsafe { (Vectors::of_present(cpu), VectorLock::held_by_caller()) };
+    irq::set_up(cpu, vectors, &lock);
+}
+
+/// See [`irq::clear`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked, and the vector lock is held.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
+    // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock.
+    let lock = unsafe { VectorLock::held_by_caller() };
+    irq::clear(held!(desc), &lock);
+}
+
+/// See [`irq::complete`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u32, cpu: c_uint) {
+    irq::complete(held!(desc), cpu, vector as u8);
+}
+
+/// See [`irq::leave`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
+    irq::leave(held!(desc), cpu);
+}
+
+/// See [`irq::clean_up`].
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
+    irq::clean_up(cpu);
+}

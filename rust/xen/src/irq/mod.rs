@@ -1,0 +1,31 @@
+//! Vectors of IRQs and their moves: the descriptors' fields, `vector_irq[]`, the maps of vectors,
+//! and what CPUs send each other.
+
+pub mod place;
+pub mod signal;
+pub mod table;
+
+use irq_core::irq::vectors;
+use static_assertions::const_assert_eq;
+use xen_sys as sys;
+
+const_assert_eq!(
+    vectors::FIRST_DYNAMIC as u32,
+    sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32
+);
+const_assert_eq!(
+    vectors::LAST_DYNAMIC as u32,
+    sys::XEN_IRQ_LAST_DYNAMIC_VECTOR as u32
+);
+const_assert_eq!(
+    vectors::FIRST_HIGH_PRIORITY as u32,
+    sys::XEN_IRQ_FIRST_HIPRIORITY_VECTOR as u32
+);
+const_assert_eq!(
+    vectors::LAST_HIGH_PRIORITY as u32,
+    sys::XEN_IRQ_LAST_HIPRIORITY_VECTOR as u32
+);
+const_assert_eq!(
+    vectors::MOVE_CLEAN_UP as u32,
+    sys::XEN_IRQ_MOVE_CLEANUP as u32
+);
