@@ -158,7 +158,8 @@ pub(super) fn masked(side: &mut Side, world: &World) -> Vec<Masked> {
         let function = &side.env().machine.pci.functions[device];
         Masked {
             host: !msix.is_null() && get!(msix, host_maskall),
-            all: function.peek(function.msix + 2, 2) & MASK_ALL != 0,
+            // One that is gone answers all ones.
+            all: function.read(function.msix + 2, 2) & MASK_ALL != 0,
             entries: entries.collect(),
         }
     };
