@@ -1,9 +1,9 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
+use crate::base::view::fixed;
 #[cfg(hvm)]
-use crate::base::view::set_field;
-use crate::base::view::{field, fixed};
+use crate::base::view::{field, set_field};
 pub use crate::objects::views::Domain;
 use crate::objects::views::Vcpu;
 use core::iter::successors;

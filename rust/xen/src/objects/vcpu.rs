@@ -9,6 +9,7 @@ use crate::objects::views::Domain;
 pub use crate::objects::views::Vcpu;
 #[cfg(hvm)]
 use crate::objects::views::Vlapic;
+#[cfg(hvm)]
 use xen_sys as sys;
 
 /// What Xen notes about a write to an MSI-X table while the device model handles it.
