@@ -58,7 +58,7 @@ impl World {
         world.add_senders(side);
         for number in 0..FILLERS {
             let desc = world.filler.wrapping_add(number);
-            set!(desc, irq, -1);
+            set!(desc, irq, 1000 + number as i32);
             side.env().arena.keep_private(addr!(desc, irq));
         }
         add_page_infos(side);
