@@ -105,6 +105,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "xen/src/objects/msi_msg.rs",
         "",
         "fixed!(self, dest32)",
-        "field!(self, dest32) & 0xff",
+        "fixed!(self, dest32) & 0xff",
     ),
 ];
