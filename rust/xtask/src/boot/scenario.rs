@@ -116,7 +116,7 @@ impl Scenario {
     }
 }
 
-/// Two processors, a NIC and a disk, and room for dom0 and one guest.
+/// Two processors, a NIC and a disk, and memory for dom0 and one guest.
 pub(super) const fn machine(iommu: Iommu) -> Machine {
     Machine {
         iommu: Some(iommu),

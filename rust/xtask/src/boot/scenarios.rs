@@ -94,18 +94,12 @@ const fn hvm(
     rules: &'static [Rule],
 ) -> Scenario {
     Scenario {
-        name,
-        about,
-        machine: machine(iommu),
         payload: Payload::Dom0 {
             script: "hvm.sh",
             guest: Some(Kernel::MsixHolder),
         },
         checks: HVM_CHECKS,
-        rules,
-        numbers: &[],
-        on_stock: true,
-        fault: None,
+        ..dom0(name, about, iommu, rules)
     }
 }
 

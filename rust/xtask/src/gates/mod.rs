@@ -51,8 +51,7 @@ pub(crate) struct Args {
 /// Where Xen's make puts the objects of this project.
 pub(crate) const FOLDER: &str = "arch/x86/xen-irq";
 
-/// The object that is linked into Xen.
-pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
+pub(crate) use crate::xen::RUST_OBJECT;
 
 /// One proof.
 pub(crate) struct Gate {

@@ -5,14 +5,11 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Options, build, configure, make};
+use super::{Options, RUST_OBJECT, build, configure, make};
 use crate::cache::Scratch;
 use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::vendor;
-
-/// What has to be the same.
-const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
 
 /// Builds Xen from copies of its source and of this repository, with vendored crates, and compares
 /// the Rust object with that of the usual build.

@@ -89,6 +89,9 @@ impl Parts {
     }
 }
 
+/// The Rust object that is linked into Xen, below the object tree.
+pub(crate) const RUST_OBJECT: &str = "arch/x86/xen-irq/xen-irq-rs.o";
+
 /// What is in the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Flavour {

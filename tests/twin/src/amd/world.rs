@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(super) plan: Plan,
 }
 
-/// How many descriptors there are of nobody's: as many as a block has.
+/// How many descriptors there are that no sender has: as many as a block has.
 pub(super) const FILLERS: usize = 32;
 
 /// What says that a pin uses no entry.

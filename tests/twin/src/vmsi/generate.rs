@@ -547,13 +547,7 @@ fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
         pointer: false,
         backwards: false,
     };
-    let read = |address, len| Op::Read {
-        domain,
-        vcpu,
-        address,
-        len,
-        guarded: false,
-    };
+    let read = |address, len| plain_read(domain, vcpu, address, len);
     vec![
         Op::Write {
             domain,
@@ -580,6 +574,17 @@ fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
     ]
 }
 
+/// A read that is carried out whether or not it was accepted.
+fn plain_read(domain: usize, vcpu: usize, address: u64, len: u32) -> Op {
+    Op::Read {
+        domain,
+        vcpu,
+        address,
+        len,
+        guarded: false,
+    }
+}
+
 /// A dword where one entry ends and the next begins is written, then one or two bytes of it, and it
 /// is read. Of a table on an address that is no multiple of four, its bytes lie in both entries.
 fn narrow_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
@@ -598,13 +603,7 @@ fn narrow_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
         value,
         guarded: false,
     };
-    let read = |address, len| Op::Read {
-        domain,
-        vcpu,
-        address,
-        len,
-        guarded: false,
-    };
+    let read = |address, len| plain_read(domain, vcpu, address, len);
     vec![
         write(dword, 4, values[0]),
         write(dword + inside, len, values[1]),

@@ -187,7 +187,9 @@ fn ten_million_allocations() {
 
 proptest! {
     #[test]
-    fn sets_hold_what_was_added(steps in prop::collection::vec((any::<u8>(), any::<bool>()), 0..300)) {
+    fn sets_hold_what_was_added(
+        steps in prop::collection::vec((any::<u8>(), any::<bool>()), 0..300),
+    ) {
         let (set, mut plain) = (VectorSet::new(), [false; 256]);
         for (vector, add) in steps {
             let index = usize::from(vector);
