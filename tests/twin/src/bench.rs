@@ -17,6 +17,7 @@ use crate::loader::Import;
 use crate::side::Side;
 use crate::subject::Subject;
 use crate::trace::Event;
+use crate::unit::Unit;
 use crate::{Arguments, cpu, valgrind};
 
 /// Room for a world of 64 devices with 2,048 vectors each.
@@ -102,7 +103,7 @@ pub(crate) fn run<S: Subject>(
         };
         let side = match &arguments.allocator {
             None => {
-                let mut side = Side::new(name, objects, 0, WORLD, import)?;
+                let mut side = Side::new(name, objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
                 let api = S::api(&side.image)?;
                 S::bench(&mut side, &api, &mut meter);
                 side
@@ -110,7 +111,7 @@ pub(crate) fn run<S: Subject>(
             Some(allocator) => {
                 let objects = [objects.as_slice(), slice::from_ref(allocator)].concat();
                 let import = |name: &str| allocator::import(name, import);
-                let mut side = Side::new(name, &objects, 0, WORLD, import)?;
+                let mut side = Side::new(name, &objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
                 let api = S::api(&side.image)?;
                 let frames = Frames::new(&mut side)?;
                 S::bench_allocating(&mut side, &api, &mut meter, &frames)?;

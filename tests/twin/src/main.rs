@@ -30,6 +30,7 @@ mod services;
 mod side;
 mod subject;
 mod trace;
+mod unit;
 mod valgrind;
 mod vmsi;
 mod vtd;
@@ -45,6 +46,7 @@ use crate::loader::Image;
 use crate::run::Twin;
 use crate::side::Side;
 use crate::subject::Subject;
+use crate::unit::Unit;
 
 /// Room for a random world.
 const WORLD: usize = 1 << 20;
@@ -115,9 +117,10 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
     if arguments.bench {
         return bench::run::<S>(arguments, import);
     }
+    let unit = Unit::new::<S::Part>;
     let second = if arguments.same { "changed C" } else { "Rust" };
-    let mut c = Side::new("C", &arguments.c, 0xa5, WORLD, import)?;
-    let mut rust = Side::new(second, &arguments.rust, 0x5a, WORLD, import)?;
+    let mut c = Side::new("C", &arguments.c, 0xa5, WORLD, unit(), import)?;
+    let mut rust = Side::new(second, &arguments.rust, 0x5a, WORLD, unit(), import)?;
     cpu::watch()?;
     if let Some(fault) = arguments.oracle {
         let (cases, seed) = (arguments.cases, arguments.seed);

@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 
-use crate::amd::platform::Platform;
 use crate::arena::Arena;
 use crate::cpu::{self, Cpu, Trap};
 use crate::heap::{Failure, Heap};
 use crate::loader::{Image, Import};
 use crate::machine::Machine;
-use crate::msi;
 use crate::trace::{Entry, Event, Held};
-use crate::vtd::firmware::Firmware;
+use crate::unit::Unit;
 
 /// What the functions that stand for Xen's find and change while a call runs.
 pub(crate) struct Env {
@@ -45,19 +43,13 @@ pub(crate) struct Env {
     rcu_count: *const i32,
     /// Xen's array of interrupt descriptors.
     pub(crate) irq_desc: *mut xen_sys::irq_desc,
-    /// Each domain's pirqs: the domain's address, the number, and the structure.
-    pub(crate) pirqs: Vec<(u64, i32, *mut xen_sys::pirq)>,
-    /// Memory of a guest, by its first address; where there is none, what reads it finds is made
-    /// up.
-    pub(crate) guest_memory: Vec<(u64, Vec<u8>)>,
-    /// IOMMUs and IO-APICs.
+    /// Devices, IOMMUs and IO-APICs.
     pub(crate) machine: Machine,
-    /// What firmware says of IOMMUs.
-    pub(crate) firmware: Firmware,
-    /// What Xen knows of AMD's IOMMUs.
-    pub(crate) amd: Platform,
-    /// What the rest of Xen keeps of MSIs.
-    pub(crate) msi: msi::platform::Platform,
+    /// What sees to it that what a lock guards changes under that lock only; it looks before a lock
+    /// is taken or released.
+    pub(crate) guard: Option<Onlooker>,
+    /// What the subject's own fakes find and change.
+    pub(crate) unit: Unit,
     /// Fills memory that must not be read; differs between the sides.
     pub(crate) poison: u8,
 }
@@ -227,6 +219,7 @@ impl Side {
         objects: &[PathBuf],
         poison: u8,
         room: usize,
+        unit: Unit,
         import: impl Fn(&str) -> Option<Import>,
     ) -> Result<Self> {
         let image = Image::load(objects, import)?;
@@ -245,12 +238,9 @@ impl Side {
             watched: [std::ptr::null(); 2],
             rcu_count,
             irq_desc: std::ptr::null_mut(),
-            pirqs: Vec::new(),
-            guest_memory: Vec::new(),
             machine: Machine::new()?,
-            firmware: Firmware::default(),
-            amd: Platform::default(),
-            msi: msi::platform::Platform::default(),
+            guard: None,
+            unit,
             poison,
         };
         Ok(Self {
@@ -279,12 +269,9 @@ impl Side {
         env.onlooker = None;
         env.held.clear();
         env.irqs_on = true;
-        env.pirqs.clear();
-        env.guest_memory.clear();
         env.machine.clear();
-        env.firmware = Firmware::default();
-        env.amd = Platform::default();
-        env.msi = msi::platform::Platform::default();
+        env.guard = None;
+        env.unit.clear();
     }
 
     /// Calls a function of the image. The trace afterwards is of this call alone.

@@ -1,5 +1,6 @@
 //! What a replaced file brings along to be driven as a twin.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use anyhow::Result;
@@ -25,6 +26,8 @@ pub(crate) trait Subject: Sized {
     type World;
     /// One call, or one step of the world around it.
     type Op: Clone + Debug;
+    /// What the fakes of this file find and change while a call runs, beside what all have.
+    type Part: Any + Default;
     /// What the driver knows by itself of what Rust answers where C does not.
     type Model;
 

@@ -4,6 +4,7 @@ use xen_sys as sys;
 
 use super::op::Message;
 use super::perform::{Api, index_of, plan_messages, release, update};
+use super::platform::Platform;
 use super::tables::forget_all;
 use super::world::{World, table_of};
 use crate::answer::Answer;
@@ -63,14 +64,14 @@ pub(super) fn update_beside(
 ) -> Option<Answer> {
     let (number, id) = choose(side, world, sender)?;
     let segment = world.senders[number].place.0;
-    let before = Pointers::of(side.env().amd.requester((segment, id))?);
+    let before = Pointers::of(side.env().unit.of::<Platform>().requester((segment, id))?);
     let after = Pointers {
         in_use: std::ptr::null_mut(),
         ..before
     };
-    side.env().amd.meanwhile = Some((id, vec![after]));
+    side.env().unit.of_mut::<Platform>().meanwhile = Some((id, vec![after]));
     let answer = update(side, api, world, (sender, 0), message, script);
-    side.env().amd.meanwhile = None;
+    side.env().unit.of_mut::<Platform>().meanwhile = None;
     before.set();
     answer
 }
@@ -95,13 +96,13 @@ pub(super) fn release_beside(
     }
 
     let mut users = Vec::new();
-    for (_, mappings) in side.env().amd.segments.clone() {
+    for (_, mappings) in side.env().unit.of::<Platform>().segments.clone() {
         let all = (0..world.spec.requester_count as usize).map(|id| mappings.wrapping_add(id));
         users.extend(all.filter(|mapping| table_of(*mapping) == table));
     }
     let old: Vec<_> = users.iter().map(|user| Pointers::of(*user)).collect();
     let in_use = addr!(users[0], intremap_inuse);
-    side.env().amd.start_call();
+    side.env().unit.of_mut::<Platform>().start_call();
     let arguments = [iommu as u64, in_use as u64, word(0)];
     let made = side.call(api.allocate, &arguments, Script::plain(0)).ok()?;
     let in_use = get!(users[0], intremap_inuse);
@@ -121,9 +122,9 @@ pub(super) fn release_beside(
     while allocate(side, api, world, number, count)? != first {}
     point(&old);
 
-    side.env().amd.meanwhile = Some((last, new.clone()));
+    side.env().unit.of_mut::<Platform>().meanwhile = Some((last, new.clone()));
     let answer = release(side, api, world, sender, script)?;
-    side.env().amd.meanwhile = None;
+    side.env().unit.of_mut::<Platform>().meanwhile = None;
     let trace = std::mem::take(&mut side.env().trace);
     let plan = world.plan.clone();
 
@@ -134,7 +135,7 @@ pub(super) fn release_beside(
     forget_all(side, world, table);
     old[0].set();
     let id = mapping_id(side, world, old[0].mapping)?;
-    side.env().amd.start_call();
+    side.env().unit.of_mut::<Platform>().start_call();
     let arguments = [iommu as u64, old[0].mapping as u64, half(id)];
     let freed = side.call(api.free, &arguments, Script::plain(0));
     point(&new);
@@ -150,9 +151,14 @@ pub(super) fn release_beside(
 /// The ID of a requester.
 fn mapping_id(side: &mut Side, world: &World, mapping: *mut sys::ivrs_mappings) -> Option<u16> {
     let count = world.spec.requester_count as u16;
-    side.env().amd.segments.iter().find_map(|(_, mappings)| {
-        (0..count).find(|id| mappings.wrapping_add((*id).into()) == mapping)
-    })
+    side.env()
+        .unit
+        .of::<Platform>()
+        .segments
+        .iter()
+        .find_map(|(_, mappings)| {
+            (0..count).find(|id| mappings.wrapping_add((*id).into()) == mapping)
+        })
 }
 
 /// Takes the next entries into use that a sender's messages can have; says which.

@@ -1,6 +1,7 @@
 //! Compares what lies outside the arenas.
 
 use super::perform::{index_of, options};
+use super::platform::Platform;
 use super::world::{FILLERS, World, own};
 use crate::side::Side;
 use crate::xen::get;
@@ -44,7 +45,12 @@ pub(super) fn compare(
         let in_use: u64 = own(side, "shared_intremap_inuse");
         let env = side.env();
         let table = env.arena.offset(table);
-        (table, listed, in_use != 0, env.amd.blocks())
+        (
+            table,
+            listed,
+            in_use != 0,
+            env.unit.of::<Platform>().blocks(),
+        )
     });
     if ours != theirs {
         return Err(format!(

@@ -6,6 +6,7 @@
 use xen_sys as sys;
 
 use super::beside::Pointers;
+use super::platform::Platform;
 use crate::heap::words_of;
 use crate::loader::Import;
 use crate::rng::mix;
@@ -49,12 +50,12 @@ pub(super) fn import(name: &str) -> Option<Import> {
 }
 
 extern "C" fn get_ivrs_mappings(segment: u16) -> u64 {
-    with(|env| env.amd.segment(segment) as u64)
+    with(|env| env.unit.of::<Platform>().segment(segment) as u64)
 }
 
 extern "C" fn get_dma_requestor_id(segment: u16, id: u16) -> i32 {
     attempt(|env| {
-        let found = env.amd.of_accesses((segment, id));
+        let found = env.unit.of::<Platform>().of_accesses((segment, id));
         found
             .map(i32::from)
             .ok_or_else(|| format!("the requester of {segment:04x}:{id:04x}, which is none"))
@@ -67,14 +68,19 @@ extern "C" fn find_iommu_for_device(segment: i32, id: i32) -> u64 {
         let (Ok(segment), Ok(id)) = place else {
             return Err("an IOMMU for what is no device".to_owned());
         };
-        Ok(env.amd.serving((segment, id)) as u64)
+        Ok(env.unit.of_mut::<Platform>().serving((segment, id)) as u64)
     })
 }
 
 type Handler = extern "C" fn(*mut sys::amd_iommu, *mut sys::ivrs_mappings, u64) -> i32;
 
 extern "C" fn iterate_ivrs_entries(handler: usize) -> i32 {
-    let (segments, count) = with(|env| (env.amd.segments.clone(), env.amd.requester_count));
+    let (segments, count) = with(|env| {
+        (
+            env.unit.of::<Platform>().segments.clone(),
+            env.unit.of::<Platform>().requester_count,
+        )
+    });
     // SAFETY: What is under test passes one of its functions, which has this prototype.
     let handler: Handler = unsafe { std::mem::transmute(handler) };
     for (_, mappings) in segments {
@@ -96,26 +102,36 @@ extern "C" fn amd_iommu_prepare(extended: u8) -> i32 {
     with(|env| {
         let told = [u64::from(extended), 0, 0, 0, 0, 0];
         env.record(Event::Call("amd_iommu_prepare", told));
-        env.amd.prepared
+        env.unit.of::<Platform>().prepared
     })
 }
 
 /// What tells two states of a table apart.
 fn digest(env: &Env, table: usize) -> u64 {
-    let bytes = env.amd.table(&env.arena, table);
+    let bytes = env.unit.of::<Platform>().table(&env.arena, table);
     words_of(bytes).fold(bytes.len() as u64, |sum, word| mix(sum ^ word))
 }
 
 extern "C" fn amd_iommu_flush_intremap(iommu: *mut sys::amd_iommu, id: u16) {
     attempt(|env| {
-        let number = env.amd.iommus.iter().position(|known| *known == iommu);
+        let number = env
+            .unit
+            .of::<Platform>()
+            .iommus
+            .iter()
+            .position(|known| *known == iommu);
         let number = number.ok_or("a command to what is no IOMMU")?;
-        let mapping = env.amd.requester((get!(iommu, seg), id));
+        let mapping = env.unit.of::<Platform>().requester((get!(iommu, seg), id));
         let mapping = mapping.ok_or("a command about what is no requester")?;
         let state = digest(env, get!(mapping, intremap_table) as usize);
         let told = [number as u64, u64::from(id), state, 0, 0, 0];
         env.record(Event::Call(FLUSH, told));
-        if let Some((_, users)) = env.amd.meanwhile.take_if(|(after, _)| *after == id) {
+        if let Some((_, users)) = env
+            .unit
+            .of_mut::<Platform>()
+            .meanwhile
+            .take_if(|(after, _)| *after == id)
+        {
             users.into_iter().for_each(Pointers::set);
         }
         Ok(())
@@ -133,14 +149,22 @@ extern "C" fn alloc_xenheap_pages(order: u32, flags: u32) -> u64 {
         if env.heap.refuses() {
             return Ok(0);
         }
-        Ok(env.amd.allocate(&mut env.arena, order).unwrap_or(0))
+        Ok(env
+            .unit
+            .of_mut::<Platform>()
+            .allocate(&mut env.arena, order)
+            .unwrap_or(0))
     })
 }
 
 extern "C" fn free_xenheap_pages(address: u64, order: u32) {
     attempt(|env| {
         let offset = env.arena.offset(address);
-        if let Some(noted) = env.amd.free(&mut env.arena, address, order)? {
+        if let Some(noted) = env
+            .unit
+            .of_mut::<Platform>()
+            .free(&mut env.arena, address, order)?
+        {
             let told = [offset, order.into(), noted.into(), 0, 0, 0];
             env.record(Event::Call("free_xenheap_pages", told));
         }

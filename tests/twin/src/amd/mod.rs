@@ -9,7 +9,7 @@ mod model;
 mod op;
 mod perform;
 mod plan;
-pub(crate) mod platform;
+mod platform;
 mod spec;
 mod tables;
 mod world;
@@ -30,6 +30,7 @@ impl Subject for Amd {
 
     type Api = perform::Api;
     type Spec = spec::Spec;
+    type Part = platform::Platform;
 
     crate::subject::files!();
 

@@ -6,6 +6,7 @@ use xen_sys as sys;
 use super::beside::{release_beside, update_beside};
 use super::op::{Message, Op};
 use super::plan::{By, Plan, own_lock, rust_lock};
+use super::platform::Platform;
 use super::spec::SenderSpec;
 use super::tables;
 use super::world::{NO_ENTRY, World, own, set_own};
@@ -76,7 +77,7 @@ pub(super) fn perform(
             set_variable(side, "iommu_enable", enabled);
             set_variable(side, "iommu_intremap", remapping);
             set_wide_exchange(side, wide_exchange);
-            side.env().amd.prepared = prepared;
+            side.env().unit.of_mut::<Platform>().prepared = prepared;
             let given_up = given_up && prepared != 0;
             let answer = without_iommus(side, world, given_up, |side| {
                 Answer::bool(side.call(api.supports_xt, &[], script))
@@ -153,7 +154,7 @@ pub(super) fn perform(
 }
 
 fn dump(side: &mut Side, api: &Api, world: &mut World, script: Script) -> Option<Answer> {
-    for (segment, mappings) in side.env().amd.segments.clone() {
+    for (segment, mappings) in side.env().unit.of::<Platform>().segments.clone() {
         for id in 0..world.spec.requester_count as u16 {
             let mapping = mappings.wrapping_add(id.into());
             if get!(mapping, dte_requestor_id) == id && !get!(mapping, iommu).is_null() {
@@ -339,7 +340,11 @@ fn from_stand_in(
         && get!(desc, remap_index) >= 0
     {
         let sbdf = get!(device, __bindgen_anon_1.sbdf.sbdf);
-        let own = side.env().amd.requester(((sbdf >> 16) as u16, sbdf as u16));
+        let own = side
+            .env()
+            .unit
+            .of::<Platform>()
+            .requester(((sbdf >> 16) as u16, sbdf as u16));
         let own = own.unwrap_or(std::ptr::null_mut());
         let before = get!(own, intremap_inuse);
         // What there is to know of that table does not matter.

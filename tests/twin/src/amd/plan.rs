@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use super::spec::{FUNCTIONS, Place};
 use super::world::{World, table_of};
 use crate::side::Side;
@@ -55,7 +56,7 @@ pub(super) enum By {
 
 /// The functions of a requester's device that use its table, itself among them.
 pub(super) fn sharers(side: &mut Side, world: &World, (segment, id): Place) -> Vec<u16> {
-    let platform = &side.env().amd;
+    let platform = &side.env().unit.of::<Platform>();
     let table = |id| platform.requester((segment, id)).map_or(0, table_of);
     let (own, first) = (table(id), id & !(FUNCTIONS - 1));
     (first..first + FUNCTIONS)
@@ -65,7 +66,7 @@ pub(super) fn sharers(side: &mut Side, world: &World, (segment, id): Place) -> V
 
 /// Where a requester's own lock is.
 pub(super) fn own_lock(side: &mut Side, place: Place) -> u64 {
-    let mapping = side.env().amd.requester(place);
+    let mapping = side.env().unit.of::<Platform>().requester(place);
     let mapping = mapping.unwrap_or(std::ptr::null_mut::<sys::ivrs_mappings>());
     let lock = addr!(mapping, intremap_lock);
     side.env().offset(lock)
@@ -90,7 +91,7 @@ impl Plan {
     /// two of them.
     pub(super) fn of(side: &mut Side, world: &World, place: Place, by: By) -> Option<Self> {
         let iommu = world.iommu_of(side, place)?;
-        let platform = &side.env().amd;
+        let platform = &side.env().unit.of::<Platform>();
         let own = platform.requester(place)?;
         let interrupts = get!(own, dte_requestor_id);
         let accesses = match by {
@@ -152,7 +153,7 @@ impl Plan {
                 flushed.push(user);
             }
         }
-        let platform = &side.env().amd;
+        let platform = &side.env().unit.of::<Platform>();
         let is_bare = |id: &u16| {
             let own = platform.requester((place.0, *id));
             own.map_or(0, table_of) == 0
@@ -185,7 +186,10 @@ impl Plan {
     /// The table as it is.
     pub(super) fn snapshot(&self, side: &mut Side) -> Vec<u8> {
         let env = side.env();
-        env.amd.table(&env.arena, self.table).to_vec()
+        env.unit
+            .of::<Platform>()
+            .table(&env.arena, self.table)
+            .to_vec()
     }
 
     /// Notes which entry changed since a snapshot; says what of that is to be equal on both sides.

@@ -17,11 +17,15 @@ use crate::xen::{addr, get, set};
 fn requester(side: &mut Side, world: &World, number: usize) -> Option<Place> {
     let number = World::choose(&world.spec.requesters, number)?;
     let place = world.spec.requesters[number].place;
-    side.env().amd.requester(place).map(|_| place)
+    side.env()
+        .unit
+        .of::<Platform>()
+        .requester(place)
+        .map(|_| place)
 }
 
 fn mapping(side: &mut Side, place: Place) -> *mut sys::ivrs_mappings {
-    let found = side.env().amd.requester(place);
+    let found = side.env().unit.of::<Platform>().requester(place);
     found.unwrap_or(std::ptr::null_mut())
 }
 
@@ -83,7 +87,7 @@ pub(super) fn allocate(
     } else {
         let entries = if shared { 0 } else { entries };
         let arguments = [world.iommus[iommu] as u64, in_use as u64, word(entries)];
-        side.env().amd.start_call();
+        side.env().unit.of_mut::<Platform>().start_call();
         side.call(api.allocate, &arguments, script)
     };
     let Ok(table) = outcome else {
@@ -121,12 +125,12 @@ fn share(
         users.extend((id..=last).step_by(device.stride.into()));
     }
     if !spec.per_device
-        && let Some(own) = side.env().amd.requester((segment, id))
+        && let Some(own) = side.env().unit.of::<Platform>().requester((segment, id))
     {
         users.push(get!(own, dte_requestor_id));
     }
     for user in users {
-        if let Some(mapping) = side.env().amd.requester((segment, user))
+        if let Some(mapping) = side.env().unit.of::<Platform>().requester((segment, user))
             && table_of(mapping) == 0
         {
             set!(mapping, intremap_table, table as *mut _);
@@ -193,7 +197,7 @@ fn free_of(
         mapping as u64,
         crate::argument::half(place.1),
     ];
-    side.env().amd.start_call();
+    side.env().unit.of_mut::<Platform>().start_call();
     Some(Answer::int(side.call(api.free, &arguments, script)))
 }
 
@@ -204,7 +208,7 @@ fn free_shared(side: &mut Side, api: &Api, world: &mut World, script: Script) ->
     }
     forget_all(side, world, table);
     let arguments = [world.iommus[0] as u64, 0, 0];
-    side.env().amd.start_call();
+    side.env().unit.of_mut::<Platform>().start_call();
     Some(Answer::int(side.call(api.free, &arguments, script)))
 }
 
@@ -222,7 +226,7 @@ fn forget(side: &mut Side, world: &World, table: usize, is_left: impl Fn(Place) 
             table_of(own) == table || other.map(table_of) == Some(table)
         })
     });
-    for (segment, mappings) in side.env().amd.segments.clone() {
+    for (segment, mappings) in side.env().unit.of::<Platform>().segments.clone() {
         for id in 0..world.spec.requester_count as u16 {
             let mapping = mappings.wrapping_add(id.into());
             if table_of(mapping) == table && !is_left((segment, id)) {
@@ -235,7 +239,7 @@ fn forget(side: &mut Side, world: &World, table: usize, is_left: impl Fn(Place) 
 
 /// Has the senders and pins of some places use no entries.
 fn forget_entries(side: &mut Side, world: &World, is_meant: impl Fn(&Platform, Place) -> bool) {
-    let platform = &side.env().amd;
+    let platform = &side.env().unit.of::<Platform>();
     for sender in &world.senders {
         if is_meant(platform, sender.place) {
             for number in 0..sender.count {
@@ -253,7 +257,7 @@ fn forget_entries(side: &mut Side, world: &World, is_meant: impl Fn(&Platform, P
 /// Gives up all tables.
 pub(super) fn free_all(side: &mut Side, api: &Api, world: &mut World) -> Option<Answer> {
     let mut outcome: Outcome = Ok(0);
-    for (segment, _) in side.env().amd.segments.clone() {
+    for (segment, _) in side.env().unit.of::<Platform>().segments.clone() {
         for id in 0..world.spec.requester_count as u16 {
             let mapping = mapping(side, (segment, id));
             if world.spec.per_device && table_of(mapping) != 0 {

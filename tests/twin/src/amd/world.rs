@@ -131,7 +131,7 @@ impl World {
                 set!(mapping, iommu, self.iommus[iommu]);
             }
         }
-        side.env().amd = platform;
+        *side.env().unit.of_mut() = platform;
     }
 
     fn add_io_apics(&mut self, side: &mut Side) {
@@ -255,7 +255,7 @@ impl World {
 
     /// The number of the IOMMU that serves a place.
     pub(super) fn iommu_of(&self, side: &mut Side, place: Place) -> Option<usize> {
-        let iommu = side.env().amd.serving(place);
+        let iommu = side.env().unit.of_mut::<Platform>().serving(place);
         self.iommus.iter().position(|known| *known == iommu)
     }
 }
@@ -266,7 +266,7 @@ fn add_page_infos(side: &mut Side) {
     arena.align(size_of::<sys::page_info>());
     let infos: *mut sys::page_info = arena.objects("page_info", 0, PAGES);
     let start = physical_start(arena.base(), infos as usize);
-    side.env().amd.page_infos = infos;
+    side.env().unit.of_mut::<Platform>().page_infos = infos;
     set_variable(side, "xen_phys_start", start);
 }
 

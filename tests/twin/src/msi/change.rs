@@ -3,6 +3,7 @@
 use super::controls::set_cpus;
 use super::op::Change;
 use super::perform::choose;
+use super::platform::Platform;
 use super::world::{World, set_online};
 use crate::machine::function::Function;
 use crate::side::{Script, Side};
@@ -20,7 +21,7 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
         Change::Boot { done } => world.boot(side, done),
         Change::Run(runner) => world.run(side, runner),
         Change::Online { cpus } => {
-            side.env().msi.online = cpus;
+            side.env().unit.of_mut::<Platform>().online = cpus;
             set_online(side, cpus);
         }
         Change::Status { irq, bits } => {

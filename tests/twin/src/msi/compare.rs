@@ -7,6 +7,7 @@ use xen_sys as sys;
 
 use super::descs::{self, Found};
 use super::model::Model;
+use super::platform::Platform;
 use super::world::World;
 use crate::side::Side;
 use crate::xen::get;
@@ -151,12 +152,12 @@ fn state(side: &mut Side, world: &World) -> Result<State, String> {
         descs,
         irqs,
         msix: msix.collect(),
-        remapped: side.env().msi.remapped,
+        remapped: side.env().unit.of::<Platform>().remapped,
     })
 }
 
 fn controller(side: &mut Side, handler: *const sys::hw_interrupt_type) -> Controller {
-    if handler as u64 == side.env().msi.no_irq_type {
+    if handler as u64 == side.env().unit.of::<Platform>().no_irq_type {
         return Controller::None;
     }
     let place = side.env().offset(handler);

@@ -4,7 +4,7 @@ use xen_sys as sys;
 
 use super::controls::control;
 use super::fakes::call;
-use super::platform::{Meanwhile, Race};
+use super::platform::{Meanwhile, Platform, Race};
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
 use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, record, with};
@@ -45,7 +45,7 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let key = u64::from(sbdf) << 16 | register as u64;
         let value = pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width);
         let here = |race: &Race| (race.sbdf, race.register) == (sbdf, register);
-        let races = env.msi.race.as_ref().is_some_and(here);
+        let races = env.unit.of::<Platform>().race.as_ref().is_some_and(here);
         Ok((value, races.then(|| act_meanwhile(env)).flatten()))
     });
     let Some(race) = race else { return value };
@@ -62,7 +62,7 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
 
 /// Another CPU acts if its time has come: the function changes. What it does then is the answer.
 fn act_meanwhile(env: &mut Env) -> Option<Race> {
-    let race = env.msi.race.take()?;
+    let race = env.unit.of_mut::<Platform>().race.take()?;
     let is_locked = |desc: *mut sys::irq_desc| is_locked(addr!(desc, lock) as u64);
     // It would wait for the lock until there is nothing to meet any more.
     let waits = race.masks.is_some_and(is_locked);
@@ -71,7 +71,7 @@ fn act_meanwhile(env: &mut Env) -> Option<Race> {
         return Some(race);
     }
     let skip = if waits { u64::MAX } else { race.skip - 1 };
-    env.msi.race = Some(Race { skip, ..race });
+    env.unit.of_mut::<Platform>().race = Some(Race { skip, ..race });
     None
 }
 
@@ -110,15 +110,19 @@ fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
         let told = [sbdf.into(), register.into(), value.into()];
         let function = env.machine.pci.function(sbdf);
         let gone = function.is_some_and(|function| function.gone);
-        let lock = env.msi.register_lock;
+        let lock = env.unit.of::<Platform>().register_lock;
         // Of what is gone nothing says which register is where.
-        if env.msi.crashes {
+        if env.unit.of::<Platform>().crashes {
             if env.held.contains(&lock) {
                 return Err("a lock on the way to a crash kernel".to_owned());
             }
         } else if lock != 0
             && !gone
-            && env.msi.shared_registers.contains(&(sbdf, register))
+            && env
+                .unit
+                .of::<Platform>()
+                .shared_registers
+                .contains(&(sbdf, register))
             && !env.held.contains(&lock)
         {
             return Err(format!(
@@ -178,7 +182,7 @@ pub(super) extern "C" fn pci_get_pdev(domain: u64, sbdf: u32) -> u64 {
         }
         let mut all = env.machine.pci.functions.iter();
         let number = all.position(|function| function.sbdf == sbdf);
-        Ok(number.map_or(0, |number| env.msi.devices[number]))
+        Ok(number.map_or(0, |number| env.unit.of::<Platform>().devices[number]))
     })
 }
 
@@ -187,7 +191,7 @@ type OnDevice = extern "C" fn(u64, u64) -> i32;
 pub(super) extern "C" fn pci_iterate_devices(handler: usize, argument: u64) -> i32 {
     let devices = with(|env| {
         call(env, "pci_iterate_devices", &[]);
-        env.msi.devices.clone()
+        env.unit.of::<Platform>().devices.clone()
     });
     // SAFETY: what is under test passes one of its functions, which has this prototype.
     let handler: OnDevice = unsafe { std::mem::transmute(handler) };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use xen_sys as sys;
 
 use super::fakes::call;
-use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING};
+use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING, Platform};
 use super::world::CPUS;
 use crate::rng::mix;
 use crate::services::{lock, unlock};
@@ -38,7 +38,7 @@ fn number_of(env: &Env, desc: *mut sys::irq_desc) -> u64 {
 pub(super) extern "C" fn destroy_irq(irq: u32) {
     let desc = attempt(|env| {
         call(env, "destroy_irq", &[irq.into()]);
-        if irq as usize >= env.msi.irqs {
+        if irq as usize >= env.unit.of::<Platform>().irqs {
             return Err(format!("interrupt {irq} destroyed, which is none"));
         }
         if !env.irqs_on {
@@ -53,7 +53,11 @@ pub(super) extern "C" fn destroy_irq(irq: u32) {
     attempt(|env| {
         set!(desc, status, get!(desc, status) | IRQ_DISABLED);
         set!(desc, msi_desc, std::ptr::null_mut());
-        set!(desc, handler, env.msi.no_irq_type as *const _);
+        set!(
+            desc,
+            handler,
+            env.unit.of::<Platform>().no_irq_type as *const _
+        );
         unlock(env, addr!(desc, lock) as u64, true)?;
         env.irqs_on = true;
         Ok(())
@@ -110,7 +114,7 @@ pub(super) extern "C" fn set_desc_affinity(
 ) -> u32 {
     with(|env| {
         let number = number_of(env, desc);
-        let online = env.msi.online;
+        let online = env.unit.of::<Platform>().online;
         let given = !mask.is_null();
         let cpus = if given { cpus(mask) } else { online };
         call(env, "set_desc_affinity", &[number, given.into(), cpus]);
@@ -133,7 +137,7 @@ pub(super) fn set_cpus(mask: *mut sys::cpumask, cpus: u64) {
 /// The APIC ID that stands for some CPUs.
 fn apic_id(env: &Env, cpus: u64) -> u32 {
     let hash = mix(cpus ^ env.script.salt) as u32;
-    if env.msi.x2apic {
+    if env.unit.of::<Platform>().x2apic {
         hash & 0x7fff_ffff
     } else {
         hash & 0xff
@@ -184,8 +188,8 @@ pub(super) extern "C" fn update_ire_from_msi(
             return result;
         }
         if entry < 0 {
-            set!(desc, remap_index, env.msi.remapped);
-            env.msi.remapped += 1;
+            set!(desc, remap_index, env.unit.of::<Platform>().remapped);
+            env.unit.of_mut::<Platform>().remapped += 1;
         }
         let index = get!(desc, remap_index) as u32;
         let address = 0xfee0_0010 | u64::from(index & 0x7fff) << 5 | u64::from(index >> 15) << 2;
@@ -200,7 +204,12 @@ pub(super) extern "C" fn update_ire_from_msi(
 /// The shim's function; where the IOMMU's driver says what changes, that is what it is told by.
 pub(super) extern "C" fn shim_update(desc: *mut sys::msi_desc, message: *mut sys::msi_msg) -> i32 {
     type Update = extern "C" fn(*mut sys::msi_desc, *mut sys::msi_msg) -> i32;
-    let (update, tells) = with(|env| (env.msi.update, env.msi.tells));
+    let (update, tells) = with(|env| {
+        (
+            env.unit.of::<Platform>().update,
+            env.unit.of::<Platform>().tells,
+        )
+    });
     // SAFETY: it is the address of the shim's function, which has this prototype.
     let update: Update = unsafe { std::mem::transmute(update) };
     let before = get!(desc, remap_index);
@@ -224,7 +233,7 @@ pub(super) extern "C" fn move_native_irq(desc: *mut sys::irq_desc) {
     let online = with(|env| {
         let number = number_of(env, desc);
         call(env, "move_native_irq", &[number]);
-        env.msi.online
+        env.unit.of::<Platform>().online
     });
     let status = get!(desc, status);
     if status & IRQ_MOVE_PENDING == 0 || status & IRQ_DISABLED != 0 {

@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use super::world::World;
 use crate::side::Side;
 use crate::xen::{addr, get};
@@ -88,7 +89,7 @@ pub(super) fn free_irq(side: &mut Side, world: &World, from: usize) -> Option<us
             *used = true;
         }
     }
-    let none = side.env().msi.no_irq_type;
+    let none = side.env().unit.of::<Platform>().no_irq_type;
     // Interrupt 0 is the timer's; the last are those of what is no function.
     let numbers = 1..world.spec.irqs - world.foreign.len();
     let first = from % numbers.len();

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use super::{config, controls, pirqs};
 use crate::loader::Import;
 use crate::services::garble;
@@ -90,7 +91,7 @@ extern "C" fn set_fixmap(slot: u32, page: u64, flags: u64) {
 
 /// Sees that it is about the set of pages that dom0 may not write.
 fn check_set(env: &Env, set: u64, (first, last): (u64, u64)) -> Result<(), String> {
-    if set != env.msi.read_only {
+    if set != env.unit.of::<Platform>().read_only {
         return Err("a range of another set".to_owned());
     }
     if first > last {
@@ -107,7 +108,7 @@ extern "C" fn rangeset_add_range(set: u64, first: u64, last: u64) -> i32 {
         if result == 0 {
             env.machine.pci.read_only.add((first, last));
         } else {
-            env.msi.not_protected = true;
+            env.unit.of_mut::<Platform>().not_protected = true;
         }
         Ok(result)
     })
@@ -143,7 +144,7 @@ extern "C" fn register_keyhandler(key: u64, function: u64, name: u64, diagnostic
     if (key as u8, name, diagnostic as u8) != (b'M', c"dump MSI state", 1) {
         fault(format!("a handler of key {} that is {name:?}", key as u8));
     }
-    with(|env| env.msi.key_handler = function);
+    with(|env| env.unit.of_mut::<Platform>().key_handler = function);
 }
 
 extern "C" fn vpci_dump_msi() {

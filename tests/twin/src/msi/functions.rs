@@ -4,6 +4,7 @@ use super::api::Api;
 use super::config::BY_DOM0;
 use super::op::{Op, Register};
 use super::perform::{call, choose};
+use super::platform::Platform;
 use super::spec::Owner;
 use super::world::World;
 use super::{descs, pirqs, registers, undo};
@@ -30,11 +31,11 @@ pub(super) fn of_function(
             let guest = world.guest.domain as u64;
             if dying && gone.iter().any(|(domain, ..)| *domain == guest) {
                 world.own(device, Owner::Dom0);
-                side.env().msi.dying = Some(guest);
+                side.env().unit.of_mut::<Platform>().dying = Some(guest);
             }
             let outcome = call(side, api.cleanup, &[pdev as u64], script);
             let left = pirqs::check_none(side, &gone).map_err(Trap::Fault);
-            side.env().msi.dying = None;
+            side.env().unit.of_mut::<Platform>().dying = None;
             Some(Answer::void(outcome.and_then(|value| left.map(|()| value))))
         }
         Op::Prepare { device, off } => {
@@ -76,9 +77,9 @@ pub(super) fn of_function(
             Some(Answer::int(call(side, api.restore, &arguments, script)))
         }
         Op::DisableAll => {
-            side.env().msi.crashes = true;
+            side.env().unit.of_mut::<Platform>().crashes = true;
             let outcome = call(side, api.disable_all, &[], script);
-            side.env().msi.crashes = false;
+            side.env().unit.of_mut::<Platform>().crashes = false;
             Some(Answer::void(outcome))
         }
         Op::SetEnable { device, on } => {

@@ -12,6 +12,7 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use crate::services::is_locked;
 use crate::side::Env;
 use crate::xen::{addr, get};
@@ -31,8 +32,8 @@ impl Guard {
     /// How it is now.
     fn now(env: &Env) -> Self {
         let mut all = BTreeMap::new();
-        let shared = env.msi.register_lock;
-        for device in &env.msi.devices {
+        let shared = env.unit.of::<Platform>().register_lock;
+        for device in &env.unit.of::<Platform>().devices {
             let device = *device as *mut sys::pci_dev;
             let msix = get!(device, msix);
             if shared != 0 && !msix.is_null() {
@@ -65,7 +66,7 @@ impl Guard {
         };
         for desc in (0..count).map(|number| first.wrapping_add(number)) {
             let irq = get!(desc, irq);
-            if !usize::try_from(irq).is_ok_and(|irq| irq < env.msi.irqs) {
+            if !usize::try_from(irq).is_ok_and(|irq| irq < env.unit.of::<Platform>().irqs) {
                 continue;
             }
             let interrupt = env.irq_desc.wrapping_add(irq as usize);
@@ -82,7 +83,11 @@ impl Guard {
             all.insert((desc as u64, false), guarded);
             let attributes = get!(desc, msi_attrib);
             let masks = [attributes.host_masked(), attributes.guest_masked()].map(u64::from);
-            let lock = if is_msix { own } else { env.msi.register_lock };
+            let lock = if is_msix {
+                own
+            } else {
+                env.unit.of::<Platform>().register_lock
+            };
             if lock != 0 {
                 let state = [masks[0], masks[1], 0];
                 all.insert((desc as u64, true), Guarded { lock, state });
@@ -93,24 +98,26 @@ impl Guard {
 
 /// A call begins.
 pub(super) fn begin(env: &mut Env) {
-    env.msi.guard = Some(Guard::now(env));
+    env.unit.of_mut::<Platform>().guard = Some(Guard::now(env));
+    env.guard = Some(look);
 }
 
 /// A call ended.
 pub(super) fn end(env: &mut Env) -> Result<(), String> {
     let result = look(env);
-    env.msi.guard = None;
+    env.unit.of_mut::<Platform>().guard = None;
+    env.guard = None;
     result
 }
 
 /// A lock is about to be taken or released: nothing has changed since the last one that was not
 /// guarded by a lock that is held now. What has come or gone meanwhile had nothing else to see it.
-pub(crate) fn look(env: &mut Env) -> Result<(), String> {
-    if env.msi.guard.is_none() {
+fn look(env: &mut Env) -> Result<(), String> {
+    if env.unit.of::<Platform>().guard.is_none() {
         return Ok(());
     }
     let now = Guard::now(env);
-    let Some(before) = env.msi.guard.replace(now.clone()) else {
+    let Some(before) = env.unit.of_mut::<Platform>().guard.replace(now.clone()) else {
         return Ok(());
     };
     for (place, guarded) in &now.0 {

@@ -6,7 +6,7 @@ use super::api::Api;
 use super::controls::{cpus, set_cpus};
 use super::op::{Call, Op, Opening};
 use super::perform::{call, choose, enable_arguments, irq_for};
-use super::platform::{IRQ_DISABLED, Meanwhile, Race};
+use super::platform::{IRQ_DISABLED, Meanwhile, Platform, Race};
 use super::world::World;
 use super::{config, descs, functions, model, registers};
 use crate::answer::Answer;
@@ -44,16 +44,17 @@ pub(super) fn bind(
     desc: *mut sys::irq_desc,
     script: Script,
 ) -> Outcome {
-    let cpus = cpus(get!(desc, arch.cpu_mask)) & side.env().msi.online;
+    let cpus = cpus(get!(desc, arch.cpu_mask)) & side.env().unit.of::<Platform>().online;
     let vector = get!(desc, arch.vector) as u8;
-    side.env().msi.no_target |=
+    side.env().unit.of_mut::<Platform>().no_target |=
         cpus == 0 || u32::from(vector) < sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32;
     under_lock(side, function, arguments, desc, script)
 }
 
 /// Whether an interrupt is nobody's.
 pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
-    get!(desc, handler) as u64 == side.env().msi.no_irq_type && get!(desc, msi_desc).is_null()
+    get!(desc, handler) as u64 == side.env().unit.of::<Platform>().no_irq_type
+        && get!(desc, msi_desc).is_null()
 }
 
 pub(super) fn set_up(
@@ -279,7 +280,7 @@ fn begin_race(
             return Err(announced);
         }
     }
-    side.env().msi.race = Some(Race {
+    side.env().unit.of_mut::<Platform>().race = Some(Race {
         sbdf: world.spec.devices[owner].sbdf,
         register,
         act,
@@ -292,7 +293,7 @@ fn begin_race(
 
 /// The other CPU acts now, if it did not meanwhile. Returns whether it did.
 fn end_race(side: &mut Side) -> bool {
-    let Some(race) = side.env().msi.race.take() else {
+    let Some(race) = side.env().unit.of_mut::<Platform>().race.take() else {
         return true;
     };
     config::act(side.env(), &race);

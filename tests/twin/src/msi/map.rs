@@ -9,6 +9,7 @@ use super::onlooker;
 use super::op::{Base, Op, Wish};
 use super::perform::{call, enable, irq_for};
 use super::pirqs;
+use super::platform::Platform;
 use super::world::World;
 use crate::answer::Answer;
 use crate::cpu::Trap;
@@ -123,7 +124,11 @@ fn undo(
     }
     if number > 0 {
         let first = world.irq(get!(desc, irq) as usize);
-        set!(first, handler, calls.side.env().msi.no_irq_type as *const _);
+        set!(
+            first,
+            handler,
+            calls.side.env().unit.of::<Platform>().no_irq_type as *const _
+        );
         set!(first, msi_desc, std::ptr::null_mut());
     }
     set!(desc, irq, -1);

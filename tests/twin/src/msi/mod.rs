@@ -12,7 +12,7 @@ mod devices;
 mod fakes;
 mod functions;
 mod generate;
-pub(crate) mod guard;
+mod guard;
 mod irqs;
 mod map;
 mod model;
@@ -20,7 +20,7 @@ mod onlooker;
 mod op;
 mod perform;
 mod pirqs;
-pub(crate) mod platform;
+mod platform;
 mod registers;
 mod sequence;
 mod spec;
@@ -43,6 +43,7 @@ impl Subject for Msi {
 
     type Api = api::Api;
     type Spec = spec::Spec;
+    type Part = platform::Platform;
 
     crate::subject::files!();
 

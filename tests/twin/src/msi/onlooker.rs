@@ -12,6 +12,7 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use super::world::World;
 use crate::side::{Env, Side};
 use crate::xen::{addr, get};
@@ -54,20 +55,21 @@ pub(super) fn look_at_call(side: &mut Side, world: &World, salt: u64) {
         return;
     }
     let env = side.env();
-    env.msi.found.clear();
+    env.unit.of_mut::<Platform>().found.clear();
     env.onlooker = Some(look);
 }
 
 /// Looks at all lists.
 fn look(env: &mut Env) -> Result<(), String> {
-    for device in 0..env.msi.devices.len() {
-        let device = env.msi.devices[device] as *mut sys::pci_dev;
+    for device in 0..env.unit.of::<Platform>().devices.len() {
+        let device = env.unit.of::<Platform>().devices[device] as *mut sys::pci_dev;
         let head = addr!(device, msi_list);
         walk(env, head, head)?;
     }
     // Those that were taken out are in no list.
     let found: Vec<_> = env
-        .msi
+        .unit
+        .of::<Platform>()
         .found
         .iter()
         .map(|(at, seen)| (*at, *seen))
@@ -96,7 +98,8 @@ fn walk(
         if !env.heap.holds(desc as u64) {
             return Err("a reader is led to what is no descriptor".to_owned());
         }
-        env.msi
+        env.unit
+            .of_mut::<Platform>()
             .found
             .entry(at as u64)
             .or_insert_with(|| Seen::of(head, desc));

@@ -7,6 +7,7 @@ use xen_sys as sys;
 use super::api::Api;
 use super::controls::set_cpus;
 use super::op::{Base, Op, Wish};
+use super::platform::Platform;
 use super::world::{World, set_option};
 use super::{change, descs, functions, guard, irqs, map, onlooker, registers, undo};
 use crate::answer::Answer;
@@ -47,18 +48,19 @@ pub(super) fn perform(
         return None;
     }
     side.env().trace.clear();
-    side.env().msi.no_target = false;
-    side.env().msi.not_protected = false;
-    side.env().msi.crossed = false;
+    side.env().unit.of_mut::<Platform>().no_target = false;
+    side.env().unit.of_mut::<Platform>().not_protected = false;
+    side.env().unit.of_mut::<Platform>().crossed = false;
     side.env().machine.pci.blind_reads = 0;
     let masked = registers::masked(side, world);
     world.unanswered = is_unanswered(side, world, op);
     let answer = carry_out(side, api, world, op, script)?;
     let answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
-    world.no_target = side.env().msi.no_target;
-    world.not_protected = side.env().msi.not_protected;
-    world.crossed = matches!(answer.outcome, Err(Trap::Fault(_))) || side.env().msi.crossed;
+    world.no_target = side.env().unit.of::<Platform>().no_target;
+    world.not_protected = side.env().unit.of::<Platform>().not_protected;
+    world.crossed =
+        matches!(answer.outcome, Err(Trap::Fault(_))) || side.env().unit.of::<Platform>().crossed;
     let answer = registers::settle(side, world, answer);
     let answer = registers::settle_entries(side, world, api, (op, answer));
     let answer = registers::check_mask_all(side, world, api, &masked, (op, answer));
@@ -143,7 +145,7 @@ fn carry_out(
             if registered.is_err() {
                 return Some(Answer::int(registered));
             }
-            let handler = side.env().msi.key_handler as usize;
+            let handler = side.env().unit.of::<Platform>().key_handler as usize;
             Some(Answer::void(call(
                 side,
                 handler,
@@ -192,7 +194,7 @@ pub(super) fn enable(
     let place = (device, wish.msix);
     onlooker::look_at_call(side, world, script.salt);
     let answer = undo::set_up(side, world, place, (api.enable, &arguments), script);
-    side.env().msi.crossed |= crosses_page(world);
+    side.env().unit.of_mut::<Platform>().crossed |= crosses_page(world);
     answer
 }
 

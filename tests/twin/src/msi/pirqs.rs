@@ -8,7 +8,7 @@
 use xen_sys as sys;
 
 use super::descs::Found;
-use super::platform::IRQ_GUEST;
+use super::platform::{IRQ_GUEST, Platform};
 use super::world::World;
 use crate::side::{Env, Side, attempt};
 use crate::xen::{addr, get, set};
@@ -37,7 +37,8 @@ fn is_free(env: &Env, domain: u64, number: i32) -> bool {
     let mapped = |pirq: &Pirq| (pirq.domain, pirq.number) == (domain, number);
     let noted =
         |info: &Info| (info.domain, info.number) == (domain, number) && info.info.arch.irq != 0;
-    !env.msi.pirqs.iter().any(mapped) && !env.msi.infos.iter().any(noted)
+    !env.unit.of::<Platform>().pirqs.iter().any(mapped)
+        && !env.unit.of::<Platform>().infos.iter().any(noted)
 }
 
 /// Notes that the owner of a function has mapped a block, and bound it where it can. It gets the
@@ -58,7 +59,7 @@ pub(super) fn map(side: &mut Side, block: Found) {
             let irq = env.irq_desc.wrapping_add(get!(desc, irq) as usize);
             set!(irq, status, get!(irq, status) | IRQ_GUEST);
         }
-        env.msi.pirqs.push(Pirq {
+        env.unit.of_mut::<Platform>().pirqs.push(Pirq {
             domain: domain as u64,
             number,
             irq: get!(desc, irq),
@@ -71,12 +72,15 @@ pub(super) fn map(side: &mut Side, block: Found) {
 pub(super) fn unmap(side: &mut Side, block: Found) {
     let irqs = irqs_of_block(side, block);
     let env = side.env();
-    for pirq in env.msi.pirqs.iter_mut() {
+    for pirq in env.unit.of_mut::<Platform>().pirqs.iter_mut() {
         if irqs.contains(&pirq.irq) {
             unbind(env.irq_desc, pirq);
         }
     }
-    env.msi.pirqs.retain(|pirq| !irqs.contains(&pirq.irq));
+    env.unit
+        .of_mut::<Platform>()
+        .pirqs
+        .retain(|pirq| !irqs.contains(&pirq.irq));
 }
 
 /// Undoes the binding of a pirq, if it is bound, as `pirq_guest_unbind()` does.
@@ -89,7 +93,7 @@ fn unbind(irqs: *mut sys::irq_desc, pirq: &mut Pirq) {
 
 /// The pirqs of a function that is about to be removed: domain, number and IRQ.
 pub(super) fn of_irqs(side: &mut Side, irqs: &[i32]) -> Vec<(u64, i32, i32)> {
-    let pirqs = side.env().msi.pirqs.iter();
+    let pirqs = side.env().unit.of::<Platform>().pirqs.iter();
     let pirqs = pirqs.filter(|pirq| irqs.contains(&pirq.irq));
     let all = pirqs.map(|pirq| (pirq.domain, pirq.number, pirq.irq));
     all.collect()
@@ -101,7 +105,7 @@ pub(super) fn check_none(side: &mut Side, gone: &[(u64, i32, i32)]) -> Result<()
     let is_rust = side.image.symbol("xen_irq_dump_msi").is_ok();
     let env = side.env();
     let mut left = Vec::new();
-    env.msi.pirqs.retain(|pirq| {
+    env.unit.of_mut::<Platform>().pirqs.retain(|pirq| {
         let one = (pirq.domain, pirq.number, pirq.irq);
         let is_gone = gone.contains(&one);
         if is_gone {
@@ -112,7 +116,7 @@ pub(super) fn check_none(side: &mut Side, gone: &[(u64, i32, i32)]) -> Result<()
     for one in gone.iter().filter(|_| is_rust) {
         let (domain, number, _) = *one;
         // free_domain_pirqs() does that.
-        let is_left = env.msi.dying == Some(domain);
+        let is_left = env.unit.of::<Platform>().dying == Some(domain);
         if is_left != left.contains(one) {
             return Err(format!(
                 "pirq {number} of a function that was removed is {}mapped",
@@ -130,7 +134,7 @@ pub(super) fn check_none(side: &mut Side, gone: &[(u64, i32, i32)]) -> Result<()
 
 /// A domain that is being destroyed is not found any more: nothing of it may be used.
 fn check_alive(env: &Env, domain: u64) -> Result<(), String> {
-    if env.msi.dying == Some(domain) {
+    if env.unit.of::<Platform>().dying == Some(domain) {
         return Err("a domain that is being destroyed is used".to_owned());
     }
     Ok(())
@@ -140,10 +144,10 @@ fn check_alive(env: &Env, domain: u64) -> Result<(), String> {
 pub(super) extern "C" fn pirq_get_info(domain: u64, number: i32) -> *mut sys::pirq {
     attempt(|env| {
         check_alive(env, domain)?;
-        let mut pirqs = env.msi.pirqs.iter();
+        let mut pirqs = env.unit.of::<Platform>().pirqs.iter();
         let mapped = pirqs.find(|pirq| (pirq.domain, pirq.number) == (domain, number));
         let irq = mapped.map_or(0, |pirq| pirq.irq);
-        let infos = &mut env.msi.infos;
+        let infos = &mut env.unit.of_mut::<Platform>().infos;
         infos.retain(|info| (info.domain, info.number) != (domain, number));
         // SAFETY: zeroes are a structure of a pirq, and so Xen allocates it.
         let mut info: Box<sys::pirq> = Box::new(unsafe { std::mem::zeroed() });
@@ -162,7 +166,7 @@ pub(super) extern "C" fn pirq_get_info(domain: u64, number: i32) -> *mut sys::pi
 /// The pirq of an IRQ, in a domain's tree of them, as the tree keeps numbers.
 pub(super) extern "C" fn radix_tree_lookup(root: u64, irq: u64) -> u64 {
     attempt(|env| {
-        let mut pirqs = env.msi.pirqs.iter();
+        let mut pirqs = env.unit.of::<Platform>().pirqs.iter();
         let found = pirqs.find(|pirq| {
             let domain = pirq.domain as *mut sys::domain;
             addr!(domain, arch.irq_pirq) as u64 == root && pirq.irq as u64 == irq
@@ -177,10 +181,10 @@ pub(super) extern "C" fn radix_tree_lookup(root: u64, irq: u64) -> u64 {
 /// Finds a domain that has pirqs.
 pub(super) extern "C" fn knownalive_domain_from_domid(id: u64) -> u64 {
     attempt(|env| {
-        let mut pirqs = env.msi.pirqs.iter();
+        let mut pirqs = env.unit.of::<Platform>().pirqs.iter();
         let found =
             pirqs.find(|pirq| get!(pirq.domain as *mut sys::domain, domain_id) == id as u16);
-        let found = found.filter(|pirq| env.msi.dying != Some(pirq.domain));
+        let found = found.filter(|pirq| env.unit.of::<Platform>().dying != Some(pirq.domain));
         Ok(found.map_or(0, |pirq| pirq.domain))
     })
 }
@@ -199,7 +203,7 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
             return Err("a pirq of a domain that is not HVM is unbound".to_owned());
         }
         check_alive(env, domain)?;
-        let mut pirqs = env.msi.pirqs.iter_mut();
+        let mut pirqs = env.unit.of_mut::<Platform>().pirqs.iter_mut();
         let found = pirqs.find(|found| found.domain == domain && found.number as u32 == pirq);
         if let Some(found) = found {
             unbind(env.irq_desc, found);
@@ -212,7 +216,7 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
 pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
     let (desc, functions) = attempt(|env| {
         check_alive(env, domain)?;
-        let mut pirqs = env.msi.pirqs.iter();
+        let mut pirqs = env.unit.of::<Platform>().pirqs.iter();
         let Some(found) = pirqs.find(|found| found.domain == domain && found.number == pirq) else {
             return Err(format!("pirq {pirq} is unmapped, which is not mapped"));
         };
@@ -223,7 +227,8 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
                 return Err(format!("pirq {pirq} is unmapped while it is bound"));
             }
             // Another function was set up with the same IRQ, which was destroyed with that one.
-            env.msi
+            env.unit
+                .of_mut::<Platform>()
                 .pirqs
                 .retain(|found| (found.domain, found.number) != (domain, pirq));
             return Ok((desc, None));
@@ -238,11 +243,20 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
             .map(|desc| get!(desc, irq))
             .collect();
         let is_of = |pirq: &Pirq| pirq.domain == domain && irqs.contains(&pirq.irq);
-        if env.msi.pirqs.iter().any(|pirq| is_of(pirq) && pirq.bound) {
+        if env
+            .unit
+            .of::<Platform>()
+            .pirqs
+            .iter()
+            .any(|pirq| is_of(pirq) && pirq.bound)
+        {
             return Err(format!("pirq {pirq} is unmapped while it is bound"));
         }
-        env.msi.pirqs.retain(|pirq| !is_of(pirq));
-        Ok((desc, Some(env.msi.unmapping)))
+        env.unit
+            .of_mut::<Platform>()
+            .pirqs
+            .retain(|pirq| !is_of(pirq));
+        Ok((desc, Some(env.unit.of::<Platform>().unmapping)))
     });
     for function in functions.into_iter().flatten() {
         type Step = extern "C" fn(*mut sys::msi_desc);

@@ -191,7 +191,7 @@ impl World {
             set!(self.irq(irq), handler, no_irq_type as *const _);
         }
         side.env().irq_desc = self.irqs;
-        side.env().msi = Platform {
+        *side.env().unit.of_mut() = Platform {
             devices: self.devices.iter().map(|pdev| *pdev as u64).collect(),
             irqs: spec.irqs,
             online: spec.online,

@@ -6,6 +6,7 @@
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use super::world::{act_at_lock, guest_masked, hvm, set_guest_masked, vlapic};
 use crate::loader::Import;
 use crate::rng::mix;
@@ -84,10 +85,8 @@ extern "C" fn domain_spin_lock_irq_desc(domain: u64, pirq: i32, saved: *mut u64)
             "domain_spin_lock_irq_desc",
             [place, u64::from(pirq as u32), 0, 0, 0, 0],
         ));
-        let found = env
-            .pirqs
-            .iter()
-            .find(|(owner, number, _)| (*owner, *number) == (domain, pirq));
+        let mut pirqs = env.unit.of::<Platform>().pirqs.iter();
+        let found = pirqs.find(|(owner, number, _)| (*owner, *number) == (domain, pirq));
         match found.map(|(_, _, pirq)| *pirq) {
             Some(pirq) => lock_pirq(env, pirq, saved),
             None => Ok(0),
@@ -205,7 +204,8 @@ extern "C" fn hvmemul_cache_restore(vcpu: u64, token: u32) {
 
 /// A dword of the memory that the world has.
 fn guest_dword(env: &Env, address: u64) -> Option<u32> {
-    env.guest_memory.iter().find_map(|(start, bytes)| {
+    let memory = &env.unit.of::<Platform>().guest_memory;
+    memory.iter().find_map(|(start, bytes)| {
         let at = usize::try_from(address.checked_sub(*start)?).ok()?;
         let dword = bytes.get(at..)?.first_chunk()?;
         Some(u32::from_le_bytes(*dword))
@@ -221,7 +221,7 @@ extern "C" fn hvm_copy_from_guest_phys(buffer: *mut u32, address: u64, len: u32)
         if len != 4 {
             return Err(format!("a copy of {len} bytes from the guest"));
         }
-        let value = if env.guest_memory.is_empty() {
+        let value = if env.unit.of::<Platform>().guest_memory.is_empty() {
             let hash = mix(address ^ env.script.salt);
             (!hash.is_multiple_of(4)).then_some((hash >> 8) as u32)
         } else {

@@ -7,6 +7,7 @@ mod model;
 mod op;
 pub(crate) mod oracle;
 mod perform;
+mod platform;
 mod world;
 
 use crate::allocator::Frames;
@@ -26,6 +27,7 @@ impl Subject for Vmsi {
 
     type Api = perform::Api;
     type Spec = world::Spec;
+    type Part = platform::Platform;
 
     crate::subject::files!();
 

@@ -5,6 +5,7 @@ use std::ptr;
 
 use xen_sys as sys;
 
+use super::platform::Platform;
 use crate::machine::function::Function;
 use crate::side::{Env, Side};
 use crate::xen::{add_to_list, addr, get, init_list, remove_from_list, set};
@@ -308,11 +309,9 @@ impl World {
                 irq: irqs.wrapping_add(irq),
                 live: false,
             });
-            side.env().pirqs.push((
-                self.domains[spec.domain].domain as u64,
-                index as i32 + 8,
-                pirq,
-            ));
+            let domain = self.domains[spec.domain].domain as u64;
+            let platform: &mut Platform = side.env().unit.of_mut();
+            platform.pirqs.push((domain, index as i32 + 8, pirq));
             self.link(side.env(), index);
         }
     }

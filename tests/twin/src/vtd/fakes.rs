@@ -6,13 +6,13 @@
 
 use xen_sys as sys;
 
+use super::firmware::Firmware;
 use crate::loader::Import;
 use crate::machine::vtd::QUEUE;
 use crate::rng::mix;
 use crate::services::garble;
 use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
-use crate::vtd::firmware::Firmware;
 use crate::xen::get;
 
 /// Room for `struct cpuinfo_x86`.
@@ -60,7 +60,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
 
 /// What firmware says, by the world that runs now.
 fn firmware<R>(body: impl FnOnce(&Firmware) -> R) -> R {
-    with(|env| body(&env.firmware))
+    with(|env| body(env.unit.of()))
 }
 
 extern "C" fn find_upstream_bridge(
@@ -73,12 +73,15 @@ extern "C" fn find_upstream_bridge(
     // about.
     let asked = unsafe { u16::from_le_bytes([devfn.read(), bus.read()]) };
     let (result, id, below) = attempt(|env| {
-        if !env.firmware.bridges_answer {
+        if !env.unit.of::<Firmware>().bridges_answer {
             return Err("a bridge is asked where the entry has its source".to_owned());
         }
-        env.firmware.upstream((segment, asked)).ok_or_else(|| {
-            format!("the bridge above {segment:04x}:{asked:04x}, which does not exist")
-        })
+        env.unit
+            .of::<Firmware>()
+            .upstream((segment, asked))
+            .ok_or_else(|| {
+                format!("the bridge above {segment:04x}:{asked:04x}, which does not exist")
+            })
     });
     if result != 0 {
         let [low, high] = id.to_le_bytes();
@@ -95,7 +98,8 @@ extern "C" fn find_upstream_bridge(
 extern "C" fn pdev_type(segment: u16, bus: u8, devfn: u8) -> u32 {
     let id = u16::from_le_bytes([devfn, bus]);
     attempt(|env| {
-        env.firmware
+        env.unit
+            .of::<Firmware>()
             .kind_of_bridge((segment, id))
             .ok_or_else(|| format!("the type of {segment:04x}:{id:04x}, which is no bridge"))
     })
@@ -135,11 +139,11 @@ extern "C" fn platform_supports_intremap() -> u64 {
 
 extern "C" fn platform_supports_x2apic() -> u64 {
     attempt(|env| {
-        if env.firmware.active {
+        if env.unit.of::<Firmware>().active {
             // The function is a part of the code that is gone by then.
             return Err("platform_supports_x2apic() after boot".to_owned());
         }
-        Ok(garble(env.firmware.x2apic_allowed))
+        Ok(garble(env.unit.of::<Firmware>().x2apic_allowed))
     })
 }
 
@@ -265,7 +269,7 @@ fn command(env: &mut Env, name: &'static str, iommu: *mut sys::vtd_iommu) -> Res
 extern "C" fn iommu_flush_iec_global(iommu: *mut sys::vtd_iommu) -> i32 {
     attempt(|env| {
         command(env, "iommu_flush_iec_global", iommu)?;
-        if let Some(failure) = env.firmware.late_failure {
+        if let Some(failure) = env.unit.of::<Firmware>().late_failure {
             env.heap.start_call(failure);
         }
         Ok(-(mix(env.script.salt) as i32 & 1))

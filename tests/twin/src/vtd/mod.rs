@@ -4,7 +4,7 @@ mod bench;
 mod compare;
 pub(crate) mod fakes;
 mod fill;
-pub(crate) mod firmware;
+mod firmware;
 pub(crate) mod generate;
 mod indices;
 mod model;
@@ -30,6 +30,7 @@ impl Subject for Vtd {
 
     type Api = perform::Api;
     type Spec = spec::Spec;
+    type Part = firmware::Firmware;
 
     crate::subject::files!();
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use xen_sys as sys;
 
+use super::firmware::Firmware;
 use super::op::{Message, Op, Switching};
 use super::spec::SenderSpec;
 use super::world::{FULL, RESTRICTED, World, byte_variable, set_variable, set_wide_exchange};
@@ -132,7 +133,7 @@ fn switching(
             if !world.spec.eim {
                 return None;
             }
-            let firmware = &mut side.env().firmware;
+            let firmware = &mut side.env().unit.of_mut::<Firmware>();
             firmware.x2apic_allowed = x2apic;
             firmware.remapping_allowed = remapping;
             firmware.active = active;
@@ -154,7 +155,7 @@ fn switching(
             switching,
         } => {
             let number = iommu(number)?;
-            side.env().firmware.remapping_allowed = allowed;
+            side.env().unit.of_mut::<Firmware>().remapping_allowed = allowed;
             let eim = if world.spec.eim { eim.max(1) } else { 0 };
             let arguments = [world.iommus[number] as u64, word(eim)];
             let answer = switch_on(side, api, world, (switching, script), |side, script| {
@@ -224,7 +225,7 @@ fn switch_on(
             Failure::Nth(_) => Failure::Always,
             other => other,
         };
-        side.env().firmware.late_failure = Some(failure).filter(|_| !world.ready);
+        side.env().unit.of_mut::<Firmware>().late_failure = Some(failure).filter(|_| !world.ready);
         script.memory = Failure::Never;
     } else if script.memory != Failure::Never {
         script.memory = Failure::Always;
@@ -234,7 +235,7 @@ fn switch_on(
     script.irqs_off = world.ready && tables && script.salt.is_multiple_of(2);
     side.env().machine.vtd.switched_on = false;
     let outcome = switch(side, switching, |side| body(side, script));
-    side.env().firmware.late_failure = None;
+    side.env().unit.of_mut::<Firmware>().late_failure = None;
     let answer = Answer::int(outcome);
     if side.env().machine.vtd.switched_on {
         world.ready |= answer.outcome == Ok(0);
@@ -402,20 +403,21 @@ fn update(
     world.set_message(message.address.into(), message.data, message.destination);
     let arguments = [desc as u64, world.message as u64];
     // A move asks no bridge: the entry has its source.
-    side.env().firmware.bridges_answer = !(api.keeps_use && get!(desc, irte_initialized));
+    side.env().unit.of_mut::<Firmware>().bridges_answer =
+        !(api.keeps_use && get!(desc, irte_initialized));
     let is_refused = sender.refusal.is_some() || message.is_beyond(&world.spec);
     if let Some(unit) = sender.unit.filter(|_| is_refused) {
         let before = undo::Snapshot::of(side, world, number, unit);
         let outcome = call(side, api.update, &arguments, script.anywhere());
         let changed = before.restore(side, world);
-        side.env().firmware.bridges_answer = true;
+        side.env().unit.of_mut::<Firmware>().bridges_answer = true;
         return Some(Answer {
             output: Some(changed.into()),
             ..Answer::int(outcome)
         });
     }
     let outcome = call(side, api.update, &arguments, script.anywhere());
-    side.env().firmware.bridges_answer = true;
+    side.env().unit.of_mut::<Firmware>().bridges_answer = true;
     Some(Answer {
         output: Some(u64::from(get!(desc, remap_index) as u32)),
         ..Answer::int(outcome)

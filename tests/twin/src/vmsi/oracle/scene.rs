@@ -19,6 +19,7 @@ use crate::answer::Answer;
 use crate::side::{Script, Side};
 use crate::vmsi::op::{Op as Call, Request};
 use crate::vmsi::perform::{Api, fill, perform, set_state};
+use crate::vmsi::platform::Platform;
 use crate::vmsi::world::{
     DescSpec, DeviceSpec, Exchange, Kind, Spec as WorldSpec, World, hvm_io, set_guest_masked,
 };
@@ -512,7 +513,7 @@ impl<'a> Scene<'a> {
                 values.iter().for_each(&mut put);
                 ram
             };
-            let memory = &mut self.side.env().guest_memory;
+            let memory = &mut self.side.env().unit.of_mut::<Platform>().guest_memory;
             memory.retain(|(start, _)| start / RAM_STRIDE != ram / RAM_STRIDE);
             memory.push((start, bytes));
         }
