@@ -53,12 +53,19 @@ void shim_send_cleanup_self(void)
 
 void shim_send_cleanup(const cpumask_t *cpus)
 {
-    send_IPI_mask(cpus, IRQ_MOVE_CLEANUP_VECTOR);
+    cpumask_t dest;
+
+    cpumask_and(&dest, cpus, &cpu_online_map);
+    send_IPI_mask(&dest, IRQ_MOVE_CLEANUP_VECTOR);
 }
 
 void shim_forward(const cpumask_t *cpus, uint8_t vector)
 {
-    send_IPI_mask(cpumask_of(cpumask_any(cpus)), vector);
+    cpumask_t dest;
+
+    cpumask_and(&dest, cpus, &cpu_online_map);
+    if ( !cpumask_empty(&dest) )
+        send_IPI_mask(cpumask_of(cpumask_any(&dest)), vector);
 }
 
 unsigned int shim_irq_destination(const cpumask_t *wanted,
@@ -69,7 +76,7 @@ unsigned int shim_irq_destination(const cpumask_t *wanted,
     cpumask_and(&dest, wanted, cpus);
     cpumask_and(&dest, &dest, &cpu_online_map);
 
-    return cpu_mask_to_apicid(&dest);
+    return cpumask_empty(&dest) ? BAD_APICID : cpu_mask_to_apicid(&dest);
 }
 
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)

@@ -2,7 +2,7 @@
 //! c-shim/shim.h for what irq.c and c-shim/irq.c call.
 
 use core::ffi::{c_int, c_uint};
-use xen::irq::place::Cpus;
+use xen::irq::place::{Cpus, PlacedDesc};
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
 use xen::objects::irq_desc::{HeldDesc, IrqDesc};
@@ -16,6 +16,17 @@ macro_rules! held {
         // `set_iommu_interrupt_handler()` of AMD's driver calls `set_desc_affinity()` without it,
         // for an IRQ that it has created and not requested yet.
         unsafe { HeldDesc::new(desc) }
+    }};
+}
+
+/// The same for one that has been initialized; what the caller returns for another is inside.
+macro_rules! placed {
+    ($raw:expr, $otherwise:expr) => {{
+        let Some(desc) = PlacedDesc::of(held!($raw)) else {
+            debug_assert!(false);
+            return $otherwise;
+        };
+        desc
     }};
 }
 
@@ -54,7 +65,8 @@ unsafe extern "C" fn set_desc_affinity(
     desc: *const sys::irq_desc,
     mask: *const sys::cpumask_t,
 ) -> c_uint {
-    irq::set_affinity(held!(desc), cpus!(mask)).unwrap_or(sys::XEN_IRQ_BAD_APICID as c_uint)
+    const NONE: c_uint = sys::XEN_IRQ_BAD_APICID as c_uint;
+    irq::set_affinity(placed!(desc, NONE), cpus!(mask)).unwrap_or(NONE)
 }
 
 /// See [`irq::set_up`].
@@ -66,8 +78,8 @@ unsafe extern "C" fn set_desc_affinity(
 unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
     // SAFETY: smpboot.c calls it with the vector lock held, for a CPU that has its per-CPU
     // variables.
-    let (vectors, lock) = unsafe { (Vectors::of_present(cpu), VectorLock::held_by_caller()) };
-    irq::set_up(cpu, vectors, &lock);
+    let (vectors, lock) = unsafe { (Vectors::of(cpu), VectorLock::held_by_caller()) };
+    irq::set_up(vectors, &lock);
 }
 
 /// See [`irq::clear`].
@@ -79,7 +91,7 @@ unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
 unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
     // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock.
     let lock = unsafe { VectorLock::held_by_caller() };
-    irq::clear(held!(desc), &lock);
+    irq::clear(placed!(desc, ()), &lock);
 }
 
 /// See [`irq::complete`].
@@ -89,7 +101,7 @@ unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u32, cpu: c_uint) {
-    irq::complete(held!(desc), cpu, vector as u8);
+    irq::complete(placed!(desc, ()), cpu, vector as u8);
 }
 
 /// See [`irq::leave`].
@@ -99,11 +111,17 @@ unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
-    irq::leave(held!(desc), cpu);
+    irq::leave(placed!(desc, ()), cpu);
 }
 
 /// See [`irq::clean_up`].
+///
+/// # Safety
+///
+/// The CPU is this one, and is online.
 #[unsafe(no_mangle)]
-extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
-    irq::clean_up(cpu);
+unsafe extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
+    // SAFETY: `irq_move_cleanup_interrupt()` passes the CPU that runs it, which does not go offline
+    // before the handler returns.
+    irq::clean_up(unsafe { Vectors::of(cpu) });
 }

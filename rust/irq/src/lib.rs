@@ -4,16 +4,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use irq_core::irq::cpus::{CpuSet, each};
+use irq_core::irq::cpus::{CpuSet, CpuSetMut, each};
 use irq_core::irq::moves::{CleanUp, Completed, Target};
 use irq_core::irq::vectors::{
     FIRST_DYNAMIC, LAST_HIGH_PRIORITY, Taken, VectorSet, is_high_priority, is_irq_vector,
 };
 use xen::base::errno::Errno;
-use xen::irq::place::{self, Cpus};
+use xen::irq::place::{self, Cpus, PlacedDesc};
 use xen::irq::signal::{self, Event};
 use xen::irq::table::{self, VectorLock, Vectors};
-use xen::objects::irq_desc::{HeldDesc, IrqDesc};
+use xen::objects::irq_desc::IrqDesc;
 
 /// Releases a vector in a map of used ones.
 fn release(used: Option<&VectorSet>, vector: Option<u8>) {
@@ -25,41 +25,42 @@ fn release(used: Option<&VectorSet>, vector: Option<u8>) {
 
 /// Gives an IRQ a vector on one of the CPUs, unless it has one there
 /// (`_assign_irq_vector()`).
-fn assign(desc: HeldDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Result<(), Errno> {
+fn assign(desc: PlacedDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Result<(), Errno> {
     let online = Cpus::online();
-    let known = place::known_vector(*desc).filter(|&vector| is_irq_vector(vector));
+    let known = place::known_vector(**desc).filter(|&vector| is_irq_vector(vector));
     let mut places = place::read(desc);
     match places.retarget(known, &wanted, &online) {
         Target::Stays => {}
         Target::Busy => return Err(Errno::AGAIN),
         Target::Returns(old) => {
-            enter(desc, places.cpus, places.vector);
-            release(place::used(desc), old);
+            enter(desc, places.cpus.cpus(), places.vector, lock);
+            release(place::used(*desc), old);
         }
         Target::Search => {
-            let used = if place::has_been_assigned(desc) {
-                place::used(desc)
-            } else {
-                place::choose_used(desc)
-            };
+            let chosen =
+                (!place::has_been_assigned(*desc)).then(|| place::choose_used(*desc, lock));
+            let used = chosen.unwrap_or(place::used(*desc));
             let taken = Taken {
                 reserved: table::reserved(),
                 used,
             };
-            let cursor = lock.cursor();
+            let mut cursor = *lock.cursor();
             let (cpu, vector) = each(&wanted)
                 .find_map(|cpu| {
-                    let vectors = Vectors::of(cpu)?;
+                    let vectors = lock.vectors(cpu)?;
                     let vector = cursor.find(cpu, taken, |vector| vectors.get(vector))?;
                     Some((cpu, vector))
                 })
                 .ok_or(Errno::NOSPC)?;
+            *lock.cursor() = cursor;
             let old = places.settle(known, (cpu, vector), &online);
-            release(place::used(desc), old);
-            signal::trace_cpus(Event::Assign, desc, vector, places.cpus);
-            enter(desc, places.cpus, Some(vector));
-            place::set_assigned(desc);
-            place::set_used(desc, used);
+            release(place::used(*desc), old);
+            signal::trace_cpus(Event::Assign, *desc, vector, places.cpus.cpus());
+            enter(desc, places.cpus.cpus(), Some(vector), lock);
+            place::set_assigned(*desc);
+            if let Some(chosen) = chosen {
+                place::set_used(*desc, chosen);
+            }
             if let Some(used) = used {
                 let was_used = used.insert(vector);
                 debug_assert!(!was_used);
@@ -71,9 +72,9 @@ fn assign(desc: HeldDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Result
 }
 
 /// Enters an IRQ at a vector of some CPUs.
-fn enter(desc: HeldDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>) {
+fn enter(desc: PlacedDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>, lock: &VectorLock) {
     let Some(vector) = vector else { return };
-    for vectors in each(&cpus).filter_map(Vectors::of) {
+    for vectors in each(&cpus).filter_map(|cpu| lock.vectors(cpu)) {
         vectors.set(vector, desc.irq());
     }
 }
@@ -82,8 +83,8 @@ fn enter(desc: HeldDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>) {
 /// (`assign_irq_vector()`).
 pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Option<u8>, Errno> {
     let locked = desc.lock();
-    let desc = locked.held();
-    let mut lock = VectorLock::take(desc);
+    let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
+    let mut lock = VectorLock::take(*desc);
     let result = assign(desc, wanted.unwrap_or(Cpus::online()), &mut lock);
     drop(lock);
     result?;
@@ -93,79 +94,77 @@ pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Opti
 
 /// Moves an IRQ to one of some CPUs, or of all. Returns the APIC ID for its source; `None` where it
 /// cannot be moved (`set_desc_affinity()`).
-pub fn set_affinity(desc: HeldDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u32> {
+pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u32> {
     let online = Cpus::online();
     if wanted.is_some_and(|wanted| !wanted.intersects(&online)) {
         return None;
     }
-    let mut lock = VectorLock::take(desc);
+    let mut lock = VectorLock::take(*desc);
     assign(desc, wanted.unwrap_or(online), &mut lock).ok()?;
     drop(lock);
     let wanted = wanted.unwrap_or(Cpus::all());
     place::affinity(desc).copy(&wanted);
-    Some(signal::destination(wanted, place::read(desc).cpus))
+    signal::destination(wanted, place::read(desc).cpus.cpus())
 }
 
 /// Takes all vectors from an IRQ (`_clear_irq_vector()`).
-pub fn clear(desc: HeldDesc<'_>, _lock: &VectorLock) {
+pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
     let mut places = place::read(desc);
     let (irq, current, online) = (desc.irq(), places.vector, Cpus::online());
     debug_assert!(current.is_some_and(is_irq_vector));
     places.cpus.retain(&online);
     if let Some(vector) = current {
-        signal::trace_cpus(Event::Clear, desc, vector, places.cpus);
+        signal::trace_cpus(Event::Clear, *desc, vector, places.cpus.cpus());
     }
     let released = places.clear(&online, |cpu, vector| {
-        let Some(vectors) = Vectors::of(cpu) else {
+        let Some(vectors) = lock.vectors(cpu) else {
             return;
         };
         debug_assert!(vectors.get(vector) == irq);
         vectors.set(vector, !irq);
         if current != Some(vector) {
-            signal::trace(Event::Finish, desc, vector, cpu);
+            signal::trace(Event::Finish, *desc, vector, cpu);
         }
     });
     for vector in released {
-        release(place::used(desc), vector);
+        release(place::used(*desc), vector);
     }
     place::write(desc, &places);
-    place::set_unused(desc);
+    place::set_unused(*desc);
 }
 
 /// Fills in the vectors of a CPU that is coming online (`setup_vector_irq()`).
-pub fn set_up(cpu: u32, vectors: Vectors<'_>, _lock: &VectorLock) {
+pub fn set_up(vectors: Vectors<'_>, lock: &VectorLock) {
     vectors.reset();
     for desc in IrqDesc::all().filter(|desc| desc.is_initialized()) {
         let Some(vector) = place::known_vector(desc) else {
             continue;
         };
-        let mut cpus = Cpus::of(desc.cpus());
-        if is_high_priority(vector) {
-            cpus.insert(cpu);
-        } else if !cpus.contains(cpu) {
-            continue;
+        let on = if is_high_priority(vector) {
+            place::join(desc, vectors, lock)
+        } else {
+            place::is_on(desc, vectors)
+        };
+        if on {
+            vectors.set(vector, desc.irq());
         }
-        vectors.set(vector, desc.irq());
     }
 }
 
 /// Acts on an interrupt that this CPU has received while a move is in progress
 /// (`irq_complete_move()`).
-pub fn complete(desc: HeldDesc<'_>, me: u32, vector: u8) {
+pub fn complete(desc: PlacedDesc<'_>, me: u32, vector: u8) {
     let mut places = place::read(desc);
     match places.complete(me, vector, &Cpus::online()) {
         Completed::NotYet => return,
-        Completed::Tell => signal::clean_up(places.old_cpus),
-        Completed::Release(vector) => release(place::used(desc), vector),
+        Completed::Tell => signal::clean_up(places.old_cpus.cpus()),
+        Completed::Release(vector) => release(place::used(*desc), vector),
     }
     place::write(desc, &places);
 }
 
 /// Frees vectors of this CPU from which IRQs have moved away (`irq_move_cleanup_interrupt()`).
-pub fn clean_up(me: u32) {
-    let Some(vectors) = Vectors::of(me) else {
-        return;
-    };
+pub fn clean_up(vectors: Vectors<'_>) {
     for vector in FIRST_DYNAMIC..=LAST_HIGH_PRIORITY {
         let Ok(irq) = u32::try_from(vectors.get(vector)) else {
             continue;
@@ -173,25 +172,32 @@ pub fn clean_up(me: u32) {
         let Some(desc) = IrqDesc::numbered(irq) else {
             continue;
         };
-        signal::with_lock(desc, |desc| clean_up_vector(desc, me, vector, vectors));
+        signal::with_lock(desc, |desc| {
+            if let Some(desc) = PlacedDesc::of(desc) {
+                clean_up_vector(desc, vector, vectors);
+            }
+        });
     }
 }
 
-fn clean_up_vector(desc: HeldDesc<'_>, me: u32, vector: u8, vectors: Vectors<'_>) {
-    if place::is_8259a(desc) {
+fn clean_up_vector(desc: PlacedDesc<'_>, vector: u8, vectors: Vectors<'_>) {
+    // Before the lock was taken, the IRQ may have lost the vector, and another may have got it.
+    if vectors.get(vector) != desc.irq() || place::is_8259a(*desc) {
         return;
     }
     let mut places = place::read(desc);
+    let me = vectors.cpu();
     match places.clean_up(me, vector, || signal::is_pending(vector)) {
         CleanUp::Leave => {}
+        CleanUp::Never => debug_assert!(false),
         CleanUp::Later => {
             signal::clean_up_again();
-            signal::trace(Event::Delay, desc, vector, me);
+            signal::trace(Event::Delay, *desc, vector, me);
         }
         CleanUp::Free => {
-            signal::trace(Event::CleanUp, desc, vector, me);
+            signal::trace(Event::CleanUp, *desc, vector, me);
             vectors.set(vector, !desc.irq());
-            release(place::used(desc), places.freed(me));
+            release(place::used(*desc), places.freed(me));
             place::write(desc, &places);
         }
     }
@@ -199,14 +205,14 @@ fn clean_up_vector(desc: HeldDesc<'_>, me: u32, vector: u8, vectors: Vectors<'_>
 
 /// Takes CPUs that went offline, of which this is one, from the old place of an IRQ (the first part
 /// of `fixup_irqs()` for each IRQ).
-pub fn leave(desc: HeldDesc<'_>, me: u32) {
+pub fn leave(desc: PlacedDesc<'_>, me: u32) {
     let mut places = place::read(desc);
     let left = places.leave(me, &Cpus::online(), signal::is_pending);
     if left.forward
         && let Some(vector) = places.vector
     {
-        signal::forward(places.cpus, vector);
+        signal::forward(places.cpus.cpus(), vector);
     }
-    release(place::used(desc), left.release);
+    release(place::used(*desc), left.release);
     place::write(desc, &places);
 }

@@ -20,8 +20,8 @@
 //! it first stores `~irq` in its `vector_irq[]` and then removes the vector from the map of used
 //! ones: from then on another IRQ of that map may get the vector on another CPU.
 
-use super::cpus::{CpuSet, each, is_empty};
-use super::vectors::is_irq_vector;
+use super::cpus::{CpuSet, CpuSetMut, each};
+use super::vectors::{MOVE_CLEAN_UP, is_irq_vector};
 
 #[cfg(test)]
 mod tests;
@@ -78,6 +78,9 @@ pub enum CleanUp {
     Leave,
     /// An interrupt is pending: try again when it has been handled.
     Later,
+    /// An interrupt is pending that this CPU handles after the one of the clean-up, so that trying
+    /// again would never end. No IRQ gets such a vector, see [`MOVE_CLEAN_UP`].
+    Never,
     /// The vector is free: store `~irq`, then call [`Place::freed`].
     Free,
 }
@@ -92,7 +95,7 @@ pub struct Left {
     pub release: Option<u8>,
 }
 
-impl<S: CpuSet> Place<S> {
+impl<S: CpuSetMut> Place<S> {
     /// Returns whether the last move has not ended.
     pub fn is_moving(&self) -> bool {
         self.in_progress || self.cleanups != 0
@@ -108,7 +111,12 @@ impl<S: CpuSet> Place<S> {
 
     /// Begins a move to some of the CPUs that are wanted. `known` is the vector by which the IRQ is
     /// known now, if it is one of an IRQ.
-    pub fn retarget(&mut self, known: Option<u8>, wanted: &S, online: &S) -> Target {
+    pub fn retarget(
+        &mut self,
+        known: Option<u8>,
+        wanted: &impl CpuSet,
+        online: &impl CpuSet,
+    ) -> Target {
         if known.is_some() && each(wanted).any(|cpu| online.contains(cpu) && self.has(cpu)) {
             self.vector = known;
             return Target::Stays;
@@ -145,7 +153,7 @@ impl<S: CpuSet> Place<S> {
         &mut self,
         known: Option<u8>,
         (cpu, vector): (u32, u8),
-        online: &S,
+        online: &impl CpuSet,
     ) -> Option<u8> {
         let release = if self.is_moving() {
             // The new place goes offline in the middle of a move: the old one is cleaned up as if
@@ -156,7 +164,7 @@ impl<S: CpuSet> Place<S> {
             self.old_cpus.copy(&self.cpus);
             self.old_cpus.retain(online);
             self.old_vector = self.vector;
-            self.in_progress = !is_empty(&self.old_cpus);
+            self.in_progress = !self.old_cpus.is_empty();
             if self.in_progress {
                 None
             } else {
@@ -172,7 +180,7 @@ impl<S: CpuSet> Place<S> {
     }
 
     /// Looks at an interrupt that this CPU has received at a vector.
-    pub fn complete(&mut self, me: u32, vector: u8, online: &S) -> Completed {
+    pub fn complete(&mut self, me: u32, vector: u8, online: &impl CpuSet) -> Completed {
         if !self.in_progress || self.vector != Some(vector) || !self.has(me) {
             return Completed::NotYet;
         }
@@ -191,10 +199,12 @@ impl<S: CpuSet> Place<S> {
     pub fn clean_up(&self, me: u32, vector: u8, is_pending: impl FnOnce() -> bool) -> CleanUp {
         if self.cleanups == 0 || self.vector == Some(vector) && self.has(me) {
             CleanUp::Leave
-        } else if is_pending() {
-            CleanUp::Later
-        } else {
+        } else if !is_pending() {
             CleanUp::Free
+        } else if vector < MOVE_CLEAN_UP {
+            CleanUp::Never
+        } else {
+            CleanUp::Later
         }
     }
 
@@ -214,7 +224,11 @@ impl<S: CpuSet> Place<S> {
     /// Frees all vectors; `free` is called for each CPU that is online and has one, before the
     /// place changes. Returns the vectors to be released: the current one, and the old one.
     #[must_use]
-    pub fn clear(&mut self, online: &S, mut free: impl FnMut(u32, u8)) -> [Option<u8>; 2] {
+    pub fn clear(
+        &mut self,
+        online: &impl CpuSet,
+        mut free: impl FnMut(u32, u8),
+    ) -> [Option<u8>; 2] {
         let mut free_all = |cpus: &S, vector: Option<u8>| {
             if let Some(vector) = vector {
                 each(cpus)
@@ -235,7 +249,12 @@ impl<S: CpuSet> Place<S> {
     }
 
     /// Removes the CPUs that went offline from the old place; this CPU, `me`, is one of them.
-    pub fn leave(&mut self, me: u32, online: &S, is_pending: impl FnOnce(u8) -> bool) -> Left {
+    pub fn leave(
+        &mut self,
+        me: u32,
+        online: &impl CpuSet,
+        is_pending: impl FnOnce(u8) -> bool,
+    ) -> Left {
         let mut left = Left::default();
         if self.cleanups != 0 {
             // They may have been told to clean up while they were online.
@@ -253,7 +272,7 @@ impl<S: CpuSet> Place<S> {
             left.forward = self.old_vector.is_some_and(is_pending);
             // When this CPU comes online again, the vector is not entered on it.
             self.old_cpus.remove(me);
-            if is_empty(&self.old_cpus) {
+            if self.old_cpus.is_empty() {
                 self.in_progress = false;
                 left.release = self.release_old();
             }

@@ -1,9 +1,11 @@
 //! The places of an IRQ, as its descriptor holds them.
 
 use crate::base::view::{Word, field, set_field};
+use crate::irq::table::{VectorLock, Vectors};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
-use irq_core::irq::cpus::CpuSet;
+use core::ops::Deref;
+use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use irq_core::irq::moves::Place;
 use irq_core::irq::vectors::VectorSet;
 use xen_sys as sys;
@@ -11,14 +13,23 @@ use xen_sys as sys;
 /// Bit 0 of the byte of bit-fields.
 const MOVE_IN_PROGRESS: u8 = 1;
 
-/// A set of CPUs that is read and written in place.
+/// A set of CPUs that is read in place.
 #[derive(Clone, Copy)]
 pub struct Cpus<'a>(CpuMask<'a>);
+
+/// A set of CPUs of a descriptor, which the holder of its lock changes in place.
+pub struct DescCpus<'a>(Cpus<'a>);
 
 /// How many CPUs there can be.
 fn limit() -> u32 {
     // SAFETY: The number is written while Xen boots, before there is a second CPU.
     unsafe { (&raw const sys::nr_cpu_ids).read_volatile() }
+}
+
+/// How many words of a set are in use.
+fn words() -> u32 {
+    // SAFETY: The function computes a number.
+    unsafe { sys::shim_cpumask_words() }
 }
 
 impl<'a> Cpus<'a> {
@@ -30,7 +41,7 @@ impl<'a> Cpus<'a> {
     /// Those that are online.
     pub fn online() -> Cpus<'static> {
         // SAFETY: The set is a variable of Xen's, whose words CPUs change by atomic instructions.
-        // Nothing here writes to it.
+        // Nothing writes to a set of this type.
         let mask = unsafe { CpuMask::from_raw((&raw const sys::cpu_online_map).cast_mut()) };
         // SAFETY: The address of a variable is not null.
         Cpus(unsafe { mask.unwrap_unchecked() })
@@ -38,88 +49,115 @@ impl<'a> Cpus<'a> {
 
     /// All that there may be.
     pub fn all() -> Cpus<'static> {
-        // SAFETY: The set is a constant of Xen's, and nothing here writes to it.
+        // SAFETY: The set is a constant of Xen's, and nothing writes to a set of this type.
         let mask = unsafe { CpuMask::from_raw((&raw const sys::cpumask_all).cast_mut()) };
         // SAFETY: The address of a constant is not null.
         Cpus(unsafe { mask.unwrap_unchecked() })
     }
 
-    /// The set, for C.
-    pub const fn as_ptr(self) -> *mut sys::cpumask_t {
+    /// The set, for C, which only reads it.
+    pub(super) const fn as_ptr(self) -> *const sys::cpumask_t {
         self.0.as_ptr()
     }
 
-    /// How many words of a set are in use.
-    fn words() -> usize {
-        // SAFETY: The function computes a number.
-        unsafe { sys::shim_cpumask_words() as usize }
-    }
-
-    fn word(self, cpu: u32) -> u64 {
-        let words = self.0.as_ptr().cast::<u64>();
-        // SAFETY: All callers ask for a CPU below the limit, for which each set has a bit. Others
-        // access a set's words one by one.
-        unsafe { u64::load(words.add(cpu as usize / 64)) }
-    }
-
-    fn change(self, cpu: u32, change: impl FnOnce(u64, u64) -> u64) {
-        if cpu >= limit() {
-            return;
-        }
-        let words = self.0.as_ptr().cast::<u64>();
-        let word = change(self.word(cpu), 1 << (cpu % 64));
-        // SAFETY: The CPU is below the limit, for which each set has a bit; others access a set's
-        // words one by one.
-        unsafe { u64::store(words.add(cpu as usize / 64), word) };
-    }
-
-    /// Combines each word with that of another set.
-    fn combine(self, other: Self, combine: impl Fn(u64, u64) -> u64) {
-        let (words, others) = (self.as_ptr().cast::<u64>(), other.as_ptr().cast::<u64>());
-        for index in 0..Self::words() {
-            // SAFETY: Each set has as many words, which others access one by one.
-            unsafe {
-                let word = combine(u64::load(words.add(index)), u64::load(others.add(index)));
-                u64::store(words.add(index), word);
-            }
-        }
+    /// The address of a word, if the set has such a word.
+    fn place(self, index: u32) -> Option<*mut u64> {
+        let words = (index < words()).then_some(self.0.as_ptr().cast::<u64>())?;
+        // SAFETY: The set has as many words.
+        Some(unsafe { words.add(index as usize) })
     }
 }
 
 impl CpuSet for Cpus<'_> {
-    fn contains(&self, cpu: u32) -> bool {
-        cpu < limit() && self.word(cpu) >> (cpu % 64) & 1 != 0
+    fn limit(&self) -> u32 {
+        limit()
     }
 
-    fn intersects(&self, other: &Self) -> bool {
-        (0..limit())
-            .step_by(64)
-            .any(|cpu| self.word(cpu) & other.word(cpu) != 0)
+    fn word(&self, index: u32) -> u64 {
+        // SAFETY: The word is one of the set's, and others access a set's words one by one.
+        self.place(index)
+            .map_or(0, |word| unsafe { u64::load(word) })
+    }
+}
+
+impl<'a> DescCpus<'a> {
+    /// The set, to be read.
+    pub const fn cpus(&self) -> Cpus<'a> {
+        self.0
+    }
+}
+
+impl CpuSet for DescCpus<'_> {
+    fn limit(&self) -> u32 {
+        limit()
     }
 
-    fn next(&self, cpu: u32) -> Option<u32> {
-        (cpu..limit()).find(|&cpu| self.contains(cpu))
+    fn word(&self, index: u32) -> u64 {
+        self.0.word(index)
+    }
+}
+
+impl CpuSetMut for DescCpus<'_> {
+    fn words(&self) -> u32 {
+        words()
     }
 
-    fn clear(&mut self) {
-        self.combine(*self, |_, _| 0);
+    fn set_word(&mut self, index: u32, word: u64) {
+        if let Some(place) = self.0.place(index) {
+            // SAFETY: The word is one of a descriptor's set, and others access a set's words one by
+            // one.
+            unsafe { u64::store(place, word) };
+        }
     }
+}
 
-    fn insert(&mut self, cpu: u32) {
-        self.change(cpu, |word, bit| word | bit);
-    }
+/// A descriptor that is held, and whose sets of CPUs have been allocated.
+#[derive(Clone, Copy)]
+pub struct PlacedDesc<'a> {
+    desc: HeldDesc<'a>,
+    cpus: CpuMask<'a>,
+    old_cpus: CpuMask<'a>,
+    affinity: CpuMask<'a>,
+}
 
-    fn remove(&mut self, cpu: u32) {
-        self.change(cpu, |word, bit| word & !bit);
-    }
+impl<'a> Deref for PlacedDesc<'a> {
+    type Target = HeldDesc<'a>;
 
-    fn copy(&mut self, other: &Self) {
-        self.combine(*other, |_, other| other);
+    fn deref(&self) -> &HeldDesc<'a> {
+        &self.desc
     }
+}
 
-    fn retain(&mut self, other: &Self) {
-        self.combine(*other, |word, other| word & other);
+macro_rules! set {
+    ($desc:expr, $($path:tt)+) => {
+        // SAFETY: The variable is a part of the descriptor, which stays, and so does its set once
+        // that is allocated.
+        unsafe { CpuMask::from_raw(CpuMaskVar::set(&raw mut (*$desc.as_ptr()).$($path)+)) }
+    };
+}
+
+impl<'a> PlacedDesc<'a> {
+    /// Looks at the sets of a descriptor; `None` before it is initialized.
+    pub fn of(desc: HeldDesc<'a>) -> Option<Self> {
+        Some(Self {
+            desc,
+            cpus: set!(desc, arch.cpu_mask)?,
+            old_cpus: set!(desc, arch.old_cpu_mask)?,
+            affinity: set!(desc, affinity)?,
+        })
     }
+}
+
+/// Returns whether an IRQ's vector is one of a CPU's.
+pub fn is_on(desc: IrqDesc<'_>, vectors: Vectors<'_>) -> bool {
+    set!(desc, arch.cpu_mask).is_some_and(|cpus| Cpus(cpus).contains(vectors.cpu()))
+}
+
+/// Adds a CPU to those that have an IRQ's vector; returns whether the IRQ can be on a CPU. The
+/// vector lock is held whenever these change.
+pub fn join(desc: IrqDesc<'_>, vectors: Vectors<'_>, _lock: &VectorLock) -> bool {
+    let cpus = set!(desc, arch.cpu_mask).map(|cpus| DescCpus(Cpus(cpus)));
+    cpus.map(|mut cpus| cpus.insert(vectors.cpu())).is_some()
 }
 
 /// A field that holds a vector, or -1.
@@ -127,31 +165,19 @@ fn vector(word: i16) -> Option<u8> {
     u8::try_from(word).ok()
 }
 
-fn bits(desc: HeldDesc<'_>) -> *mut u8 {
+fn bits(desc: PlacedDesc<'_>) -> *mut u8 {
     // SAFETY: The view's object is alive, and the bit-fields have a byte of their own.
     unsafe { (&raw mut (*desc.as_ptr()).arch._bitfield_1).cast() }
 }
 
-macro_rules! set {
-    ($desc:expr, $($path:tt)+) => {{
-        // SAFETY: The variable is a part of the descriptor, which stays, and its set is allocated
-        // when the descriptor is initialized, before the IRQ has a place.
-        let mask = unsafe {
-            CpuMask::from_raw(CpuMaskVar::set(&raw mut (*$desc.as_ptr()).$($path)+))
-                .unwrap_unchecked()
-        };
-        Cpus::of(mask)
-    }};
-}
-
-/// Reads the places of an IRQ whose descriptor is held. The sets of CPUs are changed in place; the
-/// rest is written by [`write`].
-pub fn read(desc: HeldDesc<'_>) -> Place<Cpus<'_>> {
+/// Reads the places of an IRQ. The sets of CPUs are changed in place; the rest is written by
+/// [`write`].
+pub fn read(desc: PlacedDesc<'_>) -> Place<DescCpus<'_>> {
     Place {
         vector: vector(field!(desc, arch.vector)),
-        cpus: set!(desc, arch.cpu_mask),
+        cpus: DescCpus(Cpus(desc.cpus)),
         old_vector: vector(field!(desc, arch.old_vector)),
-        old_cpus: set!(desc, arch.old_cpu_mask),
+        old_cpus: DescCpus(Cpus(desc.old_cpus)),
         // SAFETY: The byte is a part of the descriptor.
         in_progress: unsafe { u8::load(bits(desc)) } & MOVE_IN_PROGRESS != 0,
         cleanups: field!(desc, arch.move_cleanup_count),
@@ -159,7 +185,7 @@ pub fn read(desc: HeldDesc<'_>) -> Place<Cpus<'_>> {
 }
 
 /// Writes them.
-pub fn write(desc: HeldDesc<'_>, place: &Place<Cpus<'_>>) {
+pub fn write(desc: PlacedDesc<'_>, place: &Place<DescCpus<'_>>) {
     let word = |vector: Option<u8>| vector.map_or(-1, i16::from);
     set_field!(desc, arch.vector)(word(place.vector));
     set_field!(desc, arch.old_vector)(word(place.old_vector));
@@ -172,8 +198,8 @@ pub fn write(desc: HeldDesc<'_>, place: &Place<Cpus<'_>>) {
 }
 
 /// The CPUs that an IRQ was asked to be on.
-pub fn affinity(desc: HeldDesc<'_>) -> Cpus<'_> {
-    set!(desc, affinity)
+pub fn affinity(desc: PlacedDesc<'_>) -> DescCpus<'_> {
+    DescCpus(Cpus(desc.affinity))
 }
 
 /// Returns whether the IRQ has had a vector since it was allocated.
@@ -193,16 +219,18 @@ pub fn set_unused(desc: HeldDesc<'_>) {
 }
 
 /// The map of vectors that IRQs of one device, or all, must not share.
-pub fn used(desc: HeldDesc<'_>) -> Option<&'static VectorSet> {
+pub fn used(desc: HeldDesc<'_>) -> Option<&VectorSet> {
     let map = field!(desc, arch.used_vectors);
-    // SAFETY: The maps are static variables, and arrays that are never freed (io_apic.c); C changes
-    // them by atomic instructions.
+    // SAFETY: The maps are static variables of irq.c and io_apic.c, or one of a `struct pci_dev`,
+    // which is freed after its IRQs were destroyed: that clears the field with the descriptor's
+    // lock held (`destroy_irq()`). C changes maps by atomic instructions.
     unsafe { map.cast::<VectorSet>().as_ref() }
 }
 
 /// Chooses that map for an IRQ that is to get its first vector.
-pub fn choose_used(desc: HeldDesc<'_>) -> Option<&'static VectorSet> {
-    // SAFETY: The number is a descriptor's, and the vector lock is held; for the map, see `used()`.
+pub fn choose_used(desc: HeldDesc<'_>, _lock: &VectorLock) -> Option<&'static VectorSet> {
+    // SAFETY: The number is a descriptor's, and the vector lock is held. The map is a static
+    // variable of irq.c or io_apic.c.
     unsafe {
         sys::irq_get_used_vector_mask(desc.irq())
             .cast::<VectorSet>()
@@ -210,7 +238,7 @@ pub fn choose_used(desc: HeldDesc<'_>) -> Option<&'static VectorSet> {
     }
 }
 
-/// Notes it.
+/// Notes what was chosen.
 pub fn set_used(desc: HeldDesc<'_>, map: Option<&'static VectorSet>) {
     let map = map.map_or(core::ptr::null_mut(), |map| (&raw const *map).cast_mut());
     set_field!(desc, arch.used_vectors)(map.cast());
@@ -224,6 +252,6 @@ pub fn known_vector(desc: IrqDesc<'_>) -> Option<u8> {
 
 /// Returns whether a PIC handles the IRQ.
 pub fn is_8259a(desc: HeldDesc<'_>) -> bool {
-    // SAFETY: The descriptor has a handler: an IRQ whose vector is in use is initialized.
-    unsafe { sys::shim_is_8259A(desc.as_ptr()) }
+    // SAFETY: The descriptor has a handler, which stays while it is held.
+    desc.is_initialized() && unsafe { sys::shim_is_8259A(desc.as_ptr()) }
 }

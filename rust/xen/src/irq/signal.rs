@@ -17,22 +17,24 @@ pub fn clean_up_again() {
     unsafe { sys::shim_send_cleanup_self() };
 }
 
-/// Tells CPUs to clean up.
+/// Tells those of the CPUs that are online to clean up.
 pub fn clean_up(cpus: Cpus<'_>) {
     // SAFETY: A view's set lives as long as the view, and the function only reads it.
     unsafe { sys::shim_send_cleanup(cpus.as_ptr()) };
 }
 
-/// Sends an interrupt to one of the CPUs.
+/// Sends an interrupt to one of those CPUs that are online.
 pub fn forward(cpus: Cpus<'_>, vector: u8) {
     // SAFETY: A view's set lives as long as the view, and the function only reads it.
     unsafe { sys::shim_forward(cpus.as_ptr(), vector) };
 }
 
-/// Returns the APIC ID by which a source reaches those CPUs that are wanted and online.
-pub fn destination(wanted: Cpus<'_>, cpus: Cpus<'_>) -> u32 {
+/// Returns the APIC ID by which a source reaches those CPUs that are wanted and online; `None`
+/// where there is none.
+pub fn destination(wanted: Cpus<'_>, cpus: Cpus<'_>) -> Option<u32> {
     // SAFETY: A view's set lives as long as the view, and the function only reads both.
-    unsafe { sys::shim_irq_destination(wanted.as_ptr(), cpus.as_ptr()) }
+    let id = unsafe { sys::shim_irq_destination(wanted.as_ptr(), cpus.as_ptr()) };
+    (id != sys::XEN_IRQ_BAD_APICID as u32).then_some(id)
 }
 
 /// Locks a descriptor in an interrupt, with IRQs off, and runs something.

@@ -50,6 +50,15 @@ impl VectorLock {
         }
     }
 
+    /// The vectors of a CPU that is online, as it is while the lock is held; `None` for another.
+    pub fn vectors(&self, cpu: u32) -> Option<Vectors<'_>> {
+        // SAFETY: The CPU is online, so that its per-CPU variables are there. It cannot go offline
+        // while the vector lock is held (`__cpu_disable()`).
+        Cpus::online()
+            .contains(cpu)
+            .then(|| unsafe { Vectors::of(cpu) })
+    }
+
     /// Where the next search begins.
     pub fn cursor(&mut self) -> &mut Cursor {
         // SAFETY: The lock is held, and one value stands for it, which the result borrows.
@@ -68,43 +77,45 @@ impl Drop for VectorLock {
 
 /// The vectors of a CPU.
 #[derive(Clone, Copy)]
-pub struct Vectors<'a>(&'a [AtomicI32; 256]);
+pub struct Vectors<'a> {
+    cpu: u32,
+    slots: &'a [AtomicI32; 256],
+}
 
 impl Vectors<'_> {
-    /// The vectors of a CPU that is online and stays so, because the vector lock is held or the CPU
-    /// is this one with IRQs off; `None` for another.
-    pub fn of(cpu: u32) -> Option<Self> {
-        // SAFETY: The CPU is online, so its per-CPU variables are there.
-        Cpus::online()
-            .contains(cpu)
-            .then(|| unsafe { Self::of_present(cpu) })
-    }
-
     /// The vectors of a CPU.
     ///
     /// # Safety
     ///
-    /// The CPU has per-CPU variables.
-    pub unsafe fn of_present(cpu: u32) -> Self {
-        // SAFETY: The array is the CPU's, and has an `int` for each vector, which CPUs read and
-        // write one by one.
-        Self(unsafe { &*sys::shim_vector_irq(cpu).cast() })
+    /// The CPU has per-CPU variables for as long as the result lives.
+    pub unsafe fn of(cpu: u32) -> Self {
+        Self {
+            cpu,
+            // SAFETY: The array is the CPU's, which has per-CPU variables, and has an `int` for
+            // each vector, which CPUs read and write one by one.
+            slots: unsafe { &*sys::shim_vector_irq(cpu).cast() },
+        }
+    }
+
+    /// The CPU.
+    pub fn cpu(self) -> u32 {
+        self.cpu
     }
 
     /// What stands at a vector: an IRQ, or a negative number.
     pub fn get(self, vector: u8) -> i32 {
-        self.0[usize::from(vector)].load(Ordering::Relaxed)
+        self.slots[usize::from(vector)].load(Ordering::Relaxed)
     }
 
     /// Enters an IRQ, or `!irq` when it loses the vector. What is stored afterwards is seen
     /// afterwards.
     pub fn set(self, vector: u8, irq: i32) {
-        self.0[usize::from(vector)].store(irq, Ordering::Release);
+        self.slots[usize::from(vector)].store(irq, Ordering::Release);
     }
 
     /// Empties all, for a CPU that is coming online.
     pub fn reset(self) {
-        for slot in self.0 {
+        for slot in self.slots {
             slot.store(i32::MIN, Ordering::Relaxed);
         }
     }
