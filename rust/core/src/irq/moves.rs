@@ -13,7 +13,7 @@
 //!    [`Place::freed`]). The last releases the vector in the map of used ones.
 //!
 //! Until step 9 the IRQ cannot be moved again, unless the CPUs of its new place go offline
-//! ([`Place::leave`]).
+//! ([`Place::leave`]). An IRQ that is destroyed in a move gives up both places ([`Place::clear`]).
 //!
 //! The lock of the IRQ's descriptor is held; where a vector is allocated or the IRQ loses its
 //! vector, the vector lock as well. A CPU that cleans up does not hold the vector lock. Therefore
@@ -240,10 +240,13 @@ impl<S: CpuSetMut> Place<S> {
         let vector = self.vector.take();
         self.cpus.clear();
         let mut old = None;
-        if self.in_progress {
+        if self.is_moving() {
+            // Clean-ups are not waited for: the IRQ is about to lose its map of used vectors, in
+            // which they would release the old one.
             free_all(&self.old_cpus, self.old_vector);
             old = self.release_old();
             self.in_progress = false;
+            self.cleanups = 0;
         }
         [vector, old]
     }

@@ -1,8 +1,8 @@
 //! All that three CPUs and two IRQs can do, within bounds, and that what was got wrong before is
 //! found.
 //!
-//! Bounds: three vectors; both IRQs share one map of used vectors; two messages are in flight at
-//! most. A source's messages arrive in the order in which they were sent. CPU 0 stays online.
+//! Bounds: three vectors; the IRQs have no map of used vectors, one each or one for both; two
+//! messages are in flight at most. A source's messages arrive in the order in which they were sent. CPU 0 stays online.
 //!
 //! What is taken for granted: a CPU goes offline while no CPU is in a handler, and what was sent to
 //! it has arrived before its IRR is looked at; a device is quiet before its IRQ is destroyed; there
@@ -74,8 +74,10 @@ struct State {
     irr: [[u8; 3]; CPUS],
     /// `vector_irq[]`.
     table: [[i32; 3]; CPUS],
-    /// The map of used vectors, a bit each.
-    used: u8,
+    /// The maps of used vectors, a bit each.
+    used: [u8; IRQS],
+    /// Which of them an IRQ has; none before its first vector, and after it was destroyed.
+    map: [Option<usize>; IRQS],
     /// The CPUs that were told to clean up.
     told: Set,
     /// The vector that a CPU is to look at next while it cleans up.
@@ -123,12 +125,37 @@ enum Flaw {
     NotForwarded,
     /// A CPU that has cleaned up counts again when it goes offline.
     StillCounted,
+    /// An IRQ that is destroyed loses its map while its old place is left to the clean-ups.
+    LeftToCleanUp,
+    /// Vectors are released in the map of another IRQ.
+    OtherMap,
+    /// The vector from which an IRQ moved stays used for ever.
+    NeverReleased,
+}
+
+/// Which IRQs must not share a vector, even on different CPUs (`irq_vector_map=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Maps {
+    None,
+    PerDevice,
+    Global,
+}
+
+impl Maps {
+    fn of(self, irq: usize) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::PerDevice => Some(irq),
+            Self::Global => Some(0),
+        }
+    }
 }
 
 /// What is looked at.
 #[derive(Clone, Copy)]
 struct World {
     flaw: Flaw,
+    maps: Maps,
     /// Whether IRQs are created and destroyed.
     churn: bool,
     /// Whether CPUs go offline and online.
@@ -140,7 +167,7 @@ fn index(vector: u8) -> usize {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(maps: Maps) -> Self {
         let place = |vector, cpus| Place {
             vector: Some(vector),
             cpus,
@@ -154,6 +181,13 @@ impl State {
         let mut table = [[UNUSED; 3]; CPUS];
         table[1] = [0, 1, UNUSED];
         table[2][1] = 1;
+        let map = [0, 1].map(|irq| maps.of(irq));
+        let mut used = [0; IRQS];
+        for (irq, map) in map.iter().enumerate() {
+            if let Some(map) = map {
+                used[*map] |= 1 << irq;
+            }
+        }
         Self {
             online: ALL,
             places,
@@ -162,7 +196,8 @@ impl State {
             flights: Vec::new(),
             irr: [[0; 3]; CPUS],
             table,
-            used: 0b011,
+            used,
+            map,
             told: Set(0),
             cleaning: [None; CPUS],
             freeing: None,
@@ -170,9 +205,10 @@ impl State {
         }
     }
 
-    fn release(&mut self, vector: Option<u8>) {
-        if let Some(vector) = vector {
-            self.used &= !(1 << index(vector));
+    fn release(&mut self, flaw: Flaw, irq: usize, vector: Option<u8>) {
+        let irq = if flaw == Flaw::OtherMap { 0 } else { irq };
+        if let (Some(vector), Some(map)) = (vector, self.map[irq]) {
+            self.used[map] &= !(1 << index(vector));
         }
     }
 
@@ -188,7 +224,8 @@ impl State {
     }
 
     /// Moves an IRQ; `None` where there is no vector.
-    fn move_to(&mut self, flaw: Flaw, irq: usize, wanted: Set) -> Option<()> {
+    fn move_to(&mut self, world: World, irq: usize, wanted: Set) -> Option<()> {
+        let flaw = world.flaw;
         let known = self.places[irq].vector;
         match self.places[irq].retarget(known, &wanted, &self.online) {
             Target::Stays => {}
@@ -198,21 +235,22 @@ impl State {
                     let vector = index(self.places[irq].vector.unwrap());
                     self.table[cpu as usize][vector] = irq as i32;
                 }
-                self.release(release);
+                self.release(flaw, irq, release);
             }
             Target::Search => {
+                let map = self.map[irq].or(world.maps.of(irq));
                 let (reserved, used) = (VectorSet::new(), VectorSet::new());
                 for vector in (0..=255).filter(|vector| !VECTORS.contains(vector)) {
                     reserved.insert(vector);
                 }
                 for vector in VECTORS {
-                    if self.used >> index(vector) & 1 != 0 {
+                    if map.is_some_and(|map| self.used[map] >> index(vector) & 1 != 0) {
                         used.insert(vector);
                     }
                 }
                 let taken = Taken {
                     reserved: &reserved,
-                    used: Some(&used),
+                    used: map.map(|_| &used),
                 };
                 let mut cursor = Cursor::new();
                 let table = self.table;
@@ -225,11 +263,16 @@ impl State {
                 if flaw == Flaw::MovedFromNowhere && known.is_none() {
                     self.places[irq].in_progress = true;
                 }
-                self.release(release);
+                if flaw != Flaw::NeverReleased {
+                    self.release(flaw, irq, release);
+                }
                 self.table[cpu as usize][index(vector)] = irq as i32;
-                self.used |= 1 << index(vector);
+                self.map[irq] = map;
+                if let Some(map) = map {
+                    self.used[map] |= 1 << index(vector);
+                }
                 if flaw == Flaw::ToldEarly && self.places[irq].in_progress {
-                    self.tell(irq, cpu as usize, vector);
+                    self.tell(flaw, irq, cpu as usize, vector);
                 }
             }
         }
@@ -238,15 +281,15 @@ impl State {
     }
 
     /// An IRQ was received at its place, or is taken to have been.
-    fn tell(&mut self, irq: usize, cpu: usize, vector: u8) {
+    fn tell(&mut self, flaw: Flaw, irq: usize, cpu: usize, vector: u8) {
         match self.places[irq].complete(cpu as u32, vector, &self.online) {
             Completed::NotYet => {}
             Completed::Tell => self.told.0 |= self.places[irq].old_cpus.0,
-            Completed::Release(vector) => self.release(vector),
+            Completed::Release(vector) => self.release(flaw, irq, vector),
         }
     }
 
-    fn take(&mut self, flaw: Flaw, cpu: usize, vector: usize, wanted: Option<Set>) -> Option<()> {
+    fn take(&mut self, world: World, cpu: usize, vector: usize, wanted: Option<Set>) -> Option<()> {
         let sources = core::mem::take(&mut self.irr[cpu][vector]);
         let irq = self.table[cpu][vector];
         if irq < 0 || sources != 1 << irq {
@@ -257,9 +300,9 @@ impl State {
         if self.is_locked(irq) {
             return None;
         }
-        self.tell(irq, cpu, VECTORS[vector]);
+        self.tell(world.flaw, irq, cpu, VECTORS[vector]);
         if let Some(wanted) = wanted {
-            self.move_to(flaw, irq, wanted.both(self.online))?;
+            self.move_to(world, irq, wanted.both(self.online))?;
         }
         Some(())
     }
@@ -301,10 +344,13 @@ impl State {
         if flaw == Flaw::StillCounted && self.places[irq].cleanups != 0 {
             self.places[irq].old_cpus.insert(cpu as u32);
         }
-        self.release(release);
+        if flaw != Flaw::NeverReleased {
+            self.release(flaw, irq, release);
+        }
     }
 
-    fn leave(&mut self, flaw: Flaw, cpu: usize, wanted: Set) -> Option<()> {
+    fn leave(&mut self, world: World, cpu: usize, wanted: Set) -> Option<()> {
+        let flaw = world.flaw;
         self.arrive();
         self.online.remove(cpu as u32);
         self.told.remove(cpu as u32);
@@ -325,7 +371,7 @@ impl State {
             if left.forward && flaw != Flaw::NotForwarded {
                 self.forward(irq);
             }
-            self.release(left.release);
+            self.release(flaw, irq, left.release);
             let place = &self.places[irq];
             if !self.live[irq] || place.cpus.0 & !self.online.0 == 0 {
                 continue;
@@ -333,7 +379,7 @@ impl State {
             let old = place.vector;
             let here = place.has(cpu as u32);
             let wanted = Some(wanted.both(self.online)).filter(|set| set.0 != 0);
-            self.move_to(flaw, irq, wanted.unwrap_or(self.online))?;
+            self.move_to(world, irq, wanted.unwrap_or(self.online))?;
             let pending = &mut self.irr[cpu][index(old.unwrap())];
             if here && *pending != 0 && flaw != Flaw::NotForwarded {
                 *pending &= !(1 << irq);
@@ -360,17 +406,22 @@ impl State {
         }
     }
 
-    fn create(&mut self, flaw: Flaw, irq: usize) -> Option<()> {
-        self.move_to(flaw, irq, self.online)?;
+    fn create(&mut self, world: World, irq: usize) -> Option<()> {
+        self.move_to(world, irq, self.online)?;
         self.live[irq] = true;
         Some(())
     }
 
-    fn destroy(&mut self, irq: usize) {
+    fn destroy(&mut self, flaw: Flaw, irq: usize) {
         self.live[irq] = false;
         self.flights.retain(|&(source, _)| source != irq);
         for sources in self.irr.iter_mut().flatten() {
             *sources &= !(1 << irq);
+        }
+        let before = self.places[irq].clone();
+        let left_to_clean_up = flaw == Flaw::LeftToCleanUp && before.cleanups != 0;
+        if left_to_clean_up {
+            self.places[irq].cleanups = 0;
         }
         let table = &mut self.table;
         let released = self.places[irq].clear(&self.online, |cpu, vector| {
@@ -378,8 +429,14 @@ impl State {
             table[cpu as usize][index(vector)] = !(irq as i32);
         });
         for vector in released {
-            self.release(vector);
+            self.release(flaw, irq, vector);
         }
+        if left_to_clean_up {
+            self.places[irq].old_vector = before.old_vector;
+            self.places[irq].old_cpus = before.old_cpus;
+            self.places[irq].cleanups = before.cleanups;
+        }
+        self.map[irq] = None;
     }
 
     /// Returns whether a CPU has a vector for an IRQ.
@@ -393,6 +450,7 @@ impl State {
             && self.can_end()
             && self.has_ended()
             && self.is_exclusive()
+            && self.is_released()
     }
 
     /// An IRQ that lives has its vector on all of its CPUs that are online.
@@ -439,15 +497,28 @@ impl State {
         })
     }
 
-    /// A vector that a CPU has for an IRQ is used in the map, so that no other IRQ gets it, on any
-    /// CPU.
+    /// A vector that a CPU has for an IRQ is used in the IRQ's map, so that no other IRQ of the map
+    /// gets it, on any CPU.
     fn is_exclusive(&self) -> bool {
         each(&self.online).all(|cpu| {
             let slots = self.table[cpu as usize].iter().enumerate();
-            slots
-                .filter(|(_, irq)| **irq >= 0)
-                .all(|(vector, _)| self.used >> vector & 1 != 0)
+            slots.filter(|(_, irq)| **irq >= 0).all(|(vector, irq)| {
+                let map = self.map[*irq as usize];
+                map.is_none_or(|map| self.used[map] >> vector & 1 != 0)
+            })
         })
+    }
+
+    /// What is used in a map is a vector of an IRQ that has the map.
+    fn is_released(&self) -> bool {
+        let bit = |vector: Option<u8>| vector.map_or(0, |vector| 1u8 << index(vector));
+        self.freeing.is_some()
+            || self.used.iter().enumerate().all(|(map, used)| {
+                let irqs = (0..IRQS).filter(|&irq| self.map[irq] == Some(map));
+                let places = irqs.map(|irq| &self.places[irq]);
+                let held = places.map(|place| bit(place.vector) | bit(place.old_vector));
+                *used == held.fold(0, |all, bits| all | bits)
+            })
     }
 }
 
@@ -458,8 +529,10 @@ impl Model for World {
     /// At rest, and wherever a move of either IRQ can be: in progress, and with one CPU after
     /// another that cleans up.
     fn init_states(&self) -> Vec<State> {
-        let mut states: Vec<_> = (0..IRQS).flat_map(in_a_move).collect();
-        states.push(State::new());
+        let mut states: Vec<_> = (0..IRQS)
+            .flat_map(|irq| in_a_move(self.maps, irq))
+            .collect();
+        states.push(State::new(self.maps));
         states
     }
 
@@ -533,7 +606,7 @@ impl Model for World {
                     state.fault = Some(Fault::Lost);
                 }
             }
-            Action::Take(cpu, vector, wanted) => state.take(flaw, cpu, vector, wanted)?,
+            Action::Take(cpu, vector, wanted) => state.take(*self, cpu, vector, wanted)?,
             Action::CleanUp(cpu) => state.clean_up(flaw, cpu)?,
             Action::Release => {
                 let (irq, (cpu, vector)) = state.freeing.take()?;
@@ -543,7 +616,7 @@ impl Model for World {
                     state.count_down(flaw, irq, cpu);
                 }
             }
-            Action::Leave(cpu, wanted) => state.leave(flaw, cpu, wanted)?,
+            Action::Leave(cpu, wanted) => state.leave(*self, cpu, wanted)?,
             Action::Join(cpu) => {
                 state.online.insert(cpu as u32);
                 state.table[cpu] = [UNUSED; 3];
@@ -553,8 +626,8 @@ impl Model for World {
                     }
                 }
             }
-            Action::Create(irq) => state.create(flaw, irq)?,
-            Action::Destroy(irq) => state.destroy(irq),
+            Action::Create(irq) => state.create(*self, irq)?,
+            Action::Destroy(irq) => state.destroy(flaw, irq),
         }
         (state != *last).then_some(state)
     }
@@ -566,6 +639,7 @@ impl Model for World {
             Property::always("ends", |_, state: &State| state.can_end()),
             Property::always("ended", |_, state: &State| state.has_ended()),
             Property::always("exclusive", |_, state: &State| state.is_exclusive()),
+            Property::always("released", |_, state: &State| state.is_released()),
             Property::sometimes("moved", |_, state: &State| {
                 state.places.iter().any(|place| place.cleanups == 2)
             }),
@@ -575,10 +649,11 @@ impl Model for World {
 }
 
 /// The states of an IRQ's move to CPU 0, from its begin until all CPUs have cleaned up.
-fn in_a_move(irq: usize) -> Vec<State> {
-    let mut state = State::new();
+fn in_a_move(maps: Maps, irq: usize) -> Vec<State> {
+    let world = World { maps, ..SOUND };
+    let mut state = State::new(maps);
     let mut states = Vec::new();
-    let go = |state: &mut State, action| *state = SOUND.next_state(state, action).unwrap();
+    let go = |state: &mut State, action| *state = world.next_state(state, action).unwrap();
     for wanted in [Some(Set(1)), None] {
         let (cpu, vector) = state.source[irq];
         go(&mut state, Action::Send(irq));
@@ -612,7 +687,8 @@ impl World {
             .join();
         let mut found = checker.discoveries();
         let moved = found.remove("moved");
-        std::eprintln!("{:?}: {} states", self.flaw, checker.unique_state_count());
+        let (flaw, maps, count) = (self.flaw, self.maps, checker.unique_state_count());
+        std::eprintln!("{flaw:?}, {maps:?}: {count} states");
         let Some((name, path)) = found.into_iter().next() else {
             assert!(moved.is_some());
             return None;
@@ -623,6 +699,7 @@ impl World {
 
 const SOUND: World = World {
     flaw: Flaw::None,
+    maps: Maps::Global,
     churn: true,
     hotplug: true,
 };
@@ -631,7 +708,7 @@ const SOUND: World = World {
 fn a_clean_up_is_not_tried_again_for_what_waits_for_it() {
     let place = Place {
         cleanups: 1,
-        ..State::new().places[0].clone()
+        ..State::new(Maps::None).places[0].clone()
     };
     let pending = |vector| place.clean_up(0, vector, || true);
     // A local APIC delivers the highest vector first.
@@ -656,27 +733,54 @@ fn no_interrupt_goes_astray_and_each_move_can_end() {
     }
 }
 
+#[test]
+fn each_choice_of_maps_is_sound() {
+    for maps in [Maps::None, Maps::PerDevice] {
+        assert_eq!(World { maps, ..SOUND }.violated(9), None);
+    }
+}
+
 /// Many more steps than each flaw takes.
 #[test]
 #[ignore = "long: cargo test --release -p irq-core -- --ignored many_states"]
 fn no_interrupt_goes_astray_in_many_states() {
-    assert_eq!(SOUND.violated(16), None);
+    for maps in [Maps::Global, Maps::PerDevice, Maps::None] {
+        assert_eq!(World { maps, ..SOUND }.violated(16), None);
+    }
 }
 
 #[test]
 fn flaws_are_found() {
+    use Maps::{Global, PerDevice};
     // One step may break several properties.
-    for (flaw, churn, hotplug, properties) in [
-        (Flaw::IrrIgnored, false, false, &["handled"][..]),
-        (Flaw::CountedTwice, false, true, &["ended", "exclusive"]),
-        (Flaw::MovedFromNowhere, true, false, &["ends"][..]),
-        (Flaw::ReleasedFirst, false, false, &["exclusive"][..]),
-        (Flaw::ToldEarly, false, false, &["handled"][..]),
-        (Flaw::NotForwarded, false, true, &["handled"][..]),
-        (Flaw::StillCounted, false, true, &["ended", "exclusive"]),
+    for (flaw, maps, churn, hotplug, properties) in [
+        (Flaw::IrrIgnored, Global, false, false, &["handled"][..]),
+        (
+            Flaw::CountedTwice,
+            Global,
+            false,
+            true,
+            &["ended", "exclusive"],
+        ),
+        (Flaw::MovedFromNowhere, Global, true, false, &["ends"]),
+        (Flaw::ReleasedFirst, Global, false, false, &["exclusive"]),
+        (Flaw::ToldEarly, Global, false, false, &["handled"]),
+        (Flaw::NotForwarded, Global, false, true, &["handled"]),
+        (
+            Flaw::StillCounted,
+            Global,
+            false,
+            true,
+            &["ended", "exclusive"],
+        ),
+        (Flaw::LeftToCleanUp, Global, true, false, &["released"]),
+        (Flaw::LeftToCleanUp, PerDevice, true, false, &["released"]),
+        (Flaw::OtherMap, PerDevice, false, false, &["released"]),
+        (Flaw::NeverReleased, Global, false, false, &["released"]),
     ] {
         let world = World {
             flaw,
+            maps,
             churn,
             hotplug,
         };
