@@ -14,8 +14,8 @@ use syn::{Attribute, ItemMod, ItemUse, UseTree};
 /// The sources of a crate, by the path of the module.
 type Sources = BTreeMap<Vec<String>, String>;
 
-/// The crates, each by the folder of its sources. Those of tests are not among them.
-const CRATES: [&str; 10] = [
+/// The crates, each by the folder of its sources.
+const CRATES: [&str; 11] = [
     "rust/core/src",
     "rust/exports",
     "rust/hw/src",
@@ -26,6 +26,7 @@ const CRATES: [&str; 10] = [
     "rust/vmsi/src",
     "rust/xen/src",
     "rust/xtask/src",
+    "tests/twin/src",
 ];
 
 /// Reads the sources below a folder, without those of tests.

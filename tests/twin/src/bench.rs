@@ -5,40 +5,21 @@
 //! each side lies, so that the reader counts the instructions of the objects alone and not those of
 //! the driver.
 
-use std::ffi::CString;
 use std::slice;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::allocator::{self, Frames};
-use crate::answer::Answer;
 use crate::loader::Import;
+use crate::meter::{Meter, Row};
 use crate::side::Side;
 use crate::subject::Subject;
-use crate::trace::Event;
 use crate::unit::Unit;
-use crate::{Arguments, cpu, valgrind};
+use crate::{Arguments, cpu};
 
 /// Room for a world of 64 devices with 2,048 vectors each.
 const WORLD: usize = 96 << 20;
-
-/// What the file of a row and side holds.
-#[derive(Serialize)]
-struct Row {
-    /// `c` or `rust`.
-    side: &'static str,
-    /// What is done.
-    name: String,
-    /// How large the world is.
-    size: String,
-    /// Whether the size must not matter to Rust.
-    flat: bool,
-    /// What the call answered.
-    answer: String,
-    /// How often configuration space was read.
-    reads: usize,
-}
 
 /// What the program prints.
 #[derive(Serialize)]
@@ -46,41 +27,6 @@ struct Output {
     /// First and last address of the code of C, then of Rust.
     text: [(usize, usize); 2],
     rows: Vec<Row>,
-}
-
-/// Marks the calls that are counted.
-pub(crate) struct Meter {
-    side: &'static str,
-    rows: Vec<Row>,
-}
-
-impl Meter {
-    /// Counts the calls that `body` makes, usually one. `flat` says that the size must not matter
-    /// to Rust.
-    pub(crate) fn count(
-        &mut self,
-        side: &mut Side,
-        (name, size, flat): (&str, &str, bool),
-        body: impl FnOnce(&mut Side) -> Answer,
-    ) {
-        side.cpu.counted = true;
-        let answer = body(side);
-        side.cpu.counted = false;
-        let label = CString::new(format!("{} {name} {size}", self.side)).unwrap_or_default();
-        valgrind::request(valgrind::DUMP_STATS_AT, label.as_ptr() as u64);
-        let reads = side.env().trace.iter().filter(|entry| {
-            matches!(entry.event, Event::Call(name, _) if name.starts_with("pci_conf_read"))
-        });
-        let reads = reads.count();
-        self.rows.push(Row {
-            side: self.side,
-            name: name.to_owned(),
-            size: size.to_owned(),
-            flat,
-            answer: format!("{answer:x?}"),
-            reads,
-        });
-    }
 }
 
 /// Carries out all rows on both sides and prints what they were.

@@ -6,19 +6,18 @@
 //! is no fault: it is carried out on a modelled device, see [`crate::mmio`].
 
 use std::arch::naked_asm;
-use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
 
-use crate::loader::{self, Image};
+use crate::env;
+use crate::loader;
 use crate::memory::Mapping;
 use crate::mmio;
-use crate::side;
 use crate::trace::Event;
+use crate::trap::{CASE, Exit, Frame, RUNNING, TRAP, finish, warnings};
 use crate::valgrind;
 
 /// Xen's STACK_SIZE.
@@ -30,92 +29,17 @@ const UD2: [u8; 2] = [0x0f, 0x0b];
 /// Seconds of CPU time after which a call counts as endless: on a loaded machine others take most.
 const PATIENCE: libc::time_t = 5;
 
-/// Why a call did not return.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trap {
-    /// BUG() or a failed ASSERT(), at this place of the code.
-    Bug(String),
-    /// Anything else that Xen would not survive.
-    Fault(String),
-}
-
-/// A trap as it happens, before anyone can look up what the addresses mean.
-pub(crate) enum Exit {
-    Bug {
-        at: usize,
-    },
-    Loop {
-        at: usize,
-    },
-    Access {
-        at: usize,
-        signal: i32,
-        address: usize,
-    },
-    Mmio {
-        at: usize,
-        reason: String,
-    },
-    Text(String),
-}
-
-impl Exit {
-    /// Says it in words.
-    pub(crate) fn into_trap(self, image: &Image) -> Trap {
-        match self {
-            Exit::Bug { at } => Trap::Bug(image.describe(at)),
-            Exit::Loop { at } => Trap::Fault(format!("an endless loop at {}", image.describe(at))),
-            Exit::Access {
-                at,
-                signal,
-                address,
-            } => Trap::Fault(format!(
-                "signal {signal} at {}, address {address:#x}",
-                image.describe(at)
-            )),
-            Exit::Mmio { at, reason } => Trap::Fault(format!("{reason} at {}", image.describe(at))),
-            Exit::Text(reason) => Trap::Fault(reason),
-        }
-    }
-}
-
-/// Where invalid opcodes mean WARN().
-static WARNINGS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-
-/// Lets an invalid opcode stand for WARN() from now on.
-pub(crate) fn expect_warning(at: usize) {
-    warnings().insert(at);
-}
-
-fn warnings() -> MutexGuard<'static, BTreeSet<usize>> {
-    WARNINGS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The stack that calls run on.
 pub(crate) struct Cpu {
     map: Mapping,
     /// Whether callgrind counts the calls to come.
     pub(crate) counted: bool,
-    /// Whether [`side::look_on`] is called after each instruction of the calls to come.
+    /// Whether [`env::look_on`] is called after each instruction of the calls to come.
     pub(crate) stepped: bool,
 }
 
-#[repr(C)]
-struct Frame {
-    function: usize,
-    arguments: [u64; 6],
-    stack: usize,
-    host_stack: usize,
-    result: u64,
-    saved: [u64; 5],
-}
-
-/// The call that runs now; null between calls.
-static RUNNING: AtomicPtr<Frame> = AtomicPtr::new(ptr::null_mut());
 /// Counts calls, so that the watchdog knows a long one from many short ones.
 static CALLS: AtomicU64 = AtomicU64::new(0);
-/// Why the call that runs now is being left; written by the handler, read after the way out.
-static TRAP: AtomicPtr<Exit> = AtomicPtr::new(ptr::null_mut());
 
 /// Whether signals are handled on a stack of their own.
 static SIGNAL_STACK: AtomicI32 = AtomicI32::new(libc::SA_ONSTACK);
@@ -267,8 +191,8 @@ unsafe extern "C" fn step_into() {
 fn step(context: &mut libc::ucontext_t, frame: &Frame, at: usize) -> Result<(), String> {
     let registers = &mut context.uc_mcontext.gregs;
     let stack = registers[libc::REG_RSP as usize] as usize;
-    if side::running_code().contains(&at) {
-        return side::look_on();
+    if env::running_code().contains(&at) {
+        return env::look_on();
     }
     registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
     if stack != frame.stack {
@@ -281,40 +205,6 @@ fn step(context: &mut libc::ucontext_t, frame: &Frame, at: usize) -> Result<(), 
         }
     }
     Ok(())
-}
-
-/// The way out of [`enter`]: jumped to with the frame in rbx.
-#[unsafe(naked)]
-unsafe extern "C" fn finish() {
-    naked_asm!(
-        "mov rsp, [rbx + {host_stack}]",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "ret",
-        host_stack = const offset_of!(Frame, host_stack),
-    )
-}
-
-/// Ends the call that runs now, from a function that it called.
-pub(crate) fn leave(trap: Exit) -> ! {
-    let frame = RUNNING.load(Ordering::Relaxed);
-    assert!(!frame.is_null(), "a trap outside a call");
-    TRAP.store(Box::into_raw(Box::new(trap)), Ordering::Relaxed);
-    // SAFETY: a call runs, so its frame and the host stack it names are live; `finish` expects the
-    // frame in rbx.
-    unsafe {
-        std::arch::asm!(
-            "mov rbx, {frame}",
-            "jmp {finish}",
-            frame = in(reg) frame,
-            finish = sym finish,
-            options(noreturn),
-        )
-    }
 }
 
 /// Ends calls that take seconds of CPU time, from now on.
@@ -390,7 +280,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let frame = RUNNING.load(Ordering::Relaxed);
     let at = context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
-    let in_object = side::running_text().contains(&at);
+    let in_object = env::running_text().contains(&at);
     if signal == libc::SIGPROF {
         let calls = CALLS.load(Ordering::Relaxed);
         if LAST.swap(calls, Ordering::Relaxed) != calls || frame.is_null() || !in_object {
@@ -411,7 +301,7 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut l
     let address = unsafe { (*info).si_addr() } as usize;
     if frame.is_null() || !in_object {
         // The driver itself is at fault. Nothing can be unwound from here.
-        let case = crate::run::CASE.load(Ordering::Relaxed);
+        let case = CASE.load(Ordering::Relaxed);
         eprintln!(
             "at seed {case} a function of the driver took signal {signal}, address {address:#x}: a wild argument"
         );
@@ -457,9 +347,9 @@ fn step_over(context: &mut libc::ucontext_t, at: usize) -> bool {
             let [msr, high, low] = [libc::REG_RCX, libc::REG_RDX, libc::REG_RAX]
                 .map(|register| u64::from(registers[register as usize] as u32));
             let told = [msr, high << 32 | low, 0, 0, 0, 0];
-            side::record(Event::Call("wrmsr", told));
+            env::record(Event::Call("wrmsr", told));
         }
-        UD2 if warnings().contains(&at) => side::record(Event::Call("WARN", [0; 6])),
+        UD2 if warnings().contains(&at) => env::record(Event::Call("WARN", [0; 6])),
         _ => return false,
     }
     registers[libc::REG_RIP as usize] += opcode.len() as i64;

@@ -104,7 +104,7 @@ extern "C" fn report_missing(number: u32) {
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     let name = missing[number as usize].clone();
     drop(missing);
-    crate::side::fault(format!("a call of {name}, for which the twin has no fake"));
+    crate::trap::fault(format!("a call of {name}, for which the twin has no fake"));
 }
 
 /// push rbp; mov rbp, rsp; and rsp, -16

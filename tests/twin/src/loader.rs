@@ -17,10 +17,10 @@ use object::{
     Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
 };
 
-use crate::cpu;
 use crate::glue;
 use crate::heap::words_of;
 use crate::memory::Mapping;
+use crate::trap;
 
 /// How far a variable lies from its per-CPU template: code that forgets the offset touches an
 /// inaccessible page.
@@ -287,7 +287,7 @@ impl Image {
             let bytes = self.map.bytes(frame, 4);
             // Three bytes of distance; the fourth is a part of the number of the line.
             let distance = i32::from_le_bytes([0, bytes[0], bytes[1], bytes[2]]) >> 8;
-            cpu::expect_warning((base + frame).wrapping_add_signed(distance as isize));
+            trap::expect_warning((base + frame).wrapping_add_signed(distance as isize));
         }
     }
 

@@ -7,8 +7,8 @@
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
+use crate::env;
 use crate::rng::mix;
-use crate::side;
 use crate::trace::Event;
 
 /// Whether an address lies in the upper half, where Xen's mappings are.
@@ -71,9 +71,9 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
         }
     };
     let value = value & mask(width);
-    let taken = side::with(|env| env.machine.write(address, width, value));
-    let value = side::with(|env| env.machine.compared(address, value));
-    side::record(if taken.unwrap_or(Ok(true))? {
+    let taken = env::with(|env| env.machine.write(address, width, value));
+    let value = env::with(|env| env.machine.compared(address, value));
+    env::record(if taken.unwrap_or(Ok(true))? {
         Event::MmioWrite {
             address,
             width,
@@ -91,8 +91,8 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
 
 /// Reads the device.
 fn read(address: usize, width: usize) -> Result<u64, String> {
-    side::record(Event::MmioRead { address, width });
-    match side::with(|env| env.machine.read(address, width)) {
+    env::record(Event::MmioRead { address, width });
+    match env::with(|env| env.machine.read(address, width)) {
         Some(value) => value,
         None => Ok(answer(address, width)),
     }

@@ -1,7 +1,7 @@
 //! Runs cases on two sides and compares them after each step.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
 
@@ -12,9 +12,7 @@ use crate::rng::Rng;
 use crate::side::{Script, Side};
 use crate::subject::{Case, Subject, Verdict};
 use crate::trace::Entry;
-
-/// The seed of the case that runs now, for reports from where nothing else is known.
-pub(crate) static CASE: AtomicU64 = AtomicU64::new(0);
+use crate::trap;
 
 /// The two sides of one subject.
 pub(crate) struct Twin<S: Subject> {
@@ -50,7 +48,7 @@ impl<S: Subject> Twin<S> {
     pub(crate) fn run(&mut self, cases: u64, seed: u64) -> Result<u64> {
         let mut steps = 0;
         for seed in (seed..).take(cases as usize) {
-            CASE.store(seed, Ordering::Relaxed);
+            trap::CASE.store(seed, Ordering::Relaxed);
             let case = S::generate(&mut Rng::new(seed));
             steps += case.steps.len() as u64;
             if self.run_case(&case).is_err() {

@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use crate::allocator::Frames;
 use crate::answer::Answer;
-use crate::bench::Meter;
 use crate::loader::{Image, Import};
+use crate::meter::Meter;
 use crate::rng::Rng;
 use crate::side::{Script, Side};
 use crate::trace::Entry;
@@ -123,7 +123,7 @@ macro_rules! files {
             perform::perform(side, api, world, op, script)
         }
 
-        fn bench(side: &mut $crate::side::Side, api: &Self::Api, meter: &mut $crate::bench::Meter) {
+        fn bench(side: &mut $crate::side::Side, api: &Self::Api, meter: &mut $crate::meter::Meter) {
             bench::rows(side, api, meter);
         }
     };

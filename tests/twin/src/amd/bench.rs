@@ -3,12 +3,13 @@
 //! What is counted is iommu_intr.c, with Xen's search for bits, and the Rust for it. Of a pin's
 //! read both sides count the access to the IO-APIC.
 
+use super::api::Api;
 use super::op::{Message, Op};
-use super::perform::{Api, perform};
+use super::perform::perform;
 use super::spec::{DeviceSpec, HpetSpec, IoApicSpec, IommuSpec, RequesterSpec, SenderSpec, Spec};
 use super::world::World;
 use crate::answer::Answer;
-use crate::bench::Meter;
+use crate::meter::Meter;
 use crate::side::{Script, Side};
 
 /// A row: what it is called, what is done first, and what is counted.

@@ -2,41 +2,16 @@
 
 use xen_sys as sys;
 
+use super::api::Api;
+use super::messages::{index_of, plan_messages, release, update};
 use super::op::Message;
-use super::perform::{Api, index_of, plan_messages, release, update};
-use super::platform::Platform;
+use super::platform::{Platform, Pointers};
 use super::tables::forget_all;
 use super::world::{World, table_of};
 use crate::answer::Answer;
 use crate::argument::{half, word};
 use crate::side::{Script, Side};
 use crate::xen::{addr, get, set};
-
-/// What a requester points to: its table, and what is kept of that.
-#[derive(Clone, Copy)]
-pub(super) struct Pointers {
-    mapping: *mut sys::ivrs_mappings,
-    table: *mut core::ffi::c_void,
-    in_use: *mut core::ffi::c_ulong,
-}
-
-impl Pointers {
-    fn of(mapping: *mut sys::ivrs_mappings) -> Self {
-        Self {
-            mapping,
-            table: get!(mapping, intremap_table),
-            in_use: get!(mapping, intremap_inuse),
-        }
-    }
-
-    pub(super) fn set(self) {
-        set!(self.mapping, intremap_table, self.table);
-        set!(self.mapping, intremap_inuse, self.in_use);
-    }
-}
-
-/// What happens once the IOMMU was told to forget the table of a requester.
-pub(super) type Meanwhile = (u16, Vec<Pointers>);
 
 /// A sender that has entries, and the requester whose table they are in. None where the step is
 /// about another thing.

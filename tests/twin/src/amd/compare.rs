@@ -1,6 +1,7 @@
 //! Compares what lies outside the arenas.
 
-use super::perform::{index_of, options};
+use super::messages::index_of;
+use super::perform::options;
 use super::platform::Platform;
 use super::world::{FILLERS, World, own};
 use crate::side::Side;

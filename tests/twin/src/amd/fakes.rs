@@ -5,8 +5,7 @@
 
 use xen_sys as sys;
 
-use super::beside::Pointers;
-use super::platform::Platform;
+use super::platform::{Platform, Pointers};
 use crate::heap::words_of;
 use crate::loader::Import;
 use crate::rng::mix;

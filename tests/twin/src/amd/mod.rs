@@ -1,14 +1,17 @@
 //! `drivers/passthrough/amd/iommu_intr.c`: interrupt remapping of AMD-Vi.
 
+mod api;
 mod bench;
 mod beside;
 mod compare;
 mod fakes;
 mod generate;
+mod messages;
 mod model;
 mod op;
 mod perform;
 mod plan;
+mod planning;
 mod platform;
 mod spec;
 mod tables;
@@ -28,14 +31,14 @@ pub(crate) struct Amd;
 impl Subject for Amd {
     const NAME: &'static str = "amd";
 
-    type Api = perform::Api;
+    type Api = api::Api;
     type Spec = spec::Spec;
     type Part = platform::Platform;
 
     crate::subject::files!();
 
     fn api(image: &Image) -> Result<Self::Api> {
-        perform::Api::new(image)
+        api::Api::new(image)
     }
 
     fn model(_spec: &Self::Spec) -> Self::Model {

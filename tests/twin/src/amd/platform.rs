@@ -2,7 +2,6 @@
 
 use xen_sys as sys;
 
-use super::beside::Meanwhile;
 use super::spec::{FUNCTIONS, Place};
 use crate::arena::Arena;
 use crate::xen::{get, set};
@@ -201,3 +200,29 @@ impl Platform {
         live.map(|block| (block.start, block.order)).collect()
     }
 }
+
+/// What a requester points to: its table, and what is kept of that.
+#[derive(Clone, Copy)]
+pub(super) struct Pointers {
+    pub(super) mapping: *mut sys::ivrs_mappings,
+    pub(super) table: *mut core::ffi::c_void,
+    pub(super) in_use: *mut core::ffi::c_ulong,
+}
+
+impl Pointers {
+    pub(super) fn of(mapping: *mut sys::ivrs_mappings) -> Self {
+        Self {
+            mapping,
+            table: get!(mapping, intremap_table),
+            in_use: get!(mapping, intremap_inuse),
+        }
+    }
+
+    pub(super) fn set(self) {
+        set!(self.mapping, intremap_table, self.table);
+        set!(self.mapping, intremap_inuse, self.in_use);
+    }
+}
+
+/// What happens once the IOMMU was told to forget the table of a requester.
+pub(super) type Meanwhile = (u16, Vec<Pointers>);

@@ -2,8 +2,9 @@
 
 use xen_sys as sys;
 
-use super::perform::Api;
-use super::plan::{Plan, rust_lock, sharers};
+use super::api::Api;
+use super::plan::Plan;
+use super::planning::{rust_lock, sharers};
 use super::platform::Platform;
 use super::spec::{FUNCTIONS, Place};
 use super::world::{World, own, set_own, table_of};

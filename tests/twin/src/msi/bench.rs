@@ -5,12 +5,13 @@
 //! space was read.
 
 use super::api::Api;
+use super::cpus::CPUS;
 use super::op::{Base, Call, Change, Op, Register, Wish};
 use super::perform::perform;
 use super::spec::{DeviceSpec, MsiSpec, MsixSpec, Owner, Spec};
-use super::world::{CPUS, World};
+use super::world::World;
 use crate::answer::Answer;
-use crate::bench::Meter;
+use crate::meter::Meter;
 use crate::side::{Script, Side};
 
 /// Functions: with a table, with MSIs that can be masked, and with one that cannot.

@@ -1,8 +1,8 @@
 //! Changes of the world.
 
-use super::controls::set_cpus;
+use super::call::choose;
+use super::cpus::set_cpus;
 use super::op::Change;
-use super::perform::choose;
 use super::platform::Platform;
 use super::world::{World, set_online};
 use crate::machine::function::Function;

@@ -3,8 +3,7 @@
 use xen_sys as sys;
 
 use super::controls::control;
-use super::fakes::call;
-use super::platform::{Meanwhile, Platform, Race};
+use super::platform::{Meanwhile, Platform, Race, call};
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
 use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, record, with};

@@ -103,3 +103,9 @@ pub(super) fn free_irq(side: &mut Side, world: &World, from: usize) -> Option<us
             get!(desc, handler) as u64 == none && get!(desc, msi_desc).is_null() && !used[*number]
         })
 }
+
+/// Whether an interrupt is nobody's.
+pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
+    get!(desc, handler) as u64 == side.env().unit.of::<Platform>().no_irq_type
+        && get!(desc, msi_desc).is_null()
+}

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 
 use xen_sys as sys;
 
-use super::platform::Platform;
+use super::platform::{Platform, call};
 use super::{config, controls, pirqs};
 use crate::loader::Import;
 use crate::services::garble;
@@ -72,13 +72,6 @@ pub(super) fn import(name: &str) -> Option<Import> {
         _ => return None,
     };
     Some(Import::Call(function as usize))
-}
-
-/// Records a call.
-pub(super) fn call(env: &mut Env, name: &'static str, told: &[u64]) {
-    let mut words = [0; 6];
-    words[..told.len()].copy_from_slice(told);
-    env.record(Event::Call(name, words));
 }
 
 extern "C" fn set_fixmap(slot: u32, page: u64, flags: u64) {

@@ -1,17 +1,18 @@
 //! Steps about one function.
 
 use super::api::Api;
+use super::call::{call, choose};
 use super::config::BY_DOM0;
 use super::op::{Op, Register};
-use super::perform::{call, choose};
 use super::platform::Platform;
+use super::says::{MISMAPPED, WRONG};
 use super::spec::Owner;
 use super::world::World;
 use super::{descs, pirqs, registers, undo};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
-use crate::cpu::Trap;
 use crate::side::{Outcome, Script, Side};
+use crate::trap::Trap;
 use crate::xen::get;
 
 /// Calls about one function.
@@ -114,10 +115,6 @@ pub(super) fn of_function(
     }
 }
 
-/// Says in an answer that a page that the table shares with other registers is not the one that is
-/// mapped for it.
-pub(super) const MISMAPPED: u64 = 1 << 35;
-
 /// Looks where the pages of a table are mapped that it shares with other registers: the one with
 /// its first byte, and the one with its last.
 fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -> Answer {
@@ -212,7 +209,7 @@ fn config_write(
         };
         let told = [spec.sbdf, register, data, width].map(u64::from);
         if !side.env().machine.pci.functions[device].gone {
-            super::fakes::call(side.env(), BY_DOM0, &told);
+            super::platform::call(side.env(), BY_DOM0, &told);
         }
         let function = &mut side.env().machine.pci.functions[device];
         function.write(register as usize, width as usize, data);
@@ -226,7 +223,7 @@ fn config_write(
             return Some(Answer::int(outcome));
         }
         if side.image.own_bytes() != before {
-            answer.output = Some(registers::WRONG);
+            answer.output = Some(WRONG);
         }
     }
     Some(answer)
@@ -262,7 +259,7 @@ fn unknown_write(side: &mut Side, api: &Api, world: &World, script: Script) -> A
     }
     if side.image.own_bytes() == before {
         return Answer {
-            output: Some(registers::WRONG),
+            output: Some(WRONG),
             ..answer
         };
     }

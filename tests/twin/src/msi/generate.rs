@@ -4,12 +4,11 @@
 //! pending bits, or with another's; virtual functions that are where their physical one says.
 
 use super::Msi;
-use super::controls::MOST_CPUS;
+use super::cpus::{CPUS, MOST_CPUS};
 use super::sequence;
 use super::spec::{
     DeviceSpec, MsiSpec, MsixSpec, Owner, SRIOV_ENABLE, SRIOV_MEMORY, Spec, SriovSpec,
 };
-use super::world::CPUS;
 use crate::rng::Rng;
 use crate::subject::Case;
 

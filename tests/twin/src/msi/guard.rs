@@ -12,21 +12,10 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
-use super::platform::Platform;
+use super::platform::{Guard, Guarded, Platform};
 use crate::services::is_locked;
 use crate::side::Env;
 use crate::xen::{addr, get};
-
-/// What guards some state, and the state.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Guarded {
-    lock: u64,
-    state: [u64; 3],
-}
-
-/// What is guarded, by where it lies and which of two it is there.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Guard(BTreeMap<(u64, bool), Guarded>);
 
 impl Guard {
     /// How it is now.

@@ -3,18 +3,21 @@
 use xen_sys as sys;
 
 use super::api::Api;
-use super::controls::{cpus, set_cpus};
+use super::call::{call, choose};
+use super::cpus::{cpus, set_cpus};
+use super::descs::is_free;
+use super::enable::{enable_arguments, irq_for};
 use super::op::{Call, Op, Opening};
-use super::perform::{call, choose, enable_arguments, irq_for};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, Race};
+use super::says::{ACTED, UNDONE};
 use super::world::World;
 use super::{config, descs, functions, model, registers};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
-use crate::cpu::Trap;
 use crate::machine::function::{COMMAND, MEMORY};
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
+use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
 /// Calls a function with the interrupt's lock held, and interrupts off.
@@ -49,12 +52,6 @@ pub(super) fn bind(
     side.env().unit.of_mut::<Platform>().no_target |=
         cpus == 0 || u32::from(vector) < sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32;
     under_lock(side, function, arguments, desc, script)
-}
-
-/// Whether an interrupt is nobody's.
-pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
-    get!(desc, handler) as u64 == side.env().unit.of::<Platform>().no_irq_type
-        && get!(desc, msi_desc).is_null()
 }
 
 pub(super) fn set_up(
@@ -301,12 +298,6 @@ fn end_race(side: &mut Side) -> bool {
     assert!(said.is_ok(), "{said:?}");
     false
 }
-
-/// Says in an answer that an interrupt that another CPU has masked may come.
-pub(super) const UNDONE: u64 = 1 << 37;
-
-/// Says in an answer that another CPU has acted while something was done.
-pub(super) const ACTED: u64 = 1 << 38;
 
 /// Something is done for which MSI-X is enabled with all masked for a while, while another CPU
 /// masks an interrupt of the function, which it cannot reach.

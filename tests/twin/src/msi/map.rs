@@ -3,18 +3,20 @@
 use xen_sys as sys;
 
 use super::api::Api;
+use super::call::call;
+use super::descs::is_free;
 use super::descs::{self, Found};
-use super::irqs::{bind, is_free};
+use super::enable::{enable, irq_for};
+use super::irqs::bind;
 use super::onlooker;
 use super::op::{Base, Op, Wish};
-use super::perform::{call, enable, irq_for};
 use super::pirqs;
 use super::platform::Platform;
 use super::world::World;
 use crate::answer::Answer;
-use crate::cpu::Trap;
 use crate::side::{Outcome, Script, Side};
 use crate::trace::Entry;
+use crate::trap::Trap;
 use crate::xen::{get, set};
 
 /// Several calls in one step, and what all of them did.

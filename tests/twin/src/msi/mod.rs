@@ -2,13 +2,16 @@
 
 mod api;
 mod bench;
+mod call;
 mod change;
 mod choices;
 mod compare;
 mod config;
 mod controls;
+mod cpus;
 mod descs;
 mod devices;
+mod enable;
 mod fakes;
 mod functions;
 mod generate;
@@ -22,6 +25,7 @@ mod perform;
 mod pirqs;
 mod platform;
 mod registers;
+mod says;
 mod sequence;
 mod spec;
 mod undo;

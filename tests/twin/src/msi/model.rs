@@ -68,12 +68,13 @@
 use xen_sys as sys;
 
 use super::config::{LOST, as_write};
-use super::functions::MISMAPPED;
-use super::irqs::{ACTED, UNDONE};
 use super::op::{Call, Op};
-use super::registers::{BLIND, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG, is_write};
+use super::registers::is_write;
+use super::says::{
+    ACTED, BLIND, DIGEST, FAILED, GUEST_WRONG, KEPT, LEFT, LIFTED, MISMAPPED, SETTLED, UNDONE,
+    UNKNOWN, UNMASKED, WRONG,
+};
 use super::spec::{MsiSpec, Spec};
-use super::undo::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
 use crate::answer::Answer;
 use crate::subject::Verdict;

@@ -12,7 +12,7 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
-use super::platform::Platform;
+use super::platform::{Platform, Seen};
 use super::world::World;
 use crate::side::{Env, Side};
 use crate::xen::{addr, get};
@@ -21,19 +21,6 @@ use crate::xen::{addr, get};
 const RATE: u64 = 512;
 /// More descriptors than a list has.
 const MOST: usize = 4096;
-
-/// A descriptor as a reader found it first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The head of the list.
-    head: u64,
-    dev: u64,
-    irq: i32,
-    /// The capability, its position, and the entry.
-    kind: (u8, u8, u16),
-    /// How many messages, and the register of their masks; or where the entry is.
-    place: u64,
-}
 
 impl Seen {
     fn of(head: *const sys::list_head, desc: *const sys::msi_desc) -> Self {

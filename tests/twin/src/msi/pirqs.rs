@@ -8,26 +8,10 @@
 use xen_sys as sys;
 
 use super::descs::Found;
-use super::platform::{IRQ_GUEST, Platform};
+use super::platform::{IRQ_GUEST, Info, Pirq, Platform};
 use super::world::World;
 use crate::side::{Env, Side, attempt};
 use crate::xen::{addr, get, set};
-
-/// A pirq that a domain has mapped.
-pub(super) struct Pirq {
-    domain: u64,
-    number: i32,
-    irq: i32,
-    /// Whether it is bound to a virtual MSI, which HVM domains do.
-    bound: bool,
-}
-
-/// A structure of a pirq that is not mapped, as Xen keeps while something is noted in it.
-pub(super) struct Info {
-    domain: u64,
-    number: i32,
-    info: Box<sys::pirq>,
-}
 
 /// The lowest pirq of an MSI.
 const LOWEST: i32 = 16;

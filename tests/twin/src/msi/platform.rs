@@ -7,6 +7,8 @@ use xen_sys as sys;
 
 use crate::glue::Writer;
 use crate::memory::Mapping;
+use crate::side::Env;
+use crate::trace::Event;
 
 /// Bits of the status of an interrupt.
 pub(super) const IRQ_DISABLED: u32 = 1 << 1;
@@ -37,6 +39,46 @@ pub(super) struct Race {
     pub(super) written: Option<usize>,
     /// The interrupt that it masks then.
     pub(super) masks: Option<*mut sys::irq_desc>,
+}
+
+/// A pirq that a domain has mapped.
+pub(super) struct Pirq {
+    pub(super) domain: u64,
+    pub(super) number: i32,
+    pub(super) irq: i32,
+    /// Whether it is bound to a virtual MSI, which HVM domains do.
+    pub(super) bound: bool,
+}
+
+/// A structure of a pirq that is not mapped, as Xen keeps while something is noted in it.
+pub(super) struct Info {
+    pub(super) domain: u64,
+    pub(super) number: i32,
+    pub(super) info: Box<sys::pirq>,
+}
+
+/// What guards some state, and the state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Guarded {
+    pub(super) lock: u64,
+    pub(super) state: [u64; 3],
+}
+
+/// What is guarded, by where it lies and which of two it is there.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Guard(pub(super) BTreeMap<(u64, bool), Guarded>);
+
+/// A descriptor as a reader found it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The head of the list.
+    pub(super) head: u64,
+    pub(super) dev: u64,
+    pub(super) irq: i32,
+    /// The capability, its position, and the entry.
+    pub(super) kind: (u8, u8, u16),
+    /// How many messages, and the register of their masks; or where the entry is.
+    pub(super) place: u64,
 }
 
 /// State of the fakes.
@@ -73,16 +115,16 @@ pub(crate) struct Platform {
     pub(super) update: usize,
     pub(super) tells: bool,
     /// What locks guard, as it was when one was taken or released last; none between calls.
-    pub(super) guard: Option<super::guard::Guard>,
+    pub(super) guard: Option<Guard>,
     /// What a reader without a lock has found in the lists of descriptors so far.
-    pub(super) found: BTreeMap<u64, super::onlooker::Seen>,
+    pub(super) found: BTreeMap<u64, Seen>,
     /// What another CPU does in this step.
     pub(super) race: Option<Race>,
     /// What domains have mapped, and the functions by which irq.c frees what an unmapped IRQ has.
-    pub(super) pirqs: Vec<super::pirqs::Pirq>,
+    pub(super) pirqs: Vec<Pirq>,
     pub(super) unmapping: [usize; 2],
     /// Structures of pirqs, as far as they were asked for.
-    pub(super) infos: Vec<super::pirqs::Info>,
+    pub(super) infos: Vec<Info>,
     /// The domain that is being destroyed in this step, and is not found any more.
     pub(super) dying: Option<u64>,
     /// The handler of debug key M.
@@ -103,4 +145,11 @@ pub(super) fn pointer_to(targets: [usize; 2]) -> [u64; 2] {
         std::mem::forget(map);
         pointers
     })
+}
+
+/// Records a call.
+pub(super) fn call(env: &mut Env, name: &'static str, told: &[u64]) {
+    let mut words = [0; 6];
+    words[..told.len()].copy_from_slice(told);
+    env.record(Event::Call(name, words));
 }

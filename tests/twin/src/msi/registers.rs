@@ -7,33 +7,16 @@ use super::config::{BY_DOM0, as_write};
 use super::descs::{self, Found};
 use super::op::{Call, Change, Op};
 use super::platform::Meanwhile;
-use super::undo::DIGEST;
+use super::says::{BLIND, DIGEST, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG};
 use super::world::World;
 use crate::answer::Answer;
-use crate::cpu::Trap;
 use crate::machine::function::{COMMAND, MEMORY};
 use crate::rng::mix;
 use crate::side::Side;
 use crate::trace::Event;
+use crate::trap::Trap;
 use crate::xen::{addr, get};
 
-/// Says in an answer that a mask register of MSI is not what Xen's own state asks for, where it had
-/// been lost.
-pub(super) const WRONG: u64 = 1 << 40;
-/// Says that an entry that is not set up is not masked, where Xen has enabled MSI-X.
-pub(super) const UNMASKED: u64 = 1 << 42;
-/// Says that memory was read of a function that does not decode it, of which Xen knows.
-pub(super) const BLIND: u64 = 1 << 36;
-/// Says that such a register was written, and put right if it was wrong.
-pub(super) const SETTLED: u64 = 1 << 41;
-/// Says that some guest's masks were not what dom0 had written; [`DIGEST`] says which.
-pub(super) const GUEST_WRONG: u64 = 1 << 43;
-/// Says that Xen notes from this step on that the host masks all messages of a function, which
-/// were masked already.
-pub(super) const KEPT: u64 = 1 << 39;
-/// Says that a function that was restored did not mask all messages though the guest wants that,
-/// and was put right.
-pub(super) const LIFTED: u64 = 1 << 44;
 /// The bit of MSI-X's message control that enables it.
 const ENABLE: u32 = sys::PCI_MSIX_FLAGS_ENABLE;
 /// The one that masks all.

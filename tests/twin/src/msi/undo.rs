@@ -9,24 +9,16 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
+use super::call::call;
 use super::descs;
 use super::devices::OWN;
-use super::perform::call;
+use super::says::{DIGEST, FAILED, LEFT, UNKNOWN};
 use super::world::World;
 use crate::answer::Answer;
 use crate::machine::ranges::Ranges;
 use crate::rng::mix;
 use crate::side::{Script, Side};
 use crate::xen::{get, set};
-
-/// Says in an answer that a set-up failed before anything was set up.
-pub(super) const FAILED: u64 = 1 << 32;
-/// Says that something was left, and that nobody looked: MSI and MSI-X of the function took turns.
-pub(super) const LEFT: u64 = 1 << 33;
-pub(super) const UNKNOWN: u64 = 1 << 34;
-
-/// Where an answer has a digest of what was left: two sides that are built from C leave the same.
-pub(super) const DIGEST: u64 = !0 << 45;
 
 /// Words of `struct arch_msix` before the flags at its end.
 const WORDS: usize = offset_of!(sys::arch_msix, host_maskall) / 4;

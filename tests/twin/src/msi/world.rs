@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use xen_sys as sys;
 
-use super::controls::{cpu_mask_to_apicid, set_cpus, spread_cpus, update_ire_from_msi};
+use super::controls::{cpu_mask_to_apicid, update_ire_from_msi};
+use super::cpus::{set_cpus, spread_cpus};
 use super::op::{Change, Op};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
@@ -12,9 +13,6 @@ use crate::answer::Answer;
 use crate::side::Side;
 use crate::vtd::world::{set_element, set_variable};
 use crate::xen::{addr, get, set};
-
-/// How many CPUs may come online.
-pub(super) const CPUS: u32 = 16;
 
 /// Says which CPUs are online.
 pub(super) fn set_online(side: &Side, cpus: u64) {

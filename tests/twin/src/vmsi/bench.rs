@@ -11,7 +11,7 @@ use super::perform::{Api, perform};
 use super::world::{DescSpec, DeviceSpec, Kind, Spec, World};
 use crate::allocator::Frames;
 use crate::answer::Answer;
-use crate::bench::Meter;
+use crate::meter::Meter;
 use crate::side::{Script, Side};
 
 const TABLE: u64 = 0xf000_0000;

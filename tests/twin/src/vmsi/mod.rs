@@ -12,8 +12,8 @@ mod world;
 
 use crate::allocator::Frames;
 use crate::answer::Answer;
-use crate::bench::Meter;
 use crate::loader::Image;
+use crate::meter::Meter;
 use crate::side::Side;
 use crate::subject::{Subject, Verdict};
 use crate::trace::Entry;

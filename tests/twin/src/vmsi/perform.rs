@@ -7,11 +7,11 @@ use super::op::{Meanwhile, Message, Op, Request};
 use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io, shared};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
-use crate::cpu::Trap;
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock, is_locked};
 use crate::side::{Script, Side};
 use crate::trace::Event;
+use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
 /// The number of an IRQ as freed memory holds it.

@@ -5,13 +5,14 @@
 
 use xen_sys as sys;
 
+use super::api::Api;
 use super::op::{Message, Op, Switching};
-use super::perform::{Api, perform};
+use super::perform::perform;
 use super::spec::{DeviceSpec, IoApicSpec, IommuSpec, SenderSpec, Spec, Upstream};
 use super::world::World;
 use crate::answer::Answer;
-use crate::bench::Meter;
 use crate::machine::vtd::Pace;
+use crate::meter::Meter;
 use crate::side::{Script, Side};
 
 /// QI, IR and EIM.

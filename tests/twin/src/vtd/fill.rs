@@ -6,7 +6,7 @@
 
 use xen_sys as sys;
 
-use super::perform::{Api, call};
+use super::api::{Api, call};
 use super::world::World;
 use crate::answer::Answer;
 use crate::machine::table::{ENTRIES, Entry};

@@ -3,7 +3,6 @@
 use xen_sys as sys;
 
 use super::spec::{Place, Spec, Upstream};
-use super::world::World;
 use crate::heap::Failure;
 
 /// The tables of one side, with pointers into its arena.
@@ -26,11 +25,13 @@ pub(crate) struct Firmware {
 
 impl Firmware {
     /// Those of a world.
-    pub(super) fn of(world: &World) -> Self {
-        let spec = &world.spec;
-        let unit =
-            |unit: Option<usize>| unit.map_or(std::ptr::null_mut(), |number| world.units[number]);
-        let devices = spec.devices.iter().zip(&world.devices);
+    pub(super) fn of(
+        spec: &Spec,
+        units: &[*mut sys::acpi_drhd_unit],
+        devices: &[*mut sys::pci_dev],
+    ) -> Self {
+        let unit = |unit: Option<usize>| unit.map_or(std::ptr::null_mut(), |number| units[number]);
+        let devices = spec.devices.iter().zip(devices);
         Self {
             functions: devices
                 .map(|(device, pdev)| (*pdev, unit(device.unit)))

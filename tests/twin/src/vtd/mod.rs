@@ -1,5 +1,6 @@
 //! `drivers/passthrough/vtd/intremap.c`: interrupt remapping of VT-d.
 
+mod api;
 mod bench;
 mod compare;
 pub(crate) mod fakes;
@@ -28,14 +29,14 @@ pub(crate) struct Vtd;
 impl Subject for Vtd {
     const NAME: &'static str = "vtd";
 
-    type Api = perform::Api;
+    type Api = api::Api;
     type Spec = spec::Spec;
     type Part = firmware::Firmware;
 
     crate::subject::files!();
 
     fn api(image: &Image) -> Result<Self::Api> {
-        perform::Api::new(image)
+        api::Api::new(image)
     }
 
     fn model(spec: &Self::Spec) -> Self::Model {

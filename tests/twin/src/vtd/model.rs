@@ -58,7 +58,7 @@ pub(crate) struct Model {
 /// What an index says that is none.
 const NONE: u64 = u32::MAX as u64;
 
-fn errno(errno: i32) -> Result<u64, crate::cpu::Trap> {
+fn errno(errno: i32) -> Result<u64, crate::trap::Trap> {
     Ok(u64::from(errno.wrapping_neg() as u32))
 }
 

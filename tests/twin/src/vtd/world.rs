@@ -91,7 +91,7 @@ impl World {
         for number in 0..spec.senders.len() {
             world.add_sender(side, number);
         }
-        *side.env().unit.of_mut() = Firmware::of(&world);
+        *side.env().unit.of_mut() = Firmware::of(spec, &world.units, &world.devices);
         set_variable(side, "x2apic_enabled", spec.x2apic);
         set_variable(side, "iommu_non_coherent", spec.non_coherent);
         set_variable(side, "iommu_enable", true);

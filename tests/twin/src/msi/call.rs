@@ -1,0 +1,26 @@
+//! How the file under test is called, and what steps mean by a number.
+
+use super::guard;
+use super::world::World;
+use crate::side::{Outcome, Script, Side};
+use crate::trap::Trap;
+
+/// Calls a function. Where BUG() or an access stands is a side's own business.
+pub(super) fn call(side: &mut Side, function: usize, arguments: &[u64], script: Script) -> Outcome {
+    guard::begin(side.env());
+    let outcome = side.call(function, arguments, script);
+    let guarded = guard::end(side.env());
+    let outcome = outcome.and_then(|value| guarded.map(|()| value).map_err(Trap::Fault));
+    outcome.map_err(|trap| match trap {
+        Trap::Bug(_) => Trap::Bug(String::new()),
+        Trap::Fault(reason) => {
+            let what = reason.split_once(" at ").map(|(what, _)| what.to_owned());
+            Trap::Fault(what.unwrap_or(reason))
+        }
+    })
+}
+
+/// A function of the world by its number.
+pub(super) fn choose(world: &World, device: usize) -> usize {
+    device % world.devices.len()
+}
