@@ -87,6 +87,41 @@ type Numbered = (u32, Slip);
 /// The slips, by name, that could not be judged, and why.
 type Erred = BTreeMap<&'static str, String>;
 
+/// The slips of a group that could not be judged: all, where their common build is broken.
+fn none_of(slips: &[Numbered], judged: Result<Erred>) -> Erred {
+    judged.unwrap_or_else(|error| {
+        let why = format!("{error:#}");
+        eprintln!("  {} slips not judged: {why}", slips.len());
+        let slips = slips.iter().map(|(_, slip)| (slip.name, why.clone()));
+        slips.collect()
+    })
+}
+
+/// Parts the slips by whether one of the judges that may be asked about them is broken; these are
+/// named with the reason.
+fn without_broken(
+    slips: &[Numbered],
+    broken: &BTreeMap<String, String>,
+    crates: &[String],
+) -> (Vec<Numbered>, Erred) {
+    let mut whole = Vec::new();
+    let mut erred = Erred::new();
+    for one in slips {
+        let slip = &one.1;
+        let tests = crates.iter().filter(|_| slip.is_tested_on_host());
+        let oracle = slip.twins().contains(&ORACLES).then_some(ORACLE);
+        let twins = slip.twins().iter().copied().chain(oracle);
+        let mut asked = tests.map(String::as_str).chain(twins);
+        match asked.find_map(|judge| broken.get(judge)) {
+            Some(why) => {
+                erred.insert(slip.name, why.clone());
+            }
+            None => whole.push(*one),
+        }
+    }
+    (whole, erred)
+}
+
 /// What a judge said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Verdict {
@@ -151,8 +186,9 @@ pub(crate) fn run(args: Args) -> Result<()> {
             kept: &kept,
         };
         let (alone, together): (Vec<_>, _) = todo.into_iter().partition(|(_, slip)| slip.alone);
-        erred.extend(court.together(&all, &together)?);
-        erred.extend(court.alone(&alone)?);
+        // What one group cannot be judged by does not matter to the other.
+        erred.extend(none_of(&together, court.together(&all, &together)));
+        erred.extend(none_of(&alone, court.alone(&alone)));
     }
     report(&chosen, &kept, &erred, args.keep)
 }
@@ -279,35 +315,34 @@ impl Court<'_> {
 
         let step = ui::step("asking all judges about what has no slip");
         let mut times = BTreeMap::new();
-        for program in &programs {
+        let mut broken = BTreeMap::new();
+        let mut asked = |name: String, judge: &dyn Fn() -> Result<Ending>| {
             let start = Instant::now();
-            let ending = self.test(program, "", "tests", LATE)?;
+            match judge() {
+                Ok(Ending::Passed) => {
+                    times.insert(name, start.elapsed());
+                }
+                ending => {
+                    let why = format!("{name} fails without a slip: {ending:?}");
+                    eprintln!("  {why}");
+                    broken.insert(name, why);
+                }
+            }
+        };
+        for program in &programs {
             let name = judge::crate_of(program);
-            ensure!(
-                ending == Ending::Passed,
-                "the tests of {name} fail without a slip: {ending:?}"
-            );
-            times.insert(name, start.elapsed());
+            asked(name, &|| self.test(program, "", "tests", LATE));
         }
         for file in twins_of(slips) {
-            let start = Instant::now();
-            let ending = self.compare(file, &object, self.cases, "twin", LATE)?;
-            ensure!(
-                ending == Ending::Passed,
-                "the twin of {file} fails without a slip: {ending:?}"
-            );
-            times.insert(file.to_owned(), start.elapsed());
+            let compare = || self.compare(file, &object, self.cases, "twin", LATE);
+            asked(file.to_owned(), &compare);
         }
         if twins_of(slips).contains(&ORACLES) {
-            let start = Instant::now();
-            let ending = self.consult(&object, "twin", LATE)?;
-            ensure!(
-                ending == Ending::Passed,
-                "the oracle fails without a slip: {ending:?}"
-            );
-            times.insert(ORACLE.to_owned(), start.elapsed());
+            asked(ORACLE.to_owned(), &|| self.consult(&object, "twin", LATE));
         }
         step.done();
+        let crates: Vec<_> = programs.iter().map(|one| judge::crate_of(one)).collect();
+        let (slips, mut erred) = without_broken(slips, &broken, &crates);
 
         let step = ui::step(format!("judging {} slips", slips.len()));
         let judge = |number: usize| {
@@ -317,7 +352,8 @@ impl Court<'_> {
         };
         let results = on_all_cpus(slips.len(), judge);
         step.done();
-        Ok(results.into_iter().flatten().collect())
+        erred.extend(results.into_iter().flatten());
+        Ok(erred)
     }
 
     /// Asks one judge after the other about a slip that is chosen at run time.
@@ -798,6 +834,36 @@ mod tests {
         assert_eq!(complaint, "`b` (f) was not judged: no space left");
         let new = slip("d", "f", "", "d", "2");
         assert!(judged(&[new], &Erred::new()).is_err());
+    }
+
+    #[test]
+    fn a_broken_build_costs_its_own_group_the_verdict() {
+        let group = [(0, slip("a", "core/src/f.rs", "", "1", "2"))];
+        let judged: Erred = [("b", "no space left".to_owned())].into();
+        assert_eq!(none_of(&group, Ok(judged.clone())), judged);
+        let broken = none_of(&group, Err(anyhow::anyhow!("cargo fails")));
+        assert_eq!(broken, [("a", "cargo fails".to_owned())].into());
+    }
+
+    #[test]
+    fn a_broken_judge_costs_only_those_that_ask_it_the_verdict() {
+        let all: Vec<_> = (0..)
+            .zip(["core/src/msi/f.rs", "msi/src/f.rs", "vmsi/src/f.rs"])
+            .map(|(number, file)| (number, slip(file, file, "", "1", "2")))
+            .collect();
+        let crates = ["irq-core".to_owned()];
+        let left = |judge: &str| {
+            let broken = [(judge.to_owned(), "why".to_owned())].into();
+            let (whole, erred) = without_broken(&all, &broken, &crates);
+            assert_eq!(whole.len() + erred.len(), all.len());
+            assert!(erred.values().all(|why| why == "why"));
+            let files = whole.iter().map(|(_, slip)| slip.file);
+            files.collect::<Vec<_>>()
+        };
+        assert_eq!(left("irq-core"), ["msi/src/f.rs", "vmsi/src/f.rs"]);
+        assert_eq!(left("msi"), ["vmsi/src/f.rs"]);
+        assert_eq!(left(ORACLE), ["core/src/msi/f.rs", "msi/src/f.rs"]);
+        assert_eq!(left("amd").len(), 3);
     }
 
     #[test]
