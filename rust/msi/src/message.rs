@@ -41,7 +41,7 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
 /// go, or no vector; the IRQ is not bound then.
 #[doc(alias = "__setup_msi_irq")]
 pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno> {
-    let message = compose(desc.vector().into(), Some(desc.cpus()));
+    let message = compose(desc.vector().into(), desc.cpus());
     if message == Message::default() {
         return Err(Errno::INVAL);
     }

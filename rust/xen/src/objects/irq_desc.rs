@@ -98,13 +98,14 @@ impl<'a> IrqDesc<'a> {
         look(unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }?)
     }
 
-    /// The CPUs that its vector is for.
-    pub fn cpus(self) -> CpuMask<'a> {
-        // SAFETY: The variable is a part of the descriptor, and its set lives as long.
-        unsafe {
-            CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask))
-                .unwrap_unchecked()
+    /// The CPUs that its vector is for; `None` before it is initialized.
+    pub fn cpus(self) -> Option<CpuMask<'a>> {
+        if !self.is_initialized() {
+            return None;
         }
+        // SAFETY: The variable is a part of the descriptor. The set of one that is initialized was
+        // allocated by `init_one_irq_desc()` and stays; while that runs there may be none.
+        unsafe { CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask)) }
     }
 
     /// Destroys an IRQ that was created for an MSI.
