@@ -4,18 +4,37 @@
 
 use core::ffi::{c_int, c_uint};
 use vmsi::{complete, deliver, emulate, register, vpci};
+use xen::arch::cpu::CurrentHvm;
 use xen::base::errno::to_c;
 use xen::base::narrow::Narrow;
-use xen::objects::domain::Domain;
+use xen::objects::domain::{Domain, HvmDomain};
 use xen::objects::hvm_pirq_dpci::PirqDpci;
 use xen::objects::ioreq::Ioreq;
 use xen::objects::pci_dev::{KeptDev, PciDev};
 use xen::objects::pirq::Pirq;
-use xen::objects::vcpu::Vcpu;
+use xen::objects::vcpu::{HvmVcpu, Vcpu};
 use xen::objects::vlapic::Destination;
 use xen::objects::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen::sync::rwlock::EventLock;
 use xen_sys as sys;
+
+/// Makes the view of a domain of HVM.
+macro_rules! hvm {
+    ($raw:expr) => {{
+        let domain = view!(Domain, $raw);
+        // SAFETY: C delivers virtual MSIs, and binds them (`pt_irq_create_bind()`), for domains of
+        // HVM alone.
+        unsafe { HvmDomain::new(domain) }
+    }};
+}
+
+/// The vCPU whose access C emulates.
+#[inline]
+fn current() -> CurrentHvm {
+    // SAFETY: `hvm_process_io_intercept()`, which emulates accesses of vCPUs of HVM alone, calls
+    // the operations of the table.
+    unsafe { CurrentHvm::new() }
+}
 
 /// The outcome of an emulation step, as C has it.
 fn emulated(done: bool) -> c_int {
@@ -50,7 +69,7 @@ unsafe extern "C" fn vmsi_deliver(
 ) -> c_int {
     let to = destination(dest, dest_mode);
     to_c(deliver::deliver(
-        view!(Domain, d),
+        hvm!(d),
         Narrow::new(vector as u32),
         to,
         Narrow::new(delivery_mode),
@@ -68,7 +87,7 @@ unsafe extern "C" fn vmsi_deliver_pirq(
     d: *const sys::domain,
     pirq_dpci: *const sys::hvm_pirq_dpci,
 ) {
-    deliver::deliver_pirq(view!(Domain, d), view!(PirqDpci, pirq_dpci));
+    deliver::deliver_pirq(hvm!(d), view!(PirqDpci, pirq_dpci));
 }
 
 /// See [`deliver::sole_vcpu`].
@@ -82,7 +101,7 @@ unsafe extern "C" fn hvm_girq_dest_2_vcpu_id(
     dest: u32,
     dest_mode: u32,
 ) -> c_int {
-    deliver::sole_vcpu(view!(Domain, d), destination(dest, dest_mode))
+    deliver::sole_vcpu(hvm!(d), destination(dest, dest_mode))
 }
 
 /// See [`register::set_up`].
@@ -109,7 +128,7 @@ unsafe extern "C" fn msixtbl_pt_register(
     let domain = view!(Domain, d);
     // SAFETY: `pt_irq_create_bind()` holds the lock for writing over the call.
     let lock = unsafe { EventLock::held_by_caller(domain) };
-    to_c(register::register(&lock, view!(Pirq, pirq), gtable))
+    to_c(register::register(lock, view!(Pirq, pirq), gtable))
 }
 
 /// See [`register::unregister`].
@@ -122,7 +141,7 @@ unsafe extern "C" fn msixtbl_pt_unregister(d: *const sys::domain, pirq: *const s
     let domain = view!(Domain, d);
     // SAFETY: `pt_irq_destroy_bind()` holds the lock for writing over the call.
     let lock = unsafe { EventLock::held_by_caller(domain) };
-    register::unregister(&lock, view!(Pirq, pirq));
+    register::unregister(lock, view!(Pirq, pirq));
 }
 
 /// See [`register::clean_up`].
@@ -142,7 +161,10 @@ unsafe extern "C" fn msixtbl_pt_cleanup(d: *const sys::domain) {
 /// `v` is the current vCPU, and one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msix_write_completion(v: *const sys::vcpu) {
-    complete::complete(view!(Vcpu, v));
+    let vcpu = view!(Vcpu, v);
+    // SAFETY: `hvm_do_resume()`, which runs for vCPUs of HVM alone, calls
+    // `vcpu_ioreq_handle_completion()`, and that this.
+    complete::complete(unsafe { HvmVcpu::new(vcpu) });
 }
 
 /// See [`emulate::accept`]; called by the shim.
@@ -152,7 +174,7 @@ unsafe extern "C" fn msix_write_completion(v: *const sys::vcpu) {
 /// The current vCPU is one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
-    emulate::accept(view!(Ioreq, r))
+    emulate::accept(current(), view!(Ioreq, r))
 }
 
 /// See [`emulate::read`]; called by the shim.
@@ -162,7 +184,7 @@ unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
 /// The current vCPU is one of an HVM domain; `pval` may be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64) -> c_int {
-    let value = emulate::read(address, len);
+    let value = emulate::read(current(), address, len);
     if let Some(value) = value {
         // SAFETY: c-shim/vmsi.c hands on the buffer of `hvm_process_io_intercept()`, a local
         // variable of 8 bytes.
@@ -178,7 +200,7 @@ unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64
 /// The current vCPU is one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_write(address: u64, len: u32, val: u64) -> c_int {
-    emulated(emulate::write(address, len, val))
+    emulated(emulate::write(current(), address, len, val))
 }
 
 /// See [`vpci::msi_init`].

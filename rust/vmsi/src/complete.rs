@@ -14,7 +14,7 @@ use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
 use xen::base::log;
 use xen::objects::ioreq::Answer;
-use xen::objects::vcpu::Vcpu;
+use xen::objects::vcpu::HvmVcpu;
 use xen::sync::rcu;
 use xen::vmsi::tables;
 use xen::vmsi::tables::EntryIrq;
@@ -24,7 +24,7 @@ use xen::vmsi::tables::EntryIrq;
 /// Context: this is the current vCPU, on its way back to the guest; IRQs on, no lock held. It runs
 /// after each request of each HVM guest, most of which have nothing to do with MSI-X.
 #[doc(alias = "msix_write_completion")]
-pub fn complete(vcpu: Vcpu) {
+pub fn complete(vcpu: HvmVcpu) {
     let snooped = vcpu.snoop_address();
     let unmask = vcpu.unmask_address();
     if snooped | unmask != 0 {
@@ -38,7 +38,7 @@ pub fn complete(vcpu: Vcpu) {
 /// Takes what there is to take from a request that the device model has answered.
 #[cold]
 #[inline(never)]
-fn take_answer(vcpu: Vcpu) {
+fn take_answer(vcpu: HvmVcpu) {
     if let Some(answer) = vcpu.request().answered_read() {
         learn(vcpu, &answer);
     } else if let Some(write) = vcpu.request().answered_write() {
@@ -49,7 +49,7 @@ fn take_answer(vcpu: Vcpu) {
 /// Applies an unmasking write: one that was held back at address `unmask`, or else one that was
 /// seen at `snooped`, whose value is in guest memory.
 #[cold]
-fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
+fn finish_unmask(vcpu: HvmVcpu, snooped: u64, unmask: u64) {
     let control = match unmask {
         0 if unmasks_from_memory(vcpu, snooped) => snooped,
         _ => unmask,
@@ -78,7 +78,7 @@ fn finish_unmask(vcpu: Vcpu, snooped: u64, unmask: u64) {
 
 /// Applies a write that the device model has carried out to the words and mask bits that Xen keeps
 /// now.
-fn settle(vcpu: Vcpu, write: &Write) {
+fn settle(vcpu: HvmVcpu, write: &Write) {
     let Some((start, end)) = write.span(0) else {
         return;
     };
@@ -90,19 +90,17 @@ fn settle(vcpu: Vcpu, write: &Write) {
             let Some(table) = tables::find(vcpu.domain(), &rcu, page) else {
                 break;
             };
-            let Some(place) = table.place(address) else {
+            let Some(entry) = table.entry(address) else {
                 continue;
             };
             match Access::decode(address, 4) {
                 Some(Access::Word(index)) => {
-                    if let Some(word) = table.entry(place).word(index) {
+                    if let Some(word) = entry.word(index) {
                         word.settle(value_of(written));
                     }
                 }
                 _ => {
-                    let entry = table.entry(place);
-                    let bound = table.bound(entry, place);
-                    let masked = table.guest_masked(entry, place);
+                    let (bound, masked) = (entry.bound(), entry.guest_masked());
                     drop(rcu);
                     if let (Some(irq), Some(masked), Some(written)) = (bound, masked, written) {
                         settle_mask(vcpu, (irq, masked), written);
@@ -123,7 +121,7 @@ fn value_of(written: Option<Source>) -> Option<u32> {
 
 /// Masks or unmasks an interrupt as a vector control dword was written, if it is not `masked` so
 /// already.
-fn settle_mask(vcpu: Vcpu, (irq, masked): (EntryIrq, bool), written: Source) {
+fn settle_mask(vcpu: HvmVcpu, (irq, masked): (EntryIrq, bool), written: Source) {
     let control = match written {
         Source::Value(value) => Some(value as u32),
         Source::Memory(memory) => vcpu.read_guest_u32(memory),
@@ -136,7 +134,7 @@ fn settle_mask(vcpu: Vcpu, (irq, masked): (EntryIrq, bool), written: Source) {
 }
 
 /// Returns whether a repeated write unmasks the entry whose vector control it ended with.
-fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
+fn unmasks_from_memory(vcpu: HvmVcpu, snooped: u64) -> bool {
     let source = vcpu.snooped().source;
     if snooped == 0 || source == 0 {
         return false;
@@ -155,7 +153,7 @@ fn unmasks_from_memory(vcpu: Vcpu, snooped: u64) -> bool {
 /// Keeps what the device model answered to a read of a message, so that it need not be asked again.
 #[cold]
 #[inline(never)]
-fn learn(vcpu: Vcpu, answer: &Answer) {
+fn learn(vcpu: HvmVcpu, answer: &Answer) {
     let Some(generation) = vcpu.take_noted_read() else {
         return;
     };
@@ -166,8 +164,7 @@ fn learn(vcpu: Vcpu, answer: &Answer) {
     // A table that was set up while the read was under way has not seen what was written before.
     let table = tables::find(vcpu.domain(), &rcu, answer.address)
         .filter(|table| table.generation() == generation);
-    let Some(entry) = table.and_then(|table| Some(table.entry(table.place(answer.address)?)))
-    else {
+    let Some(entry) = table.and_then(|table| table.entry(answer.address)) else {
         return;
     };
     let value = answer.value;

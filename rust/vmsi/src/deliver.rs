@@ -12,7 +12,7 @@ use xen::base::errno::Errno;
 use xen::base::hide;
 use xen::base::log;
 use xen::base::narrow::Narrow;
-use xen::objects::domain::Domain;
+use xen::objects::domain::HvmDomain;
 use xen::objects::hvm_pirq_dpci::PirqDpci;
 use xen::objects::vlapic::{self, Destination};
 use xen::xen_assert;
@@ -27,7 +27,7 @@ use xen::xen_assert;
 #[doc(alias = "vmsi_deliver")]
 #[inline]
 pub fn deliver(
-    domain: Domain,
+    domain: HvmDomain,
     vector: Narrow,
     to: Destination,
     mode: Narrow,
@@ -41,7 +41,7 @@ pub fn deliver(
 }
 
 #[inline(never)]
-fn to_all(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
+fn to_all(domain: HvmDomain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
     let mut next = domain.first_vcpu();
     while let Some(mut vcpu) = next {
         if vcpu.vlapic().enabled() && vcpu.vlapic().matches(to) {
@@ -56,7 +56,7 @@ fn to_all(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Res
 }
 
 #[inline(never)]
-fn to_one(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
+fn to_one(domain: HvmDomain, vector: Narrow, to: Destination, level: Narrow) -> Result<(), Errno> {
     let chosen = vlapic::lowest_priority(domain, to).ok_or(Errno::SRCH)?;
     chosen.set_irq(vector, level);
     Ok(())
@@ -64,14 +64,14 @@ fn to_one(domain: Domain, vector: Narrow, to: Destination, level: Narrow) -> Res
 
 #[cold]
 #[inline(never)]
-fn refuse(domain: Domain, mode: u8) -> Result<(), Errno> {
-    log::unsupported_delivery_mode(domain, mode);
+fn refuse(domain: HvmDomain, mode: u8) -> Result<(), Errno> {
+    log::unsupported_delivery_mode(*domain, mode);
     hide::result(Err(Errno::INVAL))
 }
 
 /// Delivers the virtual MSI that a pirq stands for.
 #[doc(alias = "vmsi_deliver_pirq")]
-pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
+pub fn deliver_pirq(domain: HvmDomain, pirq: PirqDpci) {
     xen_assert!(pirq.is_guest_msi());
     let (vector, flags) = pirq.guest_msi();
     let to = Destination {
@@ -86,7 +86,7 @@ pub fn deliver_pirq(domain: Domain, pirq: PirqDpci) {
 
 /// Returns the number of the only vCPU of a destination; -1 where several match, or none.
 #[doc(alias = "hvm_girq_dest_2_vcpu_id")]
-pub fn sole_vcpu(domain: Domain, to: Destination) -> i32 {
+pub fn sole_vcpu(domain: HvmDomain, to: Destination) -> i32 {
     if domain.max_vcpus() == 1 {
         return 0;
     }

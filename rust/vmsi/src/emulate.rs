@@ -12,13 +12,13 @@ use irq_core::vmsi::access::{Access, is_aligned};
 use irq_core::vmsi::shadow::Entry;
 use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
-use xen::arch::cpu::current;
-use xen::objects::domain::Domain;
+use xen::arch::cpu::CurrentHvm;
+use xen::objects::domain::HvmDomain;
 use xen::objects::ioreq::Ioreq;
 use xen::objects::pci_dev::Devices;
-use xen::objects::vcpu::{Snooped, Vcpu};
+use xen::objects::vcpu::{HvmVcpu, Snooped};
 use xen::sync::rcu;
-use xen::vmsi::tables::{self, EntryIrq, Place, Table};
+use xen::vmsi::tables::{self, EntryIrq, Table, TableEntry};
 use xen::xen_assert;
 
 /// How an access ended.
@@ -46,11 +46,11 @@ enum Verdict {
 /// This is on the way of every access that no other emulation wants: it calls nothing as long as it
 /// need not.
 #[doc(alias = "msixtbl_range")]
-pub fn accept(request: Ioreq) -> bool {
+pub fn accept(current: CurrentHvm, request: Ioreq) -> bool {
     xen_assert!(request.is_memory());
     let verdict = {
         let rcu = rcu::read();
-        match tables::find(current().domain(), &rcu, request.address()) {
+        match tables::find(current.vcpu().domain(), &rcu, request.address()) {
             Some(table) => judge(table, request),
             None => Verdict::NoTable,
         }
@@ -58,8 +58,8 @@ pub fn accept(request: Ioreq) -> bool {
     match verdict {
         Verdict::Serves if !request.is_write() || request.is_plain() => true,
         Verdict::NoTable if !request.is_write() => false,
-        Verdict::NoTable => accept_elsewhere(request),
-        _ => accept_slowly(request),
+        Verdict::NoTable => accept_elsewhere(current, request),
+        _ => accept_slowly(current, request),
     }
 }
 
@@ -68,12 +68,11 @@ pub fn accept(request: Ioreq) -> bool {
 #[inline(always)]
 fn judge(table: &Table, request: Ioreq) -> Verdict {
     let address = request.address();
-    let Some(place) = table.place(address) else {
+    let Some(entry) = table.entry(address) else {
         return Verdict::Serves;
     };
-    let entry = table.entry(place);
-    let known = table.bound(entry, place).is_some()
-        || !request.is_write() && message(entry, address, request.size()).is_some();
+    let known = entry.bound().is_some()
+        || !request.is_write() && message(&entry, address, request.size()).is_some();
     if known {
         Verdict::Serves
     } else {
@@ -84,17 +83,17 @@ fn judge(table: &Table, request: Ioreq) -> Verdict {
 /// Returns whether an interrupt is set up for the entry at an address, which takes a search.
 #[cold]
 #[inline(never)]
-pub(crate) fn is_set_up(domain: Domain, table: &Table, address: u64) -> bool {
-    table.place(address).is_some_and(|place| {
-        Devices::with(domain, |devices| table.set_up(devices, place)).is_some()
-    })
+pub(crate) fn is_set_up(domain: HvmDomain, table: &Table, address: u64) -> bool {
+    table
+        .entry(address)
+        .is_some_and(|entry| Devices::with(*domain, |devices| entry.set_up(devices)).is_some())
 }
 
 /// Accepts or refuses a write to a page without a table.
 #[inline(never)]
-fn accept_elsewhere(request: Ioreq) -> bool {
+fn accept_elsewhere(current: CurrentHvm, request: Ioreq) -> bool {
     if let Some(write) = request.pending_write() {
-        let vcpu = current();
+        let vcpu = current.vcpu();
         snoop(vcpu, &write);
         // Other elements, or the rest of one, may be in a page with a table.
         if !request.is_plain() || write.crosses_page() {
@@ -106,14 +105,14 @@ fn accept_elsewhere(request: Ioreq) -> bool {
 
 /// Accepts or refuses any request to the page of a table.
 #[inline(never)]
-fn accept_slowly(request: Ioreq) -> bool {
-    let vcpu = current();
+fn accept_slowly(current: CurrentHvm, request: Ioreq) -> bool {
+    let vcpu = current.vcpu();
     let address = request.address();
     let write = request.pending_write();
     let (accepted, kept) = {
         let rcu = rcu::read();
         let Some(table) = tables::find(vcpu.domain(), &rcu, address) else {
-            return accept_elsewhere(request);
+            return accept_elsewhere(current, request);
         };
         let accepted = match judge(table, request) {
             Verdict::Serves => true,
@@ -162,15 +161,18 @@ fn keep_early(table: &Table, write: &Write) -> bool {
     else {
         return false;
     };
-    let Some(place) = table.place(address).filter(|_| is_aligned(address, size)) else {
+    if !is_aligned(address, size) {
+        return false;
+    }
+    let Some(entry) = table.entry(address) else {
         return false;
     };
-    keep(table.entry(place), address, size, value);
+    keep(&entry, address, size, value);
     Access::decode(address, size).is_some()
 }
 
 /// Takes note of the unmasking that a write to the device model may bring.
-fn snoop(vcpu: Vcpu, write: &Write) {
+fn snoop(vcpu: HvmVcpu, write: &Write) {
     if let Some(candidate) = write.candidate() {
         vcpu.set_snooped(Snooped {
             address: candidate.control,
@@ -205,7 +207,7 @@ pub(crate) fn pages(start: u64, end: u64) -> impl Iterator<Item = u64> {
 /// Invalidates the words of messages that lie in `start..end`, until the guest's next plain write.
 #[cold]
 #[inline(never)]
-pub(crate) fn lose(domain: Domain, span: Option<(u64, u64)>) {
+pub(crate) fn lose(domain: HvmDomain, span: Option<(u64, u64)>) {
     let Some((start, end)) = span else {
         return;
     };
@@ -239,60 +241,60 @@ fn keep(entry: &Entry, address: u64, len: u32, value: u64) {
 /// Reads `len` bytes of a table or of registers beside one; `None` where the device model has to.
 #[doc(alias = "msixtbl_read")]
 #[inline]
-pub fn read(address: u64, len: u32) -> Option<u64> {
+pub fn read(current: CurrentHvm, address: u64, len: u32) -> Option<u64> {
     if !is_aligned(address, len) {
         return None;
     }
     let rcu = rcu::read();
-    let table = tables::find(current().domain(), &rcu, address)?;
-    let value = if let Some(place) = table.place(address) {
+    let table = tables::find(current.vcpu().domain(), &rcu, address)?;
+    let value = if table.contains(address) {
         let access = Access::decode(address, len)?;
-        let entry = table.entry(place);
+        let entry = table.entry(address)?;
         let (data, shift) = match access {
             Access::Word(index) => {
                 let value = entry.word(index)?.get().map(u64::from);
-                return value.or_else(|| ask_device_model(table));
+                return value.or_else(|| ask_device_model(current, table));
             }
-            Access::Address => return entry.address().or_else(|| ask_device_model(table)),
+            Access::Address => return entry.address().or_else(|| ask_device_model(current, table)),
             Access::Control => (0, 0),
             Access::DataControl => match entry.data() {
                 Some(data) => (data, 32),
-                None => return ask_device_model(table),
+                None => return ask_device_model(current, table),
             },
         };
-        table
-            .guest_masked(entry, place)
+        entry
+            .guest_masked()
             .map(|masked| u64::from(data) | control(masked) << shift)
     } else {
         None
     };
     drop(rcu);
-    value.or_else(|| read_slowly(address, len))
+    value.or_else(|| read_slowly(current, address, len))
 }
 
 /// Has the device model answer a read of a word that is not known; its answer is learned.
 #[cold]
 #[inline(never)]
-fn ask_device_model(table: &Table) -> Option<u64> {
-    current().note_read(table.generation());
+fn ask_device_model(current: CurrentHvm, table: &Table) -> Option<u64> {
+    current.vcpu().note_read(table.generation());
     None
 }
 
 /// Reads a register beside a table, or the mask bit of an entry that takes a search.
 #[cold]
 #[inline(never)]
-fn read_slowly(address: u64, len: u32) -> Option<u64> {
+fn read_slowly(current: CurrentHvm, address: u64, len: u32) -> Option<u64> {
     let rcu = rcu::read();
-    let domain = current().domain();
+    let domain = current.vcpu().domain();
     let table = tables::find(domain, &rcu, address)?;
-    let Some(place) = table.place(address) else {
-        return Some(adjacent::read(domain, table, address, len));
+    let Some(entry) = table.entry(address) else {
+        return Some(adjacent::read(*domain, table, address, len));
     };
-    let found = Devices::with(domain, |devices| table.set_up(devices, place))?;
+    let found = Devices::with(*domain, |devices| entry.set_up(devices))?;
     let control = control(found.guest_masked);
     match Access::decode(address, len)? {
         Access::Control => Some(control),
-        Access::DataControl => Some(u64::from(table.entry(place).data()?) | control << 32),
+        Access::DataControl => Some(u64::from(entry.data()?) | control << 32),
         Access::Word(_) | Access::Address => None,
     }
 }
@@ -307,11 +309,11 @@ fn control(guest_masked: bool) -> u64 {
 /// an aligned write, so that its view is the same; one that is not is lost.
 #[doc(alias = "_msixtbl_write")]
 #[inline]
-pub fn write(address: u64, len: u32, value: u64) -> bool {
+pub fn write(current: CurrentHvm, address: u64, len: u32, value: u64) -> bool {
     if !is_aligned(address, len) {
         return true;
     }
-    apply(address, len, value, current(), true);
+    apply(address, len, value, current.vcpu(), true);
     false
 }
 
@@ -331,7 +333,7 @@ enum Rest {
 /// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers
 /// beside it if those are meant, too.
 #[doc(alias = "msixtbl_write")]
-pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool) -> Outcome {
+pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: HvmVcpu, beside: bool) -> Outcome {
     // The table is of no use any more once the interrupt is known.
     let rest = {
         let rcu = rcu::read();
@@ -354,39 +356,23 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: Vcpu, beside: bool
 /// The device model has to see a changed message before the interrupt is let through, so that then
 /// the unmasking waits for it; see [`crate::complete`].
 #[inline(always)]
-fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest {
-    let Some(place) = table.place(address) else {
+fn update(vcpu: HvmVcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest {
+    let Some(entry) = table.entry(address) else {
         // It may reach a part of the last word, or run on into the first one.
         for dword in (address..address.saturating_add(len.into())).step_by(4) {
             lose_word(table, dword);
         }
         return Rest::Adjacent;
     };
-    let entry = table.entry(place);
     match Access::decode(address, len) {
-        Some(Access::Control) => update_control(
-            vcpu,
-            table,
-            entry,
-            Some((entry, place)),
-            address,
-            value as u32,
-        ),
+        Some(Access::Control) => update_control(vcpu, &entry, Some(entry), address, value as u32),
         Some(Access::DataControl) => {
             entry.change(|entry| entry.write_data(value as u32));
             // Vector control is in another entry where the table's alignment is one that no device
             // has, and the device model claims.
             let address = address + 4;
-            update_control(
-                vcpu,
-                table,
-                entry,
-                table
-                    .place(address)
-                    .map(|place| (table.entry(place), place)),
-                address,
-                (value >> 32) as u32,
-            )
+            let control = (value >> 32) as u32;
+            update_control(vcpu, &entry, table.entry(address), address, control)
         }
         Some(Access::Word(_) | Access::Address) => {
             entry.change(|entry| keep(entry, address, len, value));
@@ -407,9 +393,9 @@ fn update(vcpu: Vcpu, table: &Table, address: u64, len: u32, value: u64) -> Rest
 #[inline(never)]
 fn lose_word(table: &Table, address: u64) {
     let address = address & !3;
-    if let Some(place) = table.place(address)
+    if let Some(entry) = table.entry(address)
         && let Some(Access::Word(index)) = Access::decode(address, 4)
-        && let Some(word) = table.entry(place).word(index)
+        && let Some(word) = entry.word(index)
     {
         word.lose();
     }
@@ -418,10 +404,9 @@ fn lose_word(table: &Table, address: u64) {
 /// Says what is left of a write of the vector control of `bound`, that was to `entry`.
 #[inline(always)]
 fn update_control(
-    vcpu: Vcpu,
-    table: &Table,
+    vcpu: HvmVcpu,
     entry: &Entry,
-    bound: Option<(&Entry, Place)>,
+    bound: Option<TableEntry>,
     address: u64,
     control: u32,
 ) -> Rest {
@@ -430,10 +415,10 @@ fn update_control(
         vcpu.set_unmask_address(address);
         return Rest::Nothing;
     }
-    let Some((entry, place)) = bound else {
+    let Some(entry) = bound else {
         return Rest::Nothing;
     };
-    match table.bound(entry, place) {
+    match entry.bound() {
         Some(irq) => Rest::Mask(irq, mask),
         None => Rest::Search(address, mask),
     }
@@ -442,10 +427,10 @@ fn update_control(
 /// Writes to registers beside a table.
 #[cold]
 #[inline(never)]
-fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
+fn write_adjacent(vcpu: HvmVcpu, address: u64, len: u32, value: u64) -> Outcome {
     let rcu = rcu::read();
     if let Some(table) = tables::find(vcpu.domain(), &rcu, address) {
-        adjacent::write(vcpu.domain(), table, address, len, value);
+        adjacent::write(*vcpu.domain(), table, address, len, value);
     }
     Outcome::Done
 }
@@ -453,19 +438,19 @@ fn write_adjacent(vcpu: Vcpu, address: u64, len: u32, value: u64) -> Outcome {
 /// Applies a mask bit to an interrupt that takes a search.
 #[cold]
 #[inline(never)]
-fn search_and_set_mask(vcpu: Vcpu, address: u64, mask: bool) -> Outcome {
+fn search_and_set_mask(vcpu: HvmVcpu, address: u64, mask: bool) -> Outcome {
     let irq = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, address).and_then(|table| {
-            let place = table.place(address)?;
-            Devices::with(vcpu.domain(), |devices| table.set_up(devices, place)?.irq)
+            let entry = table.entry(address)?;
+            Devices::with(*vcpu.domain(), |devices| entry.set_up(devices)?.irq)
         })
     };
     irq.map_or(Outcome::DeviceModel, |irq| set_mask(vcpu, irq, mask))
 }
 
 /// Applies a mask bit.
-pub(crate) fn set_mask(vcpu: Vcpu, irq: EntryIrq, mask: bool) -> Outcome {
-    irq.set_guest_mask(vcpu.domain(), mask);
+pub(crate) fn set_mask(vcpu: HvmVcpu, irq: EntryIrq, mask: bool) -> Outcome {
+    irq.set_guest_mask(*vcpu.domain(), mask);
     Outcome::Done
 }

@@ -10,13 +10,16 @@ use xen::objects::domain::Domain;
 use xen::objects::pci_dev::PciDev;
 use xen::objects::pirq::Pirq;
 use xen::sync::rwlock::EventLock;
-use xen::vmsi::tables::{self, Binding};
+use xen::vmsi::tables::{Binding, LockedTables};
 use xen::xen_assert;
 
 /// Sets up emulation for a domain that gets a function with MSI-X.
 #[doc(alias = "msixtbl_init")]
 pub fn set_up(domain: Domain) {
-    if domain.is_hvm() && domain.has_vlapic() && !domain.has_msix_emulation() {
+    if let Some(domain) = domain.hvm()
+        && domain.has_vlapic()
+        && !domain.has_msix_emulation()
+    {
         domain.set_up_msix_emulation();
     }
 }
@@ -28,14 +31,12 @@ pub fn set_up(domain: Domain) {
 /// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X;
 /// `NOMEM`.
 #[doc(alias = "msixtbl_pt_register")]
-pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
-    let domain = lock.domain();
-    xen_assert!(domain.device_list_is_locked());
-    if !domain.has_msix_emulation() {
-        return Err(Errno::NODEV);
-    }
+pub fn register(lock: EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
+    xen_assert!(lock.domain().device_list_is_locked());
+    let tables = LockedTables::of(lock).ok_or(Errno::NODEV)?;
     let binding = binding(pirq).ok_or(Errno::INVAL)?;
-    tables::bind(lock, binding, base)?;
+    tables.bind(binding, base)?;
+    let domain = tables.domain();
 
     // A write under way may have begun before there was the table, and an answer to a read may be
     // older than its end.
@@ -58,12 +59,12 @@ pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
 
 /// Takes note that a pirq is about to be unbound.
 #[doc(alias = "msixtbl_pt_unregister")]
-pub fn unregister(lock: &EventLock, pirq: Pirq) {
+pub fn unregister(lock: EventLock, pirq: Pirq) {
     xen_assert!(lock.domain().device_list_is_locked());
-    if lock.domain().has_msix_emulation()
+    if let Some(tables) = LockedTables::of(lock)
         && let Some(binding) = binding(pirq)
     {
-        tables::unbind(lock, binding);
+        tables.unbind(binding);
     }
 }
 
@@ -72,18 +73,16 @@ pub fn unregister(lock: &EventLock, pirq: Pirq) {
 ///
 /// Context: `pcidevs_lock` is held, the owner's event lock is not; IRQs on.
 pub fn forget(device: PciDev) {
-    if let Some(domain) = device.owner()
-        && domain.has_msix_emulation()
-    {
-        tables::forget(&EventLock::write(domain), device.identity());
+    if let Some(domain) = device.owner().and_then(Domain::with_msix_emulation) {
+        LockedTables::lock(domain).remove(device.identity());
     }
 }
 
 /// Removes all tables of a domain that is going away.
 #[doc(alias = "msixtbl_pt_cleanup")]
 pub fn clean_up(domain: Domain) {
-    if domain.has_msix_emulation() {
-        tables::remove_all(&EventLock::write(domain));
+    if let Some(domain) = domain.with_msix_emulation() {
+        LockedTables::lock(domain).remove_all();
     }
 }
 

@@ -3,7 +3,8 @@
 //! fixed" of `cargo xtask bench`.
 
 use crate::base::errno::{Errno, to_c};
-use crate::objects::vcpu::Vcpu;
+#[cfg(hvm)]
+use crate::objects::vcpu::{HvmVcpu, Vcpu};
 use core::arch::asm;
 
 /// Hides what a function is about to return. Its callers cannot put a constant in the place of
@@ -18,11 +19,12 @@ pub fn result(result: Result<(), Errno>) -> Result<(), Errno> {
 
 /// Hides which vCPU this is. Addresses in it are computed anew, and not kept in a register
 /// meanwhile.
+#[cfg(hvm)]
 #[inline(always)]
-pub fn vcpu(vcpu: Vcpu) -> Vcpu {
+pub fn vcpu(vcpu: HvmVcpu) -> HvmVcpu {
     let mut raw = vcpu.as_ptr();
     // SAFETY: No instruction.
     unsafe { asm!("/* {0} */", inout(reg) raw, options(pure, readonly, nostack, preserves_flags)) };
     // SAFETY: The pointer is that of the view, which is not null and lives as long.
-    unsafe { Vcpu::from_raw(raw).unwrap_unchecked() }
+    unsafe { HvmVcpu::new(Vcpu::from_raw(raw).unwrap_unchecked()) }
 }

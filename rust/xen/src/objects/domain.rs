@@ -5,8 +5,15 @@ use crate::base::view::fixed;
 #[cfg(hvm)]
 use crate::base::view::{field, set_field};
 pub use crate::objects::views::Domain;
+#[cfg(hvm)]
+pub use crate::objects::views::HvmDomain;
+#[cfg(hvm)]
+use crate::objects::views::HvmVcpu;
 use crate::objects::views::Vcpu;
+#[cfg(hvm)]
 use core::iter::successors;
+#[cfg(hvm)]
+use core::ops::Deref;
 use xen_sys as sys;
 
 impl<'a> Domain<'a> {
@@ -33,19 +40,27 @@ impl<'a> Domain<'a> {
         unsafe { Vcpu::from_raw(*array) }
     }
 
-    /// Its vCPUs, in the order of their numbers.
+    /// The same as a domain of HVM (or PVH), which its creator decided for good; `None` for others.
+    #[cfg(hvm)]
     #[inline]
-    pub fn vcpus(self) -> impl Iterator<Item = Vcpu<'a>> {
-        successors(self.first_vcpu(), |vcpu| vcpu.next())
+    pub fn hvm(self) -> Option<HvmDomain<'a>> {
+        if nospec::evaluate(self.was_created_as_hvm()) {
+            Some(HvmDomain(self))
+        } else {
+            None
+        }
     }
 
-    /// Returns whether it is an HVM (or PVH) domain, which its creator decided for good.
+    /// The same as one for which emulation of MSI-X tables was set up.
+    #[cfg(hvm)]
+    #[doc(alias = "msixtbl_initialised")]
     #[inline]
-    pub fn is_hvm(self) -> bool {
-        nospec::evaluate(fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0)
+    pub fn with_msix_emulation(self) -> Option<HvmDomain<'a>> {
+        self.hvm().filter(|domain| domain.has_msix_emulation())
     }
 
-    /// The same where nothing depends on the answer that is not to be speculated past.
+    /// Returns whether it is a domain of HVM (or PVH), where nothing depends on the answer that is
+    /// not to be speculated past.
     #[inline]
     pub fn was_created_as_hvm(self) -> bool {
         fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0
@@ -97,15 +112,35 @@ pub fn hardware() -> Option<Domain<'static>> {
     unsafe { Domain::from_raw((&raw const sys::hardware_domain).read_volatile()) }
 }
 
-/// What a domain has in a Xen with HVM alone.
 #[cfg(hvm)]
-impl Domain<'_> {
+impl<'a> HvmDomain<'a> {
+    /// Takes the domain that the caller of an export names; debug builds check its kind.
+    ///
+    /// # Safety
+    ///
+    /// It is a domain of HVM (or PVH).
+    #[inline]
+    pub unsafe fn new(domain: Domain<'a>) -> Self {
+        xen_assert!(domain.was_created_as_hvm());
+        Self(domain)
+    }
+
+    /// Its first vCPU; [`HvmVcpu::next`] leads to the others, in the order of their numbers.
+    #[inline]
+    pub fn first_vcpu(self) -> Option<HvmVcpu<'a>> {
+        self.0.first_vcpu().map(HvmVcpu)
+    }
+
+    /// Its vCPUs, in the order of their numbers.
+    #[inline]
+    pub fn vcpus(self) -> impl Iterator<Item = HvmVcpu<'a>> {
+        successors(self.first_vcpu(), |vcpu| vcpu.next())
+    }
+
     /// Returns whether emulation of MSI-X tables was set up.
-    #[doc(alias = "msixtbl_initialised")]
     #[inline]
     pub fn has_msix_emulation(self) -> bool {
-        // Of other domains there is no such list.
-        self.is_hvm() && !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
+        !field!(self, arch.__bindgen_anon_1.hvm.msixtbl_list.next).is_null()
     }
 
     /// The field that holds the domain's MSI-X tables. C only sets it to null, when it creates the
@@ -118,14 +153,8 @@ impl Domain<'_> {
 
     /// Sets up emulation of MSI-X tables: accesses are offered to it from now on.
     ///
-    /// Nothing happens to a domain that is none of HVM.
-    ///
     /// Context: called once, with `pcidevs_lock` held.
     pub fn set_up_msix_emulation(self) {
-        // What follows is a part of other domains' state.
-        if !self.is_hvm() {
-            return;
-        }
         // An empty list is one that points to itself. It is never followed: its other field leads
         // to the tables.
         // SAFETY: The field is a part of the domain.
@@ -140,5 +169,15 @@ impl Domain<'_> {
                 (*handler).ops = &raw const sys::shim_msixtbl_ops;
             }
         }
+    }
+}
+
+#[cfg(hvm)]
+impl<'a> Deref for HvmDomain<'a> {
+    type Target = Domain<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Domain<'a> {
+        &self.0
     }
 }

@@ -6,9 +6,13 @@ use crate::base::view::{field, fixed};
 #[cfg(hvm)]
 use crate::objects::ioreq::Ioreq;
 use crate::objects::views::Domain;
+#[cfg(hvm)]
+pub use crate::objects::views::HvmVcpu;
 pub use crate::objects::views::Vcpu;
 #[cfg(hvm)]
-use crate::objects::views::Vlapic;
+use crate::objects::views::{HvmDomain, Vlapic};
+#[cfg(hvm)]
+use core::ops::Deref;
 #[cfg(hvm)]
 use xen_sys as sys;
 
@@ -49,10 +53,32 @@ impl<'a> Vcpu<'a> {
     }
 }
 
-/// What a vCPU has in a Xen with HVM alone.
 #[cfg(hvm)]
-impl<'a> Vcpu<'a> {
-    /// Its local APIC. The vCPU is one of an HVM domain.
+impl<'a> HvmVcpu<'a> {
+    /// Takes the vCPU that the caller of an export names; debug builds check its domain's kind.
+    ///
+    /// # Safety
+    ///
+    /// Its domain is one of HVM (or PVH).
+    #[inline]
+    pub unsafe fn new(vcpu: Vcpu<'a>) -> Self {
+        xen_assert!(vcpu.domain().was_created_as_hvm());
+        Self(vcpu)
+    }
+
+    /// The domain that it belongs to.
+    #[inline]
+    pub fn domain(self) -> HvmDomain<'a> {
+        HvmDomain(self.0.domain())
+    }
+
+    /// The domain's next vCPU.
+    #[inline]
+    pub fn next(self) -> Option<Self> {
+        self.0.next().map(Self)
+    }
+
+    /// Its local APIC.
     #[inline]
     pub fn vlapic(self) -> Vlapic<'a> {
         // SAFETY: The APIC is a part of the vCPU.
@@ -156,5 +182,15 @@ impl<'a> Vcpu<'a> {
             result
         };
         (result == sys::HVMTRANS_okay).then_some(value)
+    }
+}
+
+#[cfg(hvm)]
+impl<'a> Deref for HvmVcpu<'a> {
+    type Target = Vcpu<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Vcpu<'a> {
+        &self.0
     }
 }

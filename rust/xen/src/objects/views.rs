@@ -17,6 +17,16 @@ view! {
     Vcpu, sys::vcpu
 }
 
+/// A domain of HVM (or PVH), which has what other domains have something else in the place of.
+#[cfg(hvm)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HvmDomain<'a>(pub(super) Domain<'a>);
+
+/// A vCPU of such a domain.
+#[cfg(hvm)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HvmVcpu<'a>(pub(super) Vcpu<'a>);
+
 view! {
     /// A PCI function.
     PciDev, sys::pci_dev

@@ -2,7 +2,7 @@
 
 use crate::base::narrow::Narrow;
 use crate::base::view::field;
-use crate::objects::views::Domain;
+use crate::objects::views::HvmDomain;
 pub use crate::objects::views::Vlapic;
 use xen_sys as sys;
 
@@ -48,7 +48,7 @@ impl Vlapic<'_> {
 
 /// Returns the APIC of a destination that lowest-priority arbitration chooses, if any takes part.
 #[inline]
-pub fn lowest_priority<'a>(domain: Domain<'a>, to: Destination) -> Option<Vlapic<'a>> {
+pub fn lowest_priority<'a>(domain: HvmDomain<'a>, to: Destination) -> Option<Vlapic<'a>> {
     // SAFETY: The domain is alive, and its APICs as long as it is.
     unsafe {
         let chosen = sys::vlapic_lowest_prio(

@@ -10,7 +10,7 @@
 
 use crate::base::errno::Errno;
 use crate::base::memory;
-use crate::objects::domain::Domain;
+use crate::objects::domain::{Domain, HvmDomain};
 use crate::objects::irq_desc::{IrqDesc, LockedDesc};
 use crate::objects::msi_desc::MsiDesc;
 use crate::objects::pci_dev::{DeviceId, Devices, PciDev};
@@ -19,6 +19,7 @@ use crate::sync::rcu_array::{New, Published};
 use crate::sync::rwlock::EventLock;
 use crate::vmsi::shadow::Shadow;
 use core::alloc::Layout;
+use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use irq_core::vmsi::access::entry_number;
@@ -28,18 +29,6 @@ use irq_hw::msix::{ENTRY_SIZE, MAX_ENTRIES};
 use xen_sys as sys;
 
 const PAGE_SHIFT: u32 = 12;
-
-/// Where a byte lies in a table, as an offset that is known to be in it.
-#[derive(Clone, Copy)]
-pub struct Place(u64);
-
-impl Place {
-    /// The number of the entry.
-    #[inline]
-    fn number(self) -> usize {
-        entry_number(self.0)
-    }
-}
 
 /// An interrupt of a table's entry, as it was when it was looked up.
 #[derive(Clone, Copy)]
@@ -131,78 +120,24 @@ impl Table {
         (number < self.entries).then(|| unsafe { self.shadow.get_unchecked(number, self.entries) })
     }
 
-    /// Returns where a byte of guest-physical memory lies in the table; `None` outside.
+    /// Returns whether a byte of guest-physical memory lies in the table.
     #[inline]
-    pub fn place(&self, address: u64) -> Option<Place> {
+    pub fn contains(&self, address: u64) -> bool {
         // An address below the table wraps around to an offset that is too large, too.
-        let offset = address.wrapping_sub(self.base);
-        (offset < self.bytes).then_some(Place(offset))
+        address.wrapping_sub(self.base) < self.bytes
     }
 
-    /// The shadow of the entry at a place of this table.
+    /// Returns the entry that a byte of guest-physical memory lies in; `None` outside of the table.
     #[inline]
-    pub fn entry(&self, place: Place) -> &Entry {
-        // SAFETY: The place lies in this table, which has an entry for each 16 bytes.
-        unsafe { self.shadow.get_unchecked(place.number(), self.entries) }
-    }
-
-    /// Which entry lies at a place.
-    #[inline]
-    fn entry_of(&self, place: Place) -> EntryOf {
-        EntryOf {
-            structure: self.device.structure(),
-            number: place.number() as u16,
-        }
-    }
-
-    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`, and at its
-    /// MSI.
-    ///
-    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor
-    /// at each use.
-    #[inline]
-    fn look<R>(
-        &self,
-        entry: &Entry,
-        place: Place,
-        look: impl FnOnce(MsiDesc) -> R,
-    ) -> Option<(EntryIrq, R)> {
-        let irq = IrqDesc::numbered(entry.irq()?)?;
-        let entry = self.entry_of(place);
-        // SAFETY: A table is found in an RCU section only, which lasts for as long as the reference
-        // to it.
-        let seen = unsafe { irq.look_at_msi(|msi| entry.sends(msi).then(|| look(msi))) }?;
-        Some((EntryIrq { irq, entry }, seen))
-    }
-
-    /// Looks for the interrupt that is bound to `entry`, which is the one at `place`.
-    #[doc(alias = "msixtbl_addr_to_desc")]
-    #[inline]
-    pub fn bound(&self, entry: &Entry, place: Place) -> Option<EntryIrq> {
-        self.look(entry, place, |_| ()).map(|(irq, ())| irq)
-    }
-
-    /// Returns whether the guest has the interrupt masked that is bound to `entry`, which is the
-    /// one at `place`.
-    #[inline]
-    pub fn guest_masked(&self, entry: &Entry, place: Place) -> Option<bool> {
-        self.look(entry, place, |msi| msi.guest_masked())
-            .map(|(_, masked)| masked)
-    }
-
-    /// Looks for the interrupt that is set up for the entry at a place, bound or not, among all of
-    /// the function's. The outer `None` says that there is none, the inner one that it has no IRQ
-    /// yet.
-    #[doc(alias = "msixtbl_addr_to_desc")]
-    #[cold]
-    pub fn set_up(&self, devices: &Devices, place: Place) -> Option<SetUp> {
-        let entry = self.entry_of(place);
-        let msi = devices
-            .msi_descs(self.device)?
-            .find(|msi| entry.sends(*msi))?;
-        Some(SetUp {
-            guest_masked: msi.guest_masked(),
-            irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),
+    pub fn entry(&self, address: u64) -> Option<TableEntry<'_>> {
+        self.contains(address).then(|| {
+            let number = entry_number(address.wrapping_sub(self.base));
+            TableEntry {
+                // SAFETY: The byte lies in the table, which has an entry for each 16 bytes.
+                shadow: unsafe { self.shadow.get_unchecked(number, self.entries) },
+                table: self,
+                number: number as u16,
+            }
         })
     }
 
@@ -251,13 +186,84 @@ impl Table {
     }
 }
 
+/// An entry of a table; what is known of its message is that of the shadow.
+#[derive(Clone, Copy)]
+pub struct TableEntry<'t> {
+    table: &'t Table,
+    shadow: &'t Entry,
+    number: u16,
+}
+
+impl Deref for TableEntry<'_> {
+    type Target = Entry;
+
+    #[inline]
+    fn deref(&self) -> &Entry {
+        self.shadow
+    }
+}
+
+impl TableEntry<'_> {
+    /// Which it is.
+    #[inline]
+    fn identity(self) -> EntryOf {
+        EntryOf {
+            structure: self.table.device.structure(),
+            number: self.number,
+        }
+    }
+
+    /// Looks for the interrupt that is bound to it, and at its MSI.
+    ///
+    /// The shadow names the IRQ of every entry that is bound, and is checked against the descriptor
+    /// at each use.
+    #[inline]
+    fn look<R>(self, look: impl FnOnce(MsiDesc) -> R) -> Option<(EntryIrq, R)> {
+        let irq = IrqDesc::numbered(self.irq()?)?;
+        let entry = self.identity();
+        // SAFETY: A table is found in an RCU section only, which lasts for as long as the reference
+        // to it.
+        let seen = unsafe { irq.look_at_msi(|msi| entry.sends(msi).then(|| look(msi))) }?;
+        Some((EntryIrq { irq, entry }, seen))
+    }
+
+    /// Looks for the interrupt that is bound to it.
+    #[doc(alias = "msixtbl_addr_to_desc")]
+    #[inline]
+    pub fn bound(self) -> Option<EntryIrq> {
+        self.look(|_| ()).map(|(irq, ())| irq)
+    }
+
+    /// Returns whether the guest has the interrupt masked that is bound to it.
+    #[inline]
+    pub fn guest_masked(self) -> Option<bool> {
+        self.look(|msi| msi.guest_masked())
+            .map(|(_, masked)| masked)
+    }
+
+    /// Looks for the interrupt that is set up for it, bound or not, among all of the function's.
+    /// The outer `None` says that there is none, the inner one that it has no IRQ yet.
+    #[doc(alias = "msixtbl_addr_to_desc")]
+    #[cold]
+    pub fn set_up(self, devices: &Devices) -> Option<SetUp> {
+        let entry = self.identity();
+        let msi = devices
+            .msi_descs(self.table.device)?
+            .find(|msi| entry.sends(*msi))?;
+        Some(SetUp {
+            guest_masked: msi.guest_masked(),
+            irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),
+        })
+    }
+}
+
 /// The tables of a domain, as a reader or the holder of its event lock found them.
 #[derive(Clone, Copy)]
 struct Tables<'a>(&'a [Row<Table>]);
 
 /// The field that leads to the list of a domain's tables.
 #[inline]
-fn field<'a>(domain: Domain<'a>) -> Published<'a, Row<Table>> {
+fn field<'a>(domain: HvmDomain<'a>) -> Published<'a, Row<Table>> {
     // SAFETY: The field is a part of the domain; C only sets it to null, when it creates the
     // domain, and this module alone publishes there.
     unsafe { Published::new(domain.msix_tables()) }
@@ -270,7 +276,7 @@ impl<'a> Tables<'a> {
     ///
     /// An RCU section lasts for as long as `'a`, or the domain's event lock is held.
     #[inline]
-    unsafe fn of(domain: Domain<'a>) -> Self {
+    unsafe fn of(domain: HvmDomain<'a>) -> Self {
         // SAFETY: `of` asks for the section, or the lock of the writers.
         Self(unsafe { field(domain).rows() })
     }
@@ -305,41 +311,10 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Returns the list that a domain's lock keeps.
-fn kept<'l>(lock: &'l EventLock) -> Tables<'l> {
-    // SAFETY: The lock is held.
-    unsafe { Tables::of(lock.domain()) }
-}
-
-/// Returns the list that a domain's lock keeps, and in it the table of the function that has, or
-/// had, the structure at the same address.
-fn of_function<'l>(lock: &'l EventLock, device: DeviceId) -> Option<(Tables<'l>, &'l Table)> {
-    let tables = kept(lock);
-    let is_its = |table: &&Table| table.device.structure() == device.structure();
-    Some((tables, tables.tables().find(is_its)?))
-}
-
-/// Allocates the list of the domain's tables and a new one.
-///
-/// Context: IRQs on.
-fn list_with(lock: &EventLock, table: &Table) -> Option<New<Row<Table>>> {
-    let Tables(old) = kept(lock);
-    let last = table.base.saturating_add(table.bytes - 1);
-    let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
-    let new = Row::new(first, last, NonNull::from(table));
-    New::allocate(old.len() + 1, rows::with(old, new))
-}
-
-/// Has the domain's readers find another list from now on, or none.
-fn publish(lock: &EventLock, list: Option<New<Row<Table>>>) {
-    // SAFETY: The writers' lock is the event lock, which is held, and no row is used behind this.
-    unsafe { field(lock.domain()).publish(list) };
-}
-
 /// Returns the table that shares a page with a guest-physical address.
 #[doc(alias = "msixtbl_find_entry")]
 #[inline]
-pub fn find<'g>(domain: Domain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
+pub fn find<'g>(domain: HvmDomain<'g>, _: &'g ReadGuard, address: u64) -> Option<&'g Table> {
     // SAFETY: The guard is that of the section.
     unsafe { Tables::of(domain) }.find(address >> PAGE_SHIFT)
 }
@@ -387,67 +362,128 @@ impl Binding {
     }
 }
 
-/// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier
-/// binding said otherwise.
-///
-/// # Errors
-///
-/// `INVAL` for a function without MSI-X, `NOMEM`.
-pub fn bind(lock: &EventLock, binding: Binding, base: u64) -> Result<(), Errno> {
-    let table = match of_function(lock, binding.device) {
-        Some((_, table)) if table.device == binding.device => table,
-        other => {
-            // What is left of a function that went before its interrupts were unbound.
-            if let Some((tables, stale)) = other {
-                tables.remove(stale);
-            }
-            insert(lock, binding, base)?
+/// The tables of a domain whose event lock is held: they may come and go.
+pub struct LockedTables<'a> {
+    domain: HvmDomain<'a>,
+    _lock: EventLock<'a>,
+}
+
+impl<'a> LockedTables<'a> {
+    /// Takes the event lock of a domain.
+    pub fn lock(domain: HvmDomain<'a>) -> Self {
+        Self {
+            _lock: EventLock::write(*domain),
+            domain,
         }
-    };
-    table.add_to_bindings(1);
-    if let Some(entry) = binding.shadow(table) {
-        entry.set_irq(binding.irq_number());
     }
-    Ok(())
-}
 
-/// Takes note that an interrupt is no longer bound; its function's table goes with the last.
-pub fn unbind(lock: &EventLock, binding: Binding) {
-    let Some((tables, table)) = of_function(lock, binding.device) else {
-        return;
-    };
-    if let Some(entry) = binding.shadow(table) {
-        // Should another IRQ be bound to the entry, too, accesses search for it.
-        entry.set_irq(None);
+    /// Those of the domain whose event lock this is; `None` where emulation was not set up for it.
+    pub fn of(lock: EventLock<'a>) -> Option<Self> {
+        Some(Self {
+            domain: lock.domain().with_msix_emulation()?,
+            _lock: lock,
+        })
     }
-    if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
-        tables.remove(table);
-    }
-}
 
-/// Removes the table of a function that goes.
-pub fn forget(lock: &EventLock, device: DeviceId) {
-    if let Some((tables, table)) = of_function(lock, device) {
-        tables.remove(table);
+    /// The domain.
+    pub fn domain(&self) -> HvmDomain<'a> {
+        self.domain
     }
-}
 
-/// Removes all tables of a domain.
-pub fn remove_all(lock: &EventLock) {
-    let tables = kept(lock);
-    tables.tables().for_each(|table| tables.remove(table));
-    publish(lock, None);
-}
-
-/// Makes a function's table and publishes it.
-#[doc(alias = "add_msixtbl_entry")]
-fn insert<'l>(lock: &'l EventLock, binding: Binding, base: u64) -> Result<&'l Table, Errno> {
-    let table = Table::new(binding.device, binding.entries as usize, base)?;
-    let list = list_with(lock, table);
-    if list.is_none() {
-        // SAFETY: No list has it.
-        unsafe { table.shadow.free_later() };
+    /// The list that the lock keeps.
+    fn list(&self) -> Tables<'_> {
+        // SAFETY: The lock is held.
+        unsafe { Tables::of(self.domain) }
     }
-    publish(lock, Some(list.ok_or(Errno::NOMEM)?));
-    Ok(table)
+
+    /// The list that the lock keeps, and in it the table of the function that has, or had, the
+    /// structure at the same address.
+    fn of_function(&self, device: DeviceId) -> Option<(Tables<'_>, &Table)> {
+        let tables = self.list();
+        let is_its = |table: &&Table| table.device.structure() == device.structure();
+        Some((tables, tables.tables().find(is_its)?))
+    }
+
+    /// Allocates the list of the domain's tables and a new one.
+    ///
+    /// Context: IRQs on.
+    fn list_with(&self, table: &Table) -> Option<New<Row<Table>>> {
+        let Tables(old) = self.list();
+        let last = table.base.saturating_add(table.bytes - 1);
+        let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
+        let new = Row::new(first, last, NonNull::from(table));
+        New::allocate(old.len() + 1, rows::with(old, new))
+    }
+
+    /// Has the domain's readers find another list from now on, or none.
+    fn publish(&self, list: Option<New<Row<Table>>>) {
+        // SAFETY: The writers' lock is the event lock, which is held, and no row is used behind
+        // this.
+        unsafe { field(self.domain).publish(list) };
+    }
+
+    /// Takes note that an interrupt is bound; its function's table is at `base`, unless an earlier
+    /// binding said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// `INVAL` for a function without MSI-X, `NOMEM`.
+    pub fn bind(&self, binding: Binding, base: u64) -> Result<(), Errno> {
+        let table = match self.of_function(binding.device) {
+            Some((_, table)) if table.device == binding.device => table,
+            other => {
+                // What is left of a function that went before its interrupts were unbound.
+                if let Some((tables, stale)) = other {
+                    tables.remove(stale);
+                }
+                self.insert(binding, base)?
+            }
+        };
+        table.add_to_bindings(1);
+        if let Some(entry) = binding.shadow(table) {
+            entry.set_irq(binding.irq_number());
+        }
+        Ok(())
+    }
+
+    /// Takes note that an interrupt is no longer bound; its function's table goes with the last.
+    pub fn unbind(&self, binding: Binding) {
+        let Some((tables, table)) = self.of_function(binding.device) else {
+            return;
+        };
+        if let Some(entry) = binding.shadow(table) {
+            // Should another IRQ be bound to the entry, too, accesses search for it.
+            entry.set_irq(None);
+        }
+        if table.add_to_bindings(1u32.wrapping_neg()) == 0 {
+            tables.remove(table);
+        }
+    }
+
+    /// Removes the table of a function that goes.
+    pub fn remove(&self, device: DeviceId) {
+        if let Some((tables, table)) = self.of_function(device) {
+            tables.remove(table);
+        }
+    }
+
+    /// Removes all tables.
+    pub fn remove_all(&self) {
+        let tables = self.list();
+        tables.tables().for_each(|table| tables.remove(table));
+        self.publish(None);
+    }
+
+    /// Makes a function's table and publishes it.
+    #[doc(alias = "add_msixtbl_entry")]
+    fn insert(&self, binding: Binding, base: u64) -> Result<&Table, Errno> {
+        let table = Table::new(binding.device, binding.entries as usize, base)?;
+        let list = self.list_with(table);
+        if list.is_none() {
+            // SAFETY: No list has it.
+            unsafe { table.shadow.free_later() };
+        }
+        self.publish(Some(list.ok_or(Errno::NOMEM)?));
+        Ok(table)
+    }
 }

@@ -48,8 +48,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "the MSI of an entry is searched each time",
         "xen/src/vmsi/tables.rs",
         "",
-        "IrqDesc::numbered(entry.irq()?)?",
-        "IrqDesc::numbered(entry.irq().filter(|_| false)?)?",
+        "IrqDesc::numbered(self.irq()?)?",
+        "IrqDesc::numbered(self.irq().filter(|_| false)?)?",
     )
     .alone()
     .scale(),

@@ -87,7 +87,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a table stays when its function goes",
         "vmsi/src/register.rs",
         "",
-        "tables::forget(&EventLock::write(domain), device.identity());",
+        "LockedTables::lock(domain).remove(device.identity());",
         "",
     ),
     slip(
@@ -149,7 +149,7 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the guest sees the host's mask",
         TABLES,
-        "self.look(entry, place, |msi| ",
+        "self.look(|msi| ",
         "msi.guest_masked()",
         "msi.masks().any()",
     ),
