@@ -30,6 +30,8 @@ pub(super) const AMD: Iommu = Iommu::Amd { xt: true };
 
 /// What most of the kernels have on Xen's command line.
 pub(super) const MEMORY: &str = "dom0_mem=128M,max:128M";
+/// Interrupts follow a vCPU of dom0, which the scheduler may move where the host is busy.
+const MOVER_LINE: &str = "dom0_mem=128M,max:128M dom0_vcpus_pin";
 
 /// One of our own kernels as dom0, with what Xen has on its command line for it.
 pub(super) const fn own(
@@ -103,7 +105,7 @@ const fn mover(
             name,
             about,
             iommu,
-            (Kernel::IrqMover, MEMORY),
+            (Kernel::IrqMover, MOVER_LINE),
             MOVER_CHECKS,
             rules,
         )
@@ -132,7 +134,7 @@ pub(super) const MOVE_RECHECK: Scenario = Scenario {
     about: "the same, and Xen reads configuration space each time; VT-d",
     payload: Payload::Kernel {
         kernel: Kernel::IrqMover,
-        line: "dom0_mem=128M,max:128M msi-recheck",
+        line: "dom0_mem=128M,max:128M dom0_vcpus_pin msi-recheck",
         words: "short",
         module: None,
     },
@@ -158,8 +160,13 @@ const fn cpu_256(topology: &'static str) -> [&'static str; 6] {
 }
 /// CPUs 0 and 256.
 const CPU_256: &[&str] = &cpu_256("1,maxcpus=257,sockets=257,cores=1,threads=1");
-/// CPUs 0, 1 and 256.
-const CPU_256_BEYOND: &[&str] = &cpu_256("2,maxcpus=257,sockets=257,cores=1,threads=1");
+/// CPUs 0, 1, 256, and 255, which as a physical destination of 8 bits means all CPUs.
+const CPU_256_BEYOND: &[&str] = &{
+    let [smp, topology, cpu, model, device, last] =
+        cpu_256("2,maxcpus=257,sockets=257,cores=1,threads=1");
+    let all_ones = "EPYC-x86_64-cpu,socket-id=255,core-id=0,thread-id=0";
+    [smp, topology, cpu, model, device, all_ones, device, last]
+};
 
 const fn mover_256(
     name: &'static str,
@@ -175,7 +182,7 @@ const fn mover_256(
         },
         payload: Payload::Kernel {
             kernel: Kernel::IrqMover,
-            line: MEMORY,
+            line: MOVER_LINE,
             words: "short",
             module: None,
         },
@@ -194,8 +201,8 @@ pub(super) const MOVE_256_VTD: Scenario = mover_256(
     MOVER_256_VTD,
 );
 
-/// The IOMMU cannot name CPU 256, so Xen leaves it out: the interrupts move between the two others.
-/// Stock Xen brings it up, and loses interrupts.
+/// The IOMMU cannot name CPUs 255 and 256, so Xen leaves them out: the interrupts move between the
+/// two others. Stock Xen brings both up, and loses interrupts.
 pub(super) const MOVE_256_VTD_NOEIM: Scenario = mover_256(
     "move-256-vtd-noeim",
     "the same, where the IOMMU takes 8 bits; VT-d without extended interrupt mode",
