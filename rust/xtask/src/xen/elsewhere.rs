@@ -1,18 +1,23 @@
-//! The same sources make the same Rust object: in other directories, from vendored crates and from
-//! files of another date.
+//! The same sources make the same Rust object: in other directories, with vendored crates and core's
+//! sources in another place, and from files of another date.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Options, RUST_OBJECT, build, configure, make};
-use crate::cache::Scratch;
+use crate::cache::{self, Cache};
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::vendor;
+use crate::{host, vendor};
 
-/// Builds Xen from copies of its source and of this repository, with vendored crates, and compares
-/// the Rust object with that of the usual build.
+/// The scratch directory.
+const NAME: &str = "elsewhere";
+
+/// Builds Xen from copies of its source, of this repository and of what the cache has of core's
+/// sources, with vendored crates, and compares the Rust object with that of the usual build. (Where
+/// core's sources came with the toolchain they are taken from there.)
 ///
 /// # Errors
 ///
@@ -20,10 +25,13 @@ use crate::vendor;
 pub(crate) fn elsewhere() -> Result<()> {
     let options = Options::default();
     let built = build(&options)?;
-    let name = format!("target/elsewhere-{}", std::process::id());
-    let scratch = Scratch::create(repository().join(name))?;
-    let [copy, crates, source, objects] =
-        ["repository", "vendored", "source", "objects"].map(|name| scratch.path().join(name));
+    // Not in this repository, where cargo would find its configuration.
+    let cache = Cache::open()?;
+    let _lock = cache.lock(NAME)?;
+    let scratch = cache.scratch(NAME)?;
+    let [copy, crates, source, objects, caches] =
+        ["repository", "vendored", "source", "objects", "caches"]
+            .map(|name| scratch.path().join(name));
 
     fs::create_dir(&copy).with_context(|| format!("cannot create {}", copy.display()))?;
     let files = Cmd::new("git")
@@ -36,16 +44,27 @@ pub(crate) fn elsewhere() -> Result<()> {
         .args(files.lines())
         .dir(repository())
         .output()?;
-    Cmd::new("cp")
-        .args(["--recursive", "--preserve=links,mode"])
-        .args([&built.tree, &source])
-        .output()?;
+    let copy_tree = |from: &Path, to: &Path| {
+        Cmd::new("cp")
+            .args(["--recursive", "--preserve=links,mode"])
+            .args([from, to])
+            .output()
+            .map(drop)
+    };
+    copy_tree(&built.tree, &source)?;
+    let others = caches.join("xen-irq");
+    fs::create_dir_all(&others).with_context(|| format!("cannot create {}", others.display()))?;
+    let core = host::rust_src()?;
+    if core.starts_with(cache::dir()?) {
+        copy_tree(&core, &others)?;
+    }
     vendor::write(&repository(), &crates)?;
 
     let usual = options.make(&source, &objects);
     let elsewhere = [
         ("XEN_IRQ_RS", copy),
         ("CARGO_HOME", crates.join(vendor::CARGO_HOME)),
+        ("XDG_CACHE_HOME", caches),
     ]
     .map(|(name, path)| format!("{name}={}", path.display()));
     let make = make::Make {
