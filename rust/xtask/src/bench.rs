@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::patch::{is_program, repository};
 use crate::proc::Cmd;
-use crate::twin::Twin;
+use crate::twin::{Twin, on_all_cpus};
 use crate::{arguments, cache, ui, units, xen};
 
 mod code;
@@ -222,17 +222,16 @@ pub(crate) struct Args {
     no_times: bool,
 }
 
-/// What the twin's program prints.
+/// What the twin's program prints of a side.
 #[derive(Deserialize)]
 struct Output {
-    text: [(u64, u64); 2],
+    text: (u64, u64),
     rows: Vec<Call>,
 }
 
 /// One counted call.
 #[derive(Deserialize)]
 struct Call {
-    side: String,
     name: String,
     size: String,
     flat: bool,
@@ -404,14 +403,32 @@ fn measure(twin: &Twin, file: &'static str, arguments: Vec<PathBuf>) -> Result<R
     Ok(report)
 }
 
-/// Has callgrind run the twin's program with these further arguments; its files' names begin with
-/// `counts`.
+/// The sides, as the twin's program calls them.
+const SIDES: [&str; 2] = ["c", "rust"];
+
+/// Has callgrind run the twin's program with these further arguments, for both sides at a time; the
+/// names of callgrind's files begin with `counts`.
 fn count(
     arguments: &[PathBuf],
     file: &'static str,
     more: &[PathBuf],
     counts: &Path,
 ) -> Result<Report> {
+    let counted = on_all_cpus(SIDES.len(), |number| {
+        let side = SIDES[number];
+        count_side(arguments, side, more, &counts.with_extension(side))
+    });
+    let [c, rust] = counted.try_into().ok().context("a side is missing")?;
+    Report::new(file, c?, rust?)
+}
+
+/// The same for one side: the calls, each with its number of instructions.
+fn count_side(
+    arguments: &[PathBuf],
+    side: &str,
+    more: &[PathBuf],
+    counts: &Path,
+) -> Result<Vec<(Call, u64)>> {
     let printed = Cmd::new("valgrind")
         .args([
             "--quiet",
@@ -425,56 +442,51 @@ fn count(
         .arg("--vex-iropt-register-updates=allregs-at-mem-access")
         .arg(format!("--callgrind-out-file={}", counts.display()))
         .args(arguments)
-        .arg("--bench")
+        .args(["--bench", side])
         .args(more)
         .output()?;
     let output: Output =
         serde_json::from_str(&printed).context("the twin's program printed no rows")?;
-    Report::new(file, &output, counts)
-}
-
-impl Report {
-    fn new(file: &'static str, output: &Output, counts: &Path) -> Result<Self> {
-        let mut rows: Vec<Row> = Vec::new();
-        let mut answers = BTreeMap::new();
-        for (number, call) in output.rows.iter().enumerate() {
-            let label = format!("{} {} {}", call.side, call.name, call.size);
-            let path = PathBuf::from(format!("{}.{}", counts.display(), number + 1));
-            let is_c = call.side == "c";
-            let (start, end) = output.text[usize::from(!is_c)];
+    let (start, end) = output.text;
+    let numbered = (1..).zip(output.rows);
+    numbered
+        .map(|(number, call)| {
+            let label = format!("{} {}", call.name, call.size);
+            let path = PathBuf::from(format!("{}.{number}", counts.display()));
             let count = instructions(&path, &label, start..end)?;
             // A row in which one side did nothing would compare nothing.
             ensure!(
                 count > 0,
-                "no instruction of the objects was counted for `{label}`"
+                "no instruction of the objects was counted for `{label}`, side {side}"
             );
-            let key = (call.name.as_str(), call.size.as_str());
-            if is_c {
-                answers.insert(key, &call.answer);
-                let (name, size) = (call.name.clone(), call.size.clone());
-                rows.push(Row {
-                    name,
-                    size,
-                    flat: call.flat,
-                    c: count,
-                    rust: 0,
-                    reads: [call.reads, 0],
-                });
-            } else {
-                ensure!(
-                    answers.get(&key) == Some(&&call.answer),
-                    "C and Rust answer differently in `{} {}`",
-                    call.name,
-                    call.size
-                );
-                let row = rows
-                    .iter_mut()
-                    .find(|row| (row.name.as_str(), row.size.as_str()) == key);
-                let row = row.context("a row of Rust without one of C")?;
-                row.rust = count;
-                row.reads[1] = call.reads;
-            }
-        }
+            Ok((call, count))
+        })
+        .collect()
+}
+
+impl Report {
+    fn new(file: &'static str, c: Vec<(Call, u64)>, rust: Vec<(Call, u64)>) -> Result<Self> {
+        ensure!(c.len() == rust.len(), "the sides have different rows");
+        let both = c.into_iter().zip(rust);
+        let rows = both.map(|((c, c_count), (rust, rust_count))| {
+            let same = (&c.name, &c.size) == (&rust.name, &rust.size);
+            ensure!(same, "the sides have different rows");
+            ensure!(
+                c.answer == rust.answer,
+                "C and Rust answer differently in `{} {}`",
+                c.name,
+                c.size
+            );
+            Ok(Row {
+                name: c.name,
+                size: c.size,
+                flat: c.flat,
+                c: c_count,
+                rust: rust_count,
+                reads: [c.reads, rust.reads],
+            })
+        });
+        let rows = rows.collect::<Result<_>>()?;
         Ok(Self { file, rows })
     }
 

@@ -1,8 +1,8 @@
-//! Counts instructions: callgrind runs this program, each row is one call, and the counts go to one
-//! file per row and side.
+//! Counts the instructions of a side: callgrind runs this program, each row is one call, and the
+//! counts go to one file per row.
 //!
 //! What is printed here says what the files hold: the rows in their order, and where the code of
-//! each side lies, so that the reader counts the instructions of the objects alone and not those of
+//! the side lies, so that the reader counts the instructions of the objects alone and not those of
 //! the driver.
 
 use std::slice;
@@ -21,52 +21,54 @@ use crate::{Arguments, cpu};
 /// Room for a world of 64 devices with 2,048 vectors each.
 const WORLD: usize = 96 << 20;
 
+/// Which side is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Which {
+    C,
+    Rust,
+}
+
 /// What the program prints.
 #[derive(Serialize)]
 struct Output {
-    /// First and last address of the code of C, then of Rust.
-    text: [(usize, usize); 2],
+    /// First and last address of the side's code.
+    text: (usize, usize),
     rows: Vec<Row>,
 }
 
-/// Carries out all rows on both sides and prints what they were.
+/// Carries out all rows on a side and prints what they were.
 pub(crate) fn run<S: Subject>(
     arguments: &Arguments,
+    which: Which,
     import: impl Fn(&str) -> Option<Import> + Copy,
 ) -> Result<()> {
     cpu::handle_signals_on_calls_stack();
-    let mut output = Output {
-        text: [(0, 0); 2],
-        rows: Vec::new(),
+    let (name, objects) = match which {
+        Which::C => ("C", &arguments.c),
+        Which::Rust => ("Rust", &arguments.rust),
     };
-    for (number, (name, objects)) in [("c", &arguments.c), ("rust", &arguments.rust)]
-        .into_iter()
-        .enumerate()
-    {
-        let mut meter = Meter {
-            side: name,
-            rows: Vec::new(),
-        };
-        let side = match &arguments.allocator {
-            None => {
-                let mut side = Side::new(name, objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
-                let api = S::api(&side.image)?;
-                S::bench(&mut side, &api, &mut meter);
-                side
-            }
-            Some(allocator) => {
-                let objects = [objects.as_slice(), slice::from_ref(allocator)].concat();
-                let import = |name: &str| allocator::import(name, import);
-                let mut side = Side::new(name, &objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
-                let api = S::api(&side.image)?;
-                let frames = Frames::new(&mut side)?;
-                S::bench_allocating(&mut side, &api, &mut meter, &frames)?;
-                side
-            }
-        };
-        output.text[number] = (side.image.text().start, side.image.text().end);
-        output.rows.extend(meter.rows);
-    }
+    let mut meter = Meter::default();
+    let side = match &arguments.allocator {
+        None => {
+            let mut side = Side::new(name, objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
+            let api = S::api(&side.image)?;
+            S::bench(&mut side, &api, &mut meter);
+            side
+        }
+        Some(allocator) => {
+            let objects = [objects.as_slice(), slice::from_ref(allocator)].concat();
+            let import = |name: &str| allocator::import(name, import);
+            let mut side = Side::new(name, &objects, 0, WORLD, Unit::new::<S::Part>(), import)?;
+            let api = S::api(&side.image)?;
+            let frames = Frames::new(&mut side)?;
+            S::bench_allocating(&mut side, &api, &mut meter, &frames)?;
+            side
+        }
+    };
+    let output = Output {
+        text: (side.image.text().start, side.image.text().end),
+        rows: meter.rows,
+    };
     println!("{}", serde_json::to_string(&output)?);
     Ok(())
 }

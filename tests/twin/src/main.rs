@@ -75,9 +75,9 @@ struct Arguments {
     /// The seed of the first case.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Count instructions instead; callgrind runs this program.
-    #[arg(long)]
-    bench: bool,
+    /// Count the instructions of one side instead; callgrind runs this program.
+    #[arg(long, value_name = "SIDE")]
+    bench: Option<bench::Which>,
     /// Count what allocates instead, together with Xen's allocator, which this object is.
     #[arg(long, requires = "bench")]
     allocator: Option<PathBuf>,
@@ -117,8 +117,8 @@ fn run() -> Result<()> {
 
 fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
     let import = |name: &str| S::import(name).or_else(|| services::import(name));
-    if arguments.bench {
-        return bench::run::<S>(arguments, import);
+    if let Some(which) = arguments.bench {
+        return bench::run::<S>(arguments, which, import);
     }
     let unit = Unit::new::<S::Part>;
     let second = if arguments.same { "changed C" } else { "Rust" };

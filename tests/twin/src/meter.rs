@@ -9,11 +9,9 @@ use crate::side::Side;
 use crate::trace::Event;
 use crate::valgrind;
 
-/// What the file of a row and side holds.
+/// What the file of a row holds.
 #[derive(Serialize)]
 pub(crate) struct Row {
-    /// `c` or `rust`.
-    side: &'static str,
     /// What is done.
     name: String,
     /// How large the world is.
@@ -27,8 +25,8 @@ pub(crate) struct Row {
 }
 
 /// Marks the calls that are counted.
+#[derive(Default)]
 pub(crate) struct Meter {
-    pub(crate) side: &'static str,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -44,14 +42,13 @@ impl Meter {
         side.cpu.counted = true;
         let answer = body(side);
         side.cpu.counted = false;
-        let label = CString::new(format!("{} {name} {size}", self.side)).unwrap_or_default();
+        let label = CString::new(format!("{name} {size}")).unwrap_or_default();
         valgrind::request(valgrind::DUMP_STATS_AT, label.as_ptr() as u64);
         let reads = side.env().trace.iter().filter(|entry| {
             matches!(entry.event, Event::Call(name, _) if name.starts_with("pci_conf_read"))
         });
         let reads = reads.count();
         self.rows.push(Row {
-            side: self.side,
             name: name.to_owned(),
             size: size.to_owned(),
             flat,
