@@ -77,15 +77,30 @@ pub(crate) fn run(args: Args) -> Result<()> {
         files.join(", "),
         args.cases
     ));
-    let cases = [format!("--cases={}", args.cases), format!("--seed={seed}")];
-    let results = on_all_cpus(files.len(), |file| {
-        twin.command(files[file])?.args(&cases).output()
+    let runs: Vec<_> = files
+        .iter()
+        .flat_map(|file| parts_of(args.cases, seed).map(move |part| (*file, part)))
+        .collect();
+    let results = on_all_cpus(runs.len(), |run| {
+        let (file, (seed, cases)) = runs[run];
+        let cases = [format!("--cases={cases}"), format!("--seed={seed}")];
+        twin.command(file)?.args(&cases).output()
     });
     step.done();
     for result in results {
         print!("{}", result?);
     }
     Ok(())
+}
+
+/// The cases in as many parts as there are CPUs to run them: the first seed of each, and how many.
+fn parts_of(cases: u64, seed: u64) -> impl Iterator<Item = (u64, u64)> {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    let part = cases.div_ceil(cpus);
+    (0..cpus)
+        .map(move |number| (number * part, part.min(cases.saturating_sub(number * part))))
+        .filter(|(_, count)| *count > 0)
+        .map(move |(first, count)| (seed.wrapping_add(first), count))
 }
 
 /// Cases that a fault planted around the sides has to be found in by the oracle.
@@ -115,7 +130,7 @@ fn oracle(twin: &Twin, args: &Args, seed: u64) -> Result<()> {
         let text = format!("{error:#}");
         let found = place(&text)
             .with_context(|| format!("the run with the fault `{fault}` broke: {text}"))?;
-        println!("{fault}: found at {found}");
+        println!("{fault}: found at seed {found}");
     }
     Ok(())
 }
@@ -280,42 +295,46 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
     }
     let chosen = some_of(faults, count, seed);
     let step = ui::step(format!("planting {} faults in {source}", chosen.len()));
-    // The unchanged text must agree with itself, or finding a fault would mean nothing.
-    let all: Vec<_> = [("none", "", "")].into_iter().chain(chosen).collect();
-    let plant = |number: usize| {
-        let (_, from, to) = all[number];
+    let run = |number: usize, text: String, cases: &str, seed: Option<&str>| {
         let changed = scratch.path().join(format!("fault-{number}.c"));
         let changed_object = changed.with_extension("o");
-        let text = if from.is_empty() {
-            text.clone()
-        } else {
-            text.replacen(from, to, 1)
-        };
         std::fs::write(&changed, text)?;
         compile(twin, &object, &original, &changed, &changed_object)?;
-        twin.command_with(file, &twin.with_companions(file, changed_object))?
-            .args(["--same", "--cases", SELF_CHECK_CASES])
+        let objects = twin.with_companions(file, changed_object);
+        let command = twin.command_with(file, &objects)?;
+        let seed = seed.map(|seed| ["--seed", seed]);
+        command
+            .args(["--same", "--cases", cases])
+            .args(seed.into_iter().flatten())
             .output()
             .map(drop)
     };
-    let mut table = ui::Table::new(&["planted fault", "found at"]);
+    // The case that finds a fault, if one does. Without the fault it has to agree, or finding it
+    // would mean nothing.
+    let plant = |number: usize| {
+        let (name, from, to) = chosen[number];
+        let Err(error) = run(number, text.replacen(from, to, 1), SELF_CHECK_CASES, None) else {
+            return Ok(None);
+        };
+        let seed = place(&format!("{error:#}"))
+            .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
+        run(number, text.clone(), "1", Some(&seed))
+            .with_context(|| format!("the C original does not agree with itself, seed {seed}"))?;
+        Ok(Some(seed))
+    };
+    let mut table = ui::Table::new(&["planted fault", "found at seed"]);
     let mut missed = Vec::new();
-    for ((name, from, _), run) in all.iter().zip(on_all_cpus(all.len(), plant)) {
-        match (run, from.is_empty()) {
-            (Ok(()), true) => {}
-            (Err(error), true) => bail!("the C original does not agree with itself: {error:#}"),
-            (Ok(()), false) => missed.push(*name),
-            (Err(error), false) => {
-                let seed = place(&format!("{error:#}"))
-                    .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
-                table.row([*name, seed.as_str()]);
-            }
+    let results: Vec<Result<_>> = on_all_cpus(chosen.len(), plant);
+    for ((name, ..), seed) in chosen.iter().zip(results) {
+        match seed? {
+            Some(seed) => table.row([*name, seed.as_str()]),
+            None => missed.push(*name),
         }
     }
     step.done();
     table.print();
     ensure!(missed.is_empty(), "not found: {}", missed.join("; "));
-    println!("{} planted faults, all found", all.len() - 1);
+    println!("{} planted faults, all found", chosen.len());
     Ok(())
 }
 
@@ -346,13 +365,13 @@ pub(crate) fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The words `seed N` of a report that the sides parted; other errors are none. The end of a report
+/// The seed in a report that the sides parted; other errors are none. The end of a report
 /// says how to have it again: of a long one, there is no more.
 pub(crate) fn place(report: &str) -> Option<String> {
     let (_, replay) = report.split_once("replay with: cargo xtask twin ")?;
     let (_, seed) = replay.split_once("--seed ")?;
     let digits: String = seed.chars().take_while(char::is_ascii_digit).collect();
-    (!digits.is_empty()).then(|| format!("seed {digits}"))
+    (!digits.is_empty()).then_some(digits)
 }
 
 /// Compiles a changed copy of a C original with the very command that Xen's make used.
@@ -390,7 +409,7 @@ fn compile(
 
 #[cfg(test)]
 mod tests {
-    use super::{on_all_cpus, place, some_of};
+    use super::{on_all_cpus, parts_of, place, some_of};
 
     #[test]
     fn some_are_consecutive_and_none_twice() {
@@ -399,6 +418,16 @@ mod tests {
         assert_eq!(some_of(&all, 2, 2 << 20), [3, 1]);
         assert_eq!(some_of(&all, usize::MAX, 4 << 20), [2, 3, 1]);
         assert!(some_of(&[0; 0], 2, 1 << 20).is_empty());
+    }
+
+    #[test]
+    fn the_parts_of_the_cases_are_all_of_them() {
+        for cases in [1, 2, 3, 1000, 40_001] {
+            let all: Vec<_> = parts_of(cases, 17)
+                .flat_map(|(first, count)| first..first + count)
+                .collect();
+            assert_eq!(all, Vec::from_iter(17..17 + cases));
+        }
     }
 
     #[test]
@@ -411,7 +440,7 @@ mod tests {
     #[test]
     fn only_a_report_of_the_sides_names_a_seed() {
         let report = "  C did: this\nreplay with: cargo xtask twin --file vmsi --seed 17 --cases 1";
-        assert_eq!(place(report).as_deref(), Some("seed 17"));
+        assert_eq!(place(report).as_deref(), Some("17"));
         assert_eq!(place("error: `twin --seed 17` ended with status 1"), None);
         assert_eq!(place("replay with: cargo xtask twin --seed  --cases"), None);
     }
