@@ -2,7 +2,8 @@
 //! c-shim/shim.h for what irq.c and c-shim/irq.c call.
 
 use core::ffi::{c_int, c_uint};
-use xen::irq::place::{Cpus, PlacedDesc};
+use xen::irq::cpus::Cpus;
+use xen::irq::place::PlacedDesc;
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
 use xen::objects::irq_desc::{HeldDesc, IrqDesc};

@@ -10,7 +10,8 @@ use irq_core::irq::vectors::{
     FIRST_DYNAMIC, LAST_HIGH_PRIORITY, Taken, VectorSet, is_high_priority, is_irq_vector,
 };
 use xen::base::errno::Errno;
-use xen::irq::place::{self, Cpus, PlacedDesc};
+use xen::irq::cpus::Cpus;
+use xen::irq::place::{self, PlacedDesc};
 use xen::irq::signal::{self, Event};
 use xen::irq::table::{self, VectorLock, Vectors};
 use xen::objects::irq_desc::IrqDesc;

@@ -1,6 +1,7 @@
 //! Vectors of IRQs and their moves: the descriptors' fields, `vector_irq[]`, the maps of vectors,
 //! and what CPUs send each other.
 
+pub mod cpus;
 pub mod place;
 pub mod signal;
 pub mod table;

@@ -1,6 +1,7 @@
 //! The places of an IRQ, as its descriptor holds them.
 
 use crate::base::view::{Word, field, set_field};
+use crate::irq::cpus::{Cpus, DescCpus};
 use crate::irq::table::{VectorLock, Vectors};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
@@ -12,104 +13,6 @@ use xen_sys as sys;
 
 /// Bit 0 of the byte of bit-fields.
 const MOVE_IN_PROGRESS: u8 = 1;
-
-/// A set of CPUs that is read in place.
-#[derive(Clone, Copy)]
-pub struct Cpus<'a>(CpuMask<'a>);
-
-/// A set of CPUs of a descriptor, which the holder of its lock changes in place.
-pub struct DescCpus<'a>(Cpus<'a>);
-
-/// How many CPUs there can be.
-fn limit() -> u32 {
-    // SAFETY: The number is written while Xen boots, before there is a second CPU.
-    unsafe { (&raw const sys::nr_cpu_ids).read_volatile() }
-}
-
-/// How many words of a set are in use.
-fn words() -> u32 {
-    // SAFETY: The function computes a number.
-    unsafe { sys::shim_cpumask_words() }
-}
-
-impl<'a> Cpus<'a> {
-    /// The CPUs of a set.
-    pub const fn of(mask: CpuMask<'a>) -> Self {
-        Self(mask)
-    }
-
-    /// Those that are online.
-    pub fn online() -> Cpus<'static> {
-        // SAFETY: The set is a variable of Xen's, whose words CPUs change by atomic instructions.
-        // Nothing writes to a set of this type.
-        let mask = unsafe { CpuMask::from_raw((&raw const sys::cpu_online_map).cast_mut()) };
-        // SAFETY: The address of a variable is not null.
-        Cpus(unsafe { mask.unwrap_unchecked() })
-    }
-
-    /// All that there may be.
-    pub fn all() -> Cpus<'static> {
-        // SAFETY: The set is a constant of Xen's, and nothing writes to a set of this type.
-        let mask = unsafe { CpuMask::from_raw((&raw const sys::cpumask_all).cast_mut()) };
-        // SAFETY: The address of a constant is not null.
-        Cpus(unsafe { mask.unwrap_unchecked() })
-    }
-
-    /// The set, for C, which only reads it.
-    pub(super) const fn as_ptr(self) -> *const sys::cpumask_t {
-        self.0.as_ptr()
-    }
-
-    /// The address of a word, if the set has such a word.
-    fn place(self, index: u32) -> Option<*mut u64> {
-        let words = (index < words()).then_some(self.0.as_ptr().cast::<u64>())?;
-        // SAFETY: The set has as many words.
-        Some(unsafe { words.add(index as usize) })
-    }
-}
-
-impl CpuSet for Cpus<'_> {
-    fn limit(&self) -> u32 {
-        limit()
-    }
-
-    fn word(&self, index: u32) -> u64 {
-        // SAFETY: The word is one of the set's, and others access a set's words one by one.
-        self.place(index)
-            .map_or(0, |word| unsafe { u64::load(word) })
-    }
-}
-
-impl<'a> DescCpus<'a> {
-    /// The set, to be read.
-    pub const fn cpus(&self) -> Cpus<'a> {
-        self.0
-    }
-}
-
-impl CpuSet for DescCpus<'_> {
-    fn limit(&self) -> u32 {
-        limit()
-    }
-
-    fn word(&self, index: u32) -> u64 {
-        self.0.word(index)
-    }
-}
-
-impl CpuSetMut for DescCpus<'_> {
-    fn words(&self) -> u32 {
-        words()
-    }
-
-    fn set_word(&mut self, index: u32, word: u64) {
-        if let Some(place) = self.0.place(index) {
-            // SAFETY: The word is one of a descriptor's set, and others access a set's words one by
-            // one.
-            unsafe { u64::store(place, word) };
-        }
-    }
-}
 
 /// A descriptor that is held, and whose sets of CPUs have been allocated.
 #[derive(Clone, Copy)]
@@ -150,13 +53,13 @@ impl<'a> PlacedDesc<'a> {
 
 /// Returns whether an IRQ's vector is one of a CPU's.
 pub fn is_on(desc: IrqDesc<'_>, vectors: Vectors<'_>) -> bool {
-    set!(desc, arch.cpu_mask).is_some_and(|cpus| Cpus(cpus).contains(vectors.cpu()))
+    set!(desc, arch.cpu_mask).is_some_and(|cpus| Cpus::of(cpus).contains(vectors.cpu()))
 }
 
 /// Adds a CPU to those that have an IRQ's vector; returns whether the IRQ can be on a CPU. The
 /// vector lock is held whenever these change.
 pub fn join(desc: IrqDesc<'_>, vectors: Vectors<'_>, _lock: &VectorLock) -> bool {
-    let cpus = set!(desc, arch.cpu_mask).map(|cpus| DescCpus(Cpus(cpus)));
+    let cpus = set!(desc, arch.cpu_mask).map(|cpus| DescCpus(Cpus::of(cpus)));
     cpus.map(|mut cpus| cpus.insert(vectors.cpu())).is_some()
 }
 
@@ -175,9 +78,9 @@ fn bits(desc: PlacedDesc<'_>) -> *mut u8 {
 pub fn read(desc: PlacedDesc<'_>) -> Place<DescCpus<'_>> {
     Place {
         vector: vector(field!(desc, arch.vector)),
-        cpus: DescCpus(Cpus(desc.cpus)),
+        cpus: DescCpus(Cpus::of(desc.cpus)),
         old_vector: vector(field!(desc, arch.old_vector)),
-        old_cpus: DescCpus(Cpus(desc.old_cpus)),
+        old_cpus: DescCpus(Cpus::of(desc.old_cpus)),
         // SAFETY: The byte is a part of the descriptor.
         in_progress: unsafe { u8::load(bits(desc)) } & MOVE_IN_PROGRESS != 0,
         cleanups: field!(desc, arch.move_cleanup_count),
@@ -199,7 +102,7 @@ pub fn write(desc: PlacedDesc<'_>, place: &Place<DescCpus<'_>>) {
 
 /// The CPUs that an IRQ was asked to be on.
 pub fn affinity(desc: PlacedDesc<'_>) -> DescCpus<'_> {
-    DescCpus(Cpus(desc.affinity))
+    DescCpus(Cpus::of(desc.affinity))
 }
 
 /// Returns whether the IRQ has had a vector since it was allocated.

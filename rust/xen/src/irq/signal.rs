@@ -1,6 +1,6 @@
 //! Interrupts between CPUs, what is pending, the destination of messages, and trace records.
 
-use crate::irq::place::Cpus;
+use crate::irq::cpus::Cpus;
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use crate::sync::spin::Locked;
 use xen_sys as sys;

@@ -1,7 +1,7 @@
 //! `vector_irq[]` of each CPU, what is allocated under the vector lock, and that lock.
 
 use crate::arch::nospec;
-use crate::irq::place::Cpus;
+use crate::irq::cpus::Cpus;
 use crate::objects::irq_desc::HeldDesc;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;

@@ -2,7 +2,8 @@
 //! found.
 //!
 //! Bounds: three vectors; the IRQs have no map of used vectors, one each or one for both; two
-//! messages are in flight at most. A source's messages arrive in the order in which they were sent. CPU 0 stays online.
+//! messages are in flight at most. A source's messages arrive in the order in which they were sent.
+//! CPU 0 stays online.
 //!
 //! What is taken for granted: a CPU goes offline while no CPU is in a handler, and what was sent to
 //! it has arrived before its IRR is looked at; a device is quiet before its IRQ is destroyed; there

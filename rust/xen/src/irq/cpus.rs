@@ -1,0 +1,104 @@
+//! Sets of CPUs, read and written in place.
+
+use crate::base::view::Word;
+use crate::objects::cpumask::CpuMask;
+use irq_core::irq::cpus::{CpuSet, CpuSetMut};
+use xen_sys as sys;
+
+/// A set of CPUs that is read in place.
+#[derive(Clone, Copy)]
+pub struct Cpus<'a>(CpuMask<'a>);
+
+/// A set of CPUs of a descriptor, which the holder of its lock changes in place.
+pub struct DescCpus<'a>(pub(super) Cpus<'a>);
+
+/// How many CPUs there can be.
+fn limit() -> u32 {
+    // SAFETY: The number is written while Xen boots, before there is a second CPU.
+    unsafe { (&raw const sys::nr_cpu_ids).read_volatile() }
+}
+
+/// How many words of a set are in use.
+fn words() -> u32 {
+    // SAFETY: The function computes a number.
+    unsafe { sys::shim_cpumask_words() }
+}
+
+impl<'a> Cpus<'a> {
+    /// The CPUs of a set.
+    pub const fn of(mask: CpuMask<'a>) -> Self {
+        Self(mask)
+    }
+
+    /// Those that are online.
+    pub fn online() -> Cpus<'static> {
+        // SAFETY: The set is a variable of Xen's, whose words CPUs change by atomic instructions.
+        // Nothing writes to a set of this type.
+        let mask = unsafe { CpuMask::from_raw((&raw const sys::cpu_online_map).cast_mut()) };
+        // SAFETY: The address of a variable is not null.
+        Cpus(unsafe { mask.unwrap_unchecked() })
+    }
+
+    /// All that there may be.
+    pub fn all() -> Cpus<'static> {
+        // SAFETY: The set is a constant of Xen's, and nothing writes to a set of this type.
+        let mask = unsafe { CpuMask::from_raw((&raw const sys::cpumask_all).cast_mut()) };
+        // SAFETY: The address of a constant is not null.
+        Cpus(unsafe { mask.unwrap_unchecked() })
+    }
+
+    /// The set, for C, which only reads it.
+    pub(super) const fn as_ptr(self) -> *const sys::cpumask_t {
+        self.0.as_ptr()
+    }
+
+    /// The address of a word, if the set has such a word.
+    fn place(self, index: u32) -> Option<*mut u64> {
+        let words = (index < words()).then_some(self.0.as_ptr().cast::<u64>())?;
+        // SAFETY: The set has as many words.
+        Some(unsafe { words.add(index as usize) })
+    }
+}
+
+impl CpuSet for Cpus<'_> {
+    fn limit(&self) -> u32 {
+        limit()
+    }
+
+    fn word(&self, index: u32) -> u64 {
+        // SAFETY: The word is one of the set's, and others access a set's words one by one.
+        self.place(index)
+            .map_or(0, |word| unsafe { u64::load(word) })
+    }
+}
+
+impl<'a> DescCpus<'a> {
+    /// The set, to be read.
+    pub const fn cpus(&self) -> Cpus<'a> {
+        self.0
+    }
+}
+
+impl CpuSet for DescCpus<'_> {
+    fn limit(&self) -> u32 {
+        limit()
+    }
+
+    fn word(&self, index: u32) -> u64 {
+        self.0.word(index)
+    }
+}
+
+impl CpuSetMut for DescCpus<'_> {
+    fn words(&self) -> u32 {
+        words()
+    }
+
+    fn set_word(&mut self, index: u32, word: u64) {
+        if let Some(place) = self.0.place(index) {
+            // SAFETY: The word is one of a descriptor's set, and others access a set's words one by
+            // one.
+            unsafe { u64::store(place, word) };
+        }
+    }
+}
