@@ -28,9 +28,10 @@ pub(crate) fn new_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(writable)
 }
 
-/// A replaced file that has a twin.
+/// A replaced file that has a twin, in work or not.
 pub(crate) fn replaced_file() -> PossibleValuesParser {
-    PossibleValuesParser::new(units::NAMES)
+    let in_work = units::IN_WORK.iter().map(|unit| unit.name);
+    PossibleValuesParser::new(units::NAMES.into_iter().chain(in_work))
 }
 
 /// A number that is not 0.

@@ -283,7 +283,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         is_program("valgrind"),
         "valgrind is not installed; run `cargo xtask setup`"
     );
-    let twin = Twin::build(None)?;
+    let twin = Twin::build(None, None)?;
     let mut files = Vec::new();
     let asked = |file: &str| args.file.as_deref().is_none_or(|asked| asked == file);
     for file in units::NAMES.into_iter().filter(|file| asked(file)) {

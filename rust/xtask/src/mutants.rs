@@ -178,7 +178,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let mut erred = Erred::new();
     if !todo.is_empty() {
         let court = Court {
-            twin: Twin::build(None)?,
+            twin: Twin::build(None, None)?,
             scratch: cache::Scratch::create(place.join(format!("run-{}", std::process::id())))?,
             place,
             cases: args.cases,

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::xen::{self, Flavour, Options};
+use crate::units::Unit;
+use crate::xen::{self, Flavour, Options, Parts};
 use crate::{arguments, cache, ui, units};
 
 mod mutants;
@@ -29,7 +30,7 @@ pub(crate) struct Args {
     /// The seed of the first case; the next have the numbers after it. Random unless given.
     #[arg(long)]
     seed: Option<u64>,
-    /// The replaced file; all unless given.
+    /// The replaced file; all unless given. One in work is compared only if it is asked for.
     #[arg(long, value_parser = arguments::replaced_file())]
     file: Option<String>,
     /// Hold what guests read from MSI-X tables to what they wrote, and count the wrong answers of
@@ -58,7 +59,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Some(wanted) => vec![wanted.as_str()],
         None => units::NAMES.into(),
     };
-    let twin = Twin::build(args.cpus)?;
+    let in_work = args.file.as_deref().and_then(units::in_work);
+    let twin = Twin::build(args.cpus, in_work)?;
     let seed = match args.seed {
         Some(seed) => seed,
         None => random_seed()?,
@@ -146,22 +148,32 @@ pub(crate) struct Twin {
     stock: xen::Build,
     rust: xen::Build,
     program: PathBuf,
+    /// The unit in work that the Rust of this build has, too.
+    in_work: Option<&'static Unit>,
 }
 
 impl Twin {
-    /// Builds what changed since the last time, for the most CPUs of Xen's default or so many.
+    /// Builds what changed since the last time, for the most CPUs of Xen's default or so many; with
+    /// a unit in work.
     ///
     /// # Errors
     ///
     /// When Xen or the program cannot be built.
-    pub(crate) fn build(cpus: Option<u32>) -> Result<Self> {
+    pub(crate) fn build(cpus: Option<u32>, in_work: Option<&'static Unit>) -> Result<Self> {
         let options = |flavour| Options {
             flavour,
             cpus,
             ..Options::default()
         };
         let stock = xen::build(&options(Flavour::Stock))?;
-        let rust = xen::build(&options(Flavour::Rust))?;
+        let plain = xen::build(&options(Flavour::Rust))?;
+        // The program is the same in both cases: layouts do not follow from the switch.
+        let rust = in_work.map_or(Ok(plain.clone()), |unit| {
+            xen::build(&Options {
+                parts: Parts::with(unit.switch),
+                ..options(Flavour::Rust)
+            })
+        })?;
         let folder = cpus.map_or("target/twin".to_owned(), |cpus| {
             format!("target/twin-{cpus}-cpus")
         });
@@ -180,7 +192,7 @@ impl Twin {
             .env("CARGO_TARGET_DIR", &target)
             .env("XEN_SYS_LAYOUT", target.join("layout.h"))
             .env_remove("RUSTFLAGS");
-        for (key, value) in bindings_environment(&rust)? {
+        for (key, value) in bindings_environment(&plain)? {
             cargo = cargo.env(key, value);
         }
         std::fs::create_dir_all(&target)
@@ -191,6 +203,7 @@ impl Twin {
             stock,
             rust,
             program: target.join("release/xen-irq-twin"),
+            in_work,
         })
     }
 
@@ -218,14 +231,19 @@ impl Twin {
         std::iter::once(object).chain(companion).collect()
     }
 
-    /// The Rust object with its shim, as Xen's make joins them.
-    fn rust_object(&self) -> PathBuf {
-        self.rust.objects.join("arch/x86/xen-irq/built_in.o")
+    /// The Rust object with its shim, as Xen's make joins them; with the rest of a C file of which
+    /// a part is in Rust.
+    fn rust_objects(&self) -> Vec<PathBuf> {
+        let rest = self.in_work.map(|unit| unit.object);
+        rest.into_iter()
+            .chain(["arch/x86/xen-irq/built_in.o"])
+            .map(|object| self.rust.objects.join(object))
+            .collect()
     }
 
     /// The program's arguments for a file, with the real Rust as the second side.
     pub(crate) fn arguments(&self, file: &str) -> Result<Vec<PathBuf>> {
-        self.arguments_with(file, &[self.rust_object()])
+        self.arguments_with(file, &self.rust_objects())
     }
 
     /// As [`Self::arguments`], with other objects as the second side.
@@ -244,7 +262,7 @@ impl Twin {
     }
 
     fn command(&self, file: &str) -> Result<Cmd> {
-        self.command_with(file, &[self.rust_object()])
+        self.command_with(file, &self.rust_objects())
     }
 
     /// The program for a file, with other objects as the second side.

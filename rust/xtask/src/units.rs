@@ -46,6 +46,16 @@ pub(crate) const UNITS: [Unit; 4] = [
     },
 ];
 
+/// Units in work: their switches are off by default, and only `--in-work` and `twin --file` know
+/// them.
+pub(crate) const IN_WORK: [Unit; 1] = [Unit {
+    name: "irq",
+    switch: "RUST_IRQ_VECTORS",
+    package: "irq",
+    object: "arch/x86/irq.o",
+    companion: None,
+}];
+
 /// The names, in the order of the list.
 pub(crate) const NAMES: [&str; UNITS.len()] = {
     let mut names = [""; UNITS.len()];
@@ -57,9 +67,15 @@ pub(crate) const NAMES: [&str; UNITS.len()] = {
     names
 };
 
-/// The unit with a name.
+/// The unit with a name, in work or not.
 pub(crate) fn named(name: &str) -> Option<&'static Unit> {
-    UNITS.iter().find(|unit| unit.name == name)
+    let mut all = UNITS.iter().chain(&IN_WORK);
+    all.find(|unit| unit.name == name)
+}
+
+/// The unit in work with a name.
+pub(crate) fn in_work(name: &str) -> Option<&'static Unit> {
+    IN_WORK.iter().find(|unit| unit.name == name)
 }
 
 /// The name of the unit that a switch takes from Rust.

@@ -8,6 +8,7 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
@@ -25,9 +26,18 @@ const STACK: usize = 0x8000;
 /// What callee-saved registers hold on entry, to see that they come back.
 const CANARY: u64 = 0x5ca1_ab1e_0b5e_55ed;
 const WRMSR: [u8; 2] = [0x0f, 0x30];
+const RDMSR: [u8; 2] = [0x0f, 0x32];
 const UD2: [u8; 2] = [0x0f, 0x0b];
 /// Seconds of CPU time after which a call counts as endless: on a loaded machine others take most.
 const PATIENCE: libc::time_t = 5;
+
+/// What RDMSR reads, in files that use it.
+static READ_MSR: OnceLock<fn(u32) -> u64> = OnceLock::new();
+
+/// Lets RDMSR read by a function from now on.
+pub(crate) fn read_msrs_by(read: fn(u32) -> u64) {
+    READ_MSR.get_or_init(|| read);
+}
 
 /// The stack that calls run on.
 pub(crate) struct Cpu {
@@ -75,6 +85,12 @@ impl Cpu {
             (*self.info()).processor_id = processor;
             (*self.info()).per_cpu_offset = loader::PER_CPU_OFFSET as u64;
         }
+    }
+
+    /// Sets how far the variables of the CPU that runs from now on lie from their templates.
+    pub(crate) fn set_per_cpu_offset(&mut self, offset: u64) {
+        // SAFETY: as in `set_current`.
+        unsafe { (*self.info()).per_cpu_offset = offset };
     }
 
     /// Calls `function` with up to six integer arguments.
@@ -348,6 +364,14 @@ fn step_over(context: &mut libc::ucontext_t, at: usize) -> bool {
                 .map(|register| u64::from(registers[register as usize] as u32));
             let told = [msr, high << 32 | low, 0, 0, 0, 0];
             env::record(Event::Call("wrmsr", told));
+        }
+        RDMSR => {
+            let Some(read) = READ_MSR.get() else {
+                return false;
+            };
+            let value = read(registers[libc::REG_RCX as usize] as u32);
+            registers[libc::REG_RAX as usize] = i64::from(value as u32);
+            registers[libc::REG_RDX as usize] = i64::from((value >> 32) as u32);
         }
         UD2 if warnings().contains(&at) => env::record(Event::Call("WARN", [0; 6])),
         _ => return false,

@@ -30,7 +30,7 @@ const PAGE: usize = 0x1000;
 /// Bytes kept for glue, for Xen's variables, for the templates of its per-CPU variables, and for
 /// those themselves.
 const GLUE: usize = 0x8000;
-const VARIABLES: usize = PAGE;
+const VARIABLES: usize = 4 * PAGE;
 /// The section with the places of WARN(), and the size of an element.
 const WARNINGS: &str = ".bug_frames.1";
 const WARNING: usize = 8;
@@ -347,6 +347,11 @@ impl Image {
     /// The range of the objects' own code.
     pub(crate) fn text(&self) -> Range<usize> {
         self.text.clone()
+    }
+
+    /// All of it: code, variables and templates.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.map.base()..self.map.base() + self.map.len()
     }
 
     /// A range with that code and the glue, and no code of the driver's.

@@ -16,10 +16,12 @@ mod answer;
 mod arena;
 mod argument;
 mod bench;
+mod bits;
 mod cpu;
 mod env;
 mod glue;
 mod heap;
+mod irq;
 mod loader;
 mod machine;
 mod memory;
@@ -107,6 +109,7 @@ fn run() -> Result<()> {
         services::formatter_import,
     )?)?;
     match arguments.file.as_str() {
+        irq::Irq::NAME => drive::<irq::Irq>(&arguments),
         vmsi::Vmsi::NAME => drive::<vmsi::Vmsi>(&arguments),
         amd::Amd::NAME => drive::<amd::Amd>(&arguments),
         msi::Msi::NAME => drive::<msi::Msi>(&arguments),

@@ -38,6 +38,17 @@ impl Mapping {
         self.base
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes all bytes zero, and gives their memory back.
+    pub(crate) fn drop_contents(&mut self) {
+        // SAFETY: the mapping is our own, private and anonymous: what is read next is zero.
+        unsafe { libc::madvise(self.base as *mut _, self.len, libc::MADV_DONTNEED) };
+    }
+
     /// Some of the bytes, none of which is sealed; the caller does not run code of the mapping
     /// meanwhile.
     pub(crate) fn bytes(&mut self, offset: usize, len: usize) -> &mut [u8] {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 
+use crate::bits;
 use crate::loader::{Image, Import};
 use crate::side::{Env, attempt, record, with};
 use crate::trace::Event;
@@ -246,7 +247,7 @@ pub(crate) fn formatter_import(name: &str) -> Option<Import> {
     match name {
         "strlen" | "strnlen" => import(name),
         "symbols_lookup" => Some(Import::Call(symbols_lookup as *const () as usize)),
-        _ => None,
+        _ => bits::import(name),
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 mod amd;
+mod irq;
 mod msi;
 mod vmsi;
 mod vtd;
@@ -20,6 +21,7 @@ pub(super) fn of(file: &str) -> Result<(&'static str, &'static [Fault])> {
         "vmsi" => Ok(("arch/x86/hvm/vmsi.c", vmsi::FAULTS)),
         "vtd" => Ok(("drivers/passthrough/vtd/intremap.c", vtd::FAULTS)),
         "amd" => Ok(("drivers/passthrough/amd/iommu_intr.c", amd::FAULTS)),
+        "irq" => Ok(("arch/x86/irq.c", irq::FAULTS)),
         "msi" => Ok(("arch/x86/msi.c", msi::FAULTS)),
         _ => bail!("no faults are known to plant in {file}"),
     }

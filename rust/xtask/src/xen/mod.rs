@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, ensure};
 
 use crate::patch::{State, is_program, repository};
-use crate::units::UNITS;
+use crate::units::{IN_WORK, UNITS};
 use crate::{arguments, cache, host, ui};
 
 mod compare;
@@ -53,15 +53,20 @@ pub(crate) struct Parts {
         long = "in-work",
         value_name = "SWITCH",
         conflicts_with = "stock",
-        value_parser = IN_WORK
+        value_parser = IN_WORK.map(|unit| unit.switch)
     )]
     in_work: Vec<String>,
 }
 
-/// Switches that are off by default: what they take from Rust is in work.
-const IN_WORK: [&str; 1] = ["RUST_IRQ_VECTORS"];
-
 impl Parts {
+    /// All parts, and one in work.
+    pub(crate) fn with(switch: &str) -> Self {
+        Self {
+            in_work: vec![switch.to_owned()],
+            ..Self::default()
+        }
+    }
+
     /// The words that tell builds and results apart: empty with all parts.
     pub(crate) fn suffix(&self) -> String {
         let only = self.only.iter();

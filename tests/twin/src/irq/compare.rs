@@ -1,0 +1,66 @@
+//! What lies outside the arenas, or is kept private there.
+
+use super::model::Model;
+use super::spec::{IRQS, Mask};
+use super::world::{World, set_at};
+use crate::side::Side;
+use crate::xen::get;
+
+pub(super) fn compare(
+    model: Option<&Model>,
+    (c, c_world): (&mut Side, &World),
+    (rust, rust_world): (&mut Side, &World),
+) -> Result<(), String> {
+    let differ = |what: String| Err(format!("{what} differ"));
+    if c_world.online() != rust_world.online() {
+        return differ("the CPUs that are online".to_owned());
+    }
+    if c_world.platform.pending != rust_world.platform.pending {
+        return differ("the pending interrupts".to_owned());
+    }
+    if c_world.platform.sources != rust_world.platform.sources {
+        return differ("the sources".to_owned());
+    }
+    for cpu in 0..c_world.spec.cpus {
+        // SAFETY: the arrays of the CPUs; no call runs.
+        let (a, b) = unsafe { (&*c_world.slots(cpu), &*rust_world.slots(cpu)) };
+        if let Some(vector) = (0..a.len()).find(|&vector| a[vector] != b[vector]) {
+            let (a, b) = (a[vector], b[vector]);
+            return differ(format!("CPU {cpu}'s vectors {vector:#x}: {a} and {b}"));
+        }
+    }
+    for irq in 0..IRQS {
+        let descs = [c_world.desc(irq), rust_world.desc(irq)];
+        let handlers = descs.map(|desc| get!(desc, handler) as u64);
+        let none = [c_world, rust_world].map(|world| world.no_irq_type);
+        let both_none = handlers == none;
+        if !both_none
+            && c.env().offset(handlers[0] as *const u8)
+                != rust.env().offset(handlers[1] as *const u8)
+        {
+            return differ(format!("the handlers of IRQ {irq}"));
+        }
+        let maps = descs.map(|desc| get!(desc, arch.used_vectors) as *const Mask);
+        let offsets = [c.env().offset(maps[0]), rust.env().offset(maps[1])];
+        // A map of all IRQs is a variable of irq.c.
+        let are_global = offsets
+            .iter()
+            .all(|offset| offset >> 63 != 0 && *offset != u64::MAX);
+        // SAFETY: a map that is none of the world's is that variable.
+        if are_global && unsafe { maps[0].read() != maps[1].read() }
+            || !are_global && offsets[0] != offsets[1]
+        {
+            return differ(format!("the maps of IRQ {irq}"));
+        }
+        let [a, b] = descs.map(|desc| set_at(get!(desc, arch.old_cpu_mask)));
+        let cleaning = get!(descs[0], arch.move_cleanup_count) != 0;
+        let vector = get!(descs[0], arch.old_vector) as u8;
+        let allowed = model.is_some()
+            && cleaning
+            && Model::same_old_cpus(&a, &b, |cpu| c_world.slot(cpu, vector) != irq as i32);
+        if a != b && !allowed {
+            return differ(format!("the CPUs of IRQ {irq}'s old place"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! The functions of Xen that this part of irq.c calls.
+
+use xen_sys as sys;
+
+use super::platform::{self, apic_id};
+use super::spec::{MOST_CPUS, Mask};
+use crate::bits;
+use crate::loader::Import;
+use crate::side::{fault, record, with};
+use crate::trace::Event;
+use crate::xen::get;
+
+/// Room for `struct cpuinfo_x86` and `struct genapic`.
+const CPU: usize = 256;
+const GENAPIC: usize = 64;
+/// `struct hw_interrupt_type` and a function that does nothing.
+const HANDLER: usize = 64;
+const FUNCTION: usize = 16;
+
+pub(super) fn import(name: &str) -> Option<Import> {
+    let function = match name {
+        "init_one_irq_desc" => init_one_irq_desc as *const (),
+        "io_apic_get_used_vector_map" => io_apic_get_used_vector_map as *const (),
+        "get_random" => get_random as *const (),
+        "send_IPI_mask" => send_ipi_mask as *const (),
+        "send_IPI_self" => send_ipi_self as *const (),
+        "trace" => trace as *const (),
+        "x2apic_enabled" | "tb_init_done" | "iommu_intremap" => return Some(Import::Variable(1)),
+        "nr_cpu_ids" => return Some(Import::Variable(4)),
+        "io_apic_irqs" => return Some(Import::Variable(8)),
+        "cpu_online_map" | "cpumask_all" => return Some(Import::Variable(size_of::<Mask>())),
+        "node_to_cpumask" => return Some(Import::Variable(2 * size_of::<Mask>())),
+        "cpu_bit_bitmap" => return Some(Import::Variable(65 * size_of::<Mask>())),
+        "__per_cpu_offset" => return Some(Import::Variable(8 * MOST_CPUS)),
+        "per_cpu__scratch_cpumask" | "per_cpu__irq_regs" => return Some(Import::PerCpu(8)),
+        "no_irq_type" => return Some(Import::Variable(HANDLER)),
+        "enable_8259A_irq" => return Some(Import::Variable(FUNCTION)),
+        "boot_cpu_data" => return Some(Import::Variable(CPU)),
+        "genapic" => return Some(Import::Variable(GENAPIC)),
+        _ => return bits::import(name),
+    };
+    Some(Import::Call(function as usize))
+}
+
+/// All descriptors of a world are initialized.
+extern "C" fn init_one_irq_desc() -> i32 {
+    0
+}
+
+extern "C" fn io_apic_get_used_vector_map() -> u64 {
+    platform::with(|platform| platform.io_apic_map)
+}
+
+/// The last of several CPUs is the one that is picked from them.
+extern "C" fn get_random() -> u32 {
+    0
+}
+
+/// Reads a set of CPUs.
+fn mask_at(mask: *const Mask) -> Mask {
+    // SAFETY: the caller passes a set of as many CPUs as Xen is built for.
+    unsafe { mask.read_unaligned() }
+}
+
+extern "C" fn send_ipi_mask(mask: *const Mask, vector: i32) {
+    let mask = mask_at(mask);
+    let [a, b, c, d] = mask;
+    record(Event::Call("send_IPI_mask", [a, b, c, d, vector as u64, 0]));
+    platform::with(|platform| {
+        let online = mask_at(platform.online as *const Mask);
+        platform.lost |= mask
+            .iter()
+            .zip(&online)
+            .all(|(to, online)| to & online == 0);
+        platform.pend_all(&mask, vector as u8);
+    });
+}
+
+extern "C" fn send_ipi_self(vector: u32) {
+    let vector = vector as u8;
+    record(Event::Call("send_IPI_self", [vector.into(), 0, 0, 0, 0, 0]));
+    platform::with(|platform| platform.pend(platform.me, vector));
+}
+
+extern "C" fn trace(event: u32, size: u32, data: *const u32) {
+    let words = size as usize / 4;
+    // SAFETY: the caller passes so many bytes.
+    let word = |at: usize| (at < words).then(|| unsafe { data.add(at).read_unaligned() });
+    let pair = |at| u64::from(word(at).unwrap_or(0)) | u64::from(word(at + 1).unwrap_or(0)) << 32;
+    let told = [
+        event.into(),
+        size.into(),
+        pair(0),
+        pair(2),
+        pair(4),
+        pair(6),
+    ];
+    record(Event::Call("trace", told));
+}
+
+/// Records a call of an IRQ's handler.
+fn handle(name: &'static str, desc: *const sys::irq_desc) {
+    let irq = get!(desc, irq) as u64;
+    let locked = with(|env| env.irqs_on) || !crate::services::is_locked(lock_of(desc));
+    if locked {
+        fault(format!("{name} of IRQ {irq} without its lock"));
+    }
+    record(Event::Call(name, [irq, 0, 0, 0, 0, 0]));
+}
+
+fn lock_of(desc: *const sys::irq_desc) -> u64 {
+    crate::xen::addr!(desc.cast_mut(), lock) as u64
+}
+
+pub(super) extern "C" fn startup(desc: *const sys::irq_desc) -> u32 {
+    handle("startup", desc);
+    0
+}
+
+pub(super) extern "C" fn shutdown(desc: *const sys::irq_desc) {
+    handle("shutdown", desc);
+}
+
+pub(super) extern "C" fn enable(desc: *const sys::irq_desc) {
+    handle("enable", desc);
+}
+
+pub(super) extern "C" fn disable(desc: *const sys::irq_desc) {
+    handle("disable", desc);
+}
+
+pub(super) extern "C" fn acknowledge(desc: *const sys::irq_desc) {
+    handle("acknowledge", desc);
+}
+
+/// What a handler does: chooses a place, and has the source send there.
+pub(super) extern "C" fn set_affinity(desc: *mut sys::irq_desc, mask: *const Mask) {
+    handle("set_affinity", desc);
+    let function = platform::with(|platform| platform.set_desc_affinity);
+    // SAFETY: the function of the image that runs, with this prototype; nothing is borrowed.
+    let destination = unsafe {
+        let function: extern "C" fn(*mut sys::irq_desc, *const Mask) -> u32 =
+            std::mem::transmute(function);
+        function(desc, mask)
+    };
+    record(Event::Call(
+        "destination",
+        [destination.into(), 0, 0, 0, 0, 0],
+    ));
+    platform::with(|platform| platform.program(desc, destination));
+}
+
+pub(super) extern "C" fn vector_allocation_cpumask(cpu: u32) -> u64 {
+    let single = platform::with(|platform| platform.single);
+    single + u64::from(cpu) * size_of::<Mask>() as u64
+}
+
+pub(super) extern "C" fn cpu_mask_to_apicid(mask: *const Mask) -> u32 {
+    let mask = mask_at(mask);
+    let cpus = platform::with(|platform| platform.cpus);
+    match (0..cpus).find(|&cpu| super::spec::has(&mask, cpu)) {
+        Some(cpu) => apic_id(cpu),
+        None => fault("the APIC ID of no CPU".to_owned()),
+    }
+}

@@ -1,0 +1,244 @@
+//! Makes up cases.
+
+use super::Irq;
+use super::op::Op;
+use super::spec::{Bound, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
+use crate::rng::Rng;
+use crate::side::Script;
+use crate::subject::Case;
+
+/// The vector of the HPET, and the last ones.
+const HPET: u8 = 0x30;
+const LAST_DYNAMIC: u8 = 0xef;
+const FIRST_HIGH: u8 = 0xf1;
+
+/// Makes up a case.
+pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
+    let spec = spec(rng);
+    let count = 8 + rng.below(40);
+    let mut steps = Vec::new();
+    for _ in 0..count {
+        steps.extend(theme(rng, &spec));
+    }
+    let steps = steps.into_iter().map(|op| (op, Script::plain(0))).collect();
+    Case { spec, steps }
+}
+
+fn spec(rng: &mut Rng) -> Spec {
+    let cpus = rng.pick(&[1, 2, 2, 3, 4, 4, 4, 4, 4, 5, 8, 65, 66]);
+    let cpus = if rng.one_in(32) { MOST_CPUS } else { cpus };
+    let mut online = only(0);
+    for cpu in 1..cpus {
+        if !rng.one_in(5) {
+            online[cpu / 64] |= 1 << (cpu % 64);
+        }
+    }
+    let io_apic_irqs = if rng.one_in(3) {
+        0xffff
+    } else {
+        rng.next() as u16
+    };
+    let mut bound: Vec<Bound> = Vec::new();
+    for irq in 0..GSIS {
+        let is_pic = irq < 16 && io_apic_irqs >> irq & 1 == 0;
+        if is_pic || !rng.one_in(4) {
+            continue;
+        }
+        let vector = if irq == 0 || rng.one_in(6) {
+            FIRST_HIGH + rng.below(4) as u8
+        } else {
+            0x31 + rng.below(usize::from(LAST_DYNAMIC) - 0x31) as u8
+        };
+        if bound.iter().all(|other| other.vector != vector) {
+            bound.push(Bound { irq, vector });
+        }
+    }
+    Spec {
+        cpus,
+        online,
+        maps: rng.pick(&[Maps::None, Maps::Global, Maps::PerDevice]),
+        io_apic_irqs,
+        bound,
+        fill: rng.pick(&[0, 0, 20, 50, 95, 99, 100]),
+        salt: rng.next(),
+    }
+}
+
+fn mask(rng: &mut Rng, spec: &Spec) -> Mask {
+    let mut mask = Mask::default();
+    match rng.below(8) {
+        0 => return Mask::default(),
+        1 => return [u64::MAX; MOST_CPUS / 64],
+        2 => {
+            for cpu in (0..spec.cpus).filter(|_| rng.one_in(2)) {
+                mask[cpu / 64] |= 1 << (cpu % 64);
+            }
+            return mask;
+        }
+        _ => {}
+    }
+    for _ in 0..1 + rng.below(2) {
+        let cpu = rng.below(spec.cpus);
+        if has(&spec.online, cpu) || rng.one_in(3) {
+            mask[cpu / 64] |= 1 << (cpu % 64);
+        }
+    }
+    mask
+}
+
+/// An IRQ: most often one that may have been created first.
+fn irq(rng: &mut Rng) -> usize {
+    match rng.below(8) {
+        0 => rng.below(FILLER),
+        1 => rng.below(GSIS),
+        _ => GSIS + rng.below(4),
+    }
+}
+
+/// A few steps that belong together, or one alone.
+fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
+    let cpu = rng.below(spec.cpus);
+    let irq = irq(rng);
+    match rng.below(48) {
+        0 | 24 => a_move(rng, spec, irq),
+        25 => a_move_from_many(rng, spec),
+        26 if rng.one_in(4) => vec![Op::MakePic { irq }],
+        1..=3 | 27..=29 => vec![Op::Create {
+            cpu,
+            device: rng.below(2),
+            handler: usize::from(rng.one_in(8)),
+            node: rng.below(6) as u8,
+        }],
+        4 | 30 => vec![Op::Destroy { cpu, irq }],
+        5 | 31 => vec![Op::Assign {
+            cpu,
+            irq,
+            mask: (!rng.one_in(4)).then(|| mask(rng, spec)),
+        }],
+        6..=8 | 32..=34 => vec![Op::SetAffinity {
+            cpu,
+            irq,
+            mask: (!rng.one_in(6)).then(|| mask(rng, spec)),
+        }],
+        9 | 35 => vec![Op::Wish {
+            cpu,
+            irq,
+            mask: mask(rng, spec),
+        }],
+        10..=12 | 36..=38 => vec![Op::Send { irq }, Op::Take { cpu }],
+        13 | 39 => vec![Op::Pend {
+            cpu,
+            vector: 0x20 + rng.below(usize::from(LAST_DYNAMIC) - 0x20) as u8,
+        }],
+        14 | 15 | 40 | 41 => vec![Op::Take { cpu }],
+        16 | 42 => vec![Op::Acknowledge {
+            cpu,
+            irq,
+            vector: rng.one_in(4).then(|| rng.next() as u8),
+        }],
+        17 | 18 | 43 | 44 => vec![Op::CleanUp { cpu }],
+        19 | 45 => vec![Op::Offline { cpu }],
+        20 | 21 | 46 => vec![Op::Online { cpu }],
+        22 if rng.one_in(6) => vec![Op::FreeVector { vector: HPET }],
+        _ => vec![Op::ToVector {
+            irq: rng.below(IRQS),
+        }],
+    }
+}
+
+/// A move of an IRQ that has one vector on several CPUs since boot, to one that comes online later.
+fn a_move_from_many(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
+    let to = rng.below(spec.cpus);
+    let irq = match spec.bound.as_slice() {
+        [] => rng.below(GSIS),
+        bound => bound[rng.below(bound.len())].irq,
+    };
+    let mut ops = vec![
+        Op::Online { cpu: to },
+        Op::SetAffinity {
+            cpu: 0,
+            irq,
+            mask: Some(only(to)),
+        },
+    ];
+    if rng.one_in(2) {
+        ops.push(Op::Acknowledge {
+            cpu: to,
+            irq,
+            vector: None,
+        });
+    }
+    for cpu in (0..spec.cpus.min(8)).filter(|_| rng.one_in(2)) {
+        ops.push(Op::CleanUp { cpu });
+    }
+    if rng.one_in(3) {
+        ops.push(Op::MakePic { irq });
+        ops.extend((0..spec.cpus.min(8)).map(|cpu| Op::CleanUp { cpu }));
+    }
+    ops.push(Op::Offline {
+        cpu: if rng.one_in(3) {
+            rng.below(spec.cpus)
+        } else {
+            to
+        },
+    });
+    ops
+}
+
+/// A move that goes as far as it likes, with what may come in between.
+fn a_move(rng: &mut Rng, spec: &Spec, irq: usize) -> Vec<Op> {
+    let [from, to, other] = [0; 3].map(|_| rng.below(spec.cpus));
+    let mut ops = vec![
+        Op::SetAffinity {
+            cpu: 0,
+            irq,
+            mask: Some(only(from)),
+        },
+        Op::Acknowledge {
+            cpu: from,
+            irq,
+            vector: None,
+        },
+    ];
+    for cpu in 0..spec.cpus.min(8) {
+        ops.push(Op::CleanUp { cpu });
+    }
+    ops.push(Op::Send { irq });
+    if rng.one_in(2) {
+        ops.push(Op::Wish {
+            cpu: other,
+            irq,
+            mask: only(to),
+        });
+        ops.push(Op::Take { cpu: from });
+    } else {
+        ops.push(Op::SetAffinity {
+            cpu: other,
+            irq,
+            mask: Some(only(to)),
+        });
+    }
+    let between = |rng: &mut Rng| match rng.below(8) {
+        0 => Some(Op::Offline { cpu: from }),
+        1 => Some(Op::Offline { cpu: to }),
+        2 => Some(Op::Destroy { cpu: other, irq }),
+        3 => Some(Op::SetAffinity {
+            cpu: other,
+            irq,
+            mask: Some(only(other)),
+        }),
+        _ => None,
+    };
+    ops.extend(between(rng));
+    ops.push(Op::Send { irq });
+    ops.push(Op::Acknowledge {
+        cpu: to,
+        irq,
+        vector: None,
+    });
+    ops.extend(between(rng));
+    ops.push(Op::CleanUp { cpu: from });
+    ops.push(Op::Take { cpu: from });
+    ops.push(Op::CleanUp { cpu: from });
+    ops
+}

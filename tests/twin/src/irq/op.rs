@@ -1,0 +1,76 @@
+//! The steps of a case.
+
+use super::spec::Mask;
+
+/// A call of irq.c, or a change of the world around it. CPUs and IRQs are taken modulo what the
+/// world has, so that any step can be left out of a case.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    /// An IRQ of an MSI is created, for a device, with the handler of that number.
+    Create {
+        cpu: usize,
+        device: usize,
+        handler: usize,
+        node: u8,
+    },
+    Destroy {
+        cpu: usize,
+        irq: usize,
+    },
+    /// An IRQ gets a vector, or moves at once.
+    Assign {
+        cpu: usize,
+        irq: usize,
+        mask: Option<Mask>,
+    },
+    SetAffinity {
+        cpu: usize,
+        irq: usize,
+        mask: Option<Mask>,
+    },
+    /// An IRQ is to move when it is acknowledged next.
+    Wish {
+        cpu: usize,
+        irq: usize,
+        mask: Mask,
+    },
+    /// The source of an IRQ sends to where it was told to.
+    Send {
+        irq: usize,
+    },
+    /// Something else is pending.
+    Pend {
+        cpu: usize,
+        vector: u8,
+    },
+    /// A CPU takes its highest pending interrupt.
+    Take {
+        cpu: usize,
+    },
+    /// An IRQ is acknowledged on a CPU that received it at a vector.
+    Acknowledge {
+        cpu: usize,
+        irq: usize,
+        vector: Option<u8>,
+    },
+    CleanUp {
+        cpu: usize,
+    },
+    Offline {
+        cpu: usize,
+    },
+    Online {
+        cpu: usize,
+    },
+    /// The HPET's vector becomes an ordinary one.
+    FreeVector {
+        vector: u8,
+    },
+    /// A PIC handles one of the first 16 IRQs from now on.
+    MakePic {
+        irq: usize,
+    },
+    ToVector {
+        irq: usize,
+    },
+}

@@ -1,0 +1,315 @@
+//! Carries out a step.
+
+use anyhow::Result;
+use xen_sys as sys;
+
+use super::op::Op;
+use super::platform;
+use super::spec::{FILLER, GSIS, IRQS, Mask, has};
+use super::world::{CLEAN_UP, HANDLERS, World, set_at};
+use crate::answer::Answer;
+use crate::argument::{byte, word};
+use crate::loader::Image;
+use crate::services::{force_lock, force_unlock};
+use crate::side::{Outcome, Script, Side};
+use crate::xen::{addr, get, set};
+
+/// `NUMA_NO_NODE`.
+const NO_NODE: u8 = 0xff;
+
+/// Addresses of what irq.c exports.
+pub(crate) struct Api {
+    assign: usize,
+    clean_up: usize,
+    complete: usize,
+    create: usize,
+    destroy: usize,
+    fix_up: usize,
+    free_vector: usize,
+    move_native: usize,
+    set_affinity: usize,
+    set_up: usize,
+    to_vector: usize,
+    wish: usize,
+}
+
+impl Api {
+    pub(super) fn new(image: &Image) -> Result<Self> {
+        Ok(Self {
+            assign: image.symbol("assign_irq_vector")?,
+            clean_up: image.symbol("irq_move_cleanup_interrupt")?,
+            complete: image.symbol("irq_complete_move")?,
+            create: image.symbol("create_irq")?,
+            destroy: image.symbol("destroy_irq")?,
+            fix_up: image.symbol("fixup_irqs")?,
+            free_vector: image.symbol("free_lopriority_vector")?,
+            move_native: image.symbol("move_native_irq")?,
+            set_affinity: image.symbol("set_desc_affinity")?,
+            set_up: image.symbol("setup_vector_irq")?,
+            to_vector: image.symbol("irq_to_vector")?,
+            wish: image.symbol("irq_set_affinity")?,
+        })
+    }
+}
+
+pub(super) fn perform(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    op: &Op,
+    _script: Script,
+) -> Option<Answer> {
+    // IRQs in a move from several CPUs, some of which have cleaned up.
+    let old_vector = |world: &World, irq| get!(world.desc(irq), arch.old_vector);
+    let moving: Vec<_> = (0..IRQS)
+        .filter(|&irq| (0..world.spec.cpus).any(|cpu| world.has_cleaned_up(irq, cpu)))
+        .map(|irq| (irq, old_vector(world, irq)))
+        .collect();
+    let answer = step(side, api, world, op);
+    world.returned = moving.iter().any(|&(irq, vector)| {
+        old_vector(world, irq) < 0 && get!(world.desc(irq), arch.vector) == vector
+    });
+    answer
+}
+
+fn step(side: &mut Side, api: &Api, world: &mut World, op: &Op) -> Option<Answer> {
+    side.env().trace.clear();
+    world.left_to_clean_up = false;
+    world.counted_again = false;
+    world.platform.lost = false;
+    let online = |world: &World, cpu: &usize| {
+        let cpu = cpu % world.spec.cpus;
+        world.is_online(cpu).then_some(cpu)
+    };
+    match op {
+        Op::Create {
+            cpu,
+            device,
+            handler,
+            node,
+        } => {
+            let cpu = online(world, cpu)?;
+            create(side, api, world, (cpu, *device, *handler, *node))
+        }
+        Op::Destroy { cpu, irq } => {
+            let cpu = online(world, cpu)?;
+            destroy(side, api, world, (cpu, *irq))
+        }
+        Op::Assign { cpu, irq, mask } => {
+            let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
+            let mask = pass(world, mask.as_ref());
+            let arguments = [word(irq as u32), mask];
+            let outcome = world.call(side, cpu, api.assign, &arguments, false);
+            if outcome.as_ref().is_ok_and(|vector| (*vector as i32) >= 0) {
+                program_first(world, irq);
+            }
+            Some(Answer::int(outcome))
+        }
+        Op::SetAffinity { cpu, irq, mask } => {
+            let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
+            let mask = pass(world, mask.as_ref());
+            let desc = world.desc(irq);
+            let arguments = [desc as u64, mask];
+            let outcome = locked(side, world, cpu, (api.set_affinity, &arguments), desc);
+            if let Ok(destination) = &outcome {
+                let destination = *destination as u32;
+                world.platform.program(desc, destination);
+            }
+            Some(Answer::int(outcome))
+        }
+        Op::Wish { cpu, irq, mask } => {
+            let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
+            let mask = pass(world, Some(mask));
+            let desc = world.desc(irq);
+            let arguments = [desc as u64, mask];
+            let outcome = locked(side, world, cpu, (api.wish, &arguments), desc);
+            Some(Answer::void(outcome))
+        }
+        Op::Send { irq } => {
+            let (cpu, vector) = world.platform.sources[irq % FILLER]?;
+            world
+                .is_online(cpu)
+                .then(|| world.platform.pend(cpu, vector))?;
+            Some(Answer::void(Ok(0)))
+        }
+        Op::Pend { cpu, vector } => {
+            let cpu = online(world, cpu)?;
+            world.platform.pend(cpu, *vector);
+            Some(Answer::void(Ok(0)))
+        }
+        Op::Take { cpu } => {
+            let cpu = online(world, cpu)?;
+            let vector = world.platform.take(cpu)?;
+            if vector == CLEAN_UP {
+                return clean_up(side, api, world, cpu);
+            }
+            let irq = world.slot(cpu, vector);
+            match movable(world, usize::try_from(irq).unwrap_or(FILLER)) {
+                Some(irq) => acknowledge(side, api, world, (cpu, irq, vector)),
+                None => Some(Answer::int(Ok(irq as u32 as u64))),
+            }
+        }
+        Op::Acknowledge { cpu, irq, vector } => {
+            let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
+            let current = get!(world.desc(irq), arch.vector) as u8;
+            acknowledge(side, api, world, (cpu, irq, vector.unwrap_or(current)))
+        }
+        Op::CleanUp { cpu } => {
+            let cpu = online(world, cpu)?;
+            clean_up(side, api, world, cpu)
+        }
+        Op::Offline { cpu } => {
+            let cpu = online(world, cpu)?;
+            (cpu != 0).then(|| offline(side, api, world, cpu))
+        }
+        Op::Online { cpu } => {
+            let cpu = cpu % world.spec.cpus;
+            if world.is_online(cpu) {
+                return None;
+            }
+            let outcome = world.call(side, cpu, api.set_up, &[word(cpu as u32)], true);
+            world.set_online(cpu, true);
+            world.platform.pending[cpu] = [0; 4];
+            Some(Answer::void(outcome))
+        }
+        Op::FreeVector { vector } => {
+            let outcome = world.call(side, 0, api.free_vector, &[byte((*vector).into())], false);
+            Some(Answer::void(outcome))
+        }
+        Op::MakePic { irq } => {
+            let irq = irq % 16;
+            (!world.is_pic(irq)).then(|| world.make_pic(side, irq))?;
+            Some(Answer::void(Ok(0)))
+        }
+        Op::ToVector { irq } => {
+            let irq = irq % IRQS;
+            let outcome = world.call(side, 0, api.to_vector, &[word(irq as u32)], false);
+            Some(Answer::int(outcome))
+        }
+    }
+}
+
+/// An IRQ that can move: of an IO-APIC, or of a message that was created.
+fn movable(world: &World, irq: usize) -> Option<usize> {
+    let irq = irq % IRQS;
+    let can_move = irq < GSIS && !world.is_pic(irq) || world.is_created(irq);
+    can_move.then_some(irq)
+}
+
+/// Puts a set of CPUs where a caller has it.
+fn pass(world: &World, mask: Option<&Mask>) -> u64 {
+    let Some(mask) = mask else { return 0 };
+    // SAFETY: an object of the world; no call runs.
+    unsafe { world.mask.write(*mask) };
+    world.mask as u64
+}
+
+/// Calls a function on a CPU with an IRQ's lock held, and IRQs off.
+fn locked(
+    side: &mut Side,
+    world: &mut World,
+    cpu: usize,
+    (function, arguments): (usize, &[u64]),
+    desc: *mut sys::irq_desc,
+) -> Outcome {
+    let lock = addr!(desc, lock) as u64;
+    force_lock(lock);
+    let outcome = world.call(side, cpu, function, arguments, true);
+    force_unlock(lock);
+    outcome
+}
+
+fn create(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (cpu, device, handler, node): (usize, usize, usize, u8),
+) -> Option<Answer> {
+    let node = if node < 2 { node } else { NO_NODE };
+    let arguments = [byte(node.into()), byte(0)];
+    let outcome = world.call(side, cpu, api.create, &arguments, false);
+    if let Ok(irq) = outcome
+        && let irq = irq as u32 as usize
+        && irq < IRQS
+    {
+        let desc = world.desc(irq);
+        // Handlers of messages can move them, but for a few.
+        let handler = world.handlers.wrapping_add(handler % (HANDLERS - 1));
+        set!(desc, handler, handler.cast_const());
+        set!(desc, action, world.action.cast());
+        set!(desc, status, 0);
+        let vector = get!(desc, arch.vector) as u8;
+        if get!(desc, arch.used_vectors).is_null()
+            && let Some(map) = world.map_of(device)
+        {
+            // SAFETY: an object of the world; no call runs.
+            let map = unsafe { &mut *map };
+            let (index, bit) = (usize::from(vector / 64), 1 << (vector % 64));
+            if map[index] & bit == 0 {
+                map[index] |= bit;
+                set!(desc, arch.used_vectors, (&raw mut *map).cast());
+            }
+        }
+        program_first(world, irq);
+    }
+    Some(Answer::int(outcome))
+}
+
+/// Has the source of an IRQ send to the first CPU of its place.
+fn program_first(world: &mut World, irq: usize) {
+    let desc = world.desc(irq);
+    let cpus = set_at(get!(desc, arch.cpu_mask));
+    let first = (0..world.spec.cpus).find(|&cpu| has(&cpus, cpu));
+    if let Some(first) = first {
+        world.platform.program(desc, platform::apic_id(first));
+    }
+}
+
+fn destroy(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (cpu, irq): (usize, usize),
+) -> Option<Answer> {
+    let irq = irq % IRQS;
+    if !world.is_created(irq) {
+        return None;
+    }
+    let desc = world.desc(irq);
+    world.left_to_clean_up = get!(desc, arch.move_cleanup_count) != 0;
+    set!(desc, action, std::ptr::null_mut());
+    world.platform.sources[irq] = None;
+    let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
+    Some(Answer::void(outcome))
+}
+
+/// An IRQ arrived at a vector: what its handler does when it acknowledges it.
+fn acknowledge(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (cpu, irq, vector): (usize, usize, u8),
+) -> Option<Answer> {
+    let desc = world.desc(irq);
+    set!(world.regs, entry_vector, vector.into());
+    let arguments = [desc as u64];
+    let completed = locked(side, world, cpu, (api.complete, &arguments), desc);
+    if completed.is_err() {
+        return Some(Answer::void(completed));
+    }
+    let moved = locked(side, world, cpu, (api.move_native, &arguments), desc);
+    Some(Answer::void(moved))
+}
+
+fn clean_up(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Option<Answer> {
+    let outcome = world.call(side, cpu, api.clean_up, &[], true);
+    Some(Answer::void(outcome))
+}
+
+fn offline(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Answer {
+    world.counted_again = (0..IRQS).any(|irq| world.has_cleaned_up(irq, cpu));
+    world.set_online(cpu, false);
+    let outcome = world.call(side, cpu, api.fix_up, &[], true);
+    world.platform.pending[cpu] = [0; 4];
+    Answer::void(outcome)
+}

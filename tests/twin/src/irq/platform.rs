@@ -1,0 +1,105 @@
+//! Local APICs, and what else the functions that stand for Xen's find and change.
+
+use xen_sys as sys;
+
+use super::spec::{IRQS, MOST_CPUS, Mask, has};
+use crate::side;
+use crate::xen::get;
+
+/// A source of interrupts: the CPU and the vector it sends to.
+pub(super) type Source = (usize, u8);
+
+/// What the functions of the driver know while a call runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Platform {
+    /// The CPU that runs.
+    pub(super) me: usize,
+    pub(super) cpus: usize,
+    /// The vectors that are pending on each CPU.
+    pub(super) pending: Vec<[u64; 4]>,
+    /// Where the source of each IRQ sends to.
+    pub(super) sources: Vec<Option<Source>>,
+    /// `set_desc_affinity()`.
+    pub(super) set_desc_affinity: usize,
+    /// The map of used vectors of an IO-APIC.
+    pub(super) io_apic_map: u64,
+    /// `cpu_online_map`.
+    pub(super) online: u64,
+    /// Whether an interrupt was sent to CPUs none of which is online.
+    pub(super) lost: bool,
+    /// Sets of one CPU, in a row.
+    pub(super) single: u64,
+}
+
+impl Platform {
+    pub(super) fn new(cpus: usize) -> Self {
+        Self {
+            cpus,
+            pending: vec![[0; 4]; cpus],
+            sources: vec![None; IRQS],
+            ..Self::default()
+        }
+    }
+
+    /// Has the source of an IRQ send to a vector at a destination, if that is one.
+    pub(super) fn program(&mut self, desc: *const sys::irq_desc, destination: u32) {
+        if let Some(cpu) = cpu_of(destination) {
+            let irq = get!(desc, irq) as usize;
+            self.sources[irq] = Some((cpu, get!(desc, arch.vector) as u8));
+        }
+    }
+
+    /// Makes a vector pending on a CPU.
+    pub(super) fn pend(&mut self, cpu: usize, vector: u8) {
+        if let Some(words) = self.pending.get_mut(cpu) {
+            words[usize::from(vector / 64)] |= 1 << (vector % 64);
+        }
+    }
+
+    /// Makes it pending on all CPUs of a set.
+    pub(super) fn pend_all(&mut self, mask: &Mask, vector: u8) {
+        let cpus = self.cpus;
+        for cpu in (0..cpus).filter(|&cpu| has(mask, cpu)) {
+            self.pend(cpu, vector);
+        }
+    }
+
+    /// Takes the highest vector that is pending on a CPU.
+    pub(super) fn take(&mut self, cpu: usize) -> Option<u8> {
+        let words = &mut self.pending[cpu];
+        let word = (0..4).rev().find(|&word| words[word] != 0)?;
+        let bit = 63 - words[word].leading_zeros();
+        words[word] &= !(1 << bit);
+        Some(word as u8 * 64 + bit as u8)
+    }
+}
+
+/// Gives a function its platform.
+pub(super) fn with<R>(body: impl FnOnce(&mut Platform) -> R) -> R {
+    side::with(|env| body(env.unit.of_mut()))
+}
+
+/// The APIC ID of a CPU.
+pub(super) fn apic_id(cpu: usize) -> u32 {
+    cpu as u32 * 2 + 1
+}
+
+/// The CPU with an APIC ID.
+fn cpu_of(id: u32) -> Option<usize> {
+    let cpu = id.checked_sub(1)? as usize / 2;
+    (cpu < MOST_CPUS).then_some(cpu)
+}
+
+/// The first register with what is pending in x2APIC mode, of eight.
+const IRR: u32 = 0x820;
+
+/// What RDMSR reads on the CPU that runs.
+pub(super) fn read_msr(msr: u32) -> u64 {
+    let Some(index) = msr.checked_sub(IRR).filter(|index| *index < 8) else {
+        return 0;
+    };
+    with(|platform| {
+        let words = platform.pending[platform.me];
+        words[index as usize / 2] >> (index % 2 * 32) & 0xffff_ffff
+    })
+}

@@ -1,0 +1,397 @@
+//! Descriptors, CPUs and maps.
+
+use xen_sys as sys;
+
+use super::cpus;
+use super::platform::{self, Platform};
+use super::spec::{Bound, DEVICES, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
+use super::thunks;
+use crate::loader::{Image, PER_CPU_OFFSET};
+use crate::rng::mix;
+use crate::side::{Script, Side};
+use crate::xen::{addr, get, set};
+
+/// Vectors.
+pub(super) const VECTORS: usize = 256;
+const FIRST: u8 = sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u8;
+const LAST: u8 = 0xef;
+/// The last vector of a PIC, and the one by which CPUs are told to clean up.
+const LAST_LEGACY: u8 = FIRST + 0xf;
+pub(super) const CLEAN_UP: u8 = FIRST + 2;
+const DOMID_INVALID: u16 = 0x7ff4;
+const RET: u8 = 0xc3;
+/// Words of `struct genapic`.
+const ALLOCATION: usize = 4;
+const TO_APICID: usize = 5;
+/// Handlers of world: one that can move IRQs, one that cannot, and that of PICs.
+pub(super) const HANDLERS: usize = 3;
+const FIXED: usize = 1;
+const PIC: usize = 2;
+
+/// A built world.
+pub(crate) struct World {
+    pub(super) spec: Spec,
+    pub(super) platform: Platform,
+    pub(super) descs: *mut sys::irq_desc,
+    pub(super) handlers: *mut sys::hw_interrupt_type,
+    pub(super) no_irq_type: u64,
+    pub(super) action: *mut u64,
+    /// What a caller passes.
+    pub(super) mask: *mut Mask,
+    pub(super) regs: *mut sys::cpu_user_regs,
+    /// Each device's map of used vectors.
+    pub(super) maps: *mut Mask,
+    /// How far the variables of each CPU are from the templates.
+    pub(super) offsets: Vec<u64>,
+    /// The template of `vector_irq[]`, and `cpu_online_map`.
+    pub(super) vector_irq: u64,
+    pub(super) online: *mut Mask,
+    /// Whether the last step destroyed an IRQ that was to be cleaned up.
+    pub(super) left_to_clean_up: bool,
+    /// Whether a CPU went offline in the last step that had cleaned up, and C counts it again.
+    pub(super) counted_again: bool,
+    /// Whether the last step ended a move by a return to CPUs some of which had cleaned up.
+    pub(super) returned: bool,
+}
+
+/// A descriptor's set of CPUs.
+pub(super) fn set_at(set: *mut sys::cpumask) -> Mask {
+    // SAFETY: a set of a world, for as many CPUs as Xen is built for; no call runs.
+    unsafe { set.cast::<Mask>().read() }
+}
+
+fn fill_set(set: *mut sys::cpumask, cpus: Mask) {
+    // SAFETY: as in `set_at`.
+    unsafe { set.cast::<Mask>().write(cpus) };
+}
+
+/// Writes a variable.
+fn write<T>(address: usize, value: T) {
+    // SAFETY: a variable of the image, of that type; no call runs.
+    unsafe { (address as *mut T).write(value) };
+}
+
+/// Writes one of Xen's variables, if the side refers to it.
+fn set_variable<T>(image: &Image, name: &str, index: usize, value: T) {
+    if let Some(address) = image.variable(name) {
+        write(address + index * size_of::<T>(), value);
+    }
+}
+
+impl World {
+    pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        crate::cpu::read_msrs_by(platform::read_msr);
+        let offsets = cpus::reset(&side.image);
+        let symbol = |side: &Side, name: &str| side.image.symbol(name).expect("irq.o has it");
+        let arena = &mut side.env().arena;
+        let descs = arena.objects("irq_desc", 0, IRQS);
+        let handlers = arena.objects("handler", 0, HANDLERS);
+        let (action, mask, regs) = (
+            arena.object("action", 0),
+            arena.object("mask", 0),
+            arena.object("regs", 0),
+        );
+        let maps = arena.objects("map", 0, DEVICES + 1);
+        let mut world = Self {
+            spec: spec.clone(),
+            platform: Platform::new(spec.cpus),
+            descs,
+            handlers,
+            no_irq_type: side.image.variable("no_irq_type").unwrap_or_default() as u64,
+            action,
+            mask,
+            regs,
+            maps,
+            offsets,
+            vector_irq: symbol(side, "per_cpu__vector_irq") as u64,
+            online: side.image.variable("cpu_online_map").unwrap_or_default() as *mut Mask,
+            left_to_clean_up: false,
+            counted_again: false,
+            returned: false,
+        };
+        world.platform.set_desc_affinity = symbol(side, "set_desc_affinity");
+        world.platform.online = world.online as u64;
+        world.platform.io_apic_map = maps.wrapping_add(DEVICES) as u64;
+        world.set_variables(side);
+        write(symbol(side, "nr_irqs"), IRQS as u32);
+        write(symbol(side, "nr_irqs_gsi"), GSIS as u32);
+        write(symbol(side, "opt_irq_vector_map"), spec.maps as i32);
+        let init = symbol(side, "init_irq_data");
+        let outcome = world.call(side, 0, init, &[], false);
+        assert_eq!(outcome, Ok(0), "init_irq_data()");
+        // The descriptors of a world lie in its arena.
+        let array = symbol(side, "irq_desc") as *mut u64;
+        // SAFETY: a variable of the image; no call runs.
+        let allocated = unsafe { array.replace(descs as u64) };
+        let freed = side.env().heap.free(allocated, true);
+        freed.expect("the array was allocated");
+        world.set_handlers(side);
+        for irq in 0..IRQS {
+            world.set_desc(side, irq);
+        }
+        world.set_slots(side);
+        for bound in spec.bound.clone() {
+            world.bind(side, symbol(side, "bind_irq_vector"), bound);
+        }
+        world
+    }
+
+    fn set_variables(&mut self, side: &mut Side) {
+        let image = &side.image;
+        set_variable(image, "nr_cpu_ids", 0, self.spec.cpus as u32);
+        set_variable(image, "cpu_online_map", 0, self.spec.online);
+        set_variable(image, "cpumask_all", 0, [u64::MAX; MOST_CPUS / 64]);
+        set_variable(image, "tb_init_done", 0, 1u8);
+        set_variable(image, "x2apic_enabled", 0, 1u8);
+        set_variable(image, "io_apic_irqs", 0, u64::from(self.spec.io_apic_irqs));
+        let genapic = [
+            (ALLOCATION, thunks::vector_allocation_cpumask as *const ()),
+            (TO_APICID, thunks::cpu_mask_to_apicid as *const ()),
+        ];
+        for (index, function) in genapic {
+            set_variable(image, "genapic", index, function as u64);
+        }
+        for bit in 0..64 {
+            set_variable(
+                image,
+                "cpu_bit_bitmap",
+                (bit + 1) * MOST_CPUS / 64,
+                1u64 << bit,
+            );
+        }
+        for node in 0..2 {
+            let mut cpus = Mask::default();
+            for cpu in (0..self.spec.cpus).filter(|cpu| cpu % 2 == node) {
+                cpus[cpu / 64] |= 1 << (cpu % 64);
+            }
+            set_variable(image, "node_to_cpumask", node, cpus);
+        }
+        // A PIC's function to enable IRQs is known by its address, and does nothing.
+        set_variable(image, "enable_8259A_irq", 0, RET);
+        let template = |name: &str| image.variable(name).map(|address| address - PER_CPU_OFFSET);
+        let (scratch, regs) = (
+            template("per_cpu__scratch_cpumask"),
+            template("per_cpu__irq_regs"),
+        );
+        for cpu in 0..MOST_CPUS {
+            set_variable(image, "__per_cpu_offset", cpu, self.offsets[cpu]);
+        }
+        for cpu in 0..self.spec.cpus {
+            let own = |template: usize| template.wrapping_add(self.offsets[cpu] as usize);
+            let arena = &mut side.env().arena;
+            let single: *mut Mask = arena.object("single", cpu);
+            // SAFETY: the object was just made.
+            unsafe { single.write(only(cpu)) };
+            if cpu == 0 {
+                self.platform.single = single as u64;
+            }
+            if let Some(regs) = regs {
+                write(own(regs), self.regs as u64);
+            }
+        }
+        let pad: *mut Mask = side.env().arena.object("scratch", 0);
+        side.env().arena.keep_private(pad);
+        for cpu in 0..self.spec.cpus {
+            if let Some(scratch) = scratch {
+                write(scratch.wrapping_add(self.offsets[cpu] as usize), pad as u64);
+            }
+        }
+    }
+
+    fn set_handlers(&self, side: &mut Side) {
+        let pic = side.image.variable("enable_8259A_irq").unwrap_or_default();
+        let none = self.no_irq_type as *mut sys::hw_interrupt_type;
+        for number in 0..=HANDLERS {
+            let handler = if number < HANDLERS {
+                self.handlers.wrapping_add(number)
+            } else {
+                none
+            };
+            let enable = if number == PIC {
+                pic
+            } else {
+                thunks::enable as *const () as usize
+            };
+            let moves = number == 0;
+            let mut functions = [
+                0,
+                thunks::startup as *const () as usize,
+                thunks::shutdown as *const () as usize,
+                enable,
+                thunks::disable as *const () as usize,
+                thunks::acknowledge as *const () as usize,
+                0,
+                if moves {
+                    thunks::set_affinity as *const () as usize
+                } else {
+                    0
+                },
+            ];
+            if number == HANDLERS {
+                functions[3] = thunks::enable as *const () as usize;
+            }
+            // SAFETY: a handler is a name and seven pointers to functions.
+            unsafe { handler.cast::<[usize; 8]>().write(functions) };
+        }
+        side.env()
+            .arena
+            .keep_private(self.handlers.wrapping_add(PIC));
+    }
+
+    /// A descriptor.
+    pub(super) fn desc(&self, irq: usize) -> *mut sys::irq_desc {
+        self.descs.wrapping_add(irq)
+    }
+
+    fn set_desc(&self, side: &mut Side, irq: usize) {
+        let desc = self.desc(irq);
+        let arena = &mut side.env().arena;
+        set!(desc, irq, irq as i32);
+        arena.keep_private(addr!(desc, handler));
+        arena.keep_private(addr!(desc, arch.used_vectors));
+        set!(desc, arch.cpu_mask, arena.object("cpu_mask", irq));
+        set!(desc, arch.old_cpu_mask, arena.object("old_cpu_mask", irq));
+        set!(desc, arch.pending_mask, arena.object("pending_mask", irq));
+        set!(desc, affinity, arena.object("affinity", irq));
+        arena.keep_private(get!(desc, arch.old_cpu_mask));
+        set!(desc, arch.vector, -1);
+        set!(desc, arch.old_vector, -1);
+        set!(desc, arch.creator_domid, DOMID_INVALID);
+        fill_set(get!(desc, affinity), [u64::MAX; MOST_CPUS / 64]);
+        let handler = if irq >= GSIS && irq != FILLER {
+            self.no_irq_type as *const sys::hw_interrupt_type
+        } else if irq < 16 && self.spec.io_apic_irqs >> irq & 1 == 0 {
+            self.handlers.wrapping_add(PIC).cast_const()
+        } else {
+            self.handlers.wrapping_add(irq % 8 / 7 * FIXED).cast_const()
+        };
+        set!(desc, handler, handler);
+        if self.is_pic(irq) {
+            set!(desc, arch.vector, i16::from(FIRST) + irq as i16);
+            fill_set(get!(desc, arch.cpu_mask), only(0));
+        } else if irq < GSIS {
+            set!(desc, action, self.action.cast());
+        }
+    }
+
+    /// Whether a PIC handles an IRQ.
+    pub(super) fn is_pic(&self, irq: usize) -> bool {
+        get!(self.desc(irq), handler) == self.handlers.wrapping_add(PIC).cast_const()
+    }
+
+    /// Makes a PIC handle an IRQ (`make_8259A_irq()`).
+    pub(super) fn make_pic(&self, side: &mut Side, irq: usize) {
+        if let Some(irqs) = side.image.variable("io_apic_irqs") {
+            // SAFETY: a variable of the image; no call runs.
+            unsafe { *(irqs as *mut u64) &= !(1 << irq) };
+        }
+        let handler = self.handlers.wrapping_add(PIC).cast_const();
+        set!(self.desc(irq), handler, handler);
+    }
+
+    /// Whether an IRQ of a message was created, and not destroyed.
+    pub(super) fn is_created(&self, irq: usize) -> bool {
+        irq >= GSIS && irq != FILLER && get!(self.desc(irq), handler) as u64 != self.no_irq_type
+    }
+
+    fn set_slots(&mut self, side: &mut Side) {
+        let _ = side;
+        for cpu in 0..self.spec.cpus {
+            let slots = self.slots(cpu);
+            for vector in 0..VECTORS {
+                // SAFETY: the array of a CPU; no call runs.
+                let slot = unsafe { &mut (*slots)[vector] };
+                *slot = i32::MIN;
+                let usable = vector > usize::from(CLEAN_UP) && vector <= usize::from(LAST);
+                let legacy = cpu == 0 && vector <= usize::from(LAST_LEGACY);
+                let word = mix(self.spec.salt ^ (cpu * VECTORS + vector) as u64);
+                if legacy && vector >= usize::from(FIRST) {
+                    let irq = vector - usize::from(FIRST);
+                    if self.is_pic(irq) {
+                        *slot = irq as i32;
+                    }
+                } else if usable && word % 100 < self.spec.fill {
+                    *slot = FILLER as i32;
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, side: &mut Side, function: usize, bound: Bound) {
+        // SAFETY: an object of the world; no call runs.
+        unsafe { self.mask.write(self.online()) };
+        let mask = self.mask as u64;
+        let arguments = [bound.irq as u64, bound.vector.into(), mask];
+        let outcome = self.call(side, 0, function, &arguments, false);
+        assert!(outcome.is_ok(), "bind_irq_vector() of {bound:?}");
+    }
+
+    /// The array `vector_irq[]` of a CPU.
+    pub(super) fn slots(&self, cpu: usize) -> *mut [i32; VECTORS] {
+        self.vector_irq.wrapping_add(self.offsets[cpu]) as *mut [i32; VECTORS]
+    }
+
+    /// What stands at a vector of a CPU.
+    pub(super) fn slot(&self, cpu: usize, vector: u8) -> i32 {
+        // SAFETY: the array of a CPU; no call runs.
+        unsafe { (*self.slots(cpu))[usize::from(vector)] }
+    }
+
+    /// The CPUs that are online.
+    pub(super) fn online(&self) -> Mask {
+        // SAFETY: a variable of the image; no call runs.
+        unsafe { self.online.read() }
+    }
+
+    pub(super) fn is_online(&self, cpu: usize) -> bool {
+        has(&self.online(), cpu)
+    }
+
+    /// Switches a CPU on or off in the set of those that are online.
+    pub(super) fn set_online(&self, cpu: usize, on: bool) {
+        let mut online = self.online();
+        online[cpu / 64] &= !(1 << (cpu % 64));
+        online[cpu / 64] |= u64::from(on) << (cpu % 64);
+        // SAFETY: as in `online`.
+        unsafe { self.online.write(online) };
+    }
+
+    /// Whether a CPU of an IRQ's old place, from which others have yet to go, has cleaned up.
+    pub(super) fn has_cleaned_up(&self, irq: usize, cpu: usize) -> bool {
+        let desc = self.desc(irq);
+        let vector = get!(desc, arch.old_vector) as u8;
+        get!(desc, arch.move_cleanup_count) != 0
+            && has(&set_at(get!(desc, arch.old_cpu_mask)), cpu)
+            && self.slot(cpu, vector) != irq as i32
+    }
+
+    /// Calls a function on a CPU. What it did is added to the trace.
+    pub(super) fn call(
+        &mut self,
+        side: &mut Side,
+        cpu: usize,
+        function: usize,
+        arguments: &[u64],
+        irqs_off: bool,
+    ) -> crate::side::Outcome {
+        let mut trace = std::mem::take(&mut side.env().trace);
+        side.cpu.set_current(std::ptr::null_mut(), cpu as u32);
+        side.cpu.set_per_cpu_offset(self.offsets[cpu]);
+        let script = Script {
+            irqs_off,
+            ..Script::plain(0)
+        };
+        self.platform.me = cpu;
+        *side.env().unit.of_mut() = std::mem::take(&mut self.platform);
+        let outcome = side.call(function, arguments, script);
+        self.platform = std::mem::take(side.env().unit.of_mut());
+        trace.append(&mut side.env().trace);
+        side.env().trace = trace;
+        outcome
+    }
+
+    /// Whether the device's IRQs have a map of their own.
+    pub(super) fn map_of(&self, device: usize) -> Option<*mut Mask> {
+        (self.spec.maps == Maps::PerDevice).then(|| self.maps.wrapping_add(device % DEVICES))
+    }
+}
