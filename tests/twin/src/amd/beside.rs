@@ -24,6 +24,7 @@ fn choose(side: &mut Side, world: &mut World, sender: usize) -> Option<(usize, u
         && plan.enabled
         && plan.refusal.is_none()
         && plan.stands_in.is_none()
+        && plan.hidden.is_none()
         && get!(world.senders[number].descs, remap_index) >= 0;
     fits.then(|| (number, plan.flushed[0]))
 }

@@ -106,7 +106,7 @@ extern "C" fn amd_iommu_prepare(extended: u8) -> i32 {
 }
 
 /// What tells two states of a table apart.
-fn digest(env: &Env, table: usize) -> u64 {
+pub(super) fn digest(env: &Env, table: usize) -> u64 {
     let bytes = env.unit.of::<Platform>().table(&env.arena, table);
     words_of(bytes).fold(bytes.len() as u64, |sum, word| mix(sum ^ word))
 }

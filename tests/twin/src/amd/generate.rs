@@ -26,10 +26,19 @@ const IOMMU: u16 = 0x02;
 pub(super) fn case(rng: &mut Rng) -> Case<Amd> {
     let spec = spec(rng);
     let mut ops = Vec::new();
+    let late = if rng.one_in(3) {
+        second_table(&spec)
+    } else {
+        None
+    };
     for requester in 0..spec.requesters.len() {
-        if !rng.one_in(12) {
+        let is_late = late.is_some_and(|(_, alias)| requester == alias);
+        if !is_late && !rng.one_in(12) {
             ops.push(allocate(rng, requester));
         }
+    }
+    if let Some((sender, alias)) = late {
+        add_second_table(rng, &mut ops, sender, alias);
     }
     // A table of pins can be full where all have the same one.
     if rng.one_in(if spec.per_device { 8 } else { 3 }) {
@@ -58,6 +67,41 @@ pub(super) fn case(rng: &mut Rng) -> Case<Amd> {
     Case {
         steps: steps.collect(),
         spec,
+    }
+}
+
+/// An HPET among the senders whose requests bear its own ID as well as another's, and the requester
+/// of that.
+fn second_table(spec: &Spec) -> Option<(usize, usize)> {
+    let is_hpet = |sender: &SenderSpec| matches!(sender, SenderSpec::Hpet { .. });
+    let sender = spec.senders.iter().position(is_hpet)?;
+    let place = spec.hpet.place;
+    let mut requesters = spec.requesters.iter();
+    let own = requesters.find(|requester| requester.place == place)?;
+    let alias = (place.0, own.alias);
+    let mut requesters = spec.requesters.iter();
+    let other = requesters.position(|requester| requester.place == alias)?;
+    (spec.per_device && own.alias != place.1).then_some((sender, other))
+}
+
+/// The sender has entries before the other requester has a table, and uses and releases them after
+/// that.
+fn add_second_table(rng: &mut Rng, ops: &mut Vec<Op>, sender: usize, requester: usize) {
+    let update = |rng: &mut Rng, ops: &mut Vec<Op>| {
+        let message = message(rng, ops);
+        ops.push(Op::Update {
+            sender,
+            number: 0,
+            message,
+        });
+    };
+    update(rng, ops);
+    ops.push(allocate(rng, requester));
+    for _ in 0..1 + rng.below(3) {
+        update(rng, ops);
+    }
+    if rng.one_in(2) {
+        ops.push(Op::Release { sender });
     }
 }
 

@@ -6,7 +6,7 @@ use super::api::Api;
 use super::op::Message;
 use super::plan::Plan;
 use super::planning::By;
-use super::platform::Platform;
+use super::platform::{Platform, Pointers};
 use super::world::World;
 use crate::answer::Answer;
 use crate::side::{Outcome, Script, Side};
@@ -40,6 +40,12 @@ pub(super) fn plan_messages(side: &mut Side, world: &mut World, number: usize) -
         let is_hpet = get!(world.senders[number].descs, dev).is_null();
         if world.plan.stands_in.is_some() && is_hpet {
             return None;
+        }
+        let sender = world.senders[number];
+        let has_entries = get!(sender.descs, remap_index) >= 0;
+        if world.plan.refusal == Some(libc::EINVAL) && has_entries {
+            let holder = sender.holder;
+            world.plan = Plan::with_second_table(side, world, place, holder)?;
         }
     }
     Some(())
@@ -94,15 +100,22 @@ pub(super) fn update(
     }
     let arguments = [desc as u64, world.message as u64];
     let stands_in = (world.plan.stands_in, script.salt.is_multiple_of(3));
+    let hidden = world.plan.hidden;
+    let is_first = get!(desc, remap_index) < 0;
     let answer = changing(side, world, |side| {
         let outcome = from_stand_in(side, api, stands_in, desc, |side| {
-            side.call(api.update, &arguments, script.anywhere())
+            hiding(side, api, hidden, |side| {
+                side.call(api.update, &arguments, script.anywhere())
+            })
         });
         Answer {
             output: Some(index_of(desc)),
             ..Answer::int(outcome)
         }
     });
+    if is_first && get!(desc, remap_index) >= 0 {
+        world.senders[number].holder = world.plan.flushed.first().copied();
+    }
     Some(answer)
 }
 
@@ -148,6 +161,22 @@ fn from_stand_in(
     outcome
 }
 
+/// Makes a call while C is not shown a sender's second table, for which it would end Xen.
+fn hiding(
+    side: &mut Side,
+    api: &Api,
+    hidden: Option<Pointers>,
+    call: impl FnOnce(&mut Side) -> Outcome,
+) -> Outcome {
+    let Some(second) = hidden.filter(|_| !api.is_rust) else {
+        return call(side);
+    };
+    second.without_table().set();
+    let outcome = call(side);
+    second.set();
+    outcome
+}
+
 pub(super) fn release(
     side: &mut Side,
     api: &Api,
@@ -164,8 +193,11 @@ pub(super) fn release(
     // With that it changes what the IOMMU may know, if the entries were ever set or not.
     let desc = world.senders[number].descs;
     let stands_in = (world.plan.stands_in, script.salt.is_multiple_of(3));
+    let hidden = world.plan.hidden;
     let outcome = from_stand_in(side, api, stands_in, desc, |side| {
-        side.call(api.update, &[desc as u64, 0], script.anywhere())
+        hiding(side, api, hidden, |side| {
+            side.call(api.update, &[desc as u64, 0], script.anywhere())
+        })
     });
     world.plan.changed = true;
     world.plan.was_set = true;

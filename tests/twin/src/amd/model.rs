@@ -27,7 +27,8 @@
 //!     message comes; Rust refuses, and C is not called.
 //! 11. *Destinations that an entry cannot name.* C cuts them down, Rust refuses; C is not called.
 //! 12. *Devices with two tables.* Where the messages' two IDs have a table each, C ends Xen by a
-//!     BUG_ON. Rust refuses, and C is not called.
+//!     BUG_ON. Rust refuses a first entry, and C is not called. Entries that were allocated before
+//!     there was a second table are used and released where they are; C is not shown the second.
 //! 13. *Wrong tables of the firmware.* Where preparing the IOMMUs fails and leaves none, Rust
 //!     clears `iommu_enable`. C leaves it set, and Xen ends later by a BUG_ON in the same
 //!     preparation; C's flag is cleared here.
@@ -125,6 +126,9 @@ impl Model {
                 told[1] = (*id).into();
                 if self.plan.bare.contains(id) {
                     told[2] = 0;
+                }
+                if let Some((_, state)) = self.plan.second.filter(|(second, _)| second == id) {
+                    told[2] = state;
                 }
             }
             entry

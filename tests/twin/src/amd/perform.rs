@@ -236,7 +236,12 @@ fn fill(
     const BLOCK: usize = 32;
     let number = World::choose(&world.senders, sender)?;
     plan_messages(side, world, number)?;
-    if world.plan.table == 0 || world.plan.stands_in.is_some() || world.plan.refusal.is_some() {
+    let plan = &world.plan;
+    if plan.table == 0
+        || plan.stands_in.is_some()
+        || plan.refusal.is_some()
+        || plan.hidden.is_some()
+    {
         return None;
     }
     let device = get!(world.senders[number].descs, dev);

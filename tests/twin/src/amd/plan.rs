@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::platform::Platform;
+use super::platform::{Platform, Pointers};
 use crate::side::Side;
 
 /// What is known of a step on one side.
@@ -22,6 +22,10 @@ pub(super) struct Plan {
     pub(super) bare: Vec<u16>,
     /// The requester whose messages the sender's are, where that has no table of its own.
     pub(super) stands_in: Option<u16>,
+    /// A second table of the sender, which came after its entries were allocated. C is not shown it.
+    pub(super) hidden: Option<Pointers>,
+    /// The requester of that table, and what tells its state from others.
+    pub(super) second: Option<(u16, u64)>,
     /// Why Rust refuses a message, where C does what has no effect, or another one.
     pub(super) refusal: Option<i32>,
     /// Whether the IOMMU is switched on.

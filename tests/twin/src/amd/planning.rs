@@ -2,8 +2,9 @@
 
 use xen_sys as sys;
 
+use super::fakes::digest;
 use super::plan::Plan;
-use super::platform::Platform;
+use super::platform::{Platform, Pointers};
 use super::spec::{FUNCTIONS, Place};
 use super::world::{World, table_of};
 use crate::side::Side;
@@ -143,5 +144,32 @@ impl Plan {
             lock: world.spec.per_device.then_some(lock),
             ..Self::none(world)
         })
+    }
+
+    /// That of a sender whose messages' IDs have a table each, where its entries are in the first:
+    /// they stay there. None where they are not.
+    pub(super) fn with_second_table(
+        side: &mut Side,
+        world: &World,
+        place: Place,
+        holder: Option<u16>,
+    ) -> Option<Self> {
+        let platform = side.env().unit.of::<Platform>();
+        let own = platform.requester(place)?;
+        let interrupts = get!(own, dte_requestor_id);
+        let accesses = platform.of_accesses(place)?;
+        if holder != Some(accesses) || interrupts == accesses {
+            return None;
+        }
+        let second = Pointers::of(platform.requester((place.0, interrupts))?);
+        second.without_table().set();
+        let plan = Self::of(side, world, place, By::Messages);
+        second.set();
+        let mut plan = plan.filter(|plan| plan.stands_in.is_none())?;
+        plan.bare.retain(|id| *id != interrupts);
+        plan.hidden = Some(second);
+        let table = second.table as usize;
+        plan.second = Some((interrupts, digest(side.env(), table)));
+        Some(plan)
     }
 }

@@ -202,7 +202,7 @@ impl Platform {
 }
 
 /// What a requester points to: its table, and what is kept of that.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pointers {
     pub(super) mapping: *mut sys::ivrs_mappings,
     pub(super) table: *mut core::ffi::c_void,
@@ -215,6 +215,15 @@ impl Pointers {
             mapping,
             table: get!(mapping, intremap_table),
             in_use: get!(mapping, intremap_inuse),
+        }
+    }
+
+    /// The same requester without a table.
+    pub(super) fn without_table(self) -> Self {
+        Self {
+            table: std::ptr::null_mut(),
+            in_use: std::ptr::null_mut(),
+            ..self
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Sender {
     pub(super) descs: *mut sys::msi_desc,
     pub(super) count: usize,
     pub(super) place: Place,
+    /// The requester in whose table its entries were allocated.
+    pub(super) holder: Option<u16>,
 }
 
 /// A built world.
@@ -232,6 +234,7 @@ impl World {
                 descs,
                 count,
                 place: self.spec.place(*spec),
+                holder: None,
             });
         }
     }
