@@ -52,6 +52,31 @@ pub(crate) enum Import {
     PerCpu(usize),
 }
 
+/// What a section of an object holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Code,
+    Data,
+    /// Templates of the object's own per-CPU variables.
+    PerCpu,
+}
+
+impl Kind {
+    /// None where it takes no memory.
+    fn of<'data>(section: &impl ObjectSection<'data>) -> Result<Option<Self>> {
+        let flags = section_flags(section);
+        Ok(if flags & u64::from(elf::SHF_ALLOC) == 0 {
+            None
+        } else if flags & u64::from(elf::SHF_EXECINSTR) != 0 {
+            Some(Self::Code)
+        } else if section.name()?.contains(".percpu") {
+            Some(Self::PerCpu)
+        } else {
+            Some(Self::Data)
+        })
+    }
+}
+
 /// Objects of one side in memory.
 pub(crate) struct Image {
     map: Mapping,
@@ -63,6 +88,8 @@ pub(crate) struct Image {
     own: Vec<(usize, Vec<u8>)>,
     /// The sections that list boot options.
     options: Vec<Range<usize>>,
+    /// Where the objects' own per-CPU variables are.
+    per_cpu: Range<usize>,
 }
 
 impl Image {
@@ -79,18 +106,18 @@ impl Image {
             .collect::<Result<Vec<_>>>()?;
 
         // Executable sections first: their range tells the benchmark and the trap handler what is
-        // the object's own.
+        // the object's own. Those with templates of per-CPU variables last: the variables come
+        // behind them.
         let mut places: HashMap<(usize, SectionIndex), usize> = HashMap::new();
         let mut at = SECTIONS;
         let text_start = at;
         let mut text_end = at;
-        for executable in [true, false] {
+        let mut per_cpu = 0..0;
+        for kind in [Kind::Code, Kind::Data, Kind::PerCpu] {
+            let start = at;
             for (number, object) in objects.iter().enumerate() {
                 for section in object.sections() {
-                    let flags = section_flags(&section);
-                    if flags & u64::from(elf::SHF_ALLOC) == 0
-                        || (flags & u64::from(elf::SHF_EXECINSTR) != 0) != executable
-                    {
+                    if Kind::of(&section)? != Some(kind) {
                         continue;
                     }
                     at = at.next_multiple_of(section.align().max(1) as usize);
@@ -99,8 +126,14 @@ impl Image {
                 }
             }
             at = at.next_multiple_of(PAGE);
-            if executable {
-                text_end = at;
+            match kind {
+                Kind::Code => text_end = at,
+                Kind::Data => {}
+                Kind::PerCpu => {
+                    ensure!(at - start <= PER_CPU_OFFSET, "too many per-CPU variables");
+                    per_cpu = start + PER_CPU_OFFSET..at + PER_CPU_OFFSET;
+                    at += PER_CPU_OFFSET;
+                }
             }
         }
         let map = Mapping::new(at.next_multiple_of(PAGE))?;
@@ -113,6 +146,7 @@ impl Image {
             functions: Vec::new(),
             own: Vec::new(),
             options: Vec::new(),
+            per_cpu,
         };
 
         for (number, object) in objects.iter().enumerate() {
@@ -324,6 +358,8 @@ impl Image {
         self.map
             .bytes(GLUE + VARIABLES + PER_CPU_OFFSET, VARIABLES)
             .fill(0);
+        let (start, len) = (self.per_cpu.start, self.per_cpu.len());
+        self.map.bytes(start, len).fill(0);
     }
 
     /// What the objects' own variables hold now, word by word.
