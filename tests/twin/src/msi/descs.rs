@@ -109,3 +109,29 @@ pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
     get!(desc, handler) as u64 == side.env().unit.of::<Platform>().no_irq_type
         && get!(desc, msi_desc).is_null()
 }
+
+/// An interrupt of a function whose descriptor fits, by a number.
+pub(super) fn choose_irq(
+    world: &World,
+    number: usize,
+    fits: impl Fn(*const sys::msi_desc) -> bool,
+) -> Option<*mut sys::irq_desc> {
+    let irqs = (0..world.spec.irqs).map(|irq| world.irq(irq));
+    let is_one = |desc: &*mut sys::irq_desc| {
+        let msi = get!(*desc, msi_desc);
+        !msi.is_null() && !get!(msi, dev).is_null() && fits(msi)
+    };
+    let irqs: Vec<_> = irqs.filter(is_one).collect();
+    Some(irqs[number.checked_rem(irqs.len())?])
+}
+
+/// Whether a descriptor is of MSI-X.
+pub(super) fn is_entry(desc: *const sys::msi_desc) -> bool {
+    get!(desc, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8
+}
+
+/// The function that a descriptor is of.
+pub(super) fn device_of(world: &World, desc: *const sys::msi_desc) -> Option<usize> {
+    let pdev = get!(desc, dev);
+    world.devices.iter().position(|other| *other == pdev)
+}

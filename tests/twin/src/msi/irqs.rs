@@ -5,7 +5,7 @@ use xen_sys as sys;
 use super::api::Api;
 use super::call::{call, choose};
 use super::cpus::{cpus, set_cpus};
-use super::descs::is_free;
+use super::descs::{choose_irq, device_of, is_entry, is_free};
 use super::enable::{enable_arguments, irq_for};
 use super::op::{Call, Op, Opening};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, Race};
@@ -108,32 +108,6 @@ pub(super) fn set_up_iommu(
     let arguments = [interrupt as u64, desc as u64, world.controller as u64];
     let outcome = bind(side, api.set_up_with, &arguments, interrupt, script);
     Some(Answer::int(outcome))
-}
-
-/// An interrupt of a function whose descriptor fits, by a number.
-fn choose_irq(
-    world: &World,
-    number: usize,
-    fits: impl Fn(*const sys::msi_desc) -> bool,
-) -> Option<*mut sys::irq_desc> {
-    let irqs = (0..world.spec.irqs).map(|irq| world.irq(irq));
-    let is_one = |desc: &*mut sys::irq_desc| {
-        let msi = get!(*desc, msi_desc);
-        !msi.is_null() && !get!(msi, dev).is_null() && fits(msi)
-    };
-    let irqs: Vec<_> = irqs.filter(is_one).collect();
-    Some(irqs[number.checked_rem(irqs.len())?])
-}
-
-/// Whether a descriptor is of MSI-X.
-fn is_entry(desc: *const sys::msi_desc) -> bool {
-    get!(desc, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8
-}
-
-/// The function that a descriptor is of.
-fn device_of(world: &World, desc: *const sys::msi_desc) -> Option<usize> {
-    let pdev = get!(desc, dev);
-    world.devices.iter().position(|other| *other == pdev)
 }
 
 pub(super) fn act(

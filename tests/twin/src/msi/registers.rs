@@ -4,7 +4,7 @@ use xen_sys as sys;
 
 use super::api::Api;
 use super::config::{BY_DOM0, as_write};
-use super::descs::{self, Found};
+use super::descs::{self, Found, choose_irq, device_of, is_entry};
 use super::op::{Call, Change, Op};
 use super::platform::Meanwhile;
 use super::says::{BLIND, DIGEST, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG};
@@ -438,8 +438,8 @@ fn is_hidden_and_shared(side: &mut Side, world: &World, op: &Op) -> bool {
         let msix = world.spec.devices[device].msix;
         world.behind[device] && msix.is_some_and(|msix| msix.needs_enable && msix.hidden != !0)
     };
-    matches!(op, Op::Irq { .. } | Op::Race { .. })
-        && (0..world.devices.len()).any(|device| hides(device) && is_shared(side, world, device))
+    let mut touched = touched(world, op).into_iter();
+    touched.any(|device| hides(device) && is_shared(side, world, device))
 }
 
 /// Whether a call may move a message.
@@ -448,6 +448,25 @@ fn is_move(call: Call) -> bool {
         call,
         Call::Ack | Call::AckUnmaskable | Call::SetAffinity { .. } | Call::Retarget { .. }
     )
+}
+
+/// The functions that a step about an interrupt touches: that of the interrupt, the physical one
+/// that answers for its memory, and all where its table lies where another's is.
+fn touched(world: &World, op: &Op) -> Vec<usize> {
+    let desc = match *op {
+        Op::Irq { irq, .. } => choose_irq(world, irq, |_| true),
+        Op::Race { irq, .. } => choose_irq(world, irq, is_entry),
+        _ => None,
+    };
+    let device = desc.and_then(|desc| device_of(world, get!(desc, msi_desc)));
+    match device {
+        Some(device) if has_own_place(world, device) => {
+            let physical = world.spec.devices[device].physical;
+            std::iter::once(device).chain(physical).collect()
+        }
+        Some(_) => (0..world.devices.len()).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// Whether a step would move a message of an entry of a function that has switched MSI-X off behind
@@ -478,7 +497,7 @@ pub(super) fn are_unclear(side: &mut Side, world: &World, op: &Op) -> bool {
         return true;
     }
     moves
-        && (0..world.devices.len()).any(|device| {
+        && touched(world, op).into_iter().any(|device| {
             let function = &side.env().machine.pci.functions[device];
             let is_off = function.peek(function.msix + 2, 2) & ENABLE == 0;
             // Where the table does not answer meanwhile, both find out.
