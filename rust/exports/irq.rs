@@ -2,6 +2,7 @@
 //! c-shim/shim.h for what irq.c and c-shim/irq.c call.
 
 use core::ffi::{c_int, c_uint};
+use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
 use xen::irq::place::PlacedDesc;
 use xen::irq::table::{VectorLock, Vectors};
@@ -48,7 +49,8 @@ macro_rules! cpus {
 unsafe extern "C" fn assign_irq_vector(irq: c_int, mask: *const sys::cpumask_t) -> c_int {
     let desc = u32::try_from(irq).ok().and_then(IrqDesc::numbered);
     let Some(desc) = desc else {
-        panic!("no IRQ has this number");
+        debug_assert!(false);
+        return Errno::INVAL.negative();
     };
     match irq::assign_vector(desc, cpus!(mask)) {
         Ok(vector) => vector.map_or(-1, c_int::from),

@@ -111,22 +111,24 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
 /// Takes all vectors from an IRQ (`_clear_irq_vector()`).
 pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
     let mut places = place::read(desc);
-    let (irq, current, online) = (desc.irq(), places.vector, Cpus::online());
+    let (irq, current) = (desc.irq(), places.vector);
     debug_assert!(current.is_some_and(is_irq_vector));
-    places.cpus.retain(&online);
+    places.cpus.retain(&Cpus::online());
     if let Some(vector) = current {
         signal::trace_cpus(Event::Clear, *desc, vector, places.cpus.cpus());
     }
-    let released = places.clear(&online, |cpu, vector| {
-        let Some(vectors) = lock.vectors(cpu) else {
-            return;
-        };
-        debug_assert!(vectors.get(vector) == irq);
-        vectors.set(vector, !irq);
-        if current != Some(vector) {
-            signal::trace(Event::Finish, *desc, vector, cpu);
+    for (number, held) in places.held().into_iter().enumerate() {
+        let Some((cpus, vector)) = held else { continue };
+        let online = each(cpus).filter_map(|cpu| lock.vectors(cpu));
+        for vectors in online {
+            debug_assert!(vectors.get(vector) == irq);
+            vectors.set(vector, !irq);
+            if number != 0 {
+                signal::trace(Event::Finish, *desc, vector, vectors.cpu());
+            }
         }
-    });
+    }
+    let released = places.clear();
     for vector in released {
         release(place::used(*desc), vector);
     }

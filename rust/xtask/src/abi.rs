@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::gates::elf::Object;
 use crate::gates::{self, Finding, RUST_OBJECT};
 use crate::patch::repository;
-use crate::units::UNITS;
+use crate::units;
 use crate::{arguments, xen};
 
 mod header;
@@ -136,7 +136,7 @@ impl Inputs {
         );
         let mut stock_objects = Vec::new();
         for switch in manifest.switches() {
-            let Some(unit) = UNITS.iter().find(|unit| unit.switch == switch) else {
+            let Some(unit) = units::switched_by(switch) else {
                 bail!("xtask does not know which C file {switch} replaces");
             };
             stock_objects.push(Object::read(&stock.join(unit.object))?);

@@ -73,6 +73,12 @@ pub(crate) fn named(name: &str) -> Option<&'static Unit> {
     all.find(|unit| unit.name == name)
 }
 
+/// The unit that a switch takes from Rust, in work or not.
+pub(crate) fn switched_by(switch: &str) -> Option<&'static Unit> {
+    let mut all = UNITS.iter().chain(&IN_WORK);
+    all.find(|unit| unit.switch == switch)
+}
+
 /// The unit in work with a name.
 pub(crate) fn in_work(name: &str) -> Option<&'static Unit> {
     IN_WORK.iter().find(|unit| unit.name == name)

@@ -221,33 +221,27 @@ impl<S: CpuSetMut> Place<S> {
         self.release_old()
     }
 
-    /// Frees all vectors; `free` is called for each CPU that is online and has one, before the
-    /// place changes. Returns the vectors to be released: the current one, and the old one.
+    /// The CPUs that have a vector for the IRQ, with that vector: those of its place, and in a move
+    /// those of the old one. They may be offline.
+    pub fn held(&self) -> [Option<(&S, u8)>; 2] {
+        let old = self.old_vector.filter(|_| self.is_moving());
+        [
+            self.vector.map(|vector| (&self.cpus, vector)),
+            old.map(|vector| (&self.old_cpus, vector)),
+        ]
+    }
+
+    /// Gives up all vectors, after they were freed on the CPUs that have them ([`Self::held`]).
+    /// Returns the vectors to be released: the current one, and the old one.
     #[must_use]
-    pub fn clear(
-        &mut self,
-        online: &impl CpuSet,
-        mut free: impl FnMut(u32, u8),
-    ) -> [Option<u8>; 2] {
-        let mut free_all = |cpus: &S, vector: Option<u8>| {
-            if let Some(vector) = vector {
-                each(cpus)
-                    .filter(|&cpu| online.contains(cpu))
-                    .for_each(|cpu| free(cpu, vector));
-            }
-        };
-        free_all(&self.cpus, self.vector);
+    pub fn clear(&mut self) -> [Option<u8>; 2] {
         let vector = self.vector.take();
         self.cpus.clear();
-        let mut old = None;
-        if self.is_moving() {
-            // Clean-ups are not waited for: the IRQ is about to lose its map of used vectors, in
-            // which they would release the old one.
-            free_all(&self.old_cpus, self.old_vector);
-            old = self.release_old();
-            self.in_progress = false;
-            self.cleanups = 0;
-        }
+        // Clean-ups are not waited for: the IRQ is about to lose its map of used vectors, in which
+        // they would release the old one.
+        let old = self.is_moving().then(|| self.release_old()).flatten();
+        self.in_progress = false;
+        self.cleanups = 0;
         [vector, old]
     }
 

@@ -1,6 +1,5 @@
 //! `vector_irq[]` of each CPU, what is allocated under the vector lock, and that lock.
 
-use crate::arch::nospec;
 use crate::irq::cpus::Cpus;
 use crate::objects::irq_desc::HeldDesc;
 use core::cell::UnsafeCell;
@@ -29,9 +28,9 @@ pub struct VectorLock {
 impl VectorLock {
     /// Takes it. A descriptor that is held keeps IRQs off, or nothing interrupts that takes it.
     pub fn take(_: HeldDesc<'_>) -> Self {
-        // SAFETY: The lock is a variable of Xen's; IRQs are off.
+        // SAFETY: The lock is a variable of Xen's; IRQs are off. The function takes it as C does,
+        // with a speculation barrier behind it.
         unsafe { sys::lock_vector_lock() };
-        nospec::block_lock_speculation();
         Self {
             taken: true,
             local: PhantomData,

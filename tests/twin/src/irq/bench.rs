@@ -20,6 +20,7 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
             bound: Vec::new(),
             fill,
             salt: 1,
+            alike: false,
         };
         side.clear();
         let mut world = World::build(side, &spec);

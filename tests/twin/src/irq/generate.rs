@@ -61,6 +61,7 @@ fn spec(rng: &mut Rng) -> Spec {
         bound,
         fill: rng.pick(&[0, 0, 20, 50, 95, 99, 100]),
         salt: rng.next(),
+        alike: rng.one_in(2),
     }
 }
 
@@ -102,6 +103,7 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
     match rng.below(48) {
         0 | 24 => a_move(rng, spec, irq),
         25 => a_move_from_many(rng, spec),
+        47 => a_move_to_the_same_vector(rng, spec),
         26 if rng.one_in(4) => vec![Op::MakePic { irq }],
         1..=3 | 27..=29 => vec![Op::Create {
             cpu,
@@ -182,6 +184,43 @@ fn a_move_from_many(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             to
         },
     });
+    ops
+}
+
+/// Where two vectors are free, the same on all CPUs: another IRQ gets the second, so that the first
+/// moves to the vector that it has.
+fn a_move_to_the_same_vector(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
+    let [from, to] = [0; 2].map(|_| rng.below(spec.cpus));
+    let [irq, other] = [GSIS, GSIS + 1];
+    let create = Op::Create {
+        cpu: 0,
+        device: 0,
+        handler: 0,
+        node: 2,
+    };
+    let set = |irq, cpu| Op::SetAffinity {
+        cpu: 0,
+        irq,
+        mask: Some(only(cpu)),
+    };
+    let arrive = |irq, cpu| Op::Acknowledge {
+        cpu,
+        irq,
+        vector: None,
+    };
+    let mut ops = vec![create.clone(), set(irq, from), arrive(irq, from)];
+    let clean_up = |ops: &mut Vec<Op>| {
+        ops.extend((0..spec.cpus.min(8)).map(|cpu| Op::CleanUp { cpu }));
+    };
+    clean_up(&mut ops);
+    ops.extend([create, set(other, to), arrive(other, to)]);
+    clean_up(&mut ops);
+    ops.push(set(irq, to));
+    if rng.one_in(2) {
+        ops.push(arrive(irq, to));
+        clean_up(&mut ops);
+    }
+    ops.push(Op::Destroy { cpu: 0, irq });
     ops
 }
 

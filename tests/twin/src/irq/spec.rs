@@ -52,4 +52,6 @@ pub(crate) struct Spec {
     /// What others use of each CPU, in percent, and what decides which vectors.
     pub(super) fill: u64,
     pub(super) salt: u64,
+    /// Whether that is the same on all CPUs.
+    pub(super) alike: bool,
 }

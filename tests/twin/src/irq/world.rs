@@ -304,7 +304,8 @@ impl World {
                 *slot = i32::MIN;
                 let usable = vector > usize::from(CLEAN_UP) && vector <= usize::from(LAST);
                 let legacy = cpu == 0 && vector <= usize::from(LAST_LEGACY);
-                let word = mix(self.spec.salt ^ (cpu * VECTORS + vector) as u64);
+                let first = if self.spec.alike { 0 } else { cpu * VECTORS };
+                let word = mix(self.spec.salt ^ (first + vector) as u64);
                 if legacy && vector >= usize::from(FIRST) {
                     let irq = vector - usize::from(FIRST);
                     if self.is_pic(irq) {

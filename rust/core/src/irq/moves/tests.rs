@@ -424,11 +424,14 @@ impl State {
         if left_to_clean_up {
             self.places[irq].cleanups = 0;
         }
-        let table = &mut self.table;
-        let released = self.places[irq].clear(&self.online, |cpu, vector| {
-            assert_eq!(table[cpu as usize][index(vector)], irq as i32);
-            table[cpu as usize][index(vector)] = !(irq as i32);
-        });
+        for (cpus, vector) in self.places[irq].held().into_iter().flatten() {
+            for cpu in each(&cpus.both(self.online)) {
+                let slot = &mut self.table[cpu as usize][index(vector)];
+                assert_eq!(*slot, irq as i32);
+                *slot = !(irq as i32);
+            }
+        }
+        let released = self.places[irq].clear();
         for vector in released {
             self.release(flaw, irq, vector);
         }
