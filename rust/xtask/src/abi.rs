@@ -66,6 +66,8 @@ struct Inputs {
     declared: Vec<String>,
     /// The objects of the C files.
     stock: Vec<Object>,
+    /// Those of C files of which a part is in Rust, each with what is left of it.
+    in_work: Vec<(Object, Object)>,
     /// The Rust object.
     rust: Object,
     /// The objects of c-shim.
@@ -134,17 +136,22 @@ impl Inputs {
             !manifest.entries.is_empty(),
             "the build has no part in Rust"
         );
-        let mut stock_objects = Vec::new();
+        let (mut stock_objects, mut in_work) = (Vec::new(), Vec::new());
         for switch in manifest.switches() {
-            let Some(unit) = units::switched_by(switch) else {
+            let Some(unit) = units::switched_by(&switch) else {
                 bail!("xtask does not know which C file {switch} replaces");
             };
-            stock_objects.push(Object::read(&stock.join(unit.object))?);
+            let object = Object::read(&stock.join(unit.object))?;
+            match units::in_work(unit.name) {
+                Some(_) => in_work.push((object, Object::read(&objects.join(unit.object))?)),
+                None => stock_objects.push(object),
+            }
         }
         Ok(Self {
             declared: header::names(&read("exports.h")?, &manifest.switches()),
             manifest,
             stock: stock_objects,
+            in_work,
             rust: Object::read(&objects.join(RUST_OBJECT))?,
             shim: gates::shim_objects(objects)?
                 .iter()

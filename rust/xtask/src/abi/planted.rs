@@ -220,6 +220,7 @@ fn build(plant: &Plant, folder: &Path) -> Result<Inputs> {
     Ok(Inputs {
         manifest: Manifest::parse(plant.manifest)?,
         declared: header::names(plant.header, &[]),
+        in_work: Vec::new(),
         stock: vec![Object::read(&stock)?],
         rust: Object::read(&rust)?,
         shim: vec![Object::read(&shim)?],

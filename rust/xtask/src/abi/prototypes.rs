@@ -24,6 +24,10 @@ pub(super) fn check(inputs: &Inputs) -> Finding {
     for object in &inputs.shim {
         c.extend(read(dwarf::declarations(object)));
     }
+    for (whole, rest) in &inputs.in_work {
+        c.extend(read(dwarf::declarations(rest)));
+        c.extend(read(dwarf::prototypes(whole)));
+    }
     for object in &inputs.stock {
         c.extend(read(dwarf::prototypes(object)));
     }

@@ -9,11 +9,14 @@ use super::manifest::{Entry, Kind};
 use crate::gates::Finding;
 use crate::gates::elf::Object;
 
-/// The manifest names exactly what the C objects offer, with its kind.
+/// The manifest names exactly what the C objects offer, with its kind; of those in work, nothing
+/// that they do not offer.
 pub(super) fn manifest_is_stock(inputs: &Inputs) -> Finding {
     let offered = offers(&inputs.stock);
     let listed: BTreeMap<&str, Kind> = inputs.manifest.public().map(entry).collect();
-    let mut faults = missing(&listed, &offered, "the C file");
+    let mut known = offered.clone();
+    known.extend(offers(inputs.in_work.iter().map(|(whole, _)| whole)));
+    let mut faults = missing(&listed, &known, "the C file");
     for (name, kind) in &offered {
         if !listed.contains_key(name) {
             faults.push(format!(
@@ -64,7 +67,13 @@ pub(super) fn leaks(inputs: &Inputs) -> Finding {
             ));
         }
     }
-    for object in inputs.others.iter().chain(&inputs.stock) {
+    // What is left of a C file calls the Rust part of it.
+    let is_other = |object: &&Object| {
+        let mut rests = inputs.in_work.iter().map(|(_, rest)| rest);
+        !rests.any(|rest| rest.path == object.path)
+    };
+    let others = inputs.others.iter().filter(is_other);
+    for object in others.chain(&inputs.stock) {
         for symbol in object
             .symbols
             .iter()

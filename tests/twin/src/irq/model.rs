@@ -17,20 +17,27 @@ impl Model {
         c: &Answer,
         rust: &Answer,
     ) -> Result<Verdict, String> {
+        if let Err(trap) = &c.outcome {
+            return Err(format!("C ends by {trap:?}"));
+        }
+        if let Err(trap) = &rust.outcome {
+            return Err(format!("Rust ends by {trap:?}"));
+        }
+        // 1. An IRQ that returns to its old place has its vector again on those CPUs that had not
+        //    cleaned up, and does not return if there is none; with C, on all of them, where
+        //    others may have the vector meanwhile.
+        if world.returned {
+            return Ok(Verdict::Alone);
+        }
         if c != rust {
             return Err("the answers differ".to_owned());
         }
-        if let Err(trap) = &c.outcome {
-            return Err(format!("both end by {trap:?}"));
-        }
-        // 1. Of an IRQ that is destroyed while CPUs have yet to clean up, C keeps the old place,
+        // 2. Of an IRQ that is destroyed while CPUs have yet to clean up, C keeps the old place,
         //    and another IRQ of that number gets it.
-        // 2. C counts a CPU that has cleaned up when it goes offline, too.
-        // 3. C may send what is pending on a CPU that goes offline to another that is offline; Rust
+        // 3. C counts a CPU that has cleaned up when it goes offline, too.
+        // 4. C may send what is pending on a CPU that goes offline to another that is offline; Rust
         //    sends it to one that is not, or nowhere.
-        // 4. An IRQ that returns to its old place has its vector again on those CPUs that had not
-        //    cleaned up; with C, on all of them.
-        if world.left_to_clean_up || world.counted_again || world.returned || world.platform.lost {
+        if world.left_to_clean_up || world.counted_again || world.platform.lost {
             return Ok(Verdict::Alone);
         }
         Ok(Verdict::Continue)
