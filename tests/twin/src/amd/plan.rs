@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub(super) bare: Vec<u16>,
     /// The requester whose messages the sender's are, where that has no table of its own.
     pub(super) stands_in: Option<u16>,
-    /// A second table of the sender, which came after its entries were allocated. C is not shown it.
+    /// A second table of the sender, later than its entries; C is not shown it.
     pub(super) hidden: Option<Pointers>,
     /// The requester of that table, and what tells its state from others.
     pub(super) second: Option<(u16, u64)>,
