@@ -1,5 +1,5 @@
-//! The same sources make the same Rust object: in other directories, with vendored crates and core's
-//! sources in another place, and from files of another date.
+//! The same sources make the same Rust object: in other directories, with vendored crates and
+//! core's sources in another place, and from files of another date.
 
 use std::fs;
 use std::path::Path;
