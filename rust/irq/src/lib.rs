@@ -17,6 +17,7 @@ use xen::irq::table::{self, VectorLock, Vectors};
 use xen::objects::irq_desc::IrqDesc;
 
 /// Releases a vector in a map of used ones.
+#[doc(alias = "release_old_vec")]
 fn release(used: Option<&VectorSet>, vector: Option<u8>) {
     if let (Some(used), Some(vector)) = (used, vector) {
         let was_used = used.remove(vector);
@@ -26,6 +27,7 @@ fn release(used: Option<&VectorSet>, vector: Option<u8>) {
 
 /// Gives an IRQ a vector on one of the CPUs, unless it has one there
 /// (`_assign_irq_vector()`).
+#[doc(alias = "_assign_irq_vector")]
 fn assign(desc: PlacedDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Result<(), Errno> {
     let online = Cpus::online();
     let known = place::known_vector(**desc).filter(|&vector| is_irq_vector(vector));
@@ -82,6 +84,7 @@ fn enter(desc: PlacedDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>, lock: &Vector
 
 /// Gives an IRQ a vector on one of some CPUs, or of all that are online. Returns the vector
 /// (`assign_irq_vector()`).
+#[doc(alias = "assign_irq_vector")]
 pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Option<u8>, Errno> {
     let locked = desc.lock();
     let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
@@ -95,6 +98,7 @@ pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Opti
 
 /// Moves an IRQ to one of some CPUs, or of all. Returns the APIC ID for its source; `None` where it
 /// cannot be moved (`set_desc_affinity()`).
+#[doc(alias = "set_desc_affinity")]
 pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u32> {
     let online = Cpus::online();
     if wanted.is_some_and(|wanted| !wanted.intersects(&online)) {
@@ -109,6 +113,7 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
 }
 
 /// Takes all vectors from an IRQ (`_clear_irq_vector()`).
+#[doc(alias = "_clear_irq_vector")]
 pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
     let mut places = place::read(desc);
     let (irq, current) = (desc.irq(), places.vector);
@@ -137,6 +142,7 @@ pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
 }
 
 /// Fills in the vectors of a CPU that is coming online (`setup_vector_irq()`).
+#[doc(alias = "setup_vector_irq")]
 pub fn set_up(vectors: Vectors<'_>, lock: &VectorLock) {
     vectors.reset();
     for desc in IrqDesc::all().filter(|desc| desc.is_initialized()) {
@@ -156,6 +162,8 @@ pub fn set_up(vectors: Vectors<'_>, lock: &VectorLock) {
 
 /// Acts on an interrupt that this CPU has received while a move is in progress
 /// (`irq_complete_move()`).
+#[doc(alias = "irq_complete_move")]
+#[doc(alias = "send_cleanup_vector")]
 pub fn complete(desc: PlacedDesc<'_>, me: u32, vector: u8) {
     let mut places = place::read(desc);
     match places.complete(me, vector, &Cpus::online()) {
@@ -167,6 +175,7 @@ pub fn complete(desc: PlacedDesc<'_>, me: u32, vector: u8) {
 }
 
 /// Frees vectors of this CPU from which IRQs have moved away (`irq_move_cleanup_interrupt()`).
+#[doc(alias = "irq_move_cleanup_interrupt")]
 pub fn clean_up(vectors: Vectors<'_>) {
     for vector in FIRST_DYNAMIC..=LAST_HIGH_PRIORITY {
         let Ok(irq) = u32::try_from(vectors.get(vector)) else {

@@ -31,6 +31,7 @@ pub const LAST_HIGH_PRIORITY: u8 = 0xf8;
 const STEP: u8 = 8;
 
 /// Returns whether a vector can be that of an IRQ.
+#[doc(alias = "valid_irq_vector")]
 pub const fn is_irq_vector(vector: u8) -> bool {
     matches!(vector, FIRST_DYNAMIC..=LAST_HIGH_PRIORITY)
 }
