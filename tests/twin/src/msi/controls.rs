@@ -35,6 +35,7 @@ fn number_of(env: &Env, desc: *mut sys::irq_desc) -> u64 {
 pub(super) extern "C" fn destroy_irq(irq: u32) {
     let desc = attempt(|env| {
         call(env, "destroy_irq", &[irq.into()]);
+        env.unit.of_mut::<Platform>().note_destroyed(irq);
         if irq as usize >= env.unit.of::<Platform>().irqs {
             return Err(format!("interrupt {irq} destroyed, which is none"));
         }

@@ -34,7 +34,9 @@ pub(super) fn of_function(
                 world.own(device, Owner::Dom0);
                 side.env().unit.of_mut::<Platform>().dying = Some(guest);
             }
+            side.env().unit.of_mut::<Platform>().leaving = Some(pdev as u64);
             let outcome = call(side, api.cleanup, &[pdev as u64], script);
+            side.env().unit.of_mut::<Platform>().leaving = None;
             let left = pirqs::check_none(side, &gone).map_err(Trap::Fault);
             side.env().unit.of_mut::<Platform>().dying = None;
             Some(Answer::void(outcome.and_then(|value| left.map(|()| value))))

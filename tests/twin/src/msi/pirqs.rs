@@ -30,8 +30,15 @@ fn is_free(env: &Env, domain: u64, number: i32) -> bool {
 pub(super) fn map(side: &mut Side, block: Found) {
     let domain = get!(get!(block.desc, dev), domain);
     let bound = get!(domain, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0;
-    let env = side.env();
     let count = block.count() as i32;
+    // Xen maps an IRQ to one pirq of a domain: what it has lost is unmapped before.
+    let irqs = irqs_of_block(side, block);
+    let env = side.env();
+    let is_old = |pirq: &Pirq| pirq.domain == domain as u64 && irqs.contains(&pirq.irq);
+    env.unit
+        .of_mut::<Platform>()
+        .pirqs
+        .retain(|pirq| !is_old(pirq));
     let fits = |first: &i32| {
         let mut numbers = *first..*first + count;
         numbers.all(|number| is_free(env, domain as u64, number))
@@ -47,7 +54,9 @@ pub(super) fn map(side: &mut Side, block: Found) {
             domain: domain as u64,
             number,
             irq: get!(desc, irq),
+            dev: get!(desc, dev) as u64,
             bound,
+            bereft: false,
         });
     }
 }
@@ -78,7 +87,8 @@ fn unbind(irqs: *mut sys::irq_desc, pirq: &mut Pirq) {
 /// The pirqs of a function that is about to be removed: domain, number and IRQ.
 pub(super) fn of_irqs(side: &mut Side, irqs: &[i32]) -> Vec<(u64, i32, i32)> {
     let pirqs = side.env().unit.of::<Platform>().pirqs.iter();
-    let pirqs = pirqs.filter(|pirq| irqs.contains(&pirq.irq));
+    // One whose IRQ was destroyed may be another domain's, and the IRQ be in use again.
+    let pirqs = pirqs.filter(|pirq| irqs.contains(&pirq.irq) && !pirq.bereft);
     let all = pirqs.map(|pirq| (pirq.domain, pirq.number, pirq.irq));
     all.collect()
 }
@@ -210,7 +220,9 @@ pub(super) extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
             if found.bound {
                 return Err(format!("pirq {pirq} is unmapped while it is bound"));
             }
-            // Another function was set up with the same IRQ, which was destroyed with that one.
+            if !found.bereft {
+                return Err(format!("pirq {pirq} is unmapped, whose IRQ is destroyed"));
+            }
             env.unit
                 .of_mut::<Platform>()
                 .pirqs

@@ -46,8 +46,12 @@ pub(super) struct Pirq {
     pub(super) domain: u64,
     pub(super) number: i32,
     pub(super) irq: i32,
+    /// The function that it was mapped for.
+    pub(super) dev: u64,
     /// Whether it is bound to a virtual MSI, which HVM domains do.
     pub(super) bound: bool,
+    /// Whether its IRQ was destroyed with a block that names the same one.
+    pub(super) bereft: bool,
 }
 
 /// A structure of a pirq that is not mapped, as Xen keeps while something is noted in it.
@@ -127,8 +131,20 @@ pub(crate) struct Platform {
     pub(super) infos: Vec<Info>,
     /// The domain that is being destroyed in this step, and is not found any more.
     pub(super) dying: Option<u64>,
+    /// The function that is being removed in this step.
+    pub(super) leaving: Option<u64>,
     /// The handler of debug key M.
     pub(super) key_handler: u64,
+}
+
+impl Platform {
+    /// Notes that an IRQ is destroyed. A pirq of it that is still mapped is of another block,
+    /// unless it is of the function that is being removed: that one's pirqs are unmapped before.
+    pub(super) fn note_destroyed(&mut self, irq: u32) {
+        for pirq in &mut self.pirqs {
+            pirq.bereft |= pirq.irq as u32 == irq && self.leaving != Some(pirq.dev);
+        }
+    }
 }
 
 /// The address of a function of the driver for code that calls it through a pointer.

@@ -210,6 +210,7 @@ impl World {
             pirqs: Vec::new(),
             infos: Vec::new(),
             dying: None,
+            leaving: None,
             unmapping: ["pci_disable_msi", "msi_free_irq"]
                 .map(|name| side.image.symbol(name).unwrap_or(0)),
             race: None,
