@@ -91,10 +91,16 @@ type Erred = BTreeMap<&'static str, String>;
 fn none_of(slips: &[Numbered], judged: Result<Erred>) -> Erred {
     judged.unwrap_or_else(|error| {
         let why = format!("{error:#}");
-        eprintln!("  {} slips not judged: {why}", slips.len());
+        eprintln!("  {} slips not judged: {}", slips.len(), first_line(&why));
         let slips = slips.iter().map(|(_, slip)| (slip.name, why.clone()));
         slips.collect()
     })
+}
+
+/// What a table has of a reason, which may be all that a compiler says.
+fn first_line(why: &str) -> String {
+    let line = why.lines().next().unwrap_or_default();
+    line.chars().take(60).collect()
 }
 
 /// Parts the slips by whether one of the judges that may be asked about them is broken; these are
@@ -647,7 +653,7 @@ fn report(chosen: &[Numbered], kept: &Kept, erred: &Erred, keep: bool) -> Result
                 "`{}` ({}) was not judged: {why}",
                 slip.name, slip.file
             ));
-            table.row([slip.name, slip.file, "not judged", why]);
+            table.row([slip.name, slip.file, "not judged", &first_line(why)]);
             continue;
         };
         let mut place: String = verdict.place.chars().take(60).collect();
@@ -843,6 +849,7 @@ mod tests {
         assert_eq!(none_of(&group, Ok(judged.clone())), judged);
         let broken = none_of(&group, Err(anyhow::anyhow!("cargo fails")));
         assert_eq!(broken, [("a", "cargo fails".to_owned())].into());
+        assert_eq!(first_line("cargo fails:\n  | let a = 1\n"), "cargo fails:");
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn place(report: &str) -> String {
     let test = report
         .lines()
         .find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
-    let seed = crate::twin::place(report);
+    let seed = crate::twin::place(report).map(|seed| format!("seed {seed}"));
     let last = report.lines().rev().find(|line| !line.trim().is_empty());
     test.map(str::to_owned)
         .or(seed)
