@@ -11,13 +11,12 @@ use xen::arch::fixmap::Register;
 use xen::msi::config;
 use xen::msi::log;
 use xen::msi::options;
-use xen::msi::register_lock::RegisterLock;
+use xen::msi::register_lock::{MaskRegister, RegisterLock};
 use xen::msi::reserved::Reserved;
 use xen::objects::arch_msix::{Msix, Warning};
 use xen::objects::irq_desc::HeldDesc;
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
 use xen::objects::pci_dev::PciDev;
-use xen::objects::pci_sbdf::Sbdf;
 use xen::xen_assert;
 use xen::xen_warn;
 
@@ -144,50 +143,50 @@ pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
 #[inline]
 fn set_message(msi: MsiDesc, device: PciDev, change: Change) {
     // A domain's write of the register changes the guest's masks under this lock alone.
-    let _locked = RegisterLock::take();
-    msi.set_masks(change.of(msi.masks()));
+    let lock = RegisterLock::take();
+    msi.set_masks(change.of(msi.masks()), &lock);
     if msi.has_mask_bit() {
-        write_register(msi, device);
+        write_register(msi, device, &lock);
     }
 }
 
 /// Writes the mask register that an MSI is in.
-///
-/// Context: [`RegisterLock`] is held.
 #[inline]
-fn write_register(msi: MsiDesc, device: PciDev) {
-    let function = device.config();
-    let register = msi.mask_register();
+fn write_register(msi: MsiDesc, device: PciDev, lock: &RegisterLock) {
+    let register = lock.mask_register(device.config(), msi.mask_register());
     let value = if options::rechecks() {
         let bit = 1 << msi.entry();
-        let others = function.read32(register) & !bit;
+        let others = register.read() & !bit;
         others | if msi.masks().any() { bit } else { 0 }
     } else {
         let capable = device.capable_messages();
-        reserved_in_register(msi, function, register, capable)
+        reserved_in_register(msi, register, capable, lock)
             | mask::register(capable, msi.block().map(MsiDesc::masks))
     };
-    function.write32(register, value);
+    register.write(value);
 }
 
 /// What a mask register has beyond the messages of its function; the device is asked where that may
 /// have changed.
-///
-/// Context: [`RegisterLock`] is held.
 #[inline]
-fn reserved_in_register(msi: MsiDesc, function: Sbdf, register: u16, capable: u32) -> u32 {
+fn reserved_in_register(
+    msi: MsiDesc,
+    register: MaskRegister,
+    capable: u32,
+    lock: &RegisterLock,
+) -> u32 {
     let first = msi.first_of_block();
-    first.reserved().unwrap_or_else(|| {
-        let read = read_beyond_messages(function, register, capable);
-        first.keep_reserved(read);
+    first.reserved(lock).unwrap_or_else(|| {
+        let read = read_beyond_messages(register, capable);
+        first.keep_reserved(read, lock);
         read.bits()
     })
 }
 
 /// Reads what a mask register has beyond the messages of its function.
 #[cold]
-pub(crate) fn read_beyond_messages(function: Sbdf, register: u16, capable: u32) -> Reserved {
-    let read = Reserved::read(|| Some(function.read32(register) & !mask::all(capable)));
+fn read_beyond_messages(register: MaskRegister, capable: u32) -> Reserved {
+    let read = Reserved::read(|| Some(register.read() & !mask::all(capable)));
     read.unwrap_or_default()
 }
 
@@ -197,18 +196,20 @@ pub(crate) fn read_beyond_messages(function: Sbdf, register: u16, capable: u32) 
 ///
 /// Context: `pcidevs_lock` is held, or the locks that vPCI takes.
 pub(crate) fn write_for_guest(msi: MsiDesc, device: PciDev, value: u32) -> u32 {
-    let _locked = RegisterLock::take();
+    let lock = RegisterLock::take();
     for (number, desc) in msi.block().enumerate().take(32) {
         let guest = value >> number & 1 != 0;
         let host = desc.masks().host;
-        desc.set_masks(Masks { host, guest });
+        desc.set_masks(Masks { host, guest }, &lock);
     }
     let capable = device.capable_messages();
     let messages = mask::register(capable, msi.block().map(MsiDesc::masks));
     let written = value & !mask::all(capable) | messages;
     // What the domain writes beyond the messages is the device's to keep, or not.
-    msi.first_of_block().keep_reserved(Reserved::default());
-    device.config().write32(msi.mask_register(), written);
+    msi.first_of_block()
+        .keep_reserved(Reserved::default(), &lock);
+    let register = lock.mask_register(device.config(), msi.mask_register());
+    register.write(written);
     written
 }
 
@@ -221,7 +222,7 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
     let (before, masks) = (msi.masks(), change.of(msi.masks()));
     let entry = Entry { entry, msix };
     if mask::set_if_known(&entry, before, masks) {
-        msi.set_masks(masks);
+        msi.set_entry_masks(masks, desc);
         return true;
     }
     // Where the entry is not as it was left, it may have lost its message, too.
@@ -237,7 +238,7 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
     };
     match outcome {
         Outcome::Done => {
-            msi.set_masks(masks);
+            msi.set_entry_masks(masks, desc);
             true
         }
         Outcome::AllMasked { newly } => {

@@ -44,11 +44,10 @@ pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDes
 
     let registers = MsiRegisters::new(position, control.is_64_bit());
     if control.is_maskable() {
-        let _locked = RegisterLock::take();
+        let lock = RegisterLock::take();
+        let register = lock.mask_register(function, registers.mask());
         // What the function does not have is reserved, and stays.
-        let reserved = function.read32(registers.mask());
-        let all = mask::all(device.capable_messages());
-        function.write32(registers.mask(), reserved | all);
+        register.write(register.read() | mask::all(device.capable_messages()));
     }
     let msi = new.become_msi(registers, control, request.irq());
 

@@ -96,8 +96,8 @@ fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
         if number == 0 {
             // A reset may have changed what the device has beyond its messages.
             {
-                let _locked = RegisterLock::take();
-                msi.keep_reserved(Reserved::default());
+                let lock = RegisterLock::take();
+                msi.keep_reserved(Reserved::default(), &lock);
             }
             control::enable_msi(function, position, false);
             // What the IOMMU knows of it is as before; the device has lost it.

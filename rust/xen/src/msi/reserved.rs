@@ -8,6 +8,7 @@
 //! The descriptor of an IOMMU's MSI is a part of another structure: nothing is known of it.
 
 use super::config;
+use super::register_lock::RegisterLock;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::IrqDesc;
 use crate::objects::msi_desc::MsiDesc;
@@ -93,18 +94,16 @@ impl Default for Reserved {
 impl MsiDesc<'_> {
     /// The device's bits, if nothing has changed since they were read.
     ///
-    /// Context: as for [`Self::set_masks`]; this is the first of its block.
+    /// This is the first of its block.
     #[inline]
-    pub fn reserved(self) -> Option<u32> {
+    pub fn reserved(self, _: &RegisterLock) -> Option<u32> {
         let own = self.own()?;
         let holds = config::still_holds(own.known.load(Ordering::Relaxed));
         holds.then(|| own.reserved.load(Ordering::Relaxed))
     }
 
-    /// Keeps the device's bits.
-    ///
-    /// Context: as for [`Self::reserved`].
-    pub fn keep_reserved(self, reserved: Reserved) {
+    /// Keeps the device's bits. This is the first of its block.
+    pub fn keep_reserved(self, reserved: Reserved, _: &RegisterLock) {
         let Some(own) = self.own() else { return };
         own.reserved.store(reserved.bits, Ordering::Relaxed);
         let known = reserved.generation.map_or(0, Seen::number);

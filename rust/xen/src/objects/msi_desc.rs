@@ -134,30 +134,6 @@ impl<'a> MsiDesc<'a> {
         unsafe { Self::from_raw(self.as_ptr().add(number)).unwrap_unchecked() }
     }
 
-    /// Notes who wants it masked.
-    ///
-    /// Context: what guards its masks is held: the lock of its descriptor and, for an MSI,
-    /// the lock of registers that several interrupts share.
-    #[inline]
-    pub fn set_masks(self, masks: Masks) {
-        const OTHERS: u8 = !(sys::XEN_IRQ_MSI_HOST_MASKED | sys::XEN_IRQ_MSI_GUEST_MASKED) as u8;
-        let bit = |set, bit: sys::xen_irq_bit_fields| if set { bit as u8 } else { 0 };
-        let masks = bit(masks.host, sys::XEN_IRQ_MSI_HOST_MASKED)
-            | bit(masks.guest, sys::XEN_IRQ_MSI_GUEST_MASKED);
-        self.set_bits(self.bits() & OTHERS | masks);
-    }
-
-    #[inline]
-    fn set_bits(self, bits: u8) {
-        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
-        unsafe {
-            u8::store(
-                (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1).cast(),
-                bits,
-            );
-        }
-    }
-
     /// Where its mask register is in the function's configuration space; for an MSI with mask bits.
     #[inline]
     pub fn mask_register(self) -> u16 {
