@@ -2,7 +2,7 @@
 
 use crate::irq::cpus::Cpus;
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
-use crate::sync::spin::Locked;
+use crate::sync::lock::Locked;
 use xen_sys as sys;
 
 /// Returns whether an interrupt is pending on this CPU.

@@ -4,7 +4,7 @@ use crate::base::view::Word;
 use crate::objects::irq_desc::HeldDesc;
 use crate::objects::msi_desc::{KeptMsi, MsiDesc};
 use crate::objects::pci_sbdf::Sbdf;
-use crate::sync::spin::IrqLocked;
+use crate::sync::lock::IrqLocked;
 use core::marker::PhantomData;
 use irq_core::msi::mask::Masks;
 use xen_sys as sys;

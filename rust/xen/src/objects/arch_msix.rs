@@ -7,7 +7,7 @@ use crate::objects::pci_dev::Devices;
 use crate::objects::views::Domain;
 pub use crate::objects::views::Msix;
 use crate::objects::views::PciDev;
-use crate::sync::spin::Locked;
+use crate::sync::lock::Locked;
 use irq_core::msi::mask::Masks;
 use irq_core::msi::place::Pages;
 use irq_core::vmsi::beside::{Bytes, offset_in_page};

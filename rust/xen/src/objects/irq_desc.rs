@@ -1,6 +1,5 @@
 //! Interrupt descriptors (`struct irq_desc`, `xen/irq.h`).
 
-use crate::arch::nospec;
 use crate::base::units::MSI_IN_RUST;
 use crate::base::view::{field, set_field};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
@@ -8,6 +7,7 @@ use crate::objects::hw_irq_controller::Handler;
 use crate::objects::msi_desc::KeptMsi;
 pub use crate::objects::views::IrqDesc;
 use crate::objects::views::MsiDesc;
+use crate::sync::lock::IrqLocked;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr;
@@ -123,13 +123,10 @@ impl<'a> IrqDesc<'a> {
     /// Takes its lock, with IRQs off until it is dropped.
     #[inline]
     pub fn lock(self) -> LockedDesc<'a> {
-        // SAFETY: The descriptor has a lock.
-        let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };
-        nospec::block_lock_speculation();
         LockedDesc {
             desc: self,
-            flags: Some(flags),
-            local: PhantomData,
+            // SAFETY: Descriptors are allocated at boot and stay, and so do their locks.
+            _lock: unsafe { IrqLocked::take(&raw mut (*self.as_ptr()).lock) },
         }
     }
 }
@@ -227,23 +224,20 @@ impl<'a> Deref for HeldDesc<'a> {
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct LockedDesc<'a> {
     desc: IrqDesc<'a>,
-    /// What the flags register was before, or nothing where IRQs were on.
-    flags: Option<u64>,
-    local: PhantomData<*mut ()>,
+    _lock: IrqLocked<'a>,
 }
 
 impl<'a> LockedDesc<'a> {
-    /// Takes over a lock that C took: with what the flags register was before, or `None` where IRQs
-    /// were on.
+    /// Takes over a lock that C took, with what the flags register was before.
     ///
     /// # Safety
     ///
     /// This CPU holds the descriptor's lock, with IRQs off, and nothing else drops it.
-    pub unsafe fn from_c(desc: IrqDesc<'a>, flags: Option<u64>) -> Self {
+    pub unsafe fn from_c(desc: IrqDesc<'a>, flags: u64) -> Self {
         Self {
             desc,
-            flags,
-            local: PhantomData,
+            // SAFETY: `from_c` asks for the lock, which lives as long as the descriptor.
+            _lock: unsafe { IrqLocked::adopt(&raw mut (*desc.as_ptr()).lock, flags) },
         }
     }
 
@@ -273,19 +267,5 @@ impl<'a> LockedDesc<'a> {
     pub fn guest_mask_msi(&self, mask: bool) {
         // SAFETY: The descriptor is locked.
         unsafe { sys::guest_mask_msi_irq(self.desc.as_ptr(), mask) };
-    }
-}
-
-impl Drop for LockedDesc<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: The lock is held, and was taken in the way that is undone here.
-        unsafe {
-            let lock = &raw mut (*self.desc.as_ptr()).lock;
-            match self.flags {
-                Some(flags) => sys::_spin_unlock_irqrestore(lock, flags),
-                None => sys::_spin_unlock_irq(lock),
-            }
-        }
     }
 }

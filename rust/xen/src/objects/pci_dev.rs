@@ -11,11 +11,12 @@ use crate::objects::views::Domain;
 use crate::objects::views::MsiDesc;
 use crate::objects::views::Msix;
 pub use crate::objects::views::PciDev;
+use crate::sync::lock::{Guard, Pcidevs, Read};
 use crate::sync::rcu;
 use core::ffi::c_int;
-use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ops::Deref;
+use core::ptr;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
 
@@ -87,8 +88,9 @@ impl<'a> Deref for KeptDev<'a> {
 #[must_use = "the locks are dropped where this is dropped"]
 pub struct Devices<'d> {
     domain: Domain<'d>,
+    _list: Option<Guard<'d, Read>>,
+    _all: Option<Guard<'d, Pcidevs>>,
     _rcu: Option<rcu::ReadGuard>,
-    local: PhantomData<*mut ()>,
 }
 
 impl<'d> Devices<'d> {
@@ -101,28 +103,35 @@ impl<'d> Devices<'d> {
     pub fn with<R>(domain: Domain<'d>, run: impl FnOnce(&Self) -> Option<R>) -> Option<R> {
         if MSI_IN_RUST {
             // SAFETY: The domain is alive as a view's, and its `pci_lock` is a part of it.
-            unsafe { sys::shim_read_lock(&raw mut (*domain.as_ptr()).pci_lock) };
-        } else {
-            // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while
-            // Xen boots.
-            unsafe {
-                if sys::shim_iommu_intpost() {
-                    let vcpu = crate::arch::cpu::current();
-                    while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
-                        if vcpu.is_being_paused() {
-                            return None;
-                        }
-                        core::hint::spin_loop();
-                    }
-                } else {
-                    sys::shim_pcidevs_lock();
-                }
-            }
+            let lock = unsafe { Guard::take(&raw mut (*domain.as_ptr()).pci_lock) };
+            return run(&Self {
+                domain,
+                _list: Some(lock),
+                _all: None,
+                _rcu: Some(rcu::read()),
+            });
         }
+        // SAFETY: The flag and `pcidevs_lock` are variables of Xen's; the flag is written while Xen
+        // boots. The lock is adopted once, after it was taken.
+        let lock: Guard<'_, Pcidevs> = unsafe {
+            if sys::shim_iommu_intpost() {
+                let vcpu = crate::arch::cpu::current();
+                while !nospec::evaluate_lock(sys::pcidevs_trylock_unsafe()) {
+                    if vcpu.is_being_paused() {
+                        return None;
+                    }
+                    core::hint::spin_loop();
+                }
+                Guard::adopt(ptr::null_mut(), ())
+            } else {
+                Guard::take(ptr::null_mut())
+            }
+        };
         run(&Self {
             domain,
-            _rcu: MSI_IN_RUST.then(rcu::read),
-            local: PhantomData,
+            _list: None,
+            _all: Some(lock),
+            _rcu: None,
         })
     }
 
@@ -141,7 +150,7 @@ impl<'d> Devices<'d> {
 }
 
 /// All functions, locked: none comes, goes, or changes its owner.
-pub struct AllDevices(PhantomData<*mut ()>);
+pub struct AllDevices(#[allow(dead_code)] Guard<'static, Pcidevs>);
 
 impl AllDevices {
     /// Finds a function by its segment and ID.
@@ -157,11 +166,7 @@ impl AllDevices {
 /// Runs with all functions locked.
 pub fn with_devices_locked<R>(run: impl FnOnce(&AllDevices) -> R) -> R {
     // SAFETY: `pcidevs_lock` lives as long as Xen, and may be taken again by the CPU that has it.
-    unsafe { sys::shim_pcidevs_lock() };
-    let result = run(&AllDevices(PhantomData));
-    // SAFETY: It was taken above.
-    unsafe { sys::pcidevs_unlock() };
-    result
+    run(&AllDevices(unsafe { Guard::take(ptr::null_mut()) }))
 }
 
 /// Finds a function in the list of a domain's.
@@ -178,18 +183,6 @@ pub unsafe fn find<'a>(domain: Domain<'_>, id: DeviceId) -> Option<PciDev<'a>> {
         PciDev::from_raw(list::container(node, offset_of!(sys::pci_dev, domain_list)))
     });
     devices.find(|device| device.identity() == id)
-}
-
-impl Drop for Devices<'_> {
-    fn drop(&mut self) {
-        if MSI_IN_RUST {
-            // SAFETY: `with` took the `pci_lock` of the domain, which is alive as a view's.
-            unsafe { sys::shim_read_unlock(&raw mut (*self.domain.as_ptr()).pci_lock) };
-        } else {
-            // SAFETY: `with` took `pcidevs_lock`.
-            unsafe { sys::pcidevs_unlock() };
-        }
-    }
 }
 
 impl<'a> PciDev<'a> {

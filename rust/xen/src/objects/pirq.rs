@@ -3,7 +3,6 @@
 use crate::base::view::view;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::{IrqDesc, LockedDesc};
-use core::ptr;
 use xen_sys as sys;
 
 view! {
@@ -14,14 +13,15 @@ view! {
 impl<'a> Pirq<'a> {
     /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none.
     ///
-    /// Context: IRQs on; the domain's event lock is held.
+    /// Context: the domain's event lock is held.
     pub fn lock_desc(self) -> Option<LockedDesc<'a>> {
-        // SAFETY: The object is alive; no flags are wanted, because IRQs are on.
+        let mut flags = 0;
+        // SAFETY: The object is alive, and the flags are a local variable.
         let desc = unsafe {
-            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(self.as_ptr(), ptr::null_mut()))
+            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(self.as_ptr(), &raw mut flags))
         }?;
         // SAFETY: C took the descriptor's lock, with IRQs off, and leaves it to its caller.
-        Some(unsafe { LockedDesc::from_c(desc, None) })
+        Some(unsafe { LockedDesc::from_c(desc, flags) })
     }
 }
 
@@ -40,5 +40,5 @@ pub fn lock_domain_pirq<'a>(domain: Domain<'a>, pirq: i32) -> Option<LockedDesc<
         ))
     }?;
     // SAFETY: C took the descriptor's lock, with IRQs off, and leaves it to its caller.
-    Some(unsafe { LockedDesc::from_c(desc, Some(flags)) })
+    Some(unsafe { LockedDesc::from_c(desc, flags) })
 }

@@ -1,10 +1,10 @@
 //! MSI and MSI-X of vPCI, whose capabilities Xen itself emulates (`xen/vpci.h`).
 
-use crate::arch::nospec;
 use crate::base::view::{Word, field, set_field, view};
 use crate::objects::pci_dev::{self, KeptDev, PciDev};
+use crate::sync::lock::{Guard, Locked, Read};
 use core::marker::PhantomData;
-use core::ptr;
+use core::mem::forget;
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
@@ -203,29 +203,24 @@ impl<'a> LockedMsix<'a> {
         };
         let id = device.identity();
         // SAFETY: `new` asks for both locks, and an RCU section that keeps the domain. They are
-        // dropped and taken in pairs. The function may go meanwhile: it is looked for again with
-        // `pci_lock` held, which keeps it and its `vpci`.
+        // dropped here, and left to the caller again in the end. The function may go meanwhile: it
+        // is looked for again with `pci_lock` held, which keeps it and its `vpci`.
         unsafe {
-            let pci_lock = &raw mut (*domain.as_ptr()).pci_lock;
-            sys::_spin_unlock(&raw mut (*field!(device, vpci)).lock);
-            sys::shim_read_unlock(pci_lock);
+            let list = &raw mut (*domain.as_ptr()).pci_lock;
+            drop(Locked::adopt(&raw mut (*field!(device, vpci)).lock, ()));
+            drop(Guard::<Read>::adopt(list, ()));
             sys::process_pending_softirqs();
-            if !nospec::evaluate_lock(sys::shim_read_trylock(pci_lock)) {
+            let list = Guard::<Read>::try_take(list).ok_or(Interrupted::Busy)?;
+            let device = pci_dev::find(domain, id).ok_or(Interrupted::Busy)?;
+            let vpci = field!(device, vpci);
+            if vpci.is_null() {
                 return Err(Interrupted::Busy);
             }
-            let vpci =
-                pci_dev::find(domain, id).map_or(ptr::null_mut(), |device| field!(device, vpci));
-            if vpci.is_null()
-                || !nospec::evaluate_lock(sys::shim_spin_trylock(&raw mut (*vpci).lock))
-            {
-                sys::shim_read_unlock(pci_lock);
-                return Err(Interrupted::Busy);
-            }
+            let lock = Locked::try_take(&raw mut (*vpci).lock).ok_or(Interrupted::Busy)?;
             if (*vpci).msix != self.msix.as_ptr() {
-                sys::_spin_unlock(&raw mut (*vpci).lock);
-                sys::shim_read_unlock(pci_lock);
                 return Err(Interrupted::Gone);
             }
+            forget((lock, list));
         }
         Ok(self)
     }

@@ -1,8 +1,8 @@
 //! Locks, and what goes without them.
 
+pub mod lock;
 pub mod once;
 pub mod rcu;
 pub mod rcu_array;
 pub mod rwlock;
 pub mod softirq;
-pub mod spin;

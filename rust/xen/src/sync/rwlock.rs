@@ -1,8 +1,7 @@
-//! Xen's reader-writer locks, where a unit takes them itself (`xen/rwlock.h`). Cold paths only:
-//! each is a call into C.
+//! A domain's event lock, where a unit takes it itself. Cold paths only: it is a call into C.
 
 use crate::objects::domain::Domain;
-use core::marker::PhantomData;
+use crate::sync::lock::{Guard, Write};
 use xen_sys as sys;
 
 /// A domain's event lock, held for writing.
@@ -12,8 +11,8 @@ use xen_sys as sys;
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct EventLock<'a> {
     domain: Domain<'a>,
-    unlock: bool,
-    local: PhantomData<*mut ()>,
+    /// `None` where the caller holds it.
+    _lock: Option<Guard<'a, Write>>,
 }
 
 impl<'a> EventLock<'a> {
@@ -25,11 +24,10 @@ impl<'a> EventLock<'a> {
     /// Takes the lock.
     pub fn write(domain: Domain<'a>) -> Self {
         // SAFETY: A view's domain is alive, and the lock is a part of it.
-        unsafe { sys::shim_write_lock(&raw mut (*domain.as_ptr()).event_lock) };
+        let lock = unsafe { Guard::take(&raw mut (*domain.as_ptr()).event_lock) };
         Self {
             domain,
-            unlock: true,
-            local: PhantomData,
+            _lock: Some(lock),
         }
     }
 
@@ -45,17 +43,7 @@ impl<'a> EventLock<'a> {
         });
         Self {
             domain,
-            unlock: false,
-            local: PhantomData,
-        }
-    }
-}
-
-impl Drop for EventLock<'_> {
-    fn drop(&mut self) {
-        if self.unlock {
-            // SAFETY: `write` took the lock, and the view's domain is alive.
-            unsafe { sys::shim_write_unlock(&raw mut (*self.domain.as_ptr()).event_lock) };
+            _lock: None,
         }
     }
 }

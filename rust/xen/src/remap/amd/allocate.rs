@@ -5,7 +5,7 @@ use super::table::{Kept, MOST, PAGE_SIZE, Raw};
 use super::{Iommu, Pins, Requester};
 use crate::base::memory;
 use crate::remap::usable_entries;
-use crate::sync::spin::IrqLocked;
+use crate::sync::lock::IrqLocked;
 use core::alloc::Layout;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};

@@ -2,7 +2,7 @@
 
 use super::Requester;
 use super::table::{Kept, Raw};
-use crate::sync::spin::IrqLocked;
+use crate::sync::lock::IrqLocked;
 use core::ptr::NonNull;
 use xen_sys as sys;
 

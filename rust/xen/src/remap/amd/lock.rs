@@ -5,7 +5,7 @@ use super::{Iommu, Requester, Served, log, tables_per_requester};
 use crate::arch::wide;
 use crate::base::errno::Errno;
 use crate::remap;
-use crate::sync::spin::IrqLocked;
+use crate::sync::lock::IrqLocked;
 use core::hint::cold_path;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};

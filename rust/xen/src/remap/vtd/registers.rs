@@ -3,8 +3,8 @@
 use super::Iommu;
 use crate::arch::mmio;
 use crate::base::view::field;
+use crate::sync::lock::IrqLocked;
 use crate::sync::once::Once;
-use crate::sync::spin::IrqLocked;
 use core::sync::atomic::Ordering;
 use irq_hw::vtd::{Global, TableAddress};
 use xen_sys as sys;

@@ -2,32 +2,33 @@
 
 use super::super::slip::{Slip, slip};
 
-const SPIN: &str = "xen/src/sync/spin.rs";
+const LOCK: &str = "xen/src/sync/lock.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
     slip(
         "a lock with IRQs off is dropped at once and taken again at its end",
-        SPIN,
+        LOCK,
         "",
-        "let flags = unsafe { sys::_spin_lock_irqsave(lock) };",
+        "unsafe { sys::_spin_lock_irqsave(lock) }",
         "let flags = unsafe { sys::_spin_lock_irqsave(lock) };
         if $slipped {
             unsafe { sys::_spin_unlock_irqrestore(lock, flags) };
-        }",
+        }
+        flags",
     )
     .and(
-        "unsafe { sys::_spin_unlock_irqrestore(self.lock, self.flags) };",
+        "unsafe { sys::_spin_unlock_irqrestore(lock, flags) };",
         "unsafe {
-            let mut flags = self.flags;
+            let mut flags = flags;
             if $slipped {
-                flags = sys::_spin_lock_irqsave(self.lock);
+                flags = sys::_spin_lock_irqsave(lock);
             }
-            sys::_spin_unlock_irqrestore(self.lock, flags)
+            sys::_spin_unlock_irqrestore(lock, flags)
         };",
     ),
     slip(
         "a lock that interrupts take not is dropped at once and taken again at its end",
-        SPIN,
+        LOCK,
         "",
         "unsafe { sys::_spin_lock(lock) };",
         "unsafe {
@@ -38,47 +39,26 @@ pub(super) const SLIPS: &[Slip] = &[
         };",
     )
     .and(
-        "unsafe { sys::_spin_unlock(self.lock) };",
+        "unsafe { sys::_spin_unlock(lock) };",
         "unsafe {
             if $slipped {
-                sys::_spin_lock(self.lock);
+                sys::_spin_lock(lock);
             }
-            sys::_spin_unlock(self.lock)
+            sys::_spin_unlock(lock)
         };",
-    ),
-    slip(
-        "a descriptor's lock is dropped at once and taken again at its end",
-        "xen/src/objects/irq_desc.rs",
-        "",
-        "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };",
-        "let flags = unsafe { sys::_spin_lock_irqsave(&raw mut (*self.as_ptr()).lock) };
-        if $slipped {
-            unsafe { sys::_spin_unlock_irqrestore(&raw mut (*self.as_ptr()).lock, flags) };
-        }",
-    )
-    .and(
-        "Some(flags) => sys::_spin_unlock_irqrestore(lock, flags),",
-        "Some(mut flags) => {
-                    if $slipped {
-                        flags = sys::_spin_lock_irqsave(lock);
-                    }
-                    sys::_spin_unlock_irqrestore(lock, flags)
-                }",
     ),
     slip(
         "an event lock is not taken",
         "xen/src/sync/rwlock.rs",
         "",
-        "unsafe { sys::shim_write_lock(&raw mut (*domain.as_ptr()).event_lock) };
+        "let lock = unsafe { Guard::take(&raw mut (*domain.as_ptr()).event_lock) };
         Self {
             domain,
-            unlock: true,",
-        "if !$slipped {
-            unsafe { sys::shim_write_lock(&raw mut (*domain.as_ptr()).event_lock) };
-        }
+            _lock: Some(lock),",
+        "let take = || unsafe { Guard::take(&raw mut (*domain.as_ptr()).event_lock) };
         Self {
             domain,
-            unlock: !$slipped,",
+            _lock: (!$slipped).then(take),",
     ),
     slip(
         "guest memory is read through the emulator's cache",

@@ -31,32 +31,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     ),
     slip(
-        "the lock of the mask register is dropped at once",
-        MASK,
-        "fn set_message(",
-        "let _locked = RegisterLock::take();",
-        "let locked = RegisterLock::take();
-    let _locked = if $slipped {
-        drop(locked);
-        None
-    } else {
-        Some(locked)
-    };",
-    ),
-    slip(
-        "the lock of the mask register is dropped at once for a domain",
-        MASK,
-        "pub(crate) fn write_for_guest(",
-        "let _locked = RegisterLock::take();",
-        "let locked = RegisterLock::take();
-    let _locked = if $slipped {
-        drop(locked);
-        None
-    } else {
-        Some(locked)
-    };",
-    ),
-    slip(
         "the owner's wish to mask all is noted without the lock",
         INTERCEPT,
         "",
