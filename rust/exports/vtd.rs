@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_uint};
 use remap_vtd::{enable, messages, pins};
 use xen::base::boot::Booting;
 use xen::base::errno::to_c;
-use xen::objects::ioapic::IoApic;
+use xen::objects::ioapic::LockedIoApic;
 use xen::objects::msi_desc::MsiDesc;
 use xen::objects::msi_msg::MsiMsg;
 use xen::remap::vtd::Iommu;
@@ -53,16 +53,17 @@ unsafe extern "C" fn disable_intremap(iommu: *const sys::vtd_iommu) {
 /// See [`pins::read`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_read_remap_rte(apic: c_uint, reg: c_uint) -> c_uint {
-    // SAFETY: `io_apic_read()` passes the number of an IO-APIC that Xen has, below `nr_ioapics`.
-    pins::read(unsafe { IoApic::new(apic) }, reg)
+    // SAFETY: `io_apic_read()` passes the number of an IO-APIC that Xen has, below `nr_ioapics`,
+    // and its callers hold `ioapic_lock`, but for those at boot and on the way to another kernel.
+    pins::read(unsafe { LockedIoApic::new(apic) }, reg)
 }
 
 /// See [`pins::write`]; called by the shim.
 #[unsafe(no_mangle)]
 extern "C" fn xen_irq_io_apic_write_remap_rte(apic: c_uint, pin: c_uint, rte: u64) {
     // SAFETY: `__ioapic_write_entry()` passes the number of an IO-APIC that Xen has, below
-    // `nr_ioapics`.
-    pins::write(unsafe { IoApic::new(apic) }, pin, rte);
+    // `nr_ioapics`, and its callers hold `ioapic_lock`, but for those at boot.
+    pins::write(unsafe { LockedIoApic::new(apic) }, pin, rte);
 }
 
 /// See [`messages::update`] and, without a message, [`messages::release`]; called by the shim.

@@ -5,7 +5,7 @@ use irq_core::remap::entry::{Apic, Interrupt};
 use irq_hw::amd::MSI_INDEX;
 use irq_hw::ioapic::Pin;
 use xen::base::errno::Errno;
-use xen::objects::ioapic::{Half, IoApic};
+use xen::objects::ioapic::{Half, LockedIoApic};
 use xen::remap;
 use xen::remap::amd::{PinEntry, Pins, Served, TableLock, log};
 use xen::xen_assert;
@@ -15,17 +15,15 @@ use xen::xen_assert;
 /// Vector and delivery mode are those that Xen wrote last, and so is a destination of 32 bits; all
 /// else is the pin's own, where it stands as it was written. No table is locked: a crash may have
 /// stopped a CPU that holds its lock, and the crash kernel's start reads pins.
-///
-/// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "amd_iommu_read_ioapic_from_ire")]
-pub fn read(io_apic: IoApic, register: u32) -> u32 {
+pub fn read(io_apic: LockedIoApic, register: u32) -> u32 {
     let Some(half) = Half::of(register) else {
         return io_apic.read(register);
     };
     if half.upper && remap::apic() == Apic::X {
         return io_apic.read(register);
     }
-    let remapped = Pins::of(io_apic)
+    let remapped = Pins::of(*io_apic)
         .and_then(|pins| pins.pin(half.pin as u32))
         .filter(|pin| pin.index() <= MSI_INDEX as usize);
     let Some(pin) = remapped else {
@@ -49,12 +47,10 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 ///
 /// Where the table is full nothing is written, and the pin stays as it was; so does one of an
 /// IO-APIC of which firmware says nothing.
-///
-/// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "amd_iommu_ioapic_update_ire")]
 #[doc(alias = "set_rte_index")]
-pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
-    let Some(pins) = Pins::of(io_apic) else {
+pub fn write(io_apic: LockedIoApic, pin: u32, entry: u64) {
+    let Some(pins) = Pins::of(*io_apic) else {
         return;
     };
     let used = pins.pin(pin);
@@ -74,7 +70,7 @@ pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
             used.set_logical(wanted);
             io_apic.write_entry(pin, entry & !u64::from(MSI_INDEX) | index as u64);
         }
-        Err(errno) => log::pin_not_remapped(io_apic, pin, errno),
+        Err(errno) => log::pin_not_remapped(*io_apic, pin, errno),
     }
 }
 

@@ -5,7 +5,7 @@ use irq_core::remap::entry::Interrupt;
 use irq_core::remap::source;
 use irq_hw::ioapic::Pin;
 use irq_hw::vtd::RemappablePin;
-use xen::objects::ioapic::{Half, IoApic};
+use xen::objects::ioapic::{Half, LockedIoApic};
 use xen::remap;
 use xen::remap::vtd::{Pins, log};
 
@@ -15,13 +15,11 @@ use xen::remap::vtd::{Pins, log};
 /// itself (status, remote IRR, polarity, mask) is the pin's own. So the half with the destination
 /// is known without asking the IO-APIC. No table is locked: a crash may have stopped a CPU that
 /// holds its lock, and the crash kernel's start reads pins.
-///
-/// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "io_apic_read_remap_rte")]
 #[doc(alias = "remap_entry_to_ioapic_rte")]
-pub fn read(io_apic: IoApic, register: u32) -> u32 {
+pub fn read(io_apic: LockedIoApic, register: u32) -> u32 {
     let logical =
-        Half::of(register).and_then(|half| Some((half, Pins::of(io_apic)?.logical(half.pin)?)));
+        Half::of(register).and_then(|half| Some((half, Pins::of(*io_apic)?.logical(half.pin)?)));
     let Some((half, logical)) = logical else {
         return io_apic.read(register);
     };
@@ -39,12 +37,10 @@ pub fn read(io_apic: IoApic, register: u32) -> u32 {
 ///
 /// Where the table is full nothing is written, and the pin stays as it was. Where the entry cannot
 /// name the CPU, it stays as it was, and of the pin only the bits change that are its own.
-///
-/// Context: Xen's IO-APIC lock is held, IRQs off.
 #[doc(alias = "io_apic_write_remap_rte")]
 #[doc(alias = "ioapic_rte_to_remap_entry")]
-pub fn write(io_apic: IoApic, pin: u32, entry: u64) {
-    let served = Pins::of(io_apic).and_then(|pins| Some((pins, pins.iommu()?)));
+pub fn write(io_apic: LockedIoApic, pin: u32, entry: u64) {
+    let served = Pins::of(*io_apic).and_then(|pins| Some((pins, pins.iommu()?)));
     let Some((pins, (iommu, id))) = served else {
         return io_apic.write_entry(pin, entry);
     };

@@ -1,5 +1,7 @@
 //! IO-APICs (`asm/io_apic.h`).
 
+use core::marker::PhantomData;
+use core::ops::Deref;
 use xen_sys as sys;
 
 /// Registers from here on are the pins' entries, two for each.
@@ -41,16 +43,6 @@ impl IoApic {
         (0..Self::count() as u32).map(Self)
     }
 
-    /// Makes one from its number.
-    ///
-    /// # Safety
-    ///
-    /// Xen has an IO-APIC of that number.
-    #[inline]
-    pub const unsafe fn new(number: u32) -> Self {
-        Self(number)
-    }
-
     /// Its number.
     #[inline]
     pub const fn number(self) -> usize {
@@ -70,29 +62,58 @@ impl IoApic {
     #[inline]
     pub fn pins(self) -> usize {
         let counts = (&raw const sys::nr_ioapic_entries).cast::<u32>();
-        // SAFETY: `new` asks for a number that Xen has an IO-APIC of; the array is written while
+        // SAFETY: Xen has one of that number; the array is written while
         // Xen boots, before anybody asks.
         unsafe { counts.add(self.number()).read_volatile() as usize }
     }
+}
+
+/// An IO-APIC that this CPU alone uses: it holds Xen's IO-APIC lock with IRQs off, or is the only
+/// one that runs.
+#[derive(Clone, Copy)]
+pub struct LockedIoApic<'a> {
+    io_apic: IoApic,
+    life: PhantomData<(&'a (), *mut ())>,
+}
+
+impl LockedIoApic<'_> {
+    /// Takes the one of which the caller of an export tells the number.
+    ///
+    /// # Safety
+    ///
+    /// Xen has an IO-APIC of that number. For longer than the result lives, this CPU holds
+    /// `ioapic_lock` with IRQs off, or no other runs.
+    #[inline]
+    pub const unsafe fn new(number: u32) -> Self {
+        Self {
+            io_apic: IoApic(number),
+            life: PhantomData,
+        }
+    }
 
     /// Reads a register as hardware has it.
-    ///
-    /// Context: Xen's IO-APIC lock is held.
     #[inline]
     pub fn read(self, register: u32) -> u32 {
-        // SAFETY: Xen has one of that number.
-        unsafe { sys::shim_io_apic_read(self.0, register) }
+        // SAFETY: `new` asks for one that Xen has, and for the lock that guards its registers.
+        unsafe { sys::shim_io_apic_read(self.io_apic.0, register) }
     }
 
     /// Writes a pin's entry as hardware takes it.
-    ///
-    /// Context: Xen's IO-APIC lock is held.
     #[inline]
     pub fn write_entry(self, pin: u32, entry: u64) {
         let entry = sys::IO_APIC_route_entry {
             __bindgen_anon_1: sys::IO_APIC_route_entry__bindgen_ty_1 { raw: entry },
         };
-        // SAFETY: Xen has one of that number; the entry is plain bits.
-        unsafe { sys::__ioapic_write_entry(self.0, pin, true, entry) };
+        // SAFETY: `new` asks for one that Xen has, and for the lock; the entry is plain bits.
+        unsafe { sys::__ioapic_write_entry(self.io_apic.0, pin, true, entry) };
+    }
+}
+
+impl Deref for LockedIoApic<'_> {
+    type Target = IoApic;
+
+    #[inline]
+    fn deref(&self) -> &IoApic {
+        &self.io_apic
     }
 }
