@@ -15,7 +15,7 @@ use xen::objects::irq_desc::{HeldDesc, IrqDesc, NewUser};
 use xen::objects::msi_desc::{KeptMsi, MsiDesc};
 use xen::objects::msi_info::Request;
 use xen::objects::msi_msg::MsiMsg;
-use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::objects::pci_sbdf::Sbdf;
 use xen_sys as sys;
 
@@ -195,10 +195,12 @@ extern "C" fn pci_prepare_msix(seg: u32, bus: u32, devfn: u32, off: u32) -> c_in
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_cleanup_msi(pdev: *const sys::pci_dev) {
     let device = view!(PciDev, pdev);
+    // SAFETY: `pci_remove_device()` holds the lock.
+    let lock = unsafe { PcidevsLocked::held_by_caller() };
     #[cfg(feature = "vmsi")]
-    vmsi::register::forget(device);
-    // SAFETY: `pci_remove_device()` holds the lock, and takes the function from its owner before.
-    disable::clean_up(unsafe { Leaving::new(device) });
+    vmsi::register::forget(device, lock);
+    // SAFETY: `pci_remove_device()` takes the function from its owner before.
+    disable::clean_up(unsafe { Leaving::new(device, lock) });
 }
 
 /// See [`disable::stop_all`].
@@ -225,8 +227,10 @@ unsafe extern "C" fn pci_reset_msix_state(pdev: *const sys::pci_dev) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_restore_msi_state(pdev: *const sys::pci_dev) -> c_int {
     let device = view!(PciDev, pdev);
-    // SAFETY: `PHYSDEVOP_restore_msi` and its like hold `pcidevs_lock`, which debug builds check.
-    to_c(restore::restore(unsafe { KeptDev::new(device) }))
+    // SAFETY: `PHYSDEVOP_restore_msi` and its like hold the lock.
+    to_c(restore::restore(device, unsafe {
+        PcidevsLocked::held_by_caller()
+    }))
 }
 
 /// See [`intercept::intercept`].

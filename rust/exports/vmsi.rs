@@ -10,7 +10,7 @@ use xen::base::narrow::Narrow;
 use xen::objects::domain::{Domain, HvmDomain};
 use xen::objects::hvm_pirq_dpci::PirqDpci;
 use xen::objects::ioreq::Ioreq;
-use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::objects::pirq::Pirq;
 use xen::objects::vcpu::{HvmVcpu, Vcpu};
 use xen::objects::vlapic::Destination;
@@ -111,7 +111,9 @@ unsafe extern "C" fn hvm_girq_dest_2_vcpu_id(
 /// `pcidevs_lock` is held.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msixtbl_init(d: *const sys::domain) {
-    register::set_up(view!(Domain, d));
+    // SAFETY: `assign_device()` calls `pdev_msix_assign()`, and that this, with the lock held.
+    let lock = unsafe { PcidevsLocked::held_by_caller() };
+    register::set_up(view!(Domain, d), lock);
 }
 
 /// See [`register::register`].

@@ -10,7 +10,7 @@ use xen::msi::register_lock::RegisterLock;
 use xen::msi::reserved::Reserved;
 use xen::objects::irq_desc::{IrqDesc, LockedDesc};
 use xen::objects::msi_desc::{MsiDesc, Sender};
-use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::xen_assert;
 
 /// Writes the messages and masks of all of a function's interrupts again, and enables them: dom0
@@ -24,8 +24,8 @@ use xen::xen_assert;
 /// the domain may not ask for it, [`Errno::NXIO`] where the function does not decode memory,
 /// [`Errno::INVAL`] where an interrupt is not set up as it seems.
 #[doc(alias = "pci_restore_msi_state")]
-pub fn restore(device: KeptDev) -> Result<(), Errno> {
-    xen_assert!(device.all_are_locked());
+pub fn restore(device: PciDev, lock: PcidevsLocked) -> Result<(), Errno> {
+    let device = KeptDev::of(device, lock);
     if !options::allowed() {
         return Err(Errno::OPNOTSUPP);
     }

@@ -7,7 +7,7 @@ use crate::emulate::lose;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 use xen::base::errno::Errno;
 use xen::objects::domain::Domain;
-use xen::objects::pci_dev::PciDev;
+use xen::objects::pci_dev::{PciDev, PcidevsLocked};
 use xen::objects::pirq::Pirq;
 use xen::sync::rwlock::EventLock;
 use xen::vmsi::tables::{Binding, LockedTables};
@@ -15,12 +15,12 @@ use xen::xen_assert;
 
 /// Sets up emulation for a domain that gets a function with MSI-X.
 #[doc(alias = "msixtbl_init")]
-pub fn set_up(domain: Domain) {
+pub fn set_up(domain: Domain, lock: PcidevsLocked) {
     if let Some(domain) = domain.hvm()
         && domain.has_vlapic()
         && !domain.has_msix_emulation()
     {
-        domain.set_up_msix_emulation();
+        domain.set_up_msix_emulation(lock);
     }
 }
 
@@ -71,8 +71,8 @@ pub fn unregister(lock: EventLock, pirq: Pirq) {
 /// A function is removed, or Xen gives it up: its owner's table of it goes, whether or not its
 /// interrupts were unbound.
 ///
-/// Context: `pcidevs_lock` is held, the owner's event lock is not; IRQs on.
-pub fn forget(device: PciDev) {
+/// Context: the owner's event lock is not held; IRQs on.
+pub fn forget(device: PciDev, _: PcidevsLocked) {
     if let Some(domain) = device.owner().and_then(Domain::with_msix_emulation) {
         LockedTables::lock(domain).remove(device.identity());
     }

@@ -8,7 +8,7 @@ use crate::base::memory;
 use crate::base::view::field;
 use crate::objects::domain::Domain;
 use crate::objects::msi_desc::{KeptMsi, MsiDesc};
-use crate::objects::pci_dev::{KeptDev, PciDev};
+use crate::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use crate::sync::rcu;
 use crate::sync::rwlock::EventLock;
 use core::alloc::Layout;
@@ -245,22 +245,25 @@ impl<'a> MsiBlock<'a> {
 }
 
 /// A function of which no interrupt is to stay.
-pub struct Leaving<'a>(PciDev<'a>);
+pub struct Leaving<'a> {
+    device: PciDev<'a>,
+    lock: PcidevsLocked<'a>,
+}
 
 impl<'a> Leaving<'a> {
     /// Takes the function.
     ///
     /// # Safety
     ///
-    /// `pcidevs_lock` is held for as long as the result lives, and nothing else refers to
-    /// descriptors of the function's MSIs than its list, their IRQs and readers in RCU sections.
-    pub unsafe fn new(device: PciDev<'a>) -> Self {
-        Self(device)
+    /// Nothing else refers to descriptors of the function's MSIs than its list, their IRQs and
+    /// readers in RCU sections.
+    pub unsafe fn new(device: PciDev<'a>, lock: PcidevsLocked<'a>) -> Self {
+        Self { device, lock }
     }
 
     /// The function.
     pub fn device(&self) -> PciDev<'a> {
-        self.0
+        self.device
     }
 
     /// Unbinds and unmaps the pirqs of the interrupts, and with that frees these: as a guest or its
@@ -273,15 +276,14 @@ impl<'a> Leaving<'a> {
     ///
     /// Context: IRQs on; no domain's event lock is held.
     pub fn unmap_or_take(&mut self) -> Option<MsiBlock<'_>> {
-        // SAFETY: `new` asks for the lock under which the list changes.
-        let next = || unsafe { KeptDev::new(self.0) }.msi_descs().next();
+        let next = || KeptDev::of(self.device, self.lock).msi_descs().next();
         loop {
             let first = next()?;
             let rcu = rcu::read();
-            // SAFETY: `new` asks for `pcidevs_lock`, and bindings are used in the section alone.
+            // SAFETY: `pcidevs_lock` is held, and bindings are used in the section alone.
             if let Some(domain) = unsafe { first.set_up_for() } {
                 let pirqs = Pirqs(domain);
-                first.note_guests();
+                first.note_guests(self.lock);
                 first.block().for_each(|msi| pirqs.unbind(msi));
                 drop(rcu);
                 pirqs.unmap(*first);

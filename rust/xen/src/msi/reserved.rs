@@ -12,6 +12,7 @@ use super::register_lock::RegisterLock;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::IrqDesc;
 use crate::objects::msi_desc::MsiDesc;
+use crate::objects::pci_dev::PcidevsLocked;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use irq_core::msi::generation::Seen;
 use static_assertions::const_assert;
@@ -134,8 +135,8 @@ impl MsiDesc<'_> {
 
     /// Notes whether guests handle its IRQ, before a function that leaves has it unbound.
     ///
-    /// Context: `pcidevs_lock` is held; this is the first of its block.
-    pub(super) fn note_guests(self) {
+    /// This is the first of its block.
+    pub(super) fn note_guests(self, _: PcidevsLocked) {
         if let Some(own) = self.own() {
             let guests = self.irq_desc().is_some_and(IrqDesc::is_for_guests);
             own.was_for_guests.store(guests, Ordering::Relaxed);
@@ -143,8 +144,6 @@ impl MsiDesc<'_> {
     }
 
     /// Returns whether guests handled its IRQ when its function began to leave.
-    ///
-    /// Context: as for [`Self::note_guests`].
     pub fn was_for_guests(self) -> bool {
         self.own()
             .is_some_and(|own| own.was_for_guests.load(Ordering::Relaxed))

@@ -4,6 +4,8 @@ use crate::arch::nospec;
 use crate::base::view::fixed;
 #[cfg(hvm)]
 use crate::base::view::{field, set_field};
+#[cfg(hvm)]
+use crate::objects::pci_dev::PcidevsLocked;
 pub use crate::objects::views::Domain;
 #[cfg(hvm)]
 pub use crate::objects::views::HvmDomain;
@@ -153,8 +155,8 @@ impl<'a> HvmDomain<'a> {
 
     /// Sets up emulation of MSI-X tables: accesses are offered to it from now on.
     ///
-    /// Context: called once, with `pcidevs_lock` held.
-    pub fn set_up_msix_emulation(self) {
+    /// Context: called once.
+    pub fn set_up_msix_emulation(self, _: PcidevsLocked) {
         // An empty list is one that points to itself. It is never followed: its other field leads
         // to the tables.
         // SAFETY: The field is a part of the domain.

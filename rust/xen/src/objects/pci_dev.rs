@@ -14,6 +14,7 @@ pub use crate::objects::views::PciDev;
 use crate::sync::lock::{Guard, Pcidevs, Read};
 use crate::sync::rcu;
 use core::ffi::c_int;
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr;
@@ -51,6 +52,11 @@ impl<'a> KeptDev<'a> {
     ///
     /// `pcidevs_lock` or the `pci_lock` of its owner is held, and for longer than the result lives.
     pub const unsafe fn new(device: PciDev<'a>) -> Self {
+        Self(device)
+    }
+
+    /// The same by `pcidevs_lock`.
+    pub const fn of(device: PciDev<'a>, _: PcidevsLocked<'a>) -> Self {
         Self(device)
     }
 
@@ -146,6 +152,23 @@ impl<'d> Devices<'d> {
         // SAFETY: `with` took the RCU section that keeps them, or, where `msi.c` frees them at
         // once, the lock under which it does; the result lives no longer than this.
         Some(unsafe { self.find(id)?.entries() })
+    }
+}
+
+/// `pcidevs_lock`, which this CPU holds for as long as the value may live.
+#[derive(Clone, Copy)]
+pub struct PcidevsLocked<'a>(PhantomData<(&'a (), *mut ())>);
+
+impl PcidevsLocked<'_> {
+    /// Stands for the lock that the caller of an export holds; debug builds check that it does.
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds the lock, and for longer than the result lives.
+    pub unsafe fn held_by_caller() -> Self {
+        // SAFETY: Asks about a lock that lives as long as Xen.
+        xen_assert!(unsafe { sys::pcidevs_locked() });
+        Self(PhantomData)
     }
 }
 
@@ -379,12 +402,6 @@ impl<'a> PciDev<'a> {
     pub fn list_is_locked(self) -> bool {
         // SAFETY: The owner is alive, or there is none.
         unsafe { sys::shim_pdev_list_is_read_locked(field!(self, domain)) }
-    }
-
-    /// Returns whether all functions are locked.
-    pub fn all_are_locked(self) -> bool {
-        // SAFETY: Asks about a lock.
-        unsafe { sys::pcidevs_locked() }
     }
 
     /// Asks the security module whether this domain may set up the function.
