@@ -1,4 +1,4 @@
-//! Wrong ACPI tables: IVRS is edited in the machine's memory after firmware has made it and
+//! Wrong ACPI tables: IVRS or DMAR is edited in the machine's memory after firmware has made it and
 //! before Xen reads it. The emulator stops at Xen's first instruction for that.
 
 use std::path::Path;
@@ -24,12 +24,37 @@ pub(super) enum TableFault {
     AliasBeyond,
     /// A range of devices has no end.
     OpenRange,
+    /// DMAR names no IO-APIC.
+    NoIoApicScope,
 }
 
+/// Where a table's length is.
+const LENGTH: usize = 4;
+
 impl TableFault {
-    /// Makes a table wrong and its checksum right. `None` where the table has no entry to change.
-    fn apply(self, table: &mut [u8]) -> Option<()> {
+    /// The table that is wrong.
+    const fn signature(self) -> &'static [u8; 4] {
         match self {
+            Self::NoIoApicScope => b"DMAR",
+            _ => b"IVRS",
+        }
+    }
+
+    /// Makes a table wrong and its checksum right. `None` where the table has no entry to change.
+    fn apply(self, table: &mut Vec<u8>) -> Option<()> {
+        match self {
+            Self::NoIoApicScope => cut_io_apic_scope(table)?,
+            _ => self.change(table)?,
+        }
+        let sum = table.iter().copied().fold(0u8, u8::wrapping_add);
+        table[9] = table[9].wrapping_sub(sum);
+        Some(())
+    }
+
+    /// The same for a table that keeps its length, without the checksum.
+    fn change(self, table: &mut [u8]) -> Option<()> {
+        match self {
+            Self::NoIoApicScope => return None,
             Self::NoIoApic => {
                 // Eight bytes of padding.
                 table[io_apic(table)?] = 0x40;
@@ -60,10 +85,23 @@ impl TableFault {
                 table[two_selected(table)?] = 0x03;
             }
         }
-        let sum = table.iter().copied().fold(0u8, u8::wrapping_add);
-        table[9] = table[9].wrapping_sub(sum);
         Some(())
     }
+}
+
+/// Cuts the scope of an IO-APIC out of DMAR.
+fn cut_io_apic_scope(table: &mut Vec<u8>) -> Option<()> {
+    let (unit, scope) = io_apic_scope(table)?;
+    let len = table[scope + 1];
+    table.drain(scope..scope + usize::from(len));
+    let lengths = [(unit + 2, 2), (LENGTH, 4)];
+    for (at, size) in lengths {
+        let mut word = [0; 4];
+        word[..size].copy_from_slice(&table[at..at + size]);
+        let word = (u32::from_le_bytes(word) - u32::from(len)).to_le_bytes();
+        table[at..at + size].copy_from_slice(&word[..size]);
+    }
+    Some(())
 }
 
 /// The device entries of IVRS: offset and length of each (AMD I/O Virtualization Technology
@@ -91,6 +129,24 @@ fn device_entries(table: &[u8]) -> Vec<(usize, usize)> {
     entries
 }
 
+/// The first scope of an IO-APIC in DMAR, and the remapping unit that it is of (VT-d, sections 8.3
+/// and 8.3.1).
+fn io_apic_scope(table: &[u8]) -> Option<(usize, usize)> {
+    let mut unit = 48;
+    while let Some(&[kind_low, kind_high, low, high]) = table.get(unit..unit + 4) {
+        let end = unit + usize::from(u16::from_le_bytes([low, high]));
+        let mut scope = unit + 16;
+        while [kind_low, kind_high] == [0, 0] && scope + 1 < end.min(table.len()) {
+            if table[scope] == 3 {
+                return Some((unit, scope));
+            }
+            scope += usize::from(table[scope + 1]).max(2);
+        }
+        unit = end.max(unit + 4);
+    }
+    None
+}
+
 /// The special entry of the IO-APIC, in the last block: that is of the newest type, which Xen
 /// reads.
 fn io_apic(table: &[u8]) -> Option<usize> {
@@ -113,7 +169,7 @@ fn two_selected(table: &[u8]) -> Option<usize> {
 pub(super) fn edit(socket: &Path, xen: &Path, fault: TableFault) -> Result<()> {
     let mut machine = Machine::connect(socket)?;
     machine.run_to(entry_point(xen)?)?;
-    let (address, mut table) = find(&mut machine, b"IVRS")?;
+    let (address, mut table) = find(&mut machine, fault.signature())?;
     fault
         .apply(&mut table)
         .with_context(|| format!("the table has no entry for {fault:?}"))?;
@@ -141,7 +197,7 @@ fn find(machine: &mut Machine, signature: &[u8; 4]) -> Result<(u32, Vec<u8>)> {
     for entry in (36..end).step_by(4) {
         let address = machine.word(root + entry)?;
         if machine.read(address, 4)? == signature {
-            let len = machine.word(address + 4)?;
+            let len = machine.word(address + LENGTH as u32)?;
             return Ok((address, machine.read(address, len as usize)?));
         }
     }
@@ -201,6 +257,34 @@ mod tests {
             let differs = (0..before.len()).filter(|i| before[*i] != after[*i] && *i != 9);
             assert_eq!(differs.collect::<Vec<_>>(), changed, "{fault:?}");
         }
+    }
+
+    /// DMAR with two units: a function's, and one with the IO-APIC behind a function.
+    fn dmar() -> Vec<u8> {
+        let scope =
+            |kind, len: u8| [&[kind, len, 0, 0, 0, 0][..], &vec![0; len as usize - 6]].concat();
+        let unit = |scopes: &[Vec<u8>]| {
+            let scopes = scopes.concat();
+            [&[0, 0, 16 + scopes.len() as u8, 0][..], &[0; 12], &scopes].concat()
+        };
+        let units = [unit(&[scope(1, 8)]), unit(&[scope(1, 10), scope(3, 8)])].concat();
+        let mut table = vec![0; 48];
+        table[..4].copy_from_slice(b"DMAR");
+        table[LENGTH] = (48 + units.len()) as u8;
+        table.extend(units);
+        table
+    }
+
+    #[test]
+    fn the_scope_of_the_io_apic_is_cut_out() {
+        let before = dmar();
+        let mut after = before.clone();
+        TableFault::NoIoApicScope.apply(&mut after).unwrap();
+        assert_eq!(sum(&after), 0);
+        assert_eq!(after.len(), before.len() - 8);
+        assert_eq!(usize::from(after[LENGTH]), after.len());
+        assert_eq!(usize::from(after[48 + 24 + 2]), 16 + 10);
+        assert_eq!(TableFault::NoIoApicScope.apply(&mut after), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The scenarios `firmware-*`: IVRS is wrong. Xen uses no IOMMU,
-//! or ignores the wrong entry; nothing panics or faults, and messages arrive. Seconds
+//! The scenarios `firmware-*`: IVRS or DMAR is wrong. Xen uses no IOMMU, or ignores the wrong
+//! entry, or does not remap interrupts; nothing panics or faults, and messages arrive. Seconds
 //! each. `debian-*`: the same with Debian as dom0, which uses NIC and disk.
 
 use super::acpi::TableFault;
@@ -169,6 +169,10 @@ const ALIAS_BEYOND_RULES: &[Rule] = &[
     DISABLED,
 ];
 const OPEN_RANGE_RULES: &[Rule] = &[says("fault-seen", &["invalid range: End_Type"]), DISABLED];
+const NO_IO_APIC_SCOPE_RULES: &[Rule] = &[
+    says("fault-seen", &["Interrupt remapping disabled"]),
+    says("iommu-on", &["I/O virtualisation enabled"]),
+];
 const NO_IO_APIC_TOLD_RULES: &[Rule] = &[
     says(
         "fault-seen",
@@ -280,6 +284,17 @@ pub(super) const OPEN_RANGE_XT: Scenario = off_xt(
     TableFault::OpenRange,
     OPEN_RANGE_RULES,
 );
+/// See [`NO_IO_APIC`]; of VT-d. Stock Xen follows a null pointer at debug key V
+/// (`vtd_dump_iommu_info()`).
+pub(super) const NO_IO_APIC_SCOPE: Scenario = Scenario {
+    on_stock: false,
+    ..off(
+        ("firmware-no-io-apic-scope", "DMAR names no IO-APIC"),
+        scenario::VTD,
+        TableFault::NoIoApicScope,
+        NO_IO_APIC_SCOPE_RULES,
+    )
+};
 /// With a boot option that says where the IO-APIC is. No IOMMU serves that device, so that the
 /// IO-APIC's own interrupts are dropped; messages arrive, and move.
 pub(super) const NO_IO_APIC_TOLD: Scenario = messages(

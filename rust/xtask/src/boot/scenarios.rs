@@ -153,6 +153,7 @@ pub(super) const ALL: &[Scenario] = &[
     firmware::IO_APIC_CONFLICT_XT,
     firmware::ALIAS_BEYOND_XT,
     firmware::OPEN_RANGE_XT,
+    firmware::NO_IO_APIC_SCOPE,
     dom0(
         "dom0-vtd",
         "dom0 drives NIC and disk; VT-d",
