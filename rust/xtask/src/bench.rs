@@ -283,10 +283,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
         is_program("valgrind"),
         "valgrind is not installed; run `cargo xtask setup`"
     );
-    let twin = Twin::build(None, None)?;
+    let asked = args.file.as_deref().and_then(units::named);
+    let in_work = asked.and_then(|unit| units::in_work(unit.name));
+    let twin = Twin::build(None, in_work)?;
     let mut files = Vec::new();
-    let asked = |file: &str| args.file.as_deref().is_none_or(|asked| asked == file);
-    for file in units::NAMES.into_iter().filter(|file| asked(file)) {
+    for file in asked.map_or(units::NAMES.to_vec(), |unit| vec![unit.name]) {
         let report = measure(&twin, file, twin.arguments(file)?)?;
         report.print();
         files.push(report);
@@ -294,7 +295,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let build_seconds = (!args.no_times && args.file.is_none())
         .then(build_seconds)
         .transpose()?;
-    let code = code::measure(&twin)?;
+    // What is in work is in no other file's figures.
+    let code = match in_work {
+        Some(_) => Vec::new(),
+        None => code::measure(&twin)?,
+    };
     code::print(&code);
     let figures = Figures {
         files,

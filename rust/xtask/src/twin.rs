@@ -60,6 +60,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         None => units::NAMES.into(),
     };
     let in_work = args.file.as_deref().and_then(units::in_work);
+    ensure!(
+        in_work.is_none() || args.cpus.is_none(),
+        "the worlds of a unit in work have at most 256 CPUs: leave --cpus out"
+    );
     let twin = Twin::build(args.cpus, in_work)?;
     let seed = match args.seed {
         Some(seed) => seed,
@@ -313,7 +317,7 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
     }
     let chosen = some_of(faults, count, seed);
     let step = ui::step(format!("planting {} faults in {source}", chosen.len()));
-    let run = |number: usize, text: String, cases: &str, seed: Option<&str>| {
+    let run = |number: usize, text: &str, cases: &str, seed: Option<&str>| {
         let changed = scratch.path().join(format!("fault-{number}.c"));
         let changed_object = changed.with_extension("o");
         std::fs::write(&changed, text)?;
@@ -327,16 +331,22 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
             .output()
             .map(drop)
     };
-    // The case that finds a fault, if one does. Without the fault it has to agree, or finding it
-    // would mean nothing.
+    // The case that finds a fault, if one does. Alone it has to find the fault again, and not
+    // without the fault, or finding it would mean nothing.
     let plant = |number: usize| {
         let (name, from, to) = chosen[number];
-        let Err(error) = run(number, text.replacen(from, to, 1), SELF_CHECK_CASES, None) else {
+        let changed = text.replacen(from, to, 1);
+        let Err(error) = run(number, &changed, SELF_CHECK_CASES, None) else {
             return Ok(None);
         };
         let seed = place(&format!("{error:#}"))
             .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
-        run(number, text.clone(), "1", Some(&seed))
+        let again = run(number, &changed, "1", Some(&seed));
+        ensure!(
+            again.is_err_and(|error| place(&format!("{error:#}")).as_ref() == Some(&seed)),
+            "the case with seed {seed} does not find the fault `{name}` alone"
+        );
+        run(number, &text, "1", Some(&seed))
             .with_context(|| format!("the C original does not agree with itself, seed {seed}"))?;
         Ok(Some(seed))
     };
