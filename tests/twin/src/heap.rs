@@ -50,6 +50,9 @@ pub(crate) struct Heap {
     poison: u8,
     /// What the calls to come shall see.
     pub(crate) failure: Failure,
+    /// How many bytes may be asked for at once. For more than a page Xen's allocator takes
+    /// contiguous ones, of which there may be none left.
+    pub(crate) most: usize,
     asked: u32,
     failed: bool,
 }
@@ -63,6 +66,7 @@ impl Heap {
             blocks: Vec::new(),
             poison,
             failure: Failure::Never,
+            most: ROOM,
             asked: 0,
             failed: false,
         })
@@ -110,6 +114,9 @@ impl Heap {
     ) -> Result<u64, String> {
         if len == 0 {
             return Ok(NOTHING);
+        }
+        if len > self.most {
+            return Err(format!("{len} bytes are asked for at once"));
         }
         if self.refuses() {
             return Ok(0);

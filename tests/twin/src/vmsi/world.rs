@@ -132,8 +132,12 @@ pub(super) struct Exchange {
     pub(super) from: Option<usize>,
 }
 
+/// What a table is made of, however many entries it has.
+const PAGE: usize = 4096;
+
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        side.env().heap.most = PAGE;
         let irqs = Self::interrupts(side, spec.irqs);
         let dom0 = build_domain(side, 0, 0, 1, 0, 0);
         let (hvm, apic) = (sys::XEN_IRQ_CDF_HVM as u32, sys::XEN_IRQ_EMU_LAPIC as u32);
