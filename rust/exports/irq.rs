@@ -14,9 +14,7 @@ use xen_sys as sys;
 macro_rules! held {
     ($raw:expr) => {{
         let desc = view!(IrqDesc, $raw);
-        // SAFETY: Xen calls these with the lock of the IRQ's descriptor held and IRQs off. Only
-        // `set_iommu_interrupt_handler()` of AMD's driver calls `set_desc_affinity()` without it,
-        // for an IRQ that it has created and not requested yet.
+        // SAFETY: Xen calls these with the lock of the IRQ's descriptor held and IRQs off.
         unsafe { HeldDesc::new(desc) }
     }};
 }

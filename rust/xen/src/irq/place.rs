@@ -33,9 +33,11 @@ impl<'a> Deref for PlacedDesc<'a> {
 
 macro_rules! set {
     ($desc:expr, $($path:tt)+) => {
-        // SAFETY: The variable is a part of the descriptor, which stays, and so does its set once
-        // that is allocated.
-        unsafe { CpuMask::from_raw(CpuMaskVar::set(&raw mut (*$desc.as_ptr()).$($path)+)) }
+        // SAFETY: The variable is a part of the descriptor, which stays. Where a set could not be
+        // allocated those before it were freed, and the IRQ is not initialized.
+        $desc.is_initialized().then(|| unsafe {
+            CpuMask::from_raw(CpuMaskVar::set(&raw mut (*$desc.as_ptr()).$($path)+))
+        }).flatten()
     };
 }
 
@@ -124,16 +126,17 @@ pub fn set_unused(desc: HeldDesc<'_>) {
 /// The map of vectors that IRQs of one device, or all, must not share.
 pub fn used(desc: HeldDesc<'_>) -> Option<&VectorSet> {
     let map = field!(desc, arch.used_vectors);
-    // SAFETY: The maps are static variables of irq.c and io_apic.c, or one of a `struct pci_dev`,
-    // which is freed after its IRQs were destroyed: that clears the field with the descriptor's
-    // lock held (`destroy_irq()`). C changes maps by atomic instructions.
+    // SAFETY: The maps are a static variable of irq.c, those that io_apic.c allocates and keeps, or
+    // one of a `struct pci_dev`, which is freed after its IRQs were destroyed: that clears the
+    // field with the descriptor's lock held (`destroy_irq()`). C changes maps by atomic
+    // instructions.
     unsafe { map.cast::<VectorSet>().as_ref() }
 }
 
 /// Chooses that map for an IRQ that is to get its first vector.
 pub fn choose_used(desc: HeldDesc<'_>, _lock: &VectorLock) -> Option<&'static VectorSet> {
     // SAFETY: The number is a descriptor's, and the vector lock is held. The map is a static
-    // variable of irq.c or io_apic.c.
+    // variable of irq.c, or one that io_apic.c has allocated and keeps.
     unsafe {
         sys::irq_get_used_vector_mask(desc.irq())
             .cast::<VectorSet>()

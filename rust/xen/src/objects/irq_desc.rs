@@ -98,16 +98,6 @@ impl<'a> IrqDesc<'a> {
         look(unsafe { MsiDesc::from_raw(field!(self, msi_desc)) }?)
     }
 
-    /// The CPUs that its vector is for; `None` before it is initialized.
-    pub fn cpus(self) -> Option<CpuMask<'a>> {
-        if !self.is_initialized() {
-            return None;
-        }
-        // SAFETY: The variable is a part of the descriptor. The set of one that is initialized was
-        // allocated by `init_one_irq_desc()` and stays; while that runs there may be none.
-        unsafe { CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask)) }
-    }
-
     /// Destroys an IRQ that was created for an MSI.
     ///
     /// Context: IRQs on.
@@ -182,6 +172,17 @@ impl<'a> HeldDesc<'a> {
         // (`unmap_domain_pirq()`, `dynamic_irq_cleanup()`). That is held, or nothing else changes
         // the descriptor.
         unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
+    }
+
+    /// The CPUs that its vector is for; `None` before it is initialized.
+    pub fn cpus(self) -> Option<CpuMask<'a>> {
+        if !self.is_initialized() {
+            return None;
+        }
+        // SAFETY: The variable is a part of the descriptor. `init_one_irq_desc()` allocates the set
+        // of an IRQ that only the caller can reach, and frees it only where it fails, which leaves
+        // the IRQ not initialized.
+        unsafe { CpuMask::from_raw(CpuMaskVar::set(&raw mut (*self.as_ptr()).arch.cpu_mask)) }
     }
 
     /// Binds it to an MSI, which stays until the IRQ is destroyed or [`Self::unbind_msi`].
