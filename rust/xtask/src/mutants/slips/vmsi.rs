@@ -109,7 +109,7 @@ pub(super) const SLIPS: &[Slip] = &[
         EMULATE,
         "",
         "entry.change(|entry| keep(entry, address, len, value));",
-        "keep(entry, address, len, value);",
+        "keep(&entry, address, len, value);",
     ),
     slip(
         "a change of data and control does not hold back the unmasking",
