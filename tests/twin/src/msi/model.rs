@@ -12,7 +12,7 @@
 //!    ([`super::registers::are_unclear`]); and of what is switched off it does not matter whether
 //!    all its messages are masked ([`super::registers::settle`]). Where the table reads as 0 or 1
 //!    meanwhile, Rust may lose a write of a mask bit that had not to change, and a message, which
-//!    it notices.
+//!    it notices: until the world changes it does not write that entry again.
 //! 3. *The mask register of MSI.* Rust makes it from what Xen knows, C from what the device says.
 //!    Where the device lost it, Rust's is right, and C's is put right
 //!    ([`super::registers::settle`]).
@@ -65,6 +65,9 @@
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
 //! [`super::registers::are_unclear`] and where steps are carried out.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use xen_sys as sys;
 
 use super::config::{LOST, as_write};
@@ -92,6 +95,8 @@ pub(crate) struct Model {
     behind: bool,
     /// Whether another CPU has masked an interrupt in this step that it could not reach.
     overlaps: bool,
+    /// The entries of which Rust has lost a message since the world changed: it has noticed.
+    noticed: RefCell<BTreeSet<usize>>,
 }
 
 impl Model {
@@ -103,6 +108,7 @@ impl Model {
             lifted: false,
             behind: false,
             overlaps: false,
+            noticed: RefCell::default(),
         }
     }
 
@@ -122,6 +128,9 @@ impl Model {
         let says = |answer: &Answer, what| answer.output.is_some_and(|output| output & what != 0);
         self.behind = world.behind.contains(&true);
         self.overlaps = false;
+        if !matches!(op, Op::Irq { .. }) {
+            self.noticed.get_mut().clear();
+        }
         let is_overlap = matches!(op, Op::Overlap { .. });
         if is_overlap && says(rust, UNDONE) {
             return Err("Rust has undone that another CPU masks all messages".to_owned());
@@ -266,11 +275,18 @@ impl Model {
         let lies_low = self.behind && is_irq && !direct && self.hides_its_table();
         // A message that the table did not take.
         let hidden = direct && self.hides_its_table();
+        let lost = |event: &Event| match event {
+            Event::MmioLost { address, .. } => Some(*address),
+            _ => None,
+        };
+        // Where C writes it as well the function is as it should be, and the table is not.
+        let by_c: BTreeSet<usize> = entries_of(c, lost).collect();
+        let mut by_rust = entries_of(rust, lost).filter(|entry| !by_c.contains(entry));
+        if hidden && !self.notices(&mut by_rust) {
+            return false;
+        }
         let without_lost = |trace: &[Entry]| match hidden {
-            true => without_entries(trace, |event| match event {
-                Event::MmioLost { address, .. } => Some(*address),
-                _ => None,
-            }),
+            true => without_entries(trace, lost),
             false => trace.to_vec(),
         };
         let (c, rust) = (&without_lost(c), &without_lost(rust));
@@ -342,6 +358,12 @@ impl Model {
         tables.any(|msix| msix.needs_enable && msix.hidden != !0)
     }
 
+    /// Takes note of the entries of which Rust has lost a message; false where it knew before.
+    fn notices(&self, entries: &mut impl Iterator<Item = usize>) -> bool {
+        let mut noticed = self.noticed.borrow_mut();
+        entries.fold(true, |new, entry| noticed.insert(entry) && new)
+    }
+
     /// A trace without the messages that are written: three words of an entry in a row, or
     /// registers of MSI.
     fn without_messages(&self, trace: &[Entry]) -> Vec<Entry> {
@@ -401,15 +423,32 @@ fn keeps_irte(entry: &Entry) -> bool {
 
 /// A trace without three words of an entry in a row, whose addresses `address` tells.
 fn without_entries(trace: &[Entry], address: impl Fn(&Event) -> Option<usize>) -> Vec<Entry> {
-    let address = |at: usize| trace.get(at).and_then(|entry| address(&entry.event));
-    let begins = |at: usize| {
-        let first = address(at);
-        first.is_some() && (1..3).all(|word| address(at + word) == first.map(|at| at + 4 * word))
-    };
+    let begins = |at: usize| message_at(trace, at, &address).is_some();
     let in_entry = |at: usize| (at.saturating_sub(2)..=at).any(begins);
     let entries = trace.iter().enumerate();
     let kept = entries.filter(|(at, _)| !in_entry(*at));
     kept.map(|(_, entry)| entry.clone()).collect()
+}
+
+/// The addresses of the entries of which a trace has the three words in a row.
+fn entries_of(
+    trace: &[Entry],
+    address: impl Fn(&Event) -> Option<usize>,
+) -> impl Iterator<Item = usize> {
+    (0..trace.len()).filter_map(move |at| message_at(trace, at, &address))
+}
+
+/// The address of the entry whose three words are in a row from here on.
+fn message_at(
+    trace: &[Entry],
+    at: usize,
+    address: impl Fn(&Event) -> Option<usize>,
+) -> Option<usize> {
+    let address = |at: usize| trace.get(at).and_then(|entry| address(&entry.event));
+    let first = address(at)?;
+    (1..3)
+        .all(|word| address(at + word) == Some(first + 4 * word))
+        .then_some(first)
 }
 
 /// The lines of the log, and all else.

@@ -45,11 +45,26 @@ pub(super) fn steps(rng: &mut Rng, spec: &Spec, crowded: bool) -> Vec<Step> {
             _ => ops.push(op(rng)),
         }
     }
+    disable_and_move(&mut ops, spec);
     let steps = ops.into_iter().map(|op| {
         let script = script(rng, &op);
         (op, script)
     });
     steps.collect()
+}
+
+/// Functions disable MSI-X by themselves, and some interrupts move more than once: what the first
+/// move finds out the next have to know.
+fn disable_and_move(ops: &mut Vec<Op>, spec: &Spec) {
+    let devices = 0..spec.devices.len();
+    ops.extend(devices.map(|device| Op::World(Change::Disable { device })));
+    for irq in 0..3 {
+        let moves = [1, 2, 1].map(|cpus| Op::Irq {
+            irq,
+            call: Call::SetAffinity { cpus },
+        });
+        ops.extend(moves);
+    }
 }
 
 fn script(rng: &mut Rng, op: &Op) -> Script {
