@@ -310,6 +310,11 @@ fn open_log(path: &Path) -> Result<File> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// How many CPUs there are to run something on.
+pub(crate) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The time that this process and the children that it has waited for have had on CPUs, without
 /// what the host's other work took.
 pub(crate) fn cpu_time() -> std::time::Duration {

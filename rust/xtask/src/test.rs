@@ -201,11 +201,7 @@ const CHECKS: &[Check] = &[
         Cost::Slow,
         "our own kernels on a debug build of Xen",
         // The second has a machine without remapping.
-        || {
-            ["smoke", "stale"]
-                .iter()
-                .try_for_each(|scenario| run_line(&["boot", "--scenario", scenario, "--debug"]))
-        },
+        || boot_debug(&["smoke", "stale"]),
     ),
     shard(
         &[0],
@@ -314,11 +310,7 @@ const CHECKS: &[Check] = &[
     call(
         Cost::Full,
         "functions that go, on a debug build of Xen with a poisoned pool",
-        || {
-            ["hvm-gone", "sriov-gone"]
-                .iter()
-                .try_for_each(|scenario| run_line(&["boot", "--scenario", scenario, "--debug"]))
-        },
+        || boot_debug(&["hvm-gone", "sriov-gone"]),
     ),
     call(
         Cost::Full,
@@ -517,6 +509,13 @@ fn shard_of(commit: &str) -> Result<u8> {
     let number = u32::from_str_radix(start, 16)
         .with_context(|| format!("\"{commit}\" is no name of a commit"))?;
     Ok((number % u32::from(SHARDS)) as u8)
+}
+
+/// Boots scenarios on a debug build of Xen.
+fn boot_debug(scenarios: &[&str]) -> Result<()> {
+    scenarios
+        .iter()
+        .try_for_each(|scenario| run_line(&["boot", "--scenario", scenario, "--debug"]))
 }
 
 fn cargo(args: &[&str]) -> Result<()> {

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::patch::repository;
-use crate::proc::Cmd;
+use crate::proc::{Cmd, cpus};
 use crate::units::Unit;
 use crate::xen::{self, Flavour, Options, Parts};
 use crate::{arguments, cache, ui, units};
@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
 
 /// The cases in as many parts as there are CPUs to run them: the first seed of each, and how many.
 fn parts_of(cases: u64, seed: u64) -> impl Iterator<Item = (u64, u64)> {
-    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    let cpus = cpus() as u64;
     let part = cases.div_ceil(cpus);
     (0..cpus)
         .map(move |number| (number * part, part.min(cases.saturating_sub(number * part))))
@@ -370,9 +370,8 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
 pub(crate) fn on_all_cpus<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(count));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..workers {
+        for _ in 0..cpus() {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -420,7 +419,7 @@ fn compile(
         .and_then(|line| line.split_once(":= "))
         .map(|(_, command)| command.split(" -c ").next().unwrap_or(command))
         .with_context(|| format!("{} holds no command", record.display()))?;
-    // A fault may leave something unused, and the dependencies of a copy are nobody's business.
+    // A fault may leave something unused, and the dependencies of a copy do not matter.
     let kept = command.split(' ').filter(|word| {
         !matches!(*word, "-Werror" | "-MMD" | "-MP" | "-MF") && !word.ends_with(".o.d")
     });

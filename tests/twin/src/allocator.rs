@@ -61,14 +61,8 @@ extern "C" fn alloc_xenheap_pages(order: u32, _flags: u32) -> u64 {
     given_back.unwrap_or_else(|| {
         // Aligned to its size, which the heap can do for offsets in it alone.
         let size: usize = 1 << PAGE_SHIFT << order;
-        let room = attempt(|env| {
-            // What the pages are for has been asked of Xen's allocator, which is not limited here.
-            let most = std::mem::replace(&mut env.heap.most, usize::MAX);
-            let room = env.heap.allocate(2 * size, 1, false);
-            env.heap.most = most;
-            room
-        });
-        room.next_multiple_of(size as u64)
+        let pages = attempt(|env| env.heap.allocate(2 * size, 1, false));
+        pages.next_multiple_of(size as u64)
     })
 }
 

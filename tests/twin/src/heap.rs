@@ -50,7 +50,7 @@ pub(crate) struct Heap {
     poison: u8,
     /// What the calls to come shall see.
     pub(crate) failure: Failure,
-    /// How many bytes may be asked for at once. For more than a page Xen's allocator takes
+    /// How many bytes a file may ask for at once. For more than a page Xen's allocator takes
     /// contiguous ones, of which there may be none left.
     pub(crate) most: usize,
     asked: u32,
@@ -114,9 +114,6 @@ impl Heap {
     ) -> Result<u64, String> {
         if len == 0 {
             return Ok(NOTHING);
-        }
-        if len > self.most {
-            return Err(format!("{len} bytes are asked for at once"));
         }
         if self.refuses() {
             return Ok(0);

@@ -100,7 +100,7 @@ impl<S: Subject> Twin<S> {
                 S::judge(&mut model, &c_world, &op, &c, &rust)
             };
             let compared = match judged {
-                Ok(Verdict::Continue) => self.compare(&model, (&c_world, &rust_world), &op),
+                Ok(Verdict::Continue) => self.compare(&mut model, (&c_world, &rust_world), &op),
                 Ok(Verdict::End) => return Ok(()),
                 Ok(Verdict::Alone) => {
                     alone = true;
@@ -148,7 +148,7 @@ impl<S: Subject> Twin<S> {
 
     fn compare(
         &mut self,
-        model: &S::Model,
+        model: &mut S::Model,
         (c_world, rust_world): (&S::World, &S::World),
         op: &S::Op,
     ) -> Result<(), String> {

@@ -195,16 +195,22 @@ fn may_allocate(env: &Env) -> Result<(), String> {
     }
 }
 
-extern "C" fn xmalloc(len: u64, align: u64) -> u64 {
+fn allocate(len: u64, align: u64, zeroed: bool) -> u64 {
     attempt(|env| {
-        may_allocate(env).and_then(|()| env.heap.allocate(len as usize, align as usize, false))
+        may_allocate(env)?;
+        if len as usize > env.heap.most {
+            return Err(format!("{len} bytes are asked for at once"));
+        }
+        env.heap.allocate(len as usize, align as usize, zeroed)
     })
 }
 
+extern "C" fn xmalloc(len: u64, align: u64) -> u64 {
+    allocate(len, align, false)
+}
+
 extern "C" fn xzalloc(len: u64, align: u64) -> u64 {
-    attempt(|env| {
-        may_allocate(env).and_then(|()| env.heap.allocate(len as usize, align as usize, true))
-    })
+    allocate(len, align, true)
 }
 
 extern "C" fn xfree(address: u64) {

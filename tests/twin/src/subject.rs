@@ -60,7 +60,7 @@ pub(crate) trait Subject: Sized {
         rust: &Answer,
     ) -> Result<Verdict, String>;
     /// Decides whether the effects of a step agree.
-    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
+    fn same_effects(model: &mut Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool;
     /// Whether C may go on with freed memory after a step: two sides of C do not compare then.
     fn leaves_c_behind(_op: &Self::Op) -> bool {
         false
@@ -125,6 +125,33 @@ macro_rules! files {
 
         fn bench(side: &mut $crate::side::Side, api: &Self::Api, meter: &mut $crate::meter::Meter) {
             bench::rows(side, api, meter);
+        }
+
+        fn api(image: &$crate::loader::Image) -> anyhow::Result<Self::Api> {
+            Self::Api::new(image)
+        }
+
+        fn model(spec: &Self::Spec) -> Self::Model {
+            model::Model::new(spec)
+        }
+
+        fn judge(
+            model: &mut Self::Model,
+            world: &Self::World,
+            op: &Self::Op,
+            c: &$crate::answer::Answer,
+            rust: &$crate::answer::Answer,
+        ) -> Result<$crate::subject::Verdict, String> {
+            model.judge(world, op, c, rust)
+        }
+
+        fn same_effects(
+            model: &mut Self::Model,
+            op: &Self::Op,
+            c: &[$crate::trace::Entry],
+            rust: &[$crate::trace::Entry],
+        ) -> bool {
+            model.same_effects(op, c, rust)
         }
     };
 }

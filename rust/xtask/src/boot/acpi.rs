@@ -44,20 +44,10 @@ impl TableFault {
     fn apply(self, table: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::NoIoApicScope => cut_io_apic_scope(table)?,
-            _ => self.change(table)?,
-        }
-        let sum = table.iter().copied().fold(0u8, u8::wrapping_add);
-        table[9] = table[9].wrapping_sub(sum);
-        Some(())
-    }
-
-    /// The same for a table that keeps its length, without the checksum.
-    fn change(self, table: &mut [u8]) -> Option<()> {
-        match self {
-            Self::NoIoApicScope => return None,
             Self::NoIoApic => {
+                let entry = io_apic(table)?;
                 // Eight bytes of padding.
-                table[io_apic(table)?] = 0x40;
+                table[entry] = 0x40;
             }
             Self::UnmarkedIoApic => {
                 // The device stays in the table, selected alone, with four bytes of padding.
@@ -66,7 +56,8 @@ impl TableFault {
                 table[entry..entry + 8].copy_from_slice(&[0x02, low, high, flags, 0, 0, 0, 0]);
             }
             Self::WrongIoApic => {
-                table[io_apic(table)? + 4] ^= 0x55;
+                let entry = io_apic(table)?;
+                table[entry + 4] ^= 0x55;
             }
             Self::IoApicTwice | Self::IoApicConflict => {
                 let (entry, pair) = (io_apic(table)?, two_selected(table)?);
@@ -82,9 +73,12 @@ impl TableFault {
                 table[pair..pair + 8].copy_from_slice(&[0x42, low, high, 0, 0, 0xff, 0xff, 0]);
             }
             Self::OpenRange => {
-                table[two_selected(table)?] = 0x03;
+                let pair = two_selected(table)?;
+                table[pair] = 0x03;
             }
         }
+        let sum = table.iter().copied().fold(0u8, u8::wrapping_add);
+        table[9] = table[9].wrapping_sub(sum);
         Some(())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::patch::repository;
-use crate::proc::Cmd;
+use crate::proc::{Cmd, cpus};
 use crate::ui;
 
 /// The phases of a build in their order: what a line of make's output starts with, and what it
@@ -73,7 +73,7 @@ impl Make {
     }
 
     fn command(&self, target: &str) -> Cmd {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = cpus();
         Cmd::new("make")
             .arg("-C")
             .arg(self.source.join("xen"))

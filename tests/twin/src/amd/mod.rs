@@ -17,13 +17,8 @@ mod spec;
 mod tables;
 mod world;
 
-use anyhow::Result;
-
-use crate::answer::Answer;
-use crate::loader::Image;
 use crate::side::Side;
-use crate::subject::{Subject, Verdict};
-use crate::trace::Entry;
+use crate::subject::Subject;
 
 /// The subject.
 pub(crate) struct Amd;
@@ -36,28 +31,6 @@ impl Subject for Amd {
     type Part = platform::Platform;
 
     crate::subject::files!();
-
-    fn api(image: &Image) -> Result<Self::Api> {
-        api::Api::new(image)
-    }
-
-    fn model(_spec: &Self::Spec) -> Self::Model {
-        model::Model::default()
-    }
-
-    fn judge(
-        model: &mut Self::Model,
-        world: &Self::World,
-        _op: &Self::Op,
-        c: &Answer,
-        rust: &Answer,
-    ) -> Result<Verdict, String> {
-        model.judge(world, c, rust)
-    }
-
-    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        model.same_effects(op, c, rust)
-    }
 
     fn compare(
         _model: Option<&Self::Model>,

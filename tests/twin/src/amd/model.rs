@@ -41,6 +41,7 @@
 use super::fakes::FLUSH;
 use super::op::Op;
 use super::plan::Plan;
+use super::spec::Spec;
 use super::world::World;
 use crate::answer::Answer;
 use crate::subject::Verdict;
@@ -52,10 +53,15 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    pub(super) fn new(_spec: &Spec) -> Self {
+        Self::default()
+    }
+
     /// Follows the step, and decides whether two answers agree.
     pub(super) fn judge(
         &mut self,
         world: &World,
+        _op: &Op,
         c: &Answer,
         rust: &Answer,
     ) -> Result<Verdict, String> {

@@ -272,7 +272,7 @@ fn fill(
         }
     }
     world.set_message(0, 0, 0);
-    // How that went on is nobody's business.
+    // How that went on does not matter.
     side.env().trace.clear();
     world.plan = Plan::none(world);
     Some(Answer {

@@ -29,7 +29,7 @@ pub(crate) struct World {
     /// For each pin, which entry it uses.
     pub(super) pins: Vec<*mut u16>,
     pub(super) message: *mut sys::msi_msg,
-    /// A descriptor of nobody's, for entries that are in use.
+    /// A descriptor that no sender has, for entries that are in use.
     pub(super) filler: *mut sys::msi_desc,
     /// What the step was about.
     pub(super) plan: Plan,

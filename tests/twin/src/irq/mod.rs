@@ -16,13 +16,8 @@ mod spec;
 mod thunks;
 mod world;
 
-use anyhow::Result;
-
-use crate::answer::Answer;
-use crate::loader::Image;
 use crate::side::Side;
-use crate::subject::{Subject, Verdict};
-use crate::trace::Entry;
+use crate::subject::Subject;
 
 /// The subject.
 pub(crate) struct Irq;
@@ -35,28 +30,6 @@ impl Subject for Irq {
     type Part = platform::Platform;
 
     crate::subject::files!();
-
-    fn api(image: &Image) -> Result<Self::Api> {
-        perform::Api::new(image)
-    }
-
-    fn model(_spec: &Self::Spec) -> Self::Model {
-        model::Model
-    }
-
-    fn judge(
-        model: &mut Self::Model,
-        world: &Self::World,
-        op: &Self::Op,
-        c: &Answer,
-        rust: &Answer,
-    ) -> Result<Verdict, String> {
-        model.judge(world, op, c, rust)
-    }
-
-    fn same_effects(_model: &Self::Model, _op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        c == rust
-    }
 
     fn compare(
         model: Option<&Self::Model>,

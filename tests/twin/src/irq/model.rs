@@ -1,15 +1,26 @@
 //! What C answers or leaves behind where Rust does not.
 
 use super::op::Op;
-use super::spec::Mask;
+use super::spec::{Mask, Spec};
 use super::world::World;
 use crate::answer::Answer;
 use crate::subject::Verdict;
+use crate::trace::Entry;
 
 /// The rules need no more than the worlds.
 pub(crate) struct Model;
 
 impl Model {
+    pub(super) fn new(_spec: &Spec) -> Self {
+        Self
+    }
+
+    /// Decides whether the effects of a step agree.
+    pub(super) fn same_effects(&self, _op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        c == rust
+    }
+
+    /// Decides whether two answers agree.
     pub(super) fn judge(
         &mut self,
         world: &World,

@@ -18,7 +18,7 @@ const SLOTS: std::ops::Range<usize> = 100..2000;
 pub(crate) enum Place {
     /// A word of the table of the function with this number.
     Table { function: usize, word: usize },
-    /// Memory of nobody's.
+    /// Memory of no function.
     Nowhere,
 }
 

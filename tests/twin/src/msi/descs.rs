@@ -104,7 +104,7 @@ pub(super) fn free_irq(side: &mut Side, world: &World, from: usize) -> Option<us
         })
 }
 
-/// Whether an interrupt is nobody's.
+/// Whether an interrupt has neither a handler nor an MSI.
 pub(super) fn is_free(side: &mut Side, desc: *mut sys::irq_desc) -> bool {
     get!(desc, handler) as u64 == side.env().unit.of::<Platform>().no_irq_type
         && get!(desc, msi_desc).is_null()

@@ -31,13 +31,8 @@ mod spec;
 mod undo;
 mod world;
 
-use anyhow::Result;
-
-use crate::answer::Answer;
-use crate::loader::Image;
 use crate::side::Side;
-use crate::subject::{Subject, Verdict};
-use crate::trace::Entry;
+use crate::subject::Subject;
 
 /// The subject.
 pub(crate) struct Msi;
@@ -50,28 +45,6 @@ impl Subject for Msi {
     type Part = platform::Platform;
 
     crate::subject::files!();
-
-    fn api(image: &Image) -> Result<Self::Api> {
-        api::Api::new(image)
-    }
-
-    fn model(spec: &Self::Spec) -> Self::Model {
-        model::Model::new(spec)
-    }
-
-    fn judge(
-        model: &mut Self::Model,
-        world: &Self::World,
-        op: &Self::Op,
-        c: &Answer,
-        rust: &Answer,
-    ) -> Result<Verdict, String> {
-        model.judge(world, op, c, rust)
-    }
-
-    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        model.same_effects(op, c, rust)
-    }
 
     fn may_part(model: &Self::Model) -> bool {
         model.may_part()

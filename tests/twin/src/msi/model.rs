@@ -65,7 +65,6 @@
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
 //! [`super::registers::are_unclear`] and where steps are carried out.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use xen_sys as sys;
@@ -96,7 +95,7 @@ pub(crate) struct Model {
     /// Whether another CPU has masked an interrupt in this step that it could not reach.
     overlaps: bool,
     /// The entries of which Rust has lost a message since the world changed: it has noticed.
-    noticed: RefCell<BTreeSet<usize>>,
+    noticed: BTreeSet<usize>,
 }
 
 impl Model {
@@ -108,7 +107,7 @@ impl Model {
             lifted: false,
             behind: false,
             overlaps: false,
-            noticed: RefCell::default(),
+            noticed: BTreeSet::new(),
         }
     }
 
@@ -129,7 +128,7 @@ impl Model {
         self.behind = world.behind.contains(&true);
         self.overlaps = false;
         if !matches!(op, Op::Irq { .. }) {
-            self.noticed.get_mut().clear();
+            self.noticed.clear();
         }
         let is_overlap = matches!(op, Op::Overlap { .. });
         if is_overlap && says(rust, UNDONE) {
@@ -220,7 +219,7 @@ impl Model {
     }
 
     /// Decides whether the effects of a step agree.
-    pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+    pub(super) fn same_effects(&mut self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
         if matches!(op, Op::ConfigWrite { .. }) {
             let writes = |trace: &[Entry]| -> Vec<_> {
                 trace
@@ -281,8 +280,8 @@ impl Model {
         };
         // Where C writes it as well the function is as it should be, and the table is not.
         let by_c: BTreeSet<usize> = entries_of(c, lost).collect();
-        let mut by_rust = entries_of(rust, lost).filter(|entry| !by_c.contains(entry));
-        if hidden && !self.notices(&mut by_rust) {
+        let by_rust = entries_of(rust, lost).filter(|entry| !by_c.contains(entry));
+        if hidden && !self.notices(by_rust) {
             return false;
         }
         let without_lost = |trace: &[Entry]| match hidden {
@@ -359,9 +358,8 @@ impl Model {
     }
 
     /// Takes note of the entries of which Rust has lost a message; false where it knew before.
-    fn notices(&self, entries: &mut impl Iterator<Item = usize>) -> bool {
-        let mut noticed = self.noticed.borrow_mut();
-        entries.fold(true, |new, entry| noticed.insert(entry) && new)
+    fn notices(&mut self, mut entries: impl Iterator<Item = usize>) -> bool {
+        entries.all(|entry| self.noticed.insert(entry))
     }
 
     /// A trace without the messages that are written: three words of an entry in a row, or

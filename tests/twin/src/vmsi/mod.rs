@@ -11,12 +11,9 @@ mod platform;
 mod world;
 
 use crate::allocator::Frames;
-use crate::answer::Answer;
-use crate::loader::Image;
 use crate::meter::Meter;
 use crate::side::Side;
-use crate::subject::{Subject, Verdict};
-use crate::trace::Entry;
+use crate::subject::Subject;
 use anyhow::Result;
 
 /// The subject.
@@ -30,28 +27,6 @@ impl Subject for Vmsi {
     type Part = platform::Platform;
 
     crate::subject::files!();
-
-    fn api(image: &Image) -> Result<Self::Api> {
-        perform::Api::new(image)
-    }
-
-    fn model(spec: &Self::Spec) -> Self::Model {
-        model::Model::new(spec)
-    }
-
-    fn judge(
-        model: &mut Self::Model,
-        world: &Self::World,
-        op: &Self::Op,
-        c: &Answer,
-        rust: &Answer,
-    ) -> Result<Verdict, String> {
-        model.judge(world, op, c, rust)
-    }
-
-    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        model.same_effects(op, c, rust)
-    }
 
     fn leaves_c_behind(op: &Self::Op) -> bool {
         matches!(op, op::Op::Remove { .. } | op::Op::Spoil { .. })

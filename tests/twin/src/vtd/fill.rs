@@ -13,7 +13,7 @@ use crate::machine::table::{ENTRIES, Entry};
 use crate::side::{Script, Side};
 use crate::xen::{get, set};
 
-/// What an entry in use holds that is nobody's.
+/// What an entry in use holds that no sender has.
 pub(super) const FILLER: Entry = [0x00ff_ee00_0055_0001, 0x0004_7777];
 /// The most messages of a block.
 const BLOCK: usize = 32;
@@ -55,7 +55,7 @@ pub(super) fn fill(
         give_back(side, api, world, device, *hole);
     }
     world.set_message(0, 0, 0);
-    // How that went on is nobody's business.
+    // How that went on does not matter.
     side.env().trace.clear();
     Some(Answer::void(Ok(0)))
 }

@@ -72,7 +72,7 @@ pub(super) struct Indices {
     other: [HashMap<usize, usize>; 2],
     /// Entries that were given back in this step: commands still name them.
     gone: HashMap<usize, usize>,
-    /// Entries that are nobody's have the same number on both sides.
+    /// Entries without a sender have the same number on both sides.
     filled: usize,
     /// The pages in which all are so, and stay so.
     filled_pages: Vec<bool>,

@@ -15,13 +15,8 @@ pub(crate) mod spec;
 mod undo;
 pub(crate) mod world;
 
-use anyhow::Result;
-
-use crate::answer::Answer;
-use crate::loader::Image;
 use crate::side::Side;
-use crate::subject::{Subject, Verdict};
-use crate::trace::Entry;
+use crate::subject::Subject;
 
 /// The subject.
 pub(crate) struct Vtd;
@@ -34,28 +29,6 @@ impl Subject for Vtd {
     type Part = firmware::Firmware;
 
     crate::subject::files!();
-
-    fn api(image: &Image) -> Result<Self::Api> {
-        api::Api::new(image)
-    }
-
-    fn model(spec: &Self::Spec) -> Self::Model {
-        model::Model::new(spec)
-    }
-
-    fn judge(
-        model: &mut Self::Model,
-        world: &Self::World,
-        op: &Self::Op,
-        c: &Answer,
-        rust: &Answer,
-    ) -> Result<Verdict, String> {
-        model.judge(world, op, c, rust)
-    }
-
-    fn same_effects(model: &Self::Model, op: &Self::Op, c: &[Entry], rust: &[Entry]) -> bool {
-        model.same_effects(op, c, rust)
-    }
 
     fn compare(
         model: Option<&Self::Model>,

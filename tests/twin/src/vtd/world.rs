@@ -43,7 +43,7 @@ pub(crate) struct World {
     pub(super) message: *mut sys::msi_msg,
     /// The unit that serves the sender of the message, while there is one.
     pub(super) addressee: Option<usize>,
-    /// A descriptor of nobody's, for entries that are in use.
+    /// A descriptor that no sender has, for entries that are in use.
     pub(super) filler: *mut sys::msi_desc,
     /// Whether remapping was switched on in full, and pins may be remapped.
     pub(super) ready: bool,
