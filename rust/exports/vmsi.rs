@@ -28,12 +28,13 @@ macro_rules! hvm {
     }};
 }
 
-/// The vCPU whose access C emulates.
-#[inline]
-fn current() -> CurrentHvm {
-    // SAFETY: `hvm_process_io_intercept()`, which emulates accesses of vCPUs of HVM alone, calls
-    // the operations of the table.
-    unsafe { CurrentHvm::new() }
+/// Stands for the vCPU whose access C emulates.
+macro_rules! current {
+    () => {
+        // SAFETY: `hvm_process_io_intercept()` and `hvm_mmio_internal()`, which call the operations
+        // of the table, emulate accesses of vCPUs of HVM alone.
+        unsafe { CurrentHvm::new() }
+    };
 }
 
 /// The outcome of an emulation step, as C has it.
@@ -176,7 +177,7 @@ unsafe extern "C" fn msix_write_completion(v: *const sys::vcpu) {
 /// The current vCPU is one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
-    emulate::accept(current(), view!(Ioreq, r))
+    emulate::accept(current!(), view!(Ioreq, r))
 }
 
 /// See [`emulate::read`]; called by the shim.
@@ -186,7 +187,7 @@ unsafe extern "C" fn xen_irq_msixtbl_accept(r: *const sys::ioreq) -> bool {
 /// The current vCPU is one of an HVM domain; `pval` may be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64) -> c_int {
-    let value = emulate::read(current(), address, len);
+    let value = emulate::read(current!(), address, len);
     if let Some(value) = value {
         // SAFETY: c-shim/vmsi.c hands on the buffer of `hvm_process_io_intercept()`, a local
         // variable of 8 bytes.
@@ -202,7 +203,7 @@ unsafe extern "C" fn xen_irq_msixtbl_read(address: u64, len: u32, pval: *mut u64
 /// The current vCPU is one of an HVM domain.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_msixtbl_write(address: u64, len: u32, val: u64) -> c_int {
-    emulated(emulate::write(current(), address, len, val))
+    emulated(emulate::write(current!(), address, len, val))
 }
 
 /// See [`vpci::msi_init`].
