@@ -225,7 +225,13 @@ extern "C" fn call_rcu(head: u64, function: u64) {
 }
 
 extern "C" fn process_pending_softirqs() {
-    record(Event::Call("process_pending_softirqs", [0; 6]));
+    attempt(|env| {
+        env.record(Event::Call("process_pending_softirqs", [0; 6]));
+        if !env.irqs_on || !env.held.is_empty() {
+            return Err("softirqs processed under a spin lock, or with interrupts off".to_owned());
+        }
+        Ok(())
+    });
     if let Some((act, address)) = with(|env| env.script.meanwhile) {
         act(address);
     }

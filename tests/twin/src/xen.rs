@@ -57,6 +57,14 @@ pub(crate) fn remove_from_list(element: *mut list_head) {
     set!(prev, next, next);
 }
 
+/// What the word of a read-write lock has where a writer holds it.
+const WRITER: i32 = 3 << 14;
+
+/// Whether a read-write lock is held for writing.
+pub(crate) fn is_write_locked(lock: *const xen_sys::rwlock_t) -> bool {
+    get!(lock, cnts.counter) & WRITER == WRITER
+}
+
 /// Where the macros of Xen find what they look for: `XEN_VIRT_START` and `FRAMETABLE_VIRT_START`.
 const XEN_START: u64 = 0xffff_82d0_4000_0000;
 const FRAME_TABLE: u64 = 0xffff_82e0_0000_0000;

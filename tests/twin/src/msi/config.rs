@@ -2,11 +2,11 @@
 
 use xen_sys as sys;
 
-use super::controls::control;
+use super::controls::{control, under_lock};
 use super::platform::{Meanwhile, Platform, Race, call};
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
-use crate::services::{is_locked, lock, unlock};
-use crate::side::{Env, attempt, record, with};
+use crate::services::is_locked;
+use crate::side::{Env, attempt, with};
 use crate::trace::Event;
 use crate::xen::{addr, get};
 
@@ -76,17 +76,7 @@ fn act_meanwhile(env: &mut Env) -> Option<Race> {
 
 /// Another CPU masks an interrupt.
 fn mask_meanwhile(desc: *mut sys::irq_desc) {
-    let place = addr!(desc, lock) as u64;
-    let irqs_on = attempt(|env| {
-        let irqs_on = env.irqs_on;
-        lock(env, place, true).map(|()| irqs_on)
-    });
-    control(desc, |handler| handler.disable);
-    attempt(|env| {
-        unlock(env, place, true)?;
-        env.irqs_on = irqs_on;
-        Ok(())
-    });
+    under_lock(desc, || control(desc, |handler| handler.disable));
 }
 
 /// Does what another CPU does.
@@ -179,6 +169,9 @@ pub(super) extern "C" fn pci_get_pdev(domain: u64, sbdf: u32) -> u64 {
         if domain != 0 {
             return Err("pci_get_pdev() of a domain".to_owned());
         }
+        if env.unit.of::<Platform>().pcidevs == 0 {
+            return Err("pci_get_pdev() without pcidevs_lock".to_owned());
+        }
         let mut all = env.machine.pci.functions.iter();
         let number = all.position(|function| function.sbdf == sbdf);
         Ok(number.map_or(0, |number| env.unit.of::<Platform>().devices[number]))
@@ -216,10 +209,25 @@ pub(super) extern "C" fn pci_intx(pdev: *const sys::pci_dev, on: u64) {
     });
 }
 
+/// It is taken before all others, and with interrupts on.
 pub(super) extern "C" fn pcidevs_lock() {
-    record(Event::Call("pcidevs_lock", [0; 6]));
+    attempt(|env| {
+        call(env, "pcidevs_lock", &[]);
+        if !env.irqs_on || !env.held.is_empty() {
+            return Err("pcidevs_lock is taken inside a spin lock".to_owned());
+        }
+        env.unit.of_mut::<Platform>().pcidevs += 1;
+        Ok(())
+    });
 }
 
 pub(super) extern "C" fn pcidevs_unlock() {
-    record(Event::Call("pcidevs_unlock", [0; 6]));
+    attempt(|env| {
+        call(env, "pcidevs_unlock", &[]);
+        let depth = &mut env.unit.of_mut::<Platform>().pcidevs;
+        *depth = depth
+            .checked_sub(1)
+            .ok_or("pcidevs_lock is dropped, which is not held")?;
+        Ok(())
+    });
 }

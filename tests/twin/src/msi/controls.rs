@@ -5,7 +5,7 @@ use xen_sys as sys;
 use super::cpus::{cpus, set_cpus};
 use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING, Platform, call};
 use crate::rng::mix;
-use crate::services::{lock, unlock};
+use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, with};
 use crate::xen::{addr, get, set};
 
@@ -27,9 +27,33 @@ pub(super) fn control(
     }
 }
 
+/// Has code under test do something with a descriptor's lock held: another CPU does it, or a
+/// function of Xen that the code under test has called.
+pub(super) fn under_lock(desc: *mut sys::irq_desc, body: impl FnOnce()) {
+    let place = addr!(desc, lock) as u64;
+    let irqs_on = attempt(|env| {
+        let irqs_on = env.irqs_on;
+        lock(env, place, true).map(|()| irqs_on)
+    });
+    body();
+    attempt(|env| {
+        unlock(env, place, true)?;
+        env.irqs_on = irqs_on;
+        Ok(())
+    });
+}
+
 fn number_of(env: &Env, desc: *mut sys::irq_desc) -> u64 {
     let distance = (desc as u64).wrapping_sub(env.irq_desc as u64);
     distance / size_of::<sys::irq_desc>() as u64
+}
+
+/// Sees that the lock of an interrupt's descriptor is held, and interrupts are off.
+fn check_locked(env: &Env, desc: *mut sys::irq_desc, what: &str) -> Result<(), String> {
+    if env.irqs_on || !is_locked(addr!(desc, lock) as u64) {
+        return Err(format!("{what} without the descriptor's lock"));
+    }
+    Ok(())
 }
 
 pub(super) extern "C" fn destroy_irq(irq: u32) {
@@ -66,20 +90,21 @@ pub(super) extern "C" fn set_desc_affinity(
     desc: *mut sys::irq_desc,
     mask: *const sys::cpumask,
 ) -> u32 {
-    with(|env| {
+    attempt(|env| {
+        check_locked(env, desc, "set_desc_affinity()")?;
         let number = number_of(env, desc);
         let online = env.unit.of::<Platform>().online;
         let given = !mask.is_null();
         let cpus = if given { cpus(mask) } else { online };
         call(env, "set_desc_affinity", &[number, given.into(), cpus]);
         if env.script.outcome() != 0 || cpus & online == 0 {
-            return BAD_APICID;
+            return Ok(BAD_APICID);
         }
         let hash = mix(env.script.salt ^ cpus ^ number << 8);
         set!(desc, arch.vector, 0x20 + (hash % 0xc0) as i16);
         set_cpus(get!(desc, arch.cpu_mask), cpus & online);
         set_cpus(get!(desc, affinity), cpus);
-        apic_id(env, cpus & online)
+        Ok(apic_id(env, cpus & online))
     })
 }
 
@@ -104,12 +129,25 @@ pub(super) extern "C" fn cpu_mask_to_apicid(mask: *const sys::cpumask) -> u32 {
     })
 }
 
+/// The interrupt that is bound to a message.
+fn interrupt_of(env: &Env, desc: *const sys::msi_desc) -> Option<*mut sys::irq_desc> {
+    let number = usize::try_from(get!(desc, irq)).ok()?;
+    let is_one = number < env.unit.of::<Platform>().irqs;
+    let interrupt = is_one.then(|| env.irq_desc.wrapping_add(number))?;
+    (get!(interrupt, msi_desc).cast_const() == desc).then_some(interrupt)
+}
+
 /// `iommu_ops.update_ire_from_msi`.
 pub(super) extern "C" fn update_ire_from_msi(
     desc: *mut sys::msi_desc,
     message: *mut sys::msi_msg,
 ) -> i32 {
-    with(|env| {
+    attempt(|env| {
+        if !message.is_null()
+            && let Some(interrupt) = interrupt_of(env, desc)
+        {
+            check_locked(env, interrupt, "update_ire_from_msi()")?;
+        }
         let dev = get!(desc, dev);
         let sbdf = if dev.is_null() {
             0
@@ -121,7 +159,7 @@ pub(super) extern "C" fn update_ire_from_msi(
         if message.is_null() {
             call(env, "update_ire_from_msi", &[which, entry as u64]);
             set!(desc, remap_index, -1);
-            return env.script.outcome();
+            return Ok(env.script.outcome());
         }
         let told = [
             which,
@@ -134,7 +172,7 @@ pub(super) extern "C" fn update_ire_from_msi(
         call(env, "update_ire_from_msi", &told);
         let result = env.script.outcome();
         if result != 0 {
-            return result;
+            return Ok(result);
         }
         if entry < 0 {
             set!(desc, remap_index, env.unit.of::<Platform>().remapped);
@@ -146,7 +184,7 @@ pub(super) extern "C" fn update_ire_from_msi(
         let is_msi = get!(desc, msi_attrib.type_) == sys::PCI_CAP_ID_MSI as u8;
         let number = get!(desc, msi_attrib.entry_nr);
         set!(message, data, if is_msi { number.into() } else { 0 });
-        0
+        Ok(0)
     })
 }
 
@@ -172,17 +210,19 @@ pub(super) extern "C" fn shim_update(desc: *mut sys::msi_desc, message: *mut sys
 }
 
 pub(super) extern "C" fn irq_complete_move(desc: *mut sys::irq_desc) {
-    with(|env| {
+    attempt(|env| {
         let number = number_of(env, desc);
         call(env, "irq_complete_move", &[number]);
+        check_locked(env, desc, "irq_complete_move()")
     });
 }
 
 pub(super) extern "C" fn move_native_irq(desc: *mut sys::irq_desc) {
-    let online = with(|env| {
+    let online = attempt(|env| {
         let number = number_of(env, desc);
         call(env, "move_native_irq", &[number]);
-        env.unit.of::<Platform>().online
+        check_locked(env, desc, "move_native_irq()")?;
+        Ok(env.unit.of::<Platform>().online)
     });
     let status = get!(desc, status);
     if status & IRQ_MOVE_PENDING == 0 || status & IRQ_DISABLED != 0 {

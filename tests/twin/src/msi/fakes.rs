@@ -77,13 +77,21 @@ pub(super) fn import(name: &str) -> Option<Import> {
 extern "C" fn set_fixmap(slot: u32, page: u64, flags: u64) {
     attempt(|env| {
         call(env, "__set_fixmap", &[slot.into(), page, flags]);
+        // It flushes the TLBs of all CPUs.
+        if !env.irqs_on {
+            return Err("the fixmap changes with interrupts off".to_owned());
+        }
         let page = (flags != 0).then_some(page);
         env.machine.pci.map(slot as usize, page)
     });
 }
 
-/// Sees that it is about the set of pages that dom0 may not write.
+/// Sees that it is about the set of pages that dom0 may not write, and that the lock of that may be
+/// taken.
 fn check_set(env: &Env, set: u64, (first, last): (u64, u64)) -> Result<(), String> {
+    if !env.irqs_on {
+        return Err("a set of pages with interrupts off".to_owned());
+    }
     if set != env.unit.of::<Platform>().read_only {
         return Err("a range of another set".to_owned());
     }

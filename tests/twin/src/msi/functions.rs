@@ -35,7 +35,10 @@ pub(super) fn of_function(
                 side.env().unit.of_mut::<Platform>().dying = Some(guest);
             }
             side.env().unit.of_mut::<Platform>().leaving = Some(pdev as u64);
+            // As pci_remove_device() has it.
+            side.env().unit.of_mut::<Platform>().pcidevs = 1;
             let outcome = call(side, api.cleanup, &[pdev as u64], script);
+            side.env().unit.of_mut::<Platform>().pcidevs = 0;
             side.env().unit.of_mut::<Platform>().leaving = None;
             let left = pirqs::check_none(side, &gone).map_err(Trap::Fault);
             side.env().unit.of_mut::<Platform>().dying = None;

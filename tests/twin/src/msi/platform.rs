@@ -52,6 +52,8 @@ pub(super) struct Pirq {
     pub(super) bound: bool,
     /// Whether its IRQ was destroyed with a block that names the same one.
     pub(super) bereft: bool,
+    /// Whether XSM did not let it go.
+    pub(super) refused: bool,
 }
 
 /// A structure of a pirq that is not mapped, as Xen keeps while something is noted in it.
@@ -59,6 +61,9 @@ pub(super) struct Info {
     pub(super) domain: u64,
     pub(super) number: i32,
     pub(super) info: Box<sys::pirq>,
+    /// The IRQ that has to stay noted in it: of one that is mapped all the same, or, negative, that
+    /// an event channel had when it was unmapped.
+    pub(super) keeps: Option<i32>,
 }
 
 /// What guards some state, and the state.
@@ -127,8 +132,12 @@ pub(crate) struct Platform {
     /// What domains have mapped, and the functions by which irq.c frees what an unmapped IRQ has.
     pub(super) pirqs: Vec<Pirq>,
     pub(super) unmapping: [usize; 2],
-    /// Structures of pirqs, as far as they were asked for.
+    /// Structures of pirqs, as far as they were asked for; and for which there was no memory in
+    /// this step.
     pub(super) infos: Vec<Info>,
+    pub(super) unreserved: Vec<(u64, i32)>,
+    /// How deep `pcidevs_lock` is held.
+    pub(super) pcidevs: u32,
     /// The domain that is being destroyed in this step, and is not found any more.
     pub(super) dying: Option<u64>,
     /// The function that is being removed in this step.
@@ -139,10 +148,12 @@ pub(crate) struct Platform {
 
 impl Platform {
     /// Notes that an IRQ is destroyed. A pirq of it that is still mapped is of another block,
-    /// unless it is of the function that is being removed: that one's pirqs are unmapped before.
+    /// unless it is of the function that is being removed: that one's pirqs are unmapped before, if
+    /// XSM lets them go.
     pub(super) fn note_destroyed(&mut self, irq: u32) {
         for pirq in &mut self.pirqs {
-            pirq.bereft |= pirq.irq as u32 == irq && self.leaving != Some(pirq.dev);
+            let is_kept = pirq.refused || self.leaving != Some(pirq.dev);
+            pirq.bereft |= pirq.irq as u32 == irq && is_kept;
         }
     }
 }

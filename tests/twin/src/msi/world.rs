@@ -209,6 +209,8 @@ impl World {
             found: BTreeMap::new(),
             pirqs: Vec::new(),
             infos: Vec::new(),
+            unreserved: Vec::new(),
+            pcidevs: 0,
             dying: None,
             leaving: None,
             unmapping: ["pci_disable_msi", "msi_free_irq"]

@@ -306,6 +306,6 @@ extern "C" fn unmap_domain_pirq(domain: u64, pirq: i32) -> i32 {
             "unmap_domain_pirq",
             [place, u64::from(pirq as u32), 0, 0, 0, 0],
         ));
-        0
+        env.script.outcome()
     })
 }

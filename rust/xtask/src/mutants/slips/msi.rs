@@ -181,6 +181,59 @@ pub(super) const SLIPS: &[Slip] = &[
         "sys::xfree((*block_of(first)).rcu.get().cast())",
     ),
     slip(
+        "a pirq is unmapped without its domain's event lock",
+        "xen/src/msi/new.rs",
+        "",
+        "let Some(pirq) = self.of(first, &lock) else {
+            return;
+        };",
+        "let Some(pirq) = self.of(first, &lock) else {
+            return;
+        };
+        if $slipped {
+            drop(lock);
+        }",
+    ),
+    slip(
+        "a binding is undone under its domain's event lock",
+        "xen/src/msi/new.rs",
+        "",
+        "let pirq = self.of(msi, &EventLock::write(self.0));",
+        "let lock = EventLock::write(self.0);
+        let pirq = self.of(msi, &lock);
+        let _lock = if $slipped {
+            Some(lock)
+        } else {
+            drop(lock);
+            None
+        };",
+    ),
+    slip(
+        "a binding is undone outside of RCU sections",
+        "xen/src/msi/new.rs",
+        "",
+        "first.block().for_each(|msi| pirqs.unbind(msi));
+                drop(rcu);",
+        "if $slipped {
+                    drop(rcu);
+                    first.block().for_each(|msi| pirqs.unbind(msi));
+                } else {
+                    first.block().for_each(|msi| pirqs.unbind(msi));
+                    drop(rcu);
+                }",
+    ),
+    slip(
+        "a block that XSM does not let go stays",
+        "xen/src/msi/new.rs",
+        "",
+        "if next().is_some_and(|next| next.as_ptr() == first.as_ptr()) {",
+        "if next().is_some_and(|next| next.as_ptr() == first.as_ptr()) {
+                // SAFETY: `pcidevs_lock` is held.
+                if $slipped && unsafe { first.set_up_for() }.is_some() {
+                    return None;
+                }",
+    ),
+    slip(
         "the entry behind the table can be set up",
         ENABLE,
         "",
