@@ -129,7 +129,7 @@ extern "C" fn spin_lock_irq(address: u64) {
     });
 }
 
-extern "C" fn spin_lock_irqsave(address: u64) -> u64 {
+pub(crate) extern "C" fn spin_lock_irqsave(address: u64) -> u64 {
     attempt(|env| {
         let flags = flags(env);
         lock(env, address, true).map(|()| flags)
@@ -167,7 +167,7 @@ extern "C" fn spin_unlock_irq(address: u64) {
     });
 }
 
-extern "C" fn spin_unlock_irqrestore(address: u64, flags: u64) {
+pub(crate) extern "C" fn spin_unlock_irqrestore(address: u64, flags: u64) {
     attempt(|env| {
         unlock(env, address, true)?;
         env.irqs_on = flags & 1 << 9 != 0;

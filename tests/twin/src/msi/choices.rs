@@ -1,6 +1,6 @@
 //! Makes up single steps.
 
-use super::op::{Base, Call, Change, Op, Register, Wish};
+use super::op::{Act, Base, Call, Change, Moment, Op, Register, Wish};
 use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING};
 use super::spec::{Owner, Runner};
 use crate::rng::Rng;
@@ -46,6 +46,43 @@ pub(super) fn any_call(rng: &mut Rng) -> Call {
         _ => Call::Retarget {
             cpus: (!rng.one_in(4)).then(|| cpus(rng)),
         },
+    }
+}
+
+/// Two CPUs change masks of MSIs at once: mostly of the same function.
+pub(super) fn beside(rng: &mut Rng) -> Op {
+    let irq = rng.below(64);
+    let mask = rng.one_in(2);
+    let write = |rng: &mut Rng, irq| Act::Write {
+        irq,
+        data: rng.next() as u32 & rng.next() as u32,
+    };
+    let own = if rng.one_in(3) {
+        write(rng, irq)
+    } else {
+        let call = rng.pick(&[
+            Call::Startup,
+            Call::Shutdown,
+            Call::Enable,
+            Call::Disable,
+            Call::Mask,
+            Call::Unmask,
+            Call::GuestMask { mask },
+        ]);
+        Act::Change { irq, call }
+    };
+    let irq = irq + rng.below(3);
+    let mask = rng.one_in(2);
+    let other = if rng.one_in(2) {
+        write(rng, irq)
+    } else {
+        let call = rng.pick(&[Call::Mask, Call::Unmask, Call::GuestMask { mask }]);
+        Act::Change { irq, call }
+    };
+    Op::Beside {
+        own,
+        other,
+        moment: rng.pick(&[Moment::Before, Moment::After]),
     }
 }
 

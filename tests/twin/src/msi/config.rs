@@ -4,6 +4,7 @@ use xen_sys as sys;
 
 use super::controls::{control, under_lock};
 use super::platform::{Meanwhile, Platform, Race, call};
+use super::waiting;
 use crate::machine::function::{COMMAND, MEMORY, NO_INTX, NOBODY};
 use crate::services::is_locked;
 use crate::side::{Env, attempt, with};
@@ -47,6 +48,7 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let races = env.unit.of::<Platform>().race.as_ref().is_some_and(here);
         Ok((value, races.then(|| act_meanwhile(env)).flatten()))
     });
+    waiting::after_read(sbdf, register);
     let Some(race) = race else { return value };
     if let Some(written) = race.written {
         // SAFETY: The address is that of `pci_msi_conf_written()`, which has this prototype.

@@ -4,6 +4,7 @@ use xen_sys as sys;
 
 use super::cpus::{cpus, set_cpus};
 use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING, Platform, call};
+use crate::argument::byte;
 use crate::rng::mix;
 use crate::services::{is_locked, lock, unlock};
 use crate::side::{Env, attempt, with};
@@ -41,6 +42,18 @@ pub(super) fn under_lock(desc: *mut sys::irq_desc, body: impl FnOnce()) {
         env.irqs_on = irqs_on;
         Ok(())
     });
+}
+
+/// Masks or unmasks an interrupt inside a call, by a function of the side that runs. What it does
+/// is not in the trace.
+pub(super) fn change_masks(desc: *mut sys::irq_desc, function: usize, mask: bool) {
+    type Change = extern "C" fn(*mut sys::irq_desc, u64);
+    // SAFETY: it is `guest_mask_msi_irq()` of this side's image, or one that takes the first
+    // argument alone.
+    let change: Change = unsafe { std::mem::transmute(function) };
+    let events = with(|env| env.trace.len());
+    under_lock(desc, || change(desc, byte(mask.into())));
+    with(|env| env.trace.truncate(events));
 }
 
 fn number_of(env: &Env, desc: *mut sys::irq_desc) -> u64 {

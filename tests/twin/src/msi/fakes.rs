@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use xen_sys as sys;
 
 use super::platform::{Platform, call};
-use super::{config, controls, pirqs};
+use super::{config, controls, pirqs, waiting};
 use crate::loader::Import;
 use crate::services::garble;
 use crate::side::{Env, attempt, fault, record, with};
@@ -21,6 +21,8 @@ const GENAPIC: usize = 64;
 
 pub(super) fn import(name: &str) -> Option<Import> {
     let function = match name {
+        "_spin_lock_irqsave" => waiting::spin_lock_irqsave as *const (),
+        "_spin_unlock_irqrestore" => waiting::spin_unlock_irqrestore as *const (),
         "pci_conf_read8" => config::read8 as *const (),
         "pci_conf_read16" => config::read16 as *const (),
         "pci_conf_read32" => config::read32 as *const (),

@@ -137,7 +137,8 @@ pub(super) fn act(
     Some(again)
 }
 
-fn act_on(
+/// A call for an interrupt.
+pub(super) fn act_on(
     side: &mut Side,
     api: &Api,
     world: &World,

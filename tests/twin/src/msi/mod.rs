@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod beside;
 mod call;
 mod change;
 mod choices;
@@ -29,6 +30,7 @@ mod says;
 mod sequence;
 mod spec;
 mod undo;
+mod waiting;
 mod world;
 
 use crate::side::Side;

@@ -197,7 +197,7 @@ impl Model {
             return Ok(Verdict::Alone);
         }
         let ignored = match op {
-            Op::ConfigWrite { .. } => !0 << 32,
+            op if op.is_config_write() => !0 << 32,
             _ => LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE | KEPT | LIFTED,
         };
         let kept = |answer: &Answer| {
@@ -220,7 +220,7 @@ impl Model {
 
     /// Decides whether the effects of a step agree.
     pub(super) fn same_effects(&mut self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        if matches!(op, Op::ConfigWrite { .. }) {
+        if op.is_config_write() {
             let writes = |trace: &[Entry]| -> Vec<_> {
                 trace
                     .iter()
@@ -229,7 +229,7 @@ impl Model {
             };
             return writes(c) == writes(rust) && reads(rust) == 0;
         }
-        let is_irq = matches!(op, Op::Irq { .. } | Op::Race { .. });
+        let is_irq = matches!(op, Op::Irq { .. } | Op::Race { .. } | Op::Beside { .. });
         let forced = matches!(
             op,
             Op::Irq {

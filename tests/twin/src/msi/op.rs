@@ -98,6 +98,12 @@ pub(crate) enum Op {
         opening: Opening,
         irq: usize,
     },
+    /// Masks of MSIs are changed, and by another CPU meanwhile.
+    Beside {
+        own: Act,
+        other: Act,
+        moment: Moment,
+    },
     /// Debug key M.
     Key,
     World(Change),
@@ -112,6 +118,24 @@ pub(crate) enum Opening {
     SetUp { desc: usize },
     /// A function's interrupts are restored.
     Restore { device: usize },
+}
+
+/// A change of masks of an MSI that has mask bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// By a function that is called for an interrupt.
+    Change { irq: usize, call: Call },
+    /// dom0 writes the mask register that the interrupt's bit is in.
+    Write { irq: usize, data: u32 },
+}
+
+/// When another CPU acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Before the call changes masks: as late as it can.
+    Before,
+    /// Afterwards: as early as it can.
+    After,
 }
 
 /// Interrupts that somebody wants.
@@ -137,6 +161,19 @@ pub(crate) enum Base {
     Right,
     /// This many pages after that.
     Off(u64),
+}
+
+impl Op {
+    /// Whether it writes to configuration space as dom0 does, and nothing else that is in the
+    /// trace.
+    pub(super) fn is_config_write(&self) -> bool {
+        let writes = |act: &Act| matches!(act, Act::Write { .. });
+        match self {
+            Self::ConfigWrite { .. } => true,
+            Self::Beside { own, .. } => writes(own),
+            _ => false,
+        }
+    }
 }
 
 /// A register of a function.

@@ -9,7 +9,7 @@ use super::enable::{enable, irq_for};
 use super::op::Op;
 use super::platform::Platform;
 use super::world::{World, set_option};
-use super::{change, descs, functions, irqs, map, registers};
+use super::{beside, change, descs, functions, irqs, map, registers};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::side::{Script, Side};
@@ -82,6 +82,9 @@ fn carry_out(
         Op::Irq { irq, call } => irqs::act(side, api, world, (irq, call), script),
         Op::Race { irq, call, act } => irqs::race(side, api, world, (irq, call, act), script),
         Op::Overlap { opening, irq } => irqs::overlap(side, api, world, (opening, irq), script),
+        Op::Beside { own, other, moment } => {
+            beside::both(side, api, world, (own, other, moment), script)
+        }
         Op::World(ref change) => {
             change::alter(side, world, change);
             None

@@ -41,6 +41,42 @@ pub(super) struct Race {
     pub(super) masks: Option<*mut sys::irq_desc>,
 }
 
+/// What another CPU does to the masks of an MSI inside a call.
+#[derive(Clone, Copy)]
+pub(super) enum Other {
+    /// It changes those of an interrupt, by a function of the side that runs.
+    Change {
+        desc: *mut sys::irq_desc,
+        function: usize,
+        mask: bool,
+    },
+    /// dom0 writes a mask register there.
+    Write(Write),
+}
+
+/// A write of dom0's, and what Xen calls for it.
+#[derive(Clone, Copy)]
+pub(super) struct Write {
+    /// The function's structure.
+    pub(super) pdev: u64,
+    /// Its address, and the register.
+    pub(super) register: (u32, u32),
+    /// Where the value is.
+    pub(super) data: *mut u32,
+    /// What decides about the write, and what is called when it has been carried out.
+    pub(super) intercept: usize,
+    pub(super) written: Option<usize>,
+}
+
+/// Another CPU waits for its moment.
+pub(super) struct Waiting {
+    /// Whether it acts before the call changes masks; else afterwards.
+    pub(super) before: bool,
+    /// The mask register that the call is about: function and register.
+    pub(super) register: (u32, u32),
+    pub(super) other: Other,
+}
+
 /// A pirq that a domain has mapped.
 pub(super) struct Pirq {
     pub(super) domain: u64,
@@ -129,6 +165,10 @@ pub(crate) struct Platform {
     pub(super) found: BTreeMap<u64, Seen>,
     /// What another CPU does in this step.
     pub(super) race: Option<Race>,
+    /// What another CPU does to the masks of an MSI in this step, if it has not yet; and whether it
+    /// does so inside a call, after which masks need not be those that the call has set.
+    pub(super) waiting: Option<Waiting>,
+    pub(super) acts_inside: bool,
     /// What domains have mapped, and the functions by which irq.c frees what an unmapped IRQ has.
     pub(super) pirqs: Vec<Pirq>,
     pub(super) unmapping: [usize; 2],

@@ -4,7 +4,7 @@
 //! freed. In between comes what others do meanwhile.
 
 use super::Msi;
-use super::choices::{any_call, irq, op, set_up, wish};
+use super::choices::{any_call, beside, irq, op, set_up, wish};
 use super::op::{Base, Call, Change, Op, Opening, Register, Wish};
 use super::platform::Meanwhile;
 use super::spec::{DeviceSpec, Owner, Runner, Spec};
@@ -135,6 +135,9 @@ fn drive(rng: &mut Rng, ops: &mut Vec<Op>) {
                 data: rng.next() as u32 & rng.next() as u32,
             });
         }
+    }
+    if !msix && rng.one_in(2) {
+        ops.extend((0..1 + rng.below(4)).map(|_| beside(rng)));
     }
     if msix && rng.one_in(4) {
         // It stops decoding memory by itself, after Xen has looked, and another vector is set up.

@@ -6,7 +6,7 @@ use xen_sys as sys;
 
 use super::controls::{cpu_mask_to_apicid, update_ire_from_msi};
 use super::cpus::{set_cpus, spread_cpus};
-use super::op::{Change, Op};
+use super::op::{Act, Change, Op};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
 use crate::answer::Answer;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(super) info: *mut sys::msi_info,
     pub(super) out: *mut *mut sys::msi_desc,
     pub(super) data: *mut u32,
+    /// What dom0 writes on another CPU inside a call.
+    pub(super) other_data: *mut u32,
     pub(super) message: *mut sys::msi_msg,
     pub(super) mask: *mut sys::cpumask,
     /// A controller that is not of msi.c, and the descriptors of those that use it: IOMMUs and
@@ -103,6 +105,7 @@ impl World {
             info: arena.object("msi_info", 0),
             out: arena.object("descriptor", 0),
             data: arena.object("data", 0),
+            other_data: arena.object("data", 1),
             message: arena.object("msi_msg", 0),
             mask: arena.object("cpumask", 0),
             controller: arena.object("controller", 0),
@@ -119,6 +122,9 @@ impl World {
             iommu_set_up: false,
         };
         arena.keep_private(world.out);
+        // The side whose other CPU waits for its turn uses the other place.
+        arena.keep_private(world.other_data);
+        arena.keep_private(world.data);
         let name: *mut [u8; 16] = arena.object("name", 0);
         // SAFETY: the object was made for these bytes.
         unsafe { name.write(*b"IOMMU-MSI\0\0\0\0\0\0\0") };
@@ -216,6 +222,8 @@ impl World {
             unmapping: ["pci_disable_msi", "msi_free_irq"]
                 .map(|name| side.image.symbol(name).unwrap_or(0)),
             race: None,
+            waiting: None,
+            acts_inside: false,
             key_handler: 0,
         };
         let targets = [
@@ -289,6 +297,13 @@ impl World {
                 } = *op
                 {
                     self.stale.fill(true);
+                }
+            }
+            Op::Beside { own, other, .. } => {
+                let writes = |act: &Act| matches!(act, Act::Write { .. });
+                if [own, other].iter().any(writes) {
+                    self.behind.fill(false);
+                    self.lost.fill(false);
                 }
             }
             Op::Restore { device } if answer.outcome == Ok(0) => {

@@ -31,6 +31,31 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     ),
     slip(
+        "the masks of an MSI are read before their lock is taken",
+        MASK,
+        "",
+        "let lock = RegisterLock::take();
+    msi.set_masks(change.of(msi.masks()), &lock);",
+        "let early = change.of(msi.masks());
+    let lock = RegisterLock::take();
+    msi.set_masks(if $slipped { early } else { change.of(msi.masks()) }, &lock);",
+    ),
+    slip(
+        "what a domain writes to a mask register is written after its lock is dropped",
+        MASK,
+        "",
+        "let register = lock.mask_register(device.config(), msi.mask_register());
+    register.write(written);",
+        "let lock = if $slipped {
+        drop(lock);
+        RegisterLock::take()
+    } else {
+        lock
+    };
+    let register = lock.mask_register(device.config(), msi.mask_register());
+    register.write(written);",
+    ),
+    slip(
         "the owner's wish to mask all is noted without the lock",
         INTERCEPT,
         "",
