@@ -3,8 +3,9 @@
 //! table.
 
 use core::ffi::{c_int, c_uint};
+use core::ptr::NonNull;
 use vmsi::{complete, deliver, emulate, register, vpci};
-use xen::arch::cpu::CurrentHvm;
+use xen::arch::cpu::{CurrentHvm, CurrentVcpu};
 use xen::base::errno::to_c;
 use xen::base::narrow::Narrow;
 use xen::objects::domain::{Domain, HvmDomain};
@@ -12,7 +13,7 @@ use xen::objects::hvm_pirq_dpci::PirqDpci;
 use xen::objects::ioreq::Ioreq;
 use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::objects::pirq::Pirq;
-use xen::objects::vcpu::{HvmVcpu, Vcpu};
+use xen::objects::vcpu::Vcpu;
 use xen::objects::vlapic::Destination;
 use xen::objects::vpci::{LockedMsix, VpciMsi, VpciMsix, VpciMsixEntry};
 use xen::sync::rwlock::EventLock;
@@ -25,6 +26,15 @@ macro_rules! hvm {
         // SAFETY: C delivers virtual MSIs, and binds them (`pt_irq_create_bind()`), for domains of
         // HVM alone.
         unsafe { HvmDomain::new(domain) }
+    }};
+}
+
+/// Takes a pirq of the domain whose event lock is held.
+macro_rules! pirq {
+    ($raw:expr, $lock:expr) => {{
+        // SAFETY: `pt_irq_create_bind()` and `pt_irq_destroy_bind()` pass what they have found in
+        // the domain's tree (`pirq_get_info()`, `pirq_info()`) under the event lock, and not null.
+        unsafe { Pirq::of(NonNull::new_unchecked($raw.cast_mut()), &$lock) }
     }};
 }
 
@@ -131,7 +141,7 @@ unsafe extern "C" fn msixtbl_pt_register(
     let domain = view!(Domain, d);
     // SAFETY: `pt_irq_create_bind()` holds the lock for writing over the call.
     let lock = unsafe { EventLock::held_by_caller(domain) };
-    to_c(register::register(lock, view!(Pirq, pirq), gtable))
+    to_c(register::register(&lock, pirq!(pirq, lock), gtable))
 }
 
 /// See [`register::unregister`].
@@ -144,7 +154,7 @@ unsafe extern "C" fn msixtbl_pt_unregister(d: *const sys::domain, pirq: *const s
     let domain = view!(Domain, d);
     // SAFETY: `pt_irq_destroy_bind()` holds the lock for writing over the call.
     let lock = unsafe { EventLock::held_by_caller(domain) };
-    register::unregister(lock, view!(Pirq, pirq));
+    register::unregister(&lock, pirq!(pirq, lock));
 }
 
 /// See [`register::clean_up`].
@@ -165,9 +175,9 @@ unsafe extern "C" fn msixtbl_pt_cleanup(d: *const sys::domain) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msix_write_completion(v: *const sys::vcpu) {
     let vcpu = view!(Vcpu, v);
-    // SAFETY: `hvm_do_resume()`, which runs for vCPUs of HVM alone, calls
+    // SAFETY: `hvm_do_resume()`, which runs for the current vCPU where that is one of HVM, calls
     // `vcpu_ioreq_handle_completion()`, and that this.
-    complete::complete(unsafe { HvmVcpu::new(vcpu) });
+    complete::complete(unsafe { CurrentVcpu::new(vcpu) });
 }
 
 /// See [`emulate::accept`]; called by the shim.

@@ -12,19 +12,19 @@ use crate::emulate::{self, Outcome, PAGE, apply, pages, set_mask};
 use irq_core::vmsi::access::{Access, is_aligned};
 use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
+use xen::arch::cpu::CurrentVcpu;
 use xen::base::log;
 use xen::objects::ioreq::Answer;
-use xen::objects::vcpu::HvmVcpu;
 use xen::sync::rcu;
 use xen::vmsi::tables;
 use xen::vmsi::tables::EntryIrq;
 
 /// Finishes a request of the vCPU that the device model has handled.
 ///
-/// Context: this is the current vCPU, on its way back to the guest; IRQs on, no lock held. It runs
+/// Context: the vCPU is on its way back to the guest; IRQs on, no lock held. It runs
 /// after each request of each HVM guest, most of which have nothing to do with MSI-X.
 #[doc(alias = "msix_write_completion")]
-pub fn complete(vcpu: HvmVcpu) {
+pub fn complete(vcpu: CurrentVcpu) {
     let snooped = vcpu.snoop_address();
     let unmask = vcpu.unmask_address();
     if snooped | unmask != 0 {
@@ -38,7 +38,7 @@ pub fn complete(vcpu: HvmVcpu) {
 /// Takes what there is to take from a request that the device model has answered.
 #[cold]
 #[inline(never)]
-fn take_answer(vcpu: HvmVcpu) {
+fn take_answer(vcpu: CurrentVcpu) {
     if let Some(answer) = vcpu.request().answered_read() {
         learn(vcpu, &answer);
     } else if let Some(write) = vcpu.request().answered_write() {
@@ -49,7 +49,7 @@ fn take_answer(vcpu: HvmVcpu) {
 /// Applies an unmasking write: one that was held back at address `unmask`, or else one that was
 /// seen at `snooped`, whose value is in guest memory.
 #[cold]
-fn finish_unmask(vcpu: HvmVcpu, snooped: u64, unmask: u64) {
+fn finish_unmask(vcpu: CurrentVcpu, snooped: u64, unmask: u64) {
     let control = match unmask {
         0 if unmasks_from_memory(vcpu, snooped) => snooped,
         _ => unmask,
@@ -57,7 +57,7 @@ fn finish_unmask(vcpu: HvmVcpu, snooped: u64, unmask: u64) {
     if control != 0 {
         vcpu.set_unmask_address(0);
         // The table may have moved away meanwhile, and the write was not to what another has there.
-        if apply(control, 4, 0, vcpu, false) != Outcome::Done {
+        if apply(control, 4, 0, *vcpu, false) != Outcome::Done {
             log::write_completion_failed();
         }
     }
@@ -78,7 +78,7 @@ fn finish_unmask(vcpu: HvmVcpu, snooped: u64, unmask: u64) {
 
 /// Applies a write that the device model has carried out to the words and mask bits that Xen keeps
 /// now.
-fn settle(vcpu: HvmVcpu, write: &Write) {
+fn settle(vcpu: CurrentVcpu, write: &Write) {
     let Some((start, end)) = write.span(0) else {
         return;
     };
@@ -121,7 +121,7 @@ fn value_of(written: Option<Source>) -> Option<u32> {
 
 /// Masks or unmasks an interrupt as a vector control dword was written, if it is not `masked` so
 /// already.
-fn settle_mask(vcpu: HvmVcpu, (irq, masked): (EntryIrq, bool), written: Source) {
+fn settle_mask(vcpu: CurrentVcpu, (irq, masked): (EntryIrq, bool), written: Source) {
     let control = match written {
         Source::Value(value) => Some(value as u32),
         Source::Memory(memory) => vcpu.read_guest_u32(memory),
@@ -129,12 +129,12 @@ fn settle_mask(vcpu: HvmVcpu, (irq, masked): (EntryIrq, bool), written: Source) 
     if let Some(mask) = control.map(|control| control & MASKED != 0)
         && masked != mask
     {
-        let _ = set_mask(vcpu, irq, mask);
+        let _ = set_mask(*vcpu, irq, mask);
     }
 }
 
 /// Returns whether a repeated write unmasks the entry whose vector control it ended with.
-fn unmasks_from_memory(vcpu: HvmVcpu, snooped: u64) -> bool {
+fn unmasks_from_memory(vcpu: CurrentVcpu, snooped: u64) -> bool {
     let source = vcpu.snooped().source;
     if snooped == 0 || source == 0 {
         return false;
@@ -153,7 +153,7 @@ fn unmasks_from_memory(vcpu: HvmVcpu, snooped: u64) -> bool {
 /// Keeps what the device model answered to a read of a message, so that it need not be asked again.
 #[cold]
 #[inline(never)]
-fn learn(vcpu: HvmVcpu, answer: &Answer) {
+fn learn(vcpu: CurrentVcpu, answer: &Answer) {
     let Some(generation) = vcpu.take_noted_read() else {
         return;
     };

@@ -31,7 +31,7 @@ pub fn set_up(domain: Domain, lock: PcidevsLocked) {
 /// `NODEV` before [`set_up`]; `INVAL` where the pirq is no MSI, or its function has no MSI-X;
 /// `NOMEM`.
 #[doc(alias = "msixtbl_pt_register")]
-pub fn register(lock: EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
+pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     xen_assert!(lock.domain().device_list_is_locked());
     let tables = LockedTables::of(lock).ok_or(Errno::NODEV)?;
     let binding = binding(pirq).ok_or(Errno::INVAL)?;
@@ -59,7 +59,7 @@ pub fn register(lock: EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
 
 /// Takes note that a pirq is about to be unbound.
 #[doc(alias = "msixtbl_pt_unregister")]
-pub fn unregister(lock: EventLock, pirq: Pirq) {
+pub fn unregister(lock: &EventLock, pirq: Pirq) {
     xen_assert!(lock.domain().device_list_is_locked());
     if let Some(tables) = LockedTables::of(lock)
         && let Some(binding) = binding(pirq)

@@ -11,6 +11,7 @@ use xen::base::log;
 use xen::objects::pci_dev::{KeptDev, PciDev};
 use xen::objects::pirq;
 use xen::objects::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
+use xen::sync::rcu;
 use xen::vmsi::bind::{self, Interrupts};
 use xen::xen_assert;
 
@@ -26,8 +27,9 @@ struct Message {
 /// Masks or unmasks the interrupt of a pirq of a function's owner.
 #[doc(alias = "vpci_mask_pirq")]
 fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
+    let rcu = rcu::read();
     if let Some(domain) = device.owner()
-        && let Some(desc) = pirq::lock_domain_pirq(domain, pirq)
+        && let Some(desc) = pirq::lock_domain_pirq(domain, pirq, &rcu)
     {
         desc.guest_mask_msi(mask);
     }

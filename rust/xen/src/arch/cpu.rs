@@ -7,6 +7,8 @@ use crate::objects::vcpu::Vcpu;
 use core::arch::asm;
 #[cfg(hvm)]
 use core::marker::PhantomData;
+#[cfg(hvm)]
+use core::ops::Deref;
 use xen_sys as sys;
 
 const STACK_SIZE: usize = sys::XEN_IRQ_STACK_SIZE as usize;
@@ -50,6 +52,53 @@ impl CurrentHvm {
     pub fn vcpu<'a>(self) -> HvmVcpu<'a> {
         // SAFETY: `new` asks for a vCPU of HVM.
         unsafe { HvmVcpu::new(current()) }
+    }
+}
+
+/// The vCPU that this CPU runs, which is one of HVM (or PVH).
+#[cfg(hvm)]
+#[derive(Clone, Copy)]
+pub struct CurrentVcpu<'a>(HvmVcpu<'a>);
+
+#[cfg(hvm)]
+impl<'a> CurrentVcpu<'a> {
+    /// Takes the vCPU that the caller of an export names; debug builds check it.
+    ///
+    /// # Safety
+    ///
+    /// This CPU runs it, and its domain is one of HVM (or PVH).
+    #[inline]
+    pub unsafe fn new(vcpu: Vcpu<'a>) -> Self {
+        xen_assert!(vcpu == current());
+        // SAFETY: `new` asks for a vCPU of HVM.
+        Self(unsafe { HvmVcpu::new(vcpu) })
+    }
+
+    /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what
+    /// an earlier step of the instruction read. `None` where there is no memory.
+    ///
+    /// Context: IRQs on, no lock held.
+    pub fn read_guest_u32(self, address: u64) -> Option<u32> {
+        let mut value = 0u32;
+        // SAFETY: The vCPU is the current one, whose memory `hvm_copy_from_guest_phys()` reads and
+        // whose cache no other CPU uses; the buffer has the size that is named.
+        let result = unsafe {
+            let token = sys::hvmemul_cache_disable(self.as_ptr());
+            let result = sys::hvm_copy_from_guest_phys((&raw mut value).cast(), address, 4);
+            sys::hvmemul_cache_restore(self.as_ptr(), token);
+            result
+        };
+        (result == sys::HVMTRANS_okay).then_some(value)
+    }
+}
+
+#[cfg(hvm)]
+impl<'a> Deref for CurrentVcpu<'a> {
+    type Target = HvmVcpu<'a>;
+
+    #[inline]
+    fn deref(&self) -> &HvmVcpu<'a> {
+        &self.0
     }
 }
 

@@ -1,24 +1,48 @@
 //! Interrupts as a domain names them (`struct pirq`, `xen/irq.h`).
+//!
+//! A pirq leaves its domain's tree, which `pirq_cleanup_check()` sees to, with the domain's event
+//! lock held for writing, and is freed a grace period later (`free_pirq_struct()`). So the event
+//! lock keeps it, and so does an RCU section in which it was found in the tree.
 
-use crate::base::view::view;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::{IrqDesc, LockedDesc};
+use crate::sync::rcu::ReadGuard;
+use crate::sync::rwlock::EventLock;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
 use xen_sys as sys;
 
-view! {
-    /// A domain's name for an IRQ. For a PV domain the object is shorter than its type.
-    Pirq, sys::pirq
+/// A domain's name for an IRQ, while the domain's event lock is held. For a PV domain the object is
+/// shorter than its type.
+#[derive(Clone, Copy)]
+pub struct Pirq<'l> {
+    raw: NonNull<sys::pirq>,
+    lock: PhantomData<&'l ()>,
 }
 
-impl<'a> Pirq<'a> {
-    /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none.
+impl<'l> Pirq<'l> {
+    /// Takes the pirq that the caller of an export names.
     ///
-    /// Context: the domain's event lock is held.
-    pub fn lock_desc(self) -> Option<LockedDesc<'a>> {
+    /// # Safety
+    ///
+    /// It was found in the tree of the domain whose event lock this is, with the lock held.
+    pub unsafe fn of(raw: NonNull<sys::pirq>, _: &'l EventLock) -> Self {
+        Self {
+            raw,
+            lock: PhantomData,
+        }
+    }
+
+    /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none.
+    pub fn lock_desc(self) -> Option<LockedDesc<'static>> {
         let mut flags = 0;
-        // SAFETY: The object is alive, and the flags are a local variable.
+        // SAFETY: The event lock keeps the pirq, as `of` asks, and the flags are a local variable.
+        // Descriptors are allocated at boot and stay.
         let desc = unsafe {
-            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(self.as_ptr(), &raw mut flags))
+            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(
+                self.raw.as_ptr(),
+                &raw mut flags,
+            ))
         }?;
         // SAFETY: C took the descriptor's lock, with IRQs off, and leaves it to its caller.
         Some(unsafe { LockedDesc::from_c(desc, flags) })
@@ -26,12 +50,12 @@ impl<'a> Pirq<'a> {
 }
 
 /// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for
-/// none.
-///
-/// Context: any; the pirq's structure is kept by a lock or an RCU section that the caller holds.
-pub fn lock_domain_pirq<'a>(domain: Domain<'a>, pirq: i32) -> Option<LockedDesc<'a>> {
+/// none. The RCU section keeps the pirq while it is looked at.
+pub fn lock_domain_pirq(domain: Domain, pirq: i32, _: &ReadGuard) -> Option<LockedDesc<'static>> {
     let mut flags = 0;
-    // SAFETY: The domain is alive as a view's, and `domain_spin_lock_irq_desc()` takes any number.
+    // SAFETY: The domain is alive as a view's; `domain_spin_lock_irq_desc()` takes any number and
+    // looks for it in the tree, whose nodes are freed a grace period after they left it, as pirqs
+    // are. Descriptors are allocated at boot and stay.
     let desc = unsafe {
         IrqDesc::from_raw(sys::domain_spin_lock_irq_desc(
             domain.as_ptr(),

@@ -166,23 +166,6 @@ impl<'a> HvmVcpu<'a> {
 
     /// No guest-physical address has this bit.
     const IS_READ: u64 = 1 << 63;
-
-    /// Reads a dword of guest-physical memory past the emulator's read cache, which may hold what
-    /// an earlier step of the instruction read. `None` where there is no memory.
-    ///
-    /// Context: this is the current vCPU; IRQs on, no lock held.
-    pub fn read_guest_u32(self, address: u64) -> Option<u32> {
-        let mut value = 0u32;
-        // SAFETY: The cache is the vCPU's own, and all three work for any address; the buffer has
-        // the size that is named.
-        let result = unsafe {
-            let token = sys::hvmemul_cache_disable(self.as_ptr());
-            let result = sys::hvm_copy_from_guest_phys((&raw mut value).cast(), address, 4);
-            sys::hvmemul_cache_restore(self.as_ptr(), token);
-            result
-        };
-        (result == sys::HVMTRANS_okay).then_some(value)
-    }
 }
 
 #[cfg(hvm)]

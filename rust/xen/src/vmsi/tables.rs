@@ -365,23 +365,24 @@ impl Binding {
 /// The tables of a domain whose event lock is held: they may come and go.
 pub struct LockedTables<'a> {
     domain: HvmDomain<'a>,
-    _lock: EventLock<'a>,
+    /// `None` where the lock is borrowed.
+    _taken: Option<EventLock<'a>>,
 }
 
 impl<'a> LockedTables<'a> {
     /// Takes the event lock of a domain.
     pub fn lock(domain: HvmDomain<'a>) -> Self {
         Self {
-            _lock: EventLock::write(*domain),
+            _taken: Some(EventLock::write(*domain)),
             domain,
         }
     }
 
     /// Those of the domain whose event lock this is; `None` where emulation was not set up for it.
-    pub fn of(lock: EventLock<'a>) -> Option<Self> {
+    pub fn of(lock: &'a EventLock) -> Option<Self> {
         Some(Self {
             domain: lock.domain().with_msix_emulation()?,
-            _lock: lock,
+            _taken: None,
         })
     }
 

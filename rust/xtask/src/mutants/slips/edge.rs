@@ -62,7 +62,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "guest memory is read through the emulator's cache",
-        "xen/src/objects/vcpu.rs",
+        "xen/src/arch/cpu.rs",
         "",
         "let token = sys::hvmemul_cache_disable(self.as_ptr());",
         "let token = if $slipped { 0 } else { sys::hvmemul_cache_disable(self.as_ptr()) };",
