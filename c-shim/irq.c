@@ -26,11 +26,6 @@ void cf_check irq_move_cleanup_interrupt(void)
         xen_irq_move_cleanup(smp_processor_id());
 }
 
-int *shim_vector_irq(unsigned int cpu)
-{
-    return per_cpu(vector_irq, cpu);
-}
-
 unsigned int shim_cpumask_words(void)
 {
     return BITS_TO_LONGS(nr_cpumask_bits);

@@ -140,12 +140,12 @@ void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
 
 #ifdef CONFIG_RUST_IRQ_VECTORS
 /* Of irq.c, where they are static without Rust. */
+extern spinlock_t vector_lock;
 extern unsigned long used_vectors[];
 vmask_t *irq_get_used_vector_mask(int irq);
 void trace_irq_mask(uint32_t event, int irq, int vector,
                     const cpumask_t *mask);
 
-int *shim_vector_irq(unsigned int cpu);
 unsigned int shim_cpumask_words(void);
 bool shim_is_8259A(const struct irq_desc *desc);
 bool shim_is_pending(uint8_t vector);

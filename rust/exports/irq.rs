@@ -2,29 +2,36 @@
 //! c-shim/shim.h for what irq.c and c-shim/irq.c call.
 
 use core::ffi::{c_int, c_uint};
+use xen::arch::cpu::CpuVariables;
 use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
 use xen::irq::place::PlacedDesc;
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
 use xen::objects::irq_desc::{HeldDesc, IrqDesc};
+use xen::sync::irqs::IrqsOff;
+use xen::xen_assert;
 use xen_sys as sys;
 
 /// Makes what stands for a descriptor whose lock the caller holds.
 macro_rules! held {
     ($raw:expr) => {{
         let desc = view!(IrqDesc, $raw);
-        // SAFETY: Xen calls these with the lock of the IRQ's descriptor held and IRQs off.
+        // SAFETY: The lock of the IRQ's descriptor is held by `destroy_irq()`, `clear_irq_vector()`,
+        // `fixup_irqs()`, `do_IRQ()` (which calls the handlers' `ack`, and those
+        // `irq_complete_move()`), and wherever a handler's `set_affinity`, which calls
+        // `set_desc_affinity()`, is called: also in `iov_adjust_irq_affinities()` and
+        // `amd_iommu_init_late()`.
         unsafe { HeldDesc::new(desc) }
     }};
 }
 
 /// The same for one that has been initialized; what the caller returns for another is inside.
 macro_rules! placed {
-    ($raw:expr, $otherwise:expr) => {{
+    ($raw:expr $(, $otherwise:expr)?) => {{
         let Some(desc) = PlacedDesc::of(held!($raw)) else {
-            debug_assert!(false);
-            return $otherwise;
+            xen_assert!(false);
+            return $($otherwise)?;
         };
         desc
     }};
@@ -47,7 +54,7 @@ macro_rules! cpus {
 unsafe extern "C" fn assign_irq_vector(irq: c_int, mask: *const sys::cpumask_t) -> c_int {
     let desc = u32::try_from(irq).ok().and_then(IrqDesc::numbered);
     let Some(desc) = desc else {
-        debug_assert!(false);
+        xen_assert!(false);
         return Errno::INVAL.negative();
     };
     match irq::assign_vector(desc, cpus!(mask)) {
@@ -77,10 +84,14 @@ unsafe extern "C" fn set_desc_affinity(
 /// The CPU is coming online, and the vector lock is held.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
-    // SAFETY: smpboot.c calls it with the vector lock held, for a CPU that has its per-CPU
-    // variables.
-    let (vectors, lock) = unsafe { (Vectors::of(cpu), VectorLock::held_by_caller()) };
-    irq::set_up(vectors, &lock);
+    // SAFETY: `start_secondary()` calls this on the CPU that comes online, with the vector lock
+    // held.
+    let (variables, lock) = unsafe { (CpuVariables::of(cpu), VectorLock::held_by_caller()) };
+    let Some(variables) = variables else {
+        xen_assert!(false);
+        return;
+    };
+    irq::set_up(Vectors::of(variables), &lock);
 }
 
 /// See [`irq::clear`].
@@ -92,7 +103,7 @@ unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
 unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
     // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock.
     let lock = unsafe { VectorLock::held_by_caller() };
-    irq::clear(placed!(desc, ()), &lock);
+    irq::clear(placed!(desc), &lock);
 }
 
 /// See [`irq::complete`].
@@ -102,7 +113,7 @@ unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u32, cpu: c_uint) {
-    irq::complete(placed!(desc, ()), cpu, vector as u8);
+    irq::complete(placed!(desc), cpu, vector as u8);
 }
 
 /// See [`irq::leave`].
@@ -112,7 +123,7 @@ unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
-    irq::leave(placed!(desc, ()), cpu);
+    irq::leave(placed!(desc), cpu);
 }
 
 /// See [`irq::clean_up`].
@@ -122,7 +133,12 @@ unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
 /// The CPU is this one, and is online.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
-    // SAFETY: `irq_move_cleanup_interrupt()` passes the CPU that runs it, which does not go offline
-    // before the handler returns.
-    irq::clean_up(unsafe { Vectors::of(cpu) });
+    // SAFETY: `irq_move_cleanup_interrupt()` passes the CPU that runs it, as the handler of an
+    // interrupt: that has switched IRQs off, until the handler returns.
+    let (variables, irqs) = unsafe { (CpuVariables::of(cpu), IrqsOff::new()) };
+    let Some(variables) = variables else {
+        xen_assert!(false);
+        return;
+    };
+    irq::clean_up(Vectors::of(variables), irqs);
 }

@@ -15,13 +15,15 @@ use xen::irq::place::{self, PlacedDesc};
 use xen::irq::signal::{self, Event};
 use xen::irq::table::{self, VectorLock, Vectors};
 use xen::objects::irq_desc::IrqDesc;
+use xen::sync::irqs::IrqsOff;
+use xen::xen_assert;
 
 /// Releases a vector in a map of used ones.
 #[doc(alias = "release_old_vec")]
 fn release(used: Option<&VectorSet>, vector: Option<u8>) {
     if let (Some(used), Some(vector)) = (used, vector) {
         let was_used = used.remove(vector);
-        debug_assert!(was_used);
+        xen_assert!(was_used);
     }
 }
 
@@ -61,12 +63,14 @@ fn assign(desc: PlacedDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Resu
             signal::trace_cpus(Event::Assign, *desc, vector, places.cpus.cpus());
             enter(desc, places.cpus.cpus(), Some(vector), lock);
             place::set_assigned(*desc);
+            let before = place::used(*desc);
+            xen_assert!(before.is_none_or(|map| used.is_some_and(|used| core::ptr::eq(map, used))));
             if let Some(chosen) = chosen {
                 place::set_used(*desc, chosen);
             }
             if let Some(used) = used {
                 let was_used = used.insert(vector);
-                debug_assert!(!was_used);
+                xen_assert!(!was_used);
             }
         }
     }
@@ -88,7 +92,7 @@ fn enter(desc: PlacedDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>, lock: &Vector
 pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Option<u8>, Errno> {
     let locked = desc.lock();
     let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
-    let mut lock = VectorLock::take(*desc);
+    let mut lock = VectorLock::take();
     let result = assign(desc, wanted.unwrap_or(Cpus::online()), &mut lock);
     drop(lock);
     result?;
@@ -104,7 +108,7 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
     if wanted.is_some_and(|wanted| !wanted.intersects(&online)) {
         return None;
     }
-    let mut lock = VectorLock::take(*desc);
+    let mut lock = VectorLock::take();
     assign(desc, wanted.unwrap_or(online), &mut lock).ok()?;
     drop(lock);
     let wanted = wanted.unwrap_or(Cpus::all());
@@ -117,7 +121,7 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
 pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
     let mut places = place::read(desc);
     let (irq, current) = (desc.irq(), places.vector);
-    debug_assert!(current.is_some_and(is_irq_vector));
+    xen_assert!(current.is_some_and(is_irq_vector));
     places.cpus.retain(&Cpus::online());
     if let Some(vector) = current {
         signal::trace_cpus(Event::Clear, *desc, vector, places.cpus.cpus());
@@ -126,7 +130,7 @@ pub fn clear(desc: PlacedDesc<'_>, lock: &VectorLock) {
         let Some((cpus, vector)) = held else { continue };
         let online = each(cpus).filter_map(|cpu| lock.vectors(cpu));
         for vectors in online {
-            debug_assert!(vectors.get(vector) == irq);
+            xen_assert!(vectors.get(vector) == irq);
             vectors.set(vector, !irq);
             if number != 0 {
                 signal::trace(Event::Finish, *desc, vector, vectors.cpu());
@@ -176,7 +180,7 @@ pub fn complete(desc: PlacedDesc<'_>, me: u32, vector: u8) {
 
 /// Frees vectors of this CPU from which IRQs have moved away (`irq_move_cleanup_interrupt()`).
 #[doc(alias = "irq_move_cleanup_interrupt")]
-pub fn clean_up(vectors: Vectors<'_>) {
+pub fn clean_up(vectors: Vectors<'_>, irqs: IrqsOff<'_>) {
     for vector in FIRST_DYNAMIC..=LAST_HIGH_PRIORITY {
         let Ok(irq) = u32::try_from(vectors.get(vector)) else {
             continue;
@@ -184,7 +188,7 @@ pub fn clean_up(vectors: Vectors<'_>) {
         let Some(desc) = IrqDesc::numbered(irq) else {
             continue;
         };
-        signal::with_lock(desc, |desc| {
+        signal::with_lock(desc, irqs, |desc| {
             if let Some(desc) = PlacedDesc::of(desc) {
                 clean_up_vector(desc, vector, vectors);
             }
@@ -201,12 +205,13 @@ fn clean_up_vector(desc: PlacedDesc<'_>, vector: u8, vectors: Vectors<'_>) {
     let me = vectors.cpu();
     match places.clean_up(me, vector, || signal::is_pending(vector)) {
         CleanUp::Leave => {}
-        CleanUp::Never => debug_assert!(false),
+        CleanUp::Never => xen_assert!(false),
         CleanUp::Later => {
             signal::clean_up_again();
             signal::trace(Event::Delay, *desc, vector, me);
         }
         CleanUp::Free => {
+            xen_assert!(places.cleanups != 1 || places.old_vector == Some(vector));
             signal::trace(Event::CleanUp, *desc, vector, me);
             vectors.set(vector, !desc.irq());
             release(place::used(*desc), places.freed(me));

@@ -1,11 +1,11 @@
-//! This CPU: the structure at the top of its stack (`asm/current.h`) and its per-CPU variables
-//! (`xen/percpu.h`).
+//! This CPU: the structure at the top of its stack (`asm/current.h`); and per-CPU variables
+//! (`xen/percpu.h`), its own and those of other CPUs.
 
+use crate::base::view::Word;
 #[cfg(hvm)]
 use crate::objects::vcpu::HvmVcpu;
 use crate::objects::vcpu::Vcpu;
 use core::arch::asm;
-#[cfg(hvm)]
 use core::marker::PhantomData;
 #[cfg(hvm)]
 use core::ops::Deref;
@@ -112,4 +112,60 @@ pub fn this_cpu<T>(variable: *mut T) -> *mut T {
     // the CPU runs this.
     let offset = unsafe { (*info()).per_cpu_offset };
     variable.wrapping_byte_add(offset as usize)
+}
+
+/// How many CPUs there can be: the numbers of all are below it.
+#[inline]
+pub fn cpu_ids() -> u32 {
+    // SAFETY: The number is written while Xen boots, before there is a second CPU.
+    unsafe { (&raw const sys::nr_cpu_ids).read_volatile() }
+}
+
+/// The per-CPU variables of a CPU, this one or another, for as long as they are not freed.
+#[derive(Clone, Copy)]
+pub struct CpuVariables<'a> {
+    cpu: u32,
+    offset: u64,
+    life: PhantomData<&'a ()>,
+}
+
+impl CpuVariables<'_> {
+    /// Those of a CPU; `None` where there is no such CPU, or it has none.
+    ///
+    /// # Safety
+    ///
+    /// They are not freed while the result lives. `free_percpu_area()` frees those of a CPU that has
+    /// gone offline, after a grace period. So it is enough that this is the CPU, or brings it up; or
+    /// that the CPU was seen online in an RCU section, or with a spin lock held, that lasts as long:
+    /// a CPU that holds one runs no softirq, and so does not end a grace period.
+    #[inline]
+    pub unsafe fn of(cpu: u32) -> Option<Self> {
+        if cpu >= cpu_ids() {
+            return None;
+        }
+        let offsets = (&raw const sys::__per_cpu_offset).cast::<u64>();
+        // SAFETY: The array has an element for each CPU that there can be, which CPUs read and
+        // write in one piece.
+        let offset = unsafe { u64::load(offsets.add(cpu as usize)) };
+        let variables = Self {
+            cpu,
+            offset,
+            life: PhantomData,
+        };
+        // Without variables it leads to addresses that no memory has (`INVALID_PERCPU_AREA`).
+        let any = variables.place(&raw mut sys::per_cpu____preempt_count) as i64;
+        (any << 16 >> 16 == any).then_some(variables)
+    }
+
+    /// The CPU.
+    #[inline]
+    pub fn cpu(self) -> u32 {
+        self.cpu
+    }
+
+    /// Its instance of a variable, which is named by its link-time address.
+    #[inline]
+    pub fn place<T>(self, variable: *mut T) -> *mut T {
+        variable.wrapping_byte_add(self.offset as usize)
+    }
 }

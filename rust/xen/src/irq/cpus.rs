@@ -1,5 +1,6 @@
 //! Sets of CPUs, read and written in place.
 
+use crate::arch::cpu::cpu_ids;
 use crate::base::view::Word;
 use crate::objects::cpumask::CpuMask;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
@@ -11,12 +12,6 @@ pub struct Cpus<'a>(CpuMask<'a>);
 
 /// A set of CPUs of a descriptor, which the holder of its lock changes in place.
 pub struct DescCpus<'a>(pub(super) Cpus<'a>);
-
-/// How many CPUs there can be.
-fn limit() -> u32 {
-    // SAFETY: The number is written while Xen boots, before there is a second CPU.
-    unsafe { (&raw const sys::nr_cpu_ids).read_volatile() }
-}
 
 /// How many words of a set are in use.
 fn words() -> u32 {
@@ -62,7 +57,7 @@ impl<'a> Cpus<'a> {
 
 impl CpuSet for Cpus<'_> {
     fn limit(&self) -> u32 {
-        limit()
+        cpu_ids()
     }
 
     fn word(&self, index: u32) -> u64 {
@@ -81,7 +76,7 @@ impl<'a> DescCpus<'a> {
 
 impl CpuSet for DescCpus<'_> {
     fn limit(&self) -> u32 {
-        limit()
+        cpu_ids()
     }
 
     fn word(&self, index: u32) -> u64 {

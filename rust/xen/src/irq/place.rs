@@ -59,7 +59,7 @@ pub fn is_on(desc: IrqDesc<'_>, vectors: Vectors<'_>) -> bool {
 }
 
 /// Adds a CPU to those that have an IRQ's vector; returns whether the IRQ can be on a CPU. The
-/// vector lock is held whenever these change.
+/// descriptor's lock is not held: what changes these holds the vector lock.
 pub fn join(desc: IrqDesc<'_>, vectors: Vectors<'_>, _lock: &VectorLock) -> bool {
     let cpus = set!(desc, arch.cpu_mask).map(|cpus| DescCpus(Cpus::of(cpus)));
     cpus.map(|mut cpus| cpus.insert(vectors.cpu())).is_some()

@@ -2,6 +2,7 @@
 
 use crate::irq::cpus::Cpus;
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
+use crate::sync::irqs::IrqsOff;
 use crate::sync::lock::Locked;
 use xen_sys as sys;
 
@@ -37,9 +38,10 @@ pub fn destination(wanted: Cpus<'_>, cpus: Cpus<'_>) -> Option<u32> {
     (id != sys::XEN_IRQ_BAD_APICID as u32).then_some(id)
 }
 
-/// Locks a descriptor in an interrupt, with IRQs off, and runs something.
-pub fn with_lock(desc: IrqDesc<'_>, run: impl FnOnce(HeldDesc<'_>)) {
-    // SAFETY: Descriptors stay; IRQs are off, so that no interrupt takes the lock here.
+/// Locks a descriptor where IRQs are off already, and runs something.
+pub fn with_lock(desc: IrqDesc<'_>, _: IrqsOff, run: impl FnOnce(HeldDesc<'_>)) {
+    // SAFETY: Descriptors are allocated at boot and stay. IRQs are off, so that no interrupt takes
+    // the lock here.
     let _locked = unsafe { Locked::take(&raw mut (*desc.as_ptr()).lock) };
     // SAFETY: The lock is held until after the run.
     run(unsafe { HeldDesc::new(desc) });

@@ -1,7 +1,8 @@
 //! `vector_irq[]` of each CPU, what is allocated under the vector lock, and that lock.
 
+use crate::arch::cpu::CpuVariables;
 use crate::irq::cpus::Cpus;
-use crate::objects::irq_desc::HeldDesc;
+use crate::sync::lock::IrqLocked;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -17,60 +18,53 @@ unsafe impl Sync for Guarded {}
 
 static CURSOR: Guarded = Guarded(UnsafeCell::new(Cursor::new()));
 
-/// The vector lock, which is held: no CPU comes online or goes offline.
+/// The vector lock, which is held: no CPU comes online, and none that is loses its per-CPU variables.
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct VectorLock {
-    /// Whether it was taken here.
-    taken: bool,
+    /// `None` where the caller holds it.
+    _lock: Option<IrqLocked<'static>>,
     local: PhantomData<*mut ()>,
 }
 
 impl VectorLock {
-    /// Takes it. A descriptor that is held keeps IRQs off, or nothing interrupts that takes it.
-    pub fn take(_: HeldDesc<'_>) -> Self {
-        // SAFETY: The lock is a variable of Xen's; IRQs are off. The function takes it as C does,
-        // with a speculation barrier behind it.
-        unsafe { sys::lock_vector_lock() };
+    /// Takes it, inside the lock of a descriptor.
+    pub fn take() -> Self {
         Self {
-            taken: true,
+            // SAFETY: The lock is a variable of Xen's. IRQs are off while it is held: handlers of
+            // interrupts take it, too.
+            _lock: Some(unsafe { IrqLocked::take(&raw mut sys::vector_lock) }),
             local: PhantomData,
         }
     }
 
-    /// Stands for the lock that C holds.
+    /// Stands for the lock that the caller of an export holds; debug builds check that it is held.
     ///
     /// # Safety
     ///
     /// This CPU holds it for longer than the result lives, and no other value stands for it.
-    pub const unsafe fn held_by_caller() -> Self {
+    pub unsafe fn held_by_caller() -> Self {
+        // SAFETY: Asks about a lock that is a variable of Xen's.
+        xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const sys::vector_lock) });
         Self {
-            taken: false,
+            _lock: None,
             local: PhantomData,
         }
     }
 
-    /// The vectors of a CPU that is online, as it is while the lock is held; `None` for another.
+    /// The vectors of a CPU that is online; `None` for another.
     pub fn vectors(&self, cpu: u32) -> Option<Vectors<'_>> {
-        // SAFETY: The CPU is online, so that its per-CPU variables are there. It cannot go offline
-        // while the vector lock is held (`__cpu_disable()`).
-        Cpus::online()
-            .contains(cpu)
-            .then(|| unsafe { Vectors::of(cpu) })
+        if !Cpus::online().contains(cpu) {
+            return None;
+        }
+        // SAFETY: The CPU was just seen online, with a spin lock held for as long as the result
+        // lives.
+        unsafe { CpuVariables::of(cpu) }.map(Vectors::of)
     }
 
     /// Where the next search begins.
     pub fn cursor(&mut self) -> &mut Cursor {
         // SAFETY: The lock is held, and one value stands for it, which the result borrows.
         unsafe { &mut *CURSOR.0.get() }
-    }
-}
-
-impl Drop for VectorLock {
-    fn drop(&mut self) {
-        if self.taken {
-            // SAFETY: `take` took it.
-            unsafe { sys::unlock_vector_lock() };
-        }
     }
 }
 
@@ -81,18 +75,15 @@ pub struct Vectors<'a> {
     slots: &'a [AtomicI32; 256],
 }
 
-impl Vectors<'_> {
-    /// The vectors of a CPU.
-    ///
-    /// # Safety
-    ///
-    /// The CPU has per-CPU variables for as long as the result lives.
-    pub unsafe fn of(cpu: u32) -> Self {
+impl<'a> Vectors<'a> {
+    /// Those of the CPU that has these variables.
+    pub fn of(variables: CpuVariables<'a>) -> Self {
+        let slots = variables.place(&raw mut sys::per_cpu__vector_irq);
         Self {
-            cpu,
-            // SAFETY: The array is the CPU's, which has per-CPU variables, and has an `int` for
-            // each vector, which CPUs read and write one by one.
-            slots: unsafe { &*sys::shim_vector_irq(cpu).cast() },
+            cpu: variables.cpu(),
+            // SAFETY: The array is one of the CPU's variables, which are not freed meanwhile. It has
+            // an `int` for each vector, which CPUs read and write one by one.
+            slots: unsafe { &*slots.cast() },
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sets of CPUs, and the APIC IDs that reach them (`xen/cpumask.h`, `asm/genapic.h`).
 
+use crate::arch::cpu::cpu_ids;
 use crate::base::view::{Word, view};
 use xen_sys as sys;
 
@@ -13,10 +14,10 @@ impl CpuMask<'_> {
     ///
     /// Context: this CPU's scratch set is not in use.
     pub fn online_destination(self) -> Option<u32> {
-        // SAFETY: A number that is written while Xen boots, and sets of at least as many bits,
-        // whose words other CPUs change by atomic instructions. The scratch set is this CPU's own.
+        let words = cpu_ids().div_ceil(64) as usize;
+        // SAFETY: Sets have a bit for each CPU that there can be, and other CPUs change their words
+        // by atomic instructions. The scratch set is this CPU's own.
         unsafe {
-            let words = (&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize;
             let online = (&raw const sys::cpu_online_map).cast::<u64>();
             let wanted = self.as_ptr().cast::<u64>();
             let scratch = sys::shim_scratch_cpumask();

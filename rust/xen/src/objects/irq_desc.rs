@@ -143,7 +143,7 @@ impl<'a> NewUser<'a> {
 }
 
 /// A descriptor that this CPU alone may change, for as long as the value may live: it holds the
-/// lock, with IRQs off, or nothing else can reach the IRQ yet.
+/// lock, or nothing else can reach the IRQ yet.
 #[derive(Clone, Copy)]
 pub struct HeldDesc<'a> {
     desc: IrqDesc<'a>,

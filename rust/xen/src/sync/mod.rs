@@ -1,5 +1,6 @@
 //! Locks, and what goes without them.
 
+pub mod irqs;
 pub mod lock;
 pub mod once;
 pub mod rcu;

@@ -368,7 +368,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "only the first 64 CPUs are looked at",
         "xen/src/objects/cpumask.rs",
         "",
-        "(&raw const sys::nr_cpu_ids).read_volatile().div_ceil(64) as usize",
+        "cpu_ids().div_ceil(64) as usize",
         "1usize",
     ),
     slip(
