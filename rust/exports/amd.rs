@@ -70,14 +70,17 @@ unsafe extern "C" fn xen_irq_amd_iommu_free_intremap_table(
 ///
 /// # Safety
 ///
-/// The IOMMU is one of Xen's, and the table one of its tables.
+/// The IOMMU is one of Xen's or none, and the table one of AMD-Vi's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn amd_iommu_intremap_table_order(
     irt: *const c_void,
     iommu: *const sys::amd_iommu,
 ) -> c_uint {
-    let iommu = view!(Iommu, iommu);
-    // SAFETY: AMD-Vi asks for tables of `amd_iommu_alloc_intremap_table` alone, which it holds.
+    // SAFETY: `amd_iommu_setup_device_table()` passes the IOMMU of a requester, which is NULL where
+    // IVRS has the ID as an alias alone; else an IOMMU is passed, and those stay.
+    let iommu = unsafe { Iommu::from_raw(iommu.cast_mut()) };
+    // SAFETY: `amd_iommu_set_intremap_table()` asks where there is a table; the driver has those of
+    // `amd_iommu_alloc_intremap_table` alone, and frees one after its last requester is gone.
     unsafe { amd::order_of_user(NonNull::new_unchecked(irt.cast_mut()), iommu) }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum TableFault {
     IoApicConflict,
     /// An alias of a device is beyond the last ID.
     AliasBeyond,
+    /// An alias of a device is the ID of no other.
+    AliasUnlisted,
     /// A range of devices has no end.
     OpenRange,
     /// DMAR names no IO-APIC.
@@ -71,6 +73,12 @@ impl TableFault {
                 let pair = two_selected(table)?;
                 let [low, high] = [table[pair + 1], table[pair + 2]];
                 table[pair..pair + 8].copy_from_slice(&[0x42, low, high, 0, 0, 0xff, 0xff, 0]);
+            }
+            Self::AliasUnlisted => {
+                let pair = two_selected(table)?;
+                let [low, high] = [table[pair + 1], table[pair + 2]];
+                // The last function of the same device.
+                table[pair..pair + 8].copy_from_slice(&[0x42, low, high, 0, 0, low | 7, high, 0]);
             }
             Self::OpenRange => {
                 let pair = two_selected(table)?;
@@ -242,6 +250,7 @@ mod tests {
                 vec![at, at + 1, at + 4, at + 5, at + 7],
             ),
             (TableFault::AliasBeyond, vec![at, at + 4, at + 5, at + 6]),
+            (TableFault::AliasUnlisted, vec![at, at + 4, at + 5]),
             (TableFault::OpenRange, vec![at]),
         ] {
             let before = ivrs();

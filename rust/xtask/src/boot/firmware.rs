@@ -268,6 +268,20 @@ pub(super) const ALIAS_BEYOND_XT: Scenario = off_xt(
     TableFault::AliasBeyond,
     ALIAS_BEYOND_RULES,
 );
+/// The alias has a remapping table, and no IOMMU. Stock Xen follows a null pointer when it fills in
+/// the device table (`amd_iommu_intremap_table_order()`).
+pub(super) const ALIAS_UNLISTED: Scenario = Scenario {
+    on_stock: false,
+    ..on(
+        (
+            "firmware-alias-unlisted",
+            "IVRS has an alias that is the ID of no other entry",
+        ),
+        TableFault::AliasUnlisted,
+        smoke::MEMORY,
+        &[REMAPPED],
+    )
+};
 /// See [`NO_IO_APIC`].
 pub(super) const OPEN_RANGE: Scenario = off(
     ("firmware-open-range", "IVRS has a range without an end"),

@@ -144,6 +144,7 @@ pub(super) const ALL: &[Scenario] = &[
     firmware::IO_APIC_TWICE,
     firmware::IO_APIC_CONFLICT,
     firmware::ALIAS_BEYOND,
+    firmware::ALIAS_UNLISTED,
     firmware::OPEN_RANGE,
     firmware::NO_IO_APIC_TOLD,
     firmware::UNMARKED_IO_APIC_TOLD,

@@ -2,27 +2,31 @@
 
 use super::requester::{FUNCTIONS, count};
 use super::table::{Kept, MOST, PAGE_SIZE, Raw};
-use super::{Iommu, Pins, Requester};
+use super::{Iommu, Pins, Requester, iommus};
 use crate::base::memory;
 use crate::remap::usable_entries;
 use crate::sync::lock::IrqLocked;
 use core::alloc::Layout;
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
+use irq_core::remap::entry::Format;
 use xen_sys as sys;
 
 /// The logarithm of how many entries a table has, for an entry of a device table that is about to
-/// point there.
+/// point there. No IOMMU serves an ID that firmware lists as an alias alone; all have the same
+/// format.
 ///
 /// # Safety
 ///
 /// The table was allocated by [`Iommu::allocate_table`], and is not freed meanwhile.
 #[doc(alias = "amd_iommu_intremap_table_order")]
-pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Iommu) -> u32 {
+pub unsafe fn order_of_user(table: NonNull<c_void>, iommu: Option<Iommu>) -> u32 {
     // SAFETY: Tables are allocated in whole pages, of which there is a record; `allocate_table`
     // notes there how many they are.
     let pages = unsafe { sys::shim_page_order(table.as_ptr()) };
-    pages + PAGE_SIZE.ilog2() - iommu.format().size().ilog2()
+    let iommu = iommu.or_else(|| iommus().next());
+    let format = iommu.map_or(Format::Narrow, Iommu::format);
+    pages + PAGE_SIZE.ilog2() - format.size().ilog2()
 }
 
 impl<'a> Iommu<'a> {
