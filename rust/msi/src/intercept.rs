@@ -8,6 +8,7 @@ use xen::base::errno::Errno;
 use xen::objects::arch_msix::Msix;
 use xen::objects::msi_desc::{MsiDesc, Sender};
 use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::xen_assert;
 
 /// What becomes of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub fn intercept(
     let Some(device) = device else {
         return Ok(Write::Other);
     };
+    xen_assert!(device.msix().is_none() || device.msix_position().is_some());
     if let (Some(msix), Some(position)) = (device.msix(), device.msix_position()) {
         let registers = MsixRegisters::new(position);
         if registers.holds(register) {

@@ -126,6 +126,7 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
+        xen_assert!(false);
         return false;
     };
     match msi.sender() {

@@ -121,7 +121,8 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
     let generation = config::generation();
     let holds = match msi.sender() {
         Sender::Msix => write_entry(msi, device, sent),
-        _ => {
+        sender => {
+            xen_assert!(sender == Sender::Msi);
             write_capability(*msi, device, sent);
             Ok(true)
         }

@@ -79,6 +79,7 @@ fn lock<'a>(msi: MsiDesc<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
     match locked.filter(|locked| locked.msi_desc() == Some(msi)) {
         Some(locked) => Ok(locked),
         None => {
+            xen_assert!(number != 0);
             if let Some(device) = msi.device() {
                 log::not_set_up(device, number);
             }

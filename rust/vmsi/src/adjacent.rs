@@ -40,9 +40,9 @@ fn with_page<R>(
 ) -> Option<R> {
     let device = table.device(devices)?;
     let which = which(table, address);
-    let result = device
-        .msix()?
-        .with_shared_page(devices, which, |page| access(device, page));
+    let msix = device.msix();
+    xen_assert!(msix.is_some());
+    let result = msix?.with_shared_page(devices, which, |page| access(device, page));
     if result.is_none() && should_warn(domain, device, Warning::AdjacentNotInitialized) {
         let last = which == SharedPage::Last;
         log::adjacent_page_not_initialized(device, last, address, table.base());

@@ -14,6 +14,7 @@ mod c_map;
 mod cache;
 mod clean;
 mod contracts;
+mod debug_checks;
 mod fetch;
 mod fixture;
 mod gates;
@@ -59,6 +60,8 @@ enum Command {
     Abi(abi::Args),
     /// Prove that every use of `unsafe` says what keeps it sound.
     Contracts(contracts::Args),
+    /// Prove that each debug check of the replaced C files has its place in Rust, or a reason.
+    DebugChecks(debug_checks::Args),
     /// Prove that docs/c-map.md tells where each function of the replaced C files went.
     CMap(c_map::Args),
     /// Count instructions of the hot paths, C beside Rust.
@@ -89,6 +92,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Gates(args) => gates::run(args),
         Command::Abi(args) => abi::run(args),
         Command::Contracts(args) => contracts::run(args),
+        Command::DebugChecks(args) => debug_checks::run(args),
         Command::CMap(args) => c_map::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Twin(args) => twin::run(args),

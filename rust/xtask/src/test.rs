@@ -101,6 +101,7 @@ const CHECKS: &[Check] = &[
     quick("symbols and prototypes", || run_line(&["abi"])),
     quick("stock Xen builds", || run_line(&["xen", "--stock"])),
     quick("where each C function went", || run_line(&["c-map"])),
+    quick("debug checks of C", || run_line(&["debug-checks"])),
     // Other cases each time, but for msi.c, whose sides part in one of 100,000 cases or fewer that
     // the twin's model has wrong; `--full` takes others.
     quick("twin", || {

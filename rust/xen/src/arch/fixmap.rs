@@ -126,7 +126,10 @@ impl Page {
                 2 => read_volatile(self.at::<u16>(guest_address)).into(),
                 4 => read_volatile(self.at::<u32>(guest_address)).into(),
                 8 => read_volatile(self.at::<u64>(guest_address)),
-                _ => return None,
+                _ => {
+                    xen_assert!(false);
+                    return None;
+                }
             })
         }
     }
@@ -146,7 +149,7 @@ impl Page {
                 2 => write_volatile(self.at(guest_address), value as u16),
                 4 => write_volatile(self.at(guest_address), value as u32),
                 8 => write_volatile(self.at(guest_address), value),
-                _ => {}
+                _ => xen_assert!(false),
             }
         }
     }

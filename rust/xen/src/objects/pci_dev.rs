@@ -387,7 +387,9 @@ impl<'a> PciDev<'a> {
         // SAFETY: For a virtual function the union holds a pointer to its physical function, which
         // lives longer.
         let physical =
-            unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) }?;
+            unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) };
+        xen_assert!(physical.is_some());
+        let physical = physical?;
         // SAFETY: For a physical function the union holds the sizes.
         let sizes = unsafe { &raw const (*physical.as_ptr()).__bindgen_anon_2.physfn.vf_rlen };
         let size = element(sizes, base_address.into())?;

@@ -116,6 +116,7 @@ impl Requester {
     /// What Xen keeps of it.
     #[inline]
     pub(super) fn as_ptr(self) -> *mut sys::ivrs_mappings {
+        xen_assert!(u32::from(self.id) < count());
         // SAFETY: There is a requester of this ID.
         unsafe { self.of_segment.add(self.id.into()) }
     }
