@@ -176,7 +176,7 @@ unsafe extern "C" fn pci_enable_msi(
 unsafe extern "C" fn pci_disable_msi(msi_desc: *const sys::msi_desc) {
     let msi = view!(MsiDesc, msi_desc);
     // SAFETY: `map_domain_pirq()` and `unmap_domain_pirq()` hold `pcidevs_lock` or the owner's
-    // `pci_lock`, which debug builds check there.
+    // `pci_lock`, which debug builds check there, and `ns16550_init_postirq()` holds the former.
     disable::disable(unsafe { KeptMsi::new(msi) });
 }
 
@@ -199,7 +199,9 @@ unsafe extern "C" fn pci_cleanup_msi(pdev: *const sys::pci_dev) {
     let lock = unsafe { PcidevsLocked::held_by_caller() };
     #[cfg(feature = "vmsi")]
     vmsi::register::forget(device, lock);
-    // SAFETY: `pci_remove_device()` takes the function from its owner before.
+    // SAFETY: What else refers to a descriptor holds `pcidevs_lock`, which is held here, or has
+    // found the function in its owner's list and holds the owner's `pci_lock`. That lock was taken
+    // for writing when `pci_remove_device()` took the function out of the list, so those have ended.
     disable::clean_up(unsafe { Leaving::new(device, lock) });
 }
 
@@ -319,7 +321,8 @@ unsafe extern "C" fn xen_irq_set_msi_affinity(
     desc: *const sys::irq_desc,
     mask: *const sys::cpumask_t,
 ) {
-    // SAFETY: `irq_set_affinity()` and its like keep the set until this returns.
+    // SAFETY: `move_masked_irq()`, `pirq_guest_bind()` and `fixup_irqs()` pass a set of the
+    // descriptor's, or one that they alone use meanwhile; AMD's driver passes NULL.
     let cpus = unsafe { CpuMask::from_raw(mask.cast_mut()) };
     message::retarget(held!(desc), cpus);
 }

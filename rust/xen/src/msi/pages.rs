@@ -141,13 +141,11 @@ impl<'a> Msix<'a> {
     }
 
     /// Gives that up.
-    ///
-    /// Context: `pcidevs_lock` or the owner's PCI lock is held.
     pub fn unshare(self, which: SharedPage) {
+        let _locked = self.lock();
         let Some(index) = self.shared_page(which) else {
             return;
         };
-        let _locked = self.lock();
         // SAFETY: Zero is none, and the lock of the table's pages is held.
         unsafe { self.set_shared_page(which, 0) };
         // SAFETY: `share` kept the page for this user; accesses to it find its index under the

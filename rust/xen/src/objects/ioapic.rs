@@ -34,7 +34,7 @@ impl Half {
 impl IoApic {
     /// How many there are.
     fn count() -> usize {
-        // SAFETY: A number that is written while Xen boots, before anybody asks.
+        // SAFETY: A number that is written while Xen parses MADT at boot, before it is read here.
         unsafe { (&raw const sys::nr_ioapics).read_volatile() as usize }
     }
 
@@ -53,8 +53,8 @@ impl IoApic {
     #[inline]
     pub fn id(self) -> u32 {
         let entries = (&raw const sys::mp_ioapics).cast::<sys::mpc_config_ioapic>();
-        // SAFETY: Xen has one of that number; the array is written while Xen boots, before anybody
-        // asks.
+        // SAFETY: Xen has one of that number; the array is written while Xen parses MADT at boot,
+        // before it is read here.
         unsafe { (&raw const (*entries.add(self.number())).mpc_apicid).read_volatile() }.into()
     }
 
@@ -62,8 +62,8 @@ impl IoApic {
     #[inline]
     pub fn pins(self) -> usize {
         let counts = (&raw const sys::nr_ioapic_entries).cast::<u32>();
-        // SAFETY: Xen has one of that number; the array is written while
-        // Xen boots, before anybody asks.
+        // SAFETY: Xen has one of that number; the array is written while Xen parses MADT at boot,
+        // before it is read here.
         unsafe { counts.add(self.number()).read_volatile() as usize }
     }
 }

@@ -104,7 +104,7 @@ impl<'a> IrqDesc<'a> {
     ///
     /// # Safety
     ///
-    /// It was so, and nothing but its MSI refers to it any more.
+    /// It was created so, is destroyed once, and nothing but its MSI refers to it any more.
     pub unsafe fn destroy(self) {
         // SAFETY: The number is that of a descriptor, which `destroy` asks to be unused.
         unsafe { sys::destroy_irq(self.irq() as u32) };
@@ -263,10 +263,14 @@ impl<'a> LockedDesc<'a> {
         self.held().msi_desc().map(KeptMsi::desc)
     }
 
-    /// Masks or unmasks the MSI on behalf of the guest; the descriptor has an MSI.
+    /// Masks or unmasks the MSI on behalf of the guest; nothing happens where the IRQ has none.
     #[inline]
     pub fn guest_mask_msi(&self, mask: bool) {
-        // SAFETY: The descriptor is locked.
+        // C's msi.c does not ask.
+        if !MSI_IN_RUST && self.msi_desc().is_none() {
+            return;
+        }
+        // SAFETY: The descriptor is locked, and has an MSI, or Rust asks whether it has.
         unsafe { sys::guest_mask_msi_irq(self.desc.as_ptr(), mask) };
     }
 }

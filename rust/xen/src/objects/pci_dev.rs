@@ -228,8 +228,9 @@ impl<'a> PciDev<'a> {
 
     /// The domain that owns it, if any does.
     pub fn owner(self) -> Option<Domain<'a>> {
-        // SAFETY: `domain_relinquish_resources()` has a domain's functions reassigned before it is
-        // freed, so that the pointer of one that is alive leads to one that is.
+        // SAFETY: A domain is freed a grace period after its functions were reassigned
+        // (`domain_relinquish_resources()`, then `domain_destroy()`), and no grace period ends
+        // before the call at hand returns, or lets softirqs run without a lock held.
         unsafe { Domain::from_raw(field!(self, domain)) }
     }
 
@@ -385,7 +386,7 @@ impl<'a> PciDev<'a> {
             return None;
         }
         // SAFETY: For a virtual function the union holds a pointer to its physical function, which
-        // lives longer.
+        // `pci_remove_device()` does not remove before it.
         let physical =
             unsafe { PciDev::from_raw(field!(self, __bindgen_anon_2.pf_pdev).cast_mut()) };
         xen_assert!(physical.is_some());

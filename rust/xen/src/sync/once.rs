@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 ///
 /// # Safety
 ///
-/// They are.
+/// All fields of the type may be zero: numbers, atomics, flags, pointers, cells of those.
 pub unsafe trait Zeroed: Sync {}
 
 /// An object, or none yet.

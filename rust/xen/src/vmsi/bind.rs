@@ -93,6 +93,6 @@ pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
 /// Unmaps what [`map`] mapped.
 pub fn unmap(domain: Domain, pirq: i32) {
     let _lock = EventLock::write(domain);
-    // SAFETY: The domain is alive and its event lock held. There is nobody to tell of an error.
+    // SAFETY: The domain is alive as a view's, and its event lock held. An error changes nothing.
     unsafe { sys::unmap_domain_pirq(domain.as_ptr(), pirq) };
 }

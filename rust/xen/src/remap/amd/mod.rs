@@ -87,8 +87,9 @@ fn tables_per_requester() -> bool {
 
 /// All IOMMUs.
 pub fn iommus() -> impl Iterator<Item = Iommu<'static>> {
-    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of
-    // IOMMUs.
+    // SAFETY: The list is made while Xen boots, before it is read, and its nodes are members of
+    // IOMMUs. They are freed only where Xen gives all up at boot (`amd_iommu_init_cleanup()`), in a
+    // call during which no view of one is used.
     unsafe { list::nodes(&raw mut sys::amd_iommu_head) }.map(|node| unsafe {
         let iommu = list::container(node, offset_of!(sys::amd_iommu, list));
         Iommu::from_raw(iommu).unwrap_unchecked()

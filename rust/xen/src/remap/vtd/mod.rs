@@ -57,8 +57,8 @@ pub fn may_use_x2apic() -> bool {
 
 /// All units.
 pub fn units() -> impl Iterator<Item = Unit<'static>> {
-    // SAFETY: The list is made while Xen boots, before anybody asks, and its nodes are members of
-    // units.
+    // SAFETY: The list is made while Xen parses DMAR at boot, before it is read, and never changes
+    // after that; its nodes are members of units.
     unsafe { list::nodes(&raw mut sys::acpi_drhd_units) }.filter_map(|node| unsafe {
         Unit::from_raw(list::container(node, offset_of!(sys::acpi_drhd_unit, list)))
     })
