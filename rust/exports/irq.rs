@@ -17,9 +17,9 @@ use xen_sys as sys;
 macro_rules! held {
     ($raw:expr) => {{
         let desc = view!(IrqDesc, $raw);
-        // SAFETY: The lock of the IRQ's descriptor is held by `destroy_irq()`, `clear_irq_vector()`,
-        // `fixup_irqs()`, `do_IRQ()` (which calls the handlers' `ack`, and those
-        // `irq_complete_move()`), and wherever a handler's `set_affinity`, which calls
+        // SAFETY: The lock of the IRQ's descriptor is held by `destroy_irq()`,
+        // `clear_irq_vector()`, `fixup_irqs()`, `do_IRQ()` (which calls the handlers' `ack`, and
+        // those `irq_complete_move()`), and wherever a handler's `set_affinity`, which calls
         // `set_desc_affinity()`, is called: also in `iov_adjust_irq_affinities()` and
         // `amd_iommu_init_late()`.
         unsafe { HeldDesc::new(desc) }

@@ -201,7 +201,8 @@ unsafe extern "C" fn pci_cleanup_msi(pdev: *const sys::pci_dev) {
     vmsi::register::forget(device, lock);
     // SAFETY: What else refers to a descriptor holds `pcidevs_lock`, which is held here, or has
     // found the function in its owner's list and holds the owner's `pci_lock`. That lock was taken
-    // for writing when `pci_remove_device()` took the function out of the list, so those have ended.
+    // for writing when `pci_remove_device()` took the function out of the list, so those have
+    // ended.
     disable::clean_up(unsafe { Leaving::new(device, lock) });
 }
 

@@ -134,10 +134,10 @@ impl CpuVariables<'_> {
     ///
     /// # Safety
     ///
-    /// They are not freed while the result lives. `free_percpu_area()` frees those of a CPU that has
-    /// gone offline, after a grace period. So it is enough that this is the CPU, or brings it up; or
-    /// that the CPU was seen online in an RCU section, or with a spin lock held, that lasts as long:
-    /// a CPU that holds one runs no softirq, and so does not end a grace period.
+    /// They are not freed while the result lives. `free_percpu_area()` frees those of a CPU that
+    /// has gone offline, after a grace period. So it is enough that this is the CPU, or brings it
+    /// up; or that the CPU was seen online in an RCU section, or with a spin lock held, that lasts
+    /// as long: a CPU that holds one runs no softirq, and so does not end a grace period.
     #[inline]
     pub unsafe fn of(cpu: u32) -> Option<Self> {
         if cpu >= cpu_ids() {

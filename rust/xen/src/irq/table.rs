@@ -18,7 +18,8 @@ unsafe impl Sync for Guarded {}
 
 static CURSOR: Guarded = Guarded(UnsafeCell::new(Cursor::new()));
 
-/// The vector lock, which is held: no CPU comes online, and none that is loses its per-CPU variables.
+/// The vector lock, which is held: no CPU comes online, and none that is loses its per-CPU
+/// variables.
 #[must_use = "the lock is dropped where this is dropped"]
 pub struct VectorLock {
     /// `None` where the caller holds it.
@@ -81,8 +82,8 @@ impl<'a> Vectors<'a> {
         let slots = variables.place(&raw mut sys::per_cpu__vector_irq);
         Self {
             cpu: variables.cpu(),
-            // SAFETY: The array is one of the CPU's variables, which are not freed meanwhile. It has
-            // an `int` for each vector, which CPUs read and write one by one.
+            // SAFETY: The array is one of the CPU's variables, which are not freed meanwhile. It
+            // has an `int` for each vector, which CPUs read and write one by one.
             slots: unsafe { &*slots.cast() },
         }
     }

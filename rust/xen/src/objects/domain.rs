@@ -110,8 +110,8 @@ impl<'a> Domain<'a> {
 
 /// The domain that owns the hardware: dom0. There is none before Xen has built it.
 pub fn hardware() -> Option<Domain<'static>> {
-    // SAFETY: The pointer leads nowhere or to a domain that lives as long as Xen: when it shuts down
-    // the machine does (`hwdom_shutdown()`).
+    // SAFETY: The pointer leads nowhere or to a domain that lives as long as Xen: when it shuts
+    // down the machine does (`hwdom_shutdown()`).
     unsafe { Domain::from_raw((&raw const sys::hardware_domain).read_volatile()) }
 }
 
