@@ -378,7 +378,8 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         26 => late_registration(rng, spec, pirq, owner, vcpu),
         27..30 => read_in_flight(rng, spec, pirq, owner, vcpu),
         30 => straddling_write(rng, spec, vcpu),
-        31 => narrow_write(rng, spec, vcpu),
+        31 if rng.one_in(2) => narrow_write(rng, spec, vcpu),
+        31 => unaligned_write(rng, spec, vcpu),
         _ => guest_access(rng, spec, domain, vcpu),
     }
 }
@@ -467,10 +468,11 @@ fn message(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<Op> {
 }
 
 /// A read that the device model answers, and what others do while it is under way: the guest's
-/// other vCPUs write, and the table is set up, or set up again.
+/// other vCPUs write, and the table is set up, or set up again. The answer to several elements is
+/// that of the first alone.
 fn read_in_flight(rng: &mut Rng, spec: &Spec, pirq: usize, domain: usize, vcpu: usize) -> Vec<Op> {
     let request = Request {
-        count: 1,
+        count: if rng.one_in(8) { 2 } else { 1 },
         ready: true,
         write: false,
         pointer: false,
@@ -610,6 +612,46 @@ fn narrow_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
         read(dword, 4),
         read(dword & !7, 8),
     ]
+}
+
+/// The words of an entry's message are written, then parts of several of them by one write that
+/// lies across dwords, and they are read.
+fn unaligned_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
+    let device = &spec.devices[rng.below(spec.devices.len())];
+    let domain = device.domain;
+    let entry = device.gtable + 16 * rng.below(device.entries as usize) as u64;
+    let words = [0, 4, 8].map(|at| (entry & !3) + at);
+    let request = Request {
+        address: (entry & !3) + 1 + rng.below(7) as u64,
+        data: value(rng),
+        size: rng.pick(&[4, 8]),
+        count: rng.pick(&[1, 1, 1, 2]),
+        ready: true,
+        write: true,
+        pointer: false,
+        backwards: false,
+    };
+    let mut ops = Vec::from(words.map(|address| Op::Write {
+        domain,
+        vcpu,
+        address,
+        len: 4,
+        value: value(rng),
+        guarded: false,
+    }));
+    ops.push(Op::Accept {
+        domain,
+        vcpu,
+        request,
+    });
+    ops.push(Op::Completion {
+        domain,
+        vcpu,
+        current: vcpu,
+        answered: None,
+    });
+    ops.extend(words.map(|address| plain_read(domain, vcpu, address, 4)));
+    ops
 }
 
 /// A guest unmasks an entry that is not registered yet: the device model registers it while the
