@@ -501,6 +501,7 @@ impl Court<'_> {
             .args(["--quiet", "--test-threads=1", filter])
             // A failed case is no regression to keep.
             .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
+            .env("PROPTEST_RNG_SEED", self.seed.to_string())
             .dir(self.scratch.path());
         judge::run(command, &self.scratch.path().join(log), patience)
     }

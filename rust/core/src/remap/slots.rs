@@ -296,6 +296,21 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_in_use_when_all_of_its_entries_are() {
+        let mut slots = Slots::<1>::new(Slots::<1>::MOST);
+        let entry = slots.allocate(1).unwrap();
+        let pair = Block::of(0, 2).unwrap();
+        assert!(slots.holds(entry));
+        assert!(!slots.holds(pair));
+        assert!(!slots.release(pair));
+        assert!(slots.holds(entry));
+        assert_eq!(slots.allocate(1).map(Block::first), Some(1));
+        assert!(slots.holds(pair));
+        assert!(slots.release(pair));
+        assert!(!slots.holds(entry));
+    }
+
+    #[test]
     fn zeroed_memory_is_a_table_without_entries() {
         let mut slots = Slots::<1>::new(0);
         assert_eq!(slots.allocate(1), None);

@@ -1,5 +1,6 @@
 //! What is built from a copy: the tests of the host's crates, and the object that Xen links.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -28,6 +29,7 @@ pub(super) fn tests(copy: &Path) -> Result<Vec<PathBuf>> {
         .dir(copy)
         // What the crates depend on is there already, where their own tests are built.
         .env("CARGO_TARGET_DIR", repository().join("target"))
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper(copy)?)
         .output()?;
     let mut programs = Vec::new();
     for line in messages.lines() {
@@ -44,6 +46,19 @@ pub(super) fn tests(copy: &Path) -> Result<Vec<PathBuf>> {
     );
     programs.sort();
     Ok(programs)
+}
+
+/// Makes a program beside a copy that runs rustc and does nothing else; returns its path.
+///
+/// Cargo names what it builds from a workspace by hashes in which the workspace's own path is not,
+/// and takes one copy's tests for those of another in the same target folder. The wrapper's path is
+/// in them.
+fn wrapper(copy: &Path) -> Result<PathBuf> {
+    let path = copy.with_extension("rustc");
+    std::fs::write(&path, "#!/bin/sh\nexec \"$@\"\n")
+        .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
+        .with_context(|| format!("cannot make {} a program", path.display()))?;
+    Ok(path)
 }
 
 /// Builds the object of a copy as Xen's make does (c-shim/Makefile), and leaves it at `output`,
