@@ -44,14 +44,11 @@ pub(crate) fn set_up_entry<'a>(
     };
 
     let table = found.table();
-    if table.crosses_page(request.entry()) {
-        // One page is mapped for an entry; what is mapped behind it is another's.
-        return Err(Errno::INVAL);
-    }
     if first {
         mask_entries(msix, table)?;
     }
     let page = msix.map(table, table.entry(request.entry()))?;
+    // One page is mapped for an entry; what is mapped behind it is another's.
     let entry = page.entry().ok_or(Errno::INVAL)?;
     entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     if first {

@@ -49,12 +49,6 @@ impl Table {
         address.wrapping_sub(self.address) < self.entries as u64 * ENTRY_SIZE
     }
 
-    /// Whether an entry lies in two pages. That of a well-made table may, for a table is aligned to
-    /// 8 bytes; and where a device answers anything when it is asked for its table, any entry may.
-    pub const fn crosses_page(self, index: u32) -> bool {
-        self.entry(index) % PAGE > PAGE - ENTRY_SIZE
-    }
-
     /// The pages that it lies in.
     pub const fn pages(self) -> Pages {
         Pages::of(self.address, self.entries as u64 * ENTRY_SIZE)
@@ -149,8 +143,6 @@ mod tests {
             let ends = (0..entries).map(|index| table.entry(index + 1));
             prop_assert!((0..entries).zip(ends).all(|(index, end)| end - table.entry(index) == 16));
             prop_assert_eq!(table.entry(0)..table.entry(entries), bytes.clone());
-            let pages = |index| pages_of(table.entry(index)..table.entry(index + 1)).len();
-            prop_assert!((0..entries).all(|index| table.crosses_page(index) == (pages(index) == 2)));
             // Each entry has its vector control in one of the pages.
             let controls = table.pages().first..=table.pages().last;
             let controls: Vec<u64> = controls

@@ -23,7 +23,8 @@ pub struct Mapped<'a> {
 
 impl Mapped<'_> {
     /// The entry that it is mapped for; `None` where that lies in two pages, of which this is the
-    /// first.
+    /// first. An entry of a well-made table may, for a table is aligned to 8 bytes; and where a
+    /// device answers anything when it is asked for its table, any entry may.
     pub fn entry(&self) -> Option<Register<'_>> {
         // SAFETY: The page is mapped until its users are gone, and this is one.
         let page = unsafe { Page::new(self.index) };

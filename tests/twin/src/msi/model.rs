@@ -73,8 +73,8 @@ use super::config::{LOST, as_write};
 use super::op::{Call, Op};
 use super::registers::is_write;
 use super::says::{
-    ACTED, BLIND, DIGEST, FAILED, GUEST_WRONG, KEPT, LEFT, LIFTED, MISMAPPED, SETTLED, UNDONE,
-    UNKNOWN, UNMASKED, WRONG,
+    ACTED, BLIND, CROSSED, DIGEST, FAILED, GUEST_WRONG, KEPT, LEFT, LIFTED, MISMAPPED, SETTLED,
+    UNDONE, UNKNOWN, UNMASKED, WRONG,
 };
 use super::spec::{MsiSpec, Spec};
 use super::world::World;
@@ -162,6 +162,9 @@ impl Model {
         if self.failed && !says(c, FAILED) && rust.outcome == invalid && world.crossed {
             return Ok(Verdict::Alone);
         }
+        if says(rust, CROSSED) {
+            return Err("Rust has set up an entry that lies in two pages".to_owned());
+        }
         if says(rust, MISMAPPED) {
             return Err("Rust has mapped another page than the table shares".to_owned());
         }
@@ -198,7 +201,9 @@ impl Model {
         }
         let ignored = match op {
             op if op.is_config_write() => !0 << 32,
-            _ => LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE | KEPT | LIFTED,
+            _ => {
+                LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE | KEPT | LIFTED | CROSSED
+            }
         };
         let kept = |answer: &Answer| {
             let output = answer.output.map(|output| output & !ignored);

@@ -8,6 +8,7 @@ use super::cpus::set_cpus;
 use super::enable::{enable, irq_for};
 use super::op::Op;
 use super::platform::Platform;
+use super::says::CROSSED;
 use super::world::{World, set_option};
 use super::{beside, change, descs, functions, irqs, map, registers};
 use crate::answer::Answer;
@@ -40,12 +41,15 @@ pub(super) fn perform(
     let masked = registers::masked(side, world);
     world.unanswered = is_unanswered(side, world, op);
     let answer = carry_out(side, api, world, op, script)?;
-    let answer = registers::note_blind_reads(side, world, op, answer);
+    let mut answer = registers::note_blind_reads(side, world, op, answer);
     world.is_full = side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize;
     world.no_target = side.env().unit.of::<Platform>().no_target;
     world.not_protected = side.env().unit.of::<Platform>().not_protected;
-    world.crossed =
-        matches!(answer.outcome, Err(Trap::Fault(_))) || side.env().unit.of::<Platform>().crossed;
+    let crossed = side.env().unit.of::<Platform>().crossed;
+    world.crossed = matches!(answer.outcome, Err(Trap::Fault(_))) || crossed;
+    if crossed {
+        answer.output = Some(answer.output.unwrap_or_default() | CROSSED);
+    }
     let answer = registers::settle(side, world, answer);
     let answer = registers::settle_entries(side, world, api, (op, answer));
     let answer = registers::check_mask_all(side, world, api, &masked, (op, answer));

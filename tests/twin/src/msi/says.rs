@@ -10,7 +10,7 @@ pub(super) const LEFT: u64 = 1 << 33;
 pub(super) const UNKNOWN: u64 = 1 << 34;
 
 /// Where an answer has a digest of what was left: two sides that are built from C leave the same.
-pub(super) const DIGEST: u64 = !0 << 45;
+pub(super) const DIGEST: u64 = !0 << 46;
 
 /// Says in an answer that a page that the table shares with other registers is not the one that is
 /// mapped for it.
@@ -45,3 +45,6 @@ pub(super) const GUEST_WRONG: u64 = 1 << 43;
 /// Says that a function that was restored did not mask all messages though the guest wants that,
 /// and was put right.
 pub(super) const LIFTED: u64 = 1 << 44;
+
+/// Says that an entry was set up that lies in two pages.
+pub(super) const CROSSED: u64 = 1 << 45;

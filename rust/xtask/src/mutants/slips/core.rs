@@ -274,14 +274,6 @@ pub(super) const SLIPS: &[Slip] = &[
         "self.stride == 0",
     ),
     slip(
-        "an entry that ends with its page crosses it",
-        PLACE,
-        "",
-        "self.entry(index) % PAGE > PAGE - ENTRY_SIZE",
-        "self.entry(index) % PAGE >= PAGE - ENTRY_SIZE",
-    )
-    .alone(),
-    slip(
         "entries beyond a table's limit are handed out",
         SLOTS,
         "",

@@ -274,10 +274,17 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "an entry in two pages is set up",
-        MSIX,
+        "xen/src/msi/pages.rs",
         "",
-        "table.crosses_page(request.entry())",
-        "false",
+        "self.address % 4096 <= 4096 - ENTRY_SIZE",
+        "true",
+    ),
+    slip(
+        "an entry that ends with its page is refused",
+        "xen/src/msi/pages.rs",
+        "",
+        "self.address % 4096 <= 4096 - ENTRY_SIZE",
+        "self.address % 4096 < 4096 - ENTRY_SIZE",
     ),
     slip(
         "a table stays protected where its pending bits cannot be",
