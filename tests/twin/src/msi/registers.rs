@@ -388,12 +388,16 @@ fn is_gone(side: &mut Side, world: &World, device: usize) -> bool {
     functions[device].gone || physical.is_some_and(|number| functions[number].gone)
 }
 
-/// Whether dom0 has moved the memory of a function, whose table stays where it was here.
+/// Whether dom0 has moved the memory of a function that its table is in, which stays where it was
+/// here.
 pub(super) fn has_moved(side: &mut Side, world: &World, device: usize) -> bool {
+    let spec = &world.spec.devices[device];
     let function = &side.env().machine.pci.functions[device];
-    let bars = world.spec.devices[device].bars.into_iter().enumerate();
-    bars.into_iter()
-        .any(|(number, bar)| function.peek(0x10 + 4 * number, 4) != bar)
+    let first = spec.msix.map_or(0, |msix| msix.table.0 as usize);
+    let is_64 = spec.bars.get(first).is_some_and(|bar| bar & 7 == 4);
+    let count = if is_64 { 2 } else { 1 };
+    let mut bars = spec.bars.into_iter().enumerate().skip(first).take(count);
+    bars.any(|(number, bar)| function.peek(0x10 + 4 * number, 4) != bar)
 }
 
 /// Whether no other function's table lies where that of a function does.
