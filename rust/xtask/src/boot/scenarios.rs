@@ -211,7 +211,15 @@ pub(super) const ALL: &[Scenario] = &[
             script: "hvm-msix.sh",
             guest: Some(Kernel::MsixWalker),
         },
-        checks: &["assign", "create", "walker", "walker-ends", "trace"],
+        checks: &[
+            "own-bits",
+            "assign",
+            "create",
+            "walker",
+            "walker-ends",
+            "trace",
+            "own-bits-seen",
+        ],
         rules: &[],
         numbers: &[
             Number {
@@ -222,6 +230,12 @@ pub(super) const ALL: &[Scenario] = &[
             Number {
                 part: "RUST_VMSI",
                 name: "reads-of-phase-0x14",
+                is_zero: true,
+            },
+            // Stock Xen clears them where it sets up an entry.
+            Number {
+                part: "RUST_MSI",
+                name: "own-bits-lost",
                 is_zero: true,
             },
         ],
