@@ -143,7 +143,11 @@ impl<'a> Msix<'a> {
 
     /// Gives that up.
     pub fn unshare(self, which: SharedPage) {
+        if self.shared_page(which).is_none() {
+            return;
+        }
         let _locked = self.lock();
+        // Another call may have given it up before the lock was taken.
         let Some(index) = self.shared_page(which) else {
             return;
         };
