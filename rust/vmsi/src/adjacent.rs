@@ -6,6 +6,7 @@
 use irq_core::vmsi::beside::Bytes;
 use xen::arch::fixmap::Page;
 use xen::base::log;
+use xen::base::units::MSI_IN_RUST;
 use xen::objects::arch_msix::{SharedPage, Warning};
 use xen::objects::domain::Domain;
 use xen::objects::pci_dev::{Devices, PciDev};
@@ -41,7 +42,8 @@ fn with_page<R>(
     let device = table.device(devices)?;
     let which = which(table, address);
     let msix = device.msix();
-    xen_assert!(msix.is_some());
+    // Where Xen's msi.c removes functions, the table of one may be here still.
+    xen_assert!(msix.is_some() || !MSI_IN_RUST);
     let result = msix?.with_shared_page(devices, which, |page| access(device, page));
     if result.is_none() && should_warn(domain, device, Warning::AdjacentNotInitialized) {
         let last = which == SharedPage::Last;

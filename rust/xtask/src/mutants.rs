@@ -737,6 +737,29 @@ mod tests {
     }
 
     #[test]
+    fn the_kept_table_is_of_the_slips() {
+        let table = known().unwrap();
+        let rows: Vec<_> = table
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split('\t').collect::<Vec<_>>())
+            .collect();
+        let slips = slips::all();
+        assert_eq!(rows.len(), slips.len());
+        for slip in &slips {
+            let judge = judge_of(&table, slip).unwrap_or_else(|| panic!("no row: {}", slip.name));
+            assert_ne!(judge, "survives", "{}", slip.name);
+            assert_eq!(
+                judge == "equivalent",
+                slip.equivalent.is_some(),
+                "{}",
+                slip.name
+            );
+            assert_eq!(judge == "bench", slip.scale, "{}", slip.name);
+        }
+    }
+
+    #[test]
     fn a_shard_is_a_part_of_all() {
         assert_eq!(shard("1/1"), Ok((1, 1)));
         assert_eq!(shard("3/8"), Ok((3, 8)));

@@ -134,10 +134,11 @@ impl CpuVariables<'_> {
     ///
     /// # Safety
     ///
-    /// They are not freed while the result lives. `free_percpu_area()` frees those of a CPU that
-    /// has gone offline, after a grace period. So it is enough that this is the CPU, or brings it
-    /// up; or that the CPU was seen online in an RCU section, or with a spin lock held, that lasts
-    /// as long: a CPU that holds one runs no softirq, and so does not end a grace period.
+    /// They are not freed while the result lives. Those of a CPU are freed after it went offline,
+    /// which takes every other CPU that is online to `stop_machine_run()`: none comes there out of
+    /// the handler of an interrupt, or with a spin lock held. So it is enough that this is the CPU,
+    /// or brings it up; or that the CPU was seen online in such a handler, or with such a lock
+    /// held, and the handler or the lock lasts as long.
     #[inline]
     pub unsafe fn of(cpu: u32) -> Option<Self> {
         if cpu >= cpu_ids() {

@@ -58,7 +58,7 @@ impl VectorLock {
             return None;
         }
         // SAFETY: The CPU was just seen online, with a spin lock held for as long as the result
-        // lives.
+        // lives: it cannot go offline meanwhile.
         unsafe { CpuVariables::of(cpu) }.map(Vectors::of)
     }
 

@@ -1,7 +1,7 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
-use crate::base::view::fixed;
+use crate::base::view::{Word, fixed};
 #[cfg(hvm)]
 use crate::base::view::{field, set_field};
 #[cfg(hvm)]
@@ -112,7 +112,7 @@ impl<'a> Domain<'a> {
 pub fn hardware() -> Option<Domain<'static>> {
     // SAFETY: The pointer leads nowhere or to a domain that lives as long as Xen: when it shuts
     // down the machine does (`hwdom_shutdown()`).
-    unsafe { Domain::from_raw((&raw const sys::hardware_domain).read_volatile()) }
+    unsafe { Domain::from_raw(<*mut _>::load(&raw const sys::hardware_domain)) }
 }
 
 #[cfg(hvm)]

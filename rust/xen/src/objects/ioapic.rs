@@ -53,8 +53,8 @@ impl IoApic {
     #[inline]
     pub fn id(self) -> u32 {
         let entries = (&raw const sys::mp_ioapics).cast::<sys::mpc_config_ioapic>();
-        // SAFETY: Xen has one of that number; the array is written while Xen parses MADT at boot,
-        // before it is read here.
+        // SAFETY: Xen has one of that number. The array is written at boot, while Xen parses MADT
+        // and where it gives IO-APICs their IDs, by one CPU.
         unsafe { (&raw const (*entries.add(self.number())).mpc_apicid).read_volatile() }.into()
     }
 
@@ -62,8 +62,8 @@ impl IoApic {
     #[inline]
     pub fn pins(self) -> usize {
         let counts = (&raw const sys::nr_ioapic_entries).cast::<u32>();
-        // SAFETY: Xen has one of that number; the array is written while Xen parses MADT at boot,
-        // before it is read here.
+        // SAFETY: Xen has one of that number; the array is written where Xen maps the IO-APICs at
+        // boot, before it is read here.
         unsafe { counts.add(self.number()).read_volatile() as usize }
     }
 }

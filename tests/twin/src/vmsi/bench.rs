@@ -235,7 +235,6 @@ fn rows_of_a_table(entries: u64) -> Vec<Row> {
         Op::Completion {
             domain: 0,
             vcpu: 0,
-            current: 0,
             answered: None,
         },
     );
@@ -246,7 +245,6 @@ fn rows_of_a_table(entries: u64) -> Vec<Row> {
         Op::Completion {
             domain: 0,
             vcpu: 0,
-            current: 0,
             answered: None,
         },
     );

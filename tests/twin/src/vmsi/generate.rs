@@ -345,7 +345,6 @@ fn table_ops(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         18 => vec![Op::Completion {
             domain,
             vcpu,
-            current: if rng.one_in(4) { vcpu + 1 } else { vcpu },
             // What comes of writes of which Xen did not see the begin is the oracle's to judge.
             answered: rng.one_in(4).then(|| Request {
                 write: false,
@@ -424,7 +423,6 @@ fn guest_access(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<O
     ops.push(Op::Completion {
         domain,
         vcpu,
-        current: vcpu,
         answered: None,
     });
     ops
@@ -452,7 +450,6 @@ fn message(rng: &mut Rng, spec: &Spec, domain: usize, vcpu: usize) -> Vec<Op> {
     ops.push(Op::Completion {
         domain,
         vcpu,
-        current: vcpu,
         answered: None,
     });
     for (at, len) in [(0, 4), (4, 4), (8, 4), (12, 4), (0, 8), (8, 8)] {
@@ -521,7 +518,6 @@ fn read_in_flight(rng: &mut Rng, spec: &Spec, pirq: usize, domain: usize, vcpu: 
     ops.push(Op::Completion {
         domain,
         vcpu,
-        current: vcpu,
         answered: Some(request),
     });
     ops.push(Op::Accept {
@@ -568,7 +564,6 @@ fn straddling_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
         Op::Completion {
             domain,
             vcpu,
-            current: vcpu,
             answered: None,
         },
         read(address & !3, 4),
@@ -647,7 +642,6 @@ fn unaligned_write(rng: &mut Rng, spec: &Spec, vcpu: usize) -> Vec<Op> {
     ops.push(Op::Completion {
         domain,
         vcpu,
-        current: vcpu,
         answered: None,
     });
     ops.extend(words.map(|address| plain_read(domain, vcpu, address, 4)));
@@ -716,7 +710,6 @@ fn late_registration(
         Op::Completion {
             domain,
             vcpu,
-            current: vcpu,
             answered: None,
         },
     ]

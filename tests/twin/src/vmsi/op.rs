@@ -46,7 +46,6 @@ pub(crate) enum Op {
     Completion {
         domain: usize,
         vcpu: usize,
-        current: usize,
         answered: Option<Request>,
     },
     /// The vCPU waits for the device model, or does so no longer.

@@ -315,7 +315,6 @@ fn carry_out(
         Op::Completion {
             domain,
             vcpu,
-            current,
             answered,
         } => {
             let domain = &world.domains[domain % 2];
@@ -329,8 +328,7 @@ fn carry_out(
                 None => set_state(request, sys::STATE_IOREQ_NONE),
             }
 
-            side.cpu
-                .set_current(domain.vcpus[current % domain.vcpus.len()], PROCESSOR);
+            side.cpu.set_current(vcpu, PROCESSOR);
             let complete = api.of("msix_write_completion");
             let outcome = shared(world, || side.call(complete, &[vcpu as u64], script));
             Some(Answer::void(outcome))

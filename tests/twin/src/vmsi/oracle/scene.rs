@@ -691,7 +691,6 @@ impl<'a> Scene<'a> {
         self.call(&Call::Completion {
             domain: 0,
             vcpu,
-            current: vcpu,
             answered,
         });
     }
