@@ -317,36 +317,38 @@ fn self_check(twin: &Twin, file: &str, count: usize, seed: u64) -> Result<()> {
     }
     let chosen = some_of(faults, count, seed);
     let step = ui::step(format!("planting {} faults in {source}", chosen.len()));
-    let run = |number: usize, text: &str, cases: &str, seed: Option<&str>| {
-        let changed = scratch.path().join(format!("fault-{number}.c"));
+    let build = |name: &str, text: &str| {
+        let changed = scratch.path().join(name).with_extension("c");
         let changed_object = changed.with_extension("o");
         std::fs::write(&changed, text)?;
         compile(twin, &object, &original, &changed, &changed_object)?;
-        let objects = twin.with_companions(file, changed_object);
-        let command = twin.command_with(file, &objects)?;
+        Ok::<_, anyhow::Error>(twin.with_companions(file, changed_object))
+    };
+    let run = |objects: &[PathBuf], cases: &str, seed: Option<&str>| {
         let seed = seed.map(|seed| ["--seed", seed]);
-        command
+        twin.command_with(file, objects)?
             .args(["--same", "--cases", cases])
             .args(seed.into_iter().flatten())
             .output()
             .map(drop)
     };
+    let unchanged = build("original", &text)?;
     // The case that finds a fault, if one does. Alone it has to find the fault again, and not
     // without the fault, or finding it would mean nothing.
     let plant = |number: usize| {
         let (name, from, to) = chosen[number];
-        let changed = text.replacen(from, to, 1);
-        let Err(error) = run(number, &changed, SELF_CHECK_CASES, None) else {
+        let objects = build(&format!("fault-{number}"), &text.replacen(from, to, 1))?;
+        let Err(error) = run(&objects, SELF_CHECK_CASES, None) else {
             return Ok(None);
         };
         let seed = place(&format!("{error:#}"))
             .with_context(|| format!("the run with the fault `{name}` broke: {error:#}"))?;
-        let again = run(number, &changed, "1", Some(&seed));
+        let again = run(&objects, "1", Some(&seed));
         ensure!(
             again.is_err_and(|error| place(&format!("{error:#}")).as_ref() == Some(&seed)),
             "the case with seed {seed} does not find the fault `{name}` alone"
         );
-        run(number, &text, "1", Some(&seed))
+        run(&unchanged, "1", Some(&seed))
             .with_context(|| format!("the C original does not agree with itself, seed {seed}"))?;
         Ok(Some(seed))
     };

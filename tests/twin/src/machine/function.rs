@@ -127,20 +127,17 @@ impl Function {
         self.changed = true;
     }
 
-    /// The number of an entry that is not masked, but for some.
-    pub(crate) fn unmasked(&self, but: &[usize]) -> Option<usize> {
-        let mut entries = self.table.chunks(WORDS).enumerate();
-        let found =
-            entries.find(|(number, entry)| entry[VECTOR_CONTROL] & 1 == 0 && !but.contains(number));
-        found.map(|(number, _)| number)
-    }
-
-    /// Masks all entries.
-    pub(crate) fn mask_entries(&mut self, but: &[usize]) {
-        while let Some(number) = self.unmasked(but) {
-            self.table[number * WORDS + VECTOR_CONTROL] |= 1;
-            self.changed = true;
+    /// Masks all entries but some. Returns whether any was not masked.
+    pub(crate) fn mask_entries(&mut self, but: &[usize]) -> bool {
+        let mut any = false;
+        for (number, entry) in self.table.chunks_mut(WORDS).enumerate() {
+            if entry[VECTOR_CONTROL] & MASKED == 0 && !but.contains(&number) {
+                entry[VECTOR_CONTROL] |= MASKED;
+                any = true;
+            }
         }
+        self.changed |= any;
+        any
     }
 
     /// Disables MSI-X by itself.

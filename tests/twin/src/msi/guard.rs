@@ -20,7 +20,7 @@ use crate::xen::{addr, get};
 impl Guard {
     /// How it is now.
     fn now(env: &Env) -> Self {
-        let mut all = BTreeMap::new();
+        let mut all = Vec::new();
         let shared = env.unit.of::<Platform>().register_lock;
         for device in &env.unit.of::<Platform>().devices {
             let device = *device as *mut sys::pci_dev;
@@ -29,7 +29,7 @@ impl Guard {
                 let flags = [get!(msix, host_maskall), get!(msix, guest_maskall)];
                 let state = [flags[0].into(), flags[1].into(), 0];
                 let lock = shared;
-                all.insert((msix as u64, false), Guarded { lock, state });
+                all.push(((msix as u64, false), Guarded { lock, state }));
             }
             let head = addr!(device, msi_list);
             let (mut before, mut at) = (head, get!(head, next));
@@ -46,8 +46,30 @@ impl Guard {
         Self(all)
     }
 
+    /// Whether what has changed since then is guarded by a lock that is held now.
+    fn is_after(&self, before: &Self) -> Result<(), String> {
+        // Mostly nothing has changed.
+        if self == before {
+            return Ok(());
+        }
+        let before: BTreeMap<_, _> = before.0.iter().copied().collect();
+        for (place, guarded) in &self.0 {
+            let was = before.get(place);
+            let changed = was.is_some_and(|was| was.state != guarded.state);
+            if changed && !is_locked(guarded.lock) {
+                let what = if place.1 {
+                    "masks"
+                } else {
+                    "a message, or mask-all"
+                };
+                return Err(format!("{what} changed without the lock"));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a block of descriptors, by its first.
-    fn add(env: &Env, first: *const sys::msi_desc, all: &mut BTreeMap<(u64, bool), Guarded>) {
+    fn add(env: &Env, first: *const sys::msi_desc, all: &mut Vec<((u64, bool), Guarded)>) {
         let is_msix = get!(first, msi_attrib.type_) == sys::PCI_CAP_ID_MSIX as u8;
         let count = match is_msix {
             true => 1,
@@ -69,7 +91,7 @@ impl Guard {
                 lock: own,
                 state: message,
             };
-            all.insert((desc as u64, false), guarded);
+            all.push(((desc as u64, false), guarded));
             let attributes = get!(desc, msi_attrib);
             let masks = [attributes.host_masked(), attributes.guest_masked()].map(u64::from);
             let lock = if is_msix {
@@ -79,7 +101,7 @@ impl Guard {
             };
             if lock != 0 {
                 let state = [masks[0], masks[1], 0];
-                all.insert((desc as u64, true), Guarded { lock, state });
+                all.push(((desc as u64, true), Guarded { lock, state }));
             }
         }
     }
@@ -106,22 +128,10 @@ fn look(env: &mut Env) -> Result<(), String> {
         return Ok(());
     }
     let now = Guard::now(env);
-    let Some(before) = env.unit.of_mut::<Platform>().guard.replace(now.clone()) else {
+    let Some(before) = env.unit.of_mut::<Platform>().guard.take() else {
         return Ok(());
     };
-    for (place, guarded) in &now.0 {
-        let changed = before
-            .0
-            .get(place)
-            .is_some_and(|was| was.state != guarded.state);
-        if changed && !is_locked(guarded.lock) {
-            let what = if place.1 {
-                "masks"
-            } else {
-                "a message, or mask-all"
-            };
-            return Err(format!("{what} changed without the lock"));
-        }
-    }
-    Ok(())
+    let result = now.is_after(&before);
+    env.unit.of_mut::<Platform>().guard = Some(now);
+    result
 }

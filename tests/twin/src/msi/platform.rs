@@ -111,7 +111,7 @@ pub(super) struct Guarded {
 
 /// What is guarded, by where it lies and which of two it is there.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Guard(pub(super) BTreeMap<(u64, bool), Guarded>);
+pub(super) struct Guard(pub(super) Vec<((u64, bool), Guarded)>);
 
 /// A descriptor as a reader found it first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -269,8 +269,8 @@ pub(super) fn settle_entries(
         let answers =
             !has_moved && function.table_at.is_some() && !is_gone && has_own_place(world, device);
         let is_first = get!(msix, used_entries) > 0 && answers;
-        left |= is_first && api.sees_all_writes() && function.unmasked(&used).is_some();
-        function.mask_entries(&used);
+        let any = function.mask_entries(&used);
+        left |= any && is_first && api.sees_all_writes();
     }
     if !left || world.spec.lies > 0 {
         return answer;
