@@ -138,7 +138,7 @@ const CHECKS: &[Check] = &[
     }),
     // Other ones each time.
     quick("twin fails on planted faults", || {
-        run_line(&["twin", "--self-check", "--faults", "24"])
+        run_line(&["twin", "--self-check", "--faults", "12"])
     }),
     // Other ones for each commit.
     quick("slips in our own Rust are found", || {

@@ -8,6 +8,7 @@ use super::api::Api;
 use super::cpus::CPUS;
 use super::op::{Base, Call, Change, Op, Register, Wish};
 use super::perform::perform;
+use super::platform::Platform;
 use super::spec::{DeviceSpec, MsiSpec, MsixSpec, Owner, Spec};
 use super::world::World;
 use crate::answer::Answer;
@@ -63,6 +64,7 @@ fn run(
     let spec = spec(remapping);
     side.clear();
     let mut world = World::build(side, &spec);
+    side.env().unit.of_mut::<Platform>().counts = true;
     let mut step = |side: &mut Side, op: &Op| perform(side, api, &mut world, op, Script::plain(1));
     for op in first {
         step(side, &op);

@@ -161,6 +161,8 @@ pub(crate) struct Platform {
     pub(super) tells: bool,
     /// What locks guard, as it was when one was taken or released last; none between calls.
     pub(super) guard: Option<Guard>,
+    /// Whether instructions are counted: all of callgrind's time would go to looking at locks.
+    pub(super) counts: bool,
     /// What a reader without a lock has found in the lists of descriptors so far.
     pub(super) found: BTreeMap<u64, Seen>,
     /// What another CPU does in this step.

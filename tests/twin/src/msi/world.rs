@@ -212,6 +212,7 @@ impl World {
             update: side.image.symbol("shim_update_ire_from_msi").unwrap_or(0),
             tells: spec.tells,
             guard: None,
+            counts: false,
             found: BTreeMap::new(),
             pirqs: Vec::new(),
             infos: Vec::new(),
