@@ -133,13 +133,17 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
         return vmsi::oracle::run([&mut c, &mut rust], cases, seed, fault);
     }
     let start = Instant::now();
-    let steps = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
+    let compared = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
     println!(
-        "{}: {} cases with {steps} steps agree, in {:.1} s, from seed {}",
+        "{}: {} cases with {} steps agree, in {:.1} s, from seed {}",
         S::NAME,
         arguments.cases,
+        compared.steps,
         start.elapsed().as_secs_f64(),
         arguments.seed
     );
+    for (rule, cases) in compared.alone {
+        println!("{}: {cases} cases ended with Rust alone: {rule}", S::NAME);
+    }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Runs cases on two sides and compares them after each step.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
@@ -22,6 +23,15 @@ pub(crate) struct Twin<S: Subject> {
     rust_api: S::Api,
     /// Whether the second side is built from C as well: then nothing at all may differ.
     same: bool,
+    /// How many cases ended with Rust alone, by the rule that says so.
+    alone: BTreeMap<&'static str, u64>,
+}
+
+/// What was compared.
+pub(crate) struct Compared {
+    pub(crate) steps: u64,
+    /// How many cases ended with Rust alone, by the rule that says so.
+    pub(crate) alone: BTreeMap<&'static str, u64>,
 }
 
 /// Where the sides parted.
@@ -40,12 +50,12 @@ impl<S: Subject> Twin<S> {
             c,
             rust,
             same,
+            alone: BTreeMap::new(),
         })
     }
 
-    /// Runs `cases` cases, the first from `seed`, the others from the numbers after it. Returns how
-    /// many steps there were.
-    pub(crate) fn run(&mut self, cases: u64, seed: u64) -> Result<u64> {
+    /// Runs `cases` cases, the first from `seed`, the others from the numbers after it.
+    pub(crate) fn run(&mut self, cases: u64, seed: u64) -> Result<Compared> {
         let mut steps = 0;
         for seed in (seed..).take(cases as usize) {
             trap::CASE.store(seed, Ordering::Relaxed);
@@ -55,7 +65,10 @@ impl<S: Subject> Twin<S> {
                 bail!("{}", self.report(&case, seed));
             }
         }
-        Ok(steps)
+        Ok(Compared {
+            steps,
+            alone: std::mem::take(&mut self.alone),
+        })
     }
 
     fn run_case(&mut self, case: &Case<S>) -> Result<(), Box<Parting>> {
@@ -100,11 +113,17 @@ impl<S: Subject> Twin<S> {
                 S::judge(&mut model, &c_world, &op, &c, &rust)
             };
             let compared = match judged {
-                Ok(Verdict::Continue) => self.compare(&mut model, (&c_world, &rust_world), &op),
+                Ok(Verdict::Continue) => self.compare(&mut model, (&mut c_world, &rust_world), &op),
                 Ok(Verdict::End) => return Ok(()),
-                Ok(Verdict::Alone) => {
+                Ok(Verdict::Alone(rule)) => {
                     alone = true;
+                    *self.alone.entry(rule).or_default() += 1;
                     continue;
+                }
+                Ok(Verdict::AloneAfter(rule)) => {
+                    alone = true;
+                    *self.alone.entry(rule).or_default() += 1;
+                    self.compare(&mut model, (&mut c_world, &rust_world), &op)
                 }
                 Err(reason) => Err(reason),
             };
@@ -117,8 +136,10 @@ impl<S: Subject> Twin<S> {
                 })
             });
             if let Err(reason) = compared {
-                alone = !self.same && S::may_part(&model) && rust.outcome.is_ok();
-                if alone {
+                let rule = S::may_part(&model).filter(|_| !self.same && rust.outcome.is_ok());
+                if let Some(rule) = rule {
+                    alone = true;
+                    *self.alone.entry(rule).or_default() += 1;
                     continue;
                 }
                 return Err(self.part(&op, reason, Some((c, rust))));
@@ -149,12 +170,15 @@ impl<S: Subject> Twin<S> {
     fn compare(
         &mut self,
         model: &mut S::Model,
-        (c_world, rust_world): (&S::World, &S::World),
+        (c_world, rust_world): (&mut S::World, &S::World),
         op: &S::Op,
     ) -> Result<(), String> {
         let (c, rust) = (&self.c.env().trace, &self.rust.env().trace);
         if !(c == rust || !self.same && S::same_effects(model, op, c, rust)) {
             return Err("the effects differ".to_owned());
+        }
+        if !self.same {
+            S::put_right(model, c_world);
         }
         S::compare(
             (!self.same).then_some(model),

@@ -65,11 +65,15 @@ pub(crate) trait Subject: Sized {
     fn leaves_c_behind(_op: &Self::Op) -> bool {
         false
     }
-    /// Whether the sides may go apart from here on, because what they read does not hold together.
-    /// Then Rust goes on alone, and has to survive.
-    fn may_part(_model: &Self::Model) -> bool {
-        false
+    /// Whether the sides may go apart from here on, because what they read does not hold together,
+    /// and by which rule. Then Rust goes on alone, and has to survive.
+    fn may_part(_model: &Self::Model) -> Option<&'static str> {
+        None
     }
+    /// Changes C's world where a rule says what is right there and C leaves something else, after
+    /// the answers and the effects of a step agreed. Then the worlds are compared, and the case
+    /// goes on.
+    fn put_right(_model: &mut Self::Model, _c: &mut Self::World) {}
     /// Compares what lies outside the arenas, or is kept private there because it need not be equal
     /// word by word. Without a model nothing may differ.
     fn compare(
@@ -165,8 +169,11 @@ pub(crate) enum Verdict {
     Continue,
     /// The sides may part here, and nothing that comes after would compare.
     End,
-    /// As before, but Rust goes on alone, and has to survive.
-    Alone,
+    /// As before, but Rust goes on alone, and has to survive. The rule is inside; the step is not
+    /// compared, because the sides did different things.
+    Alone(&'static str),
+    /// The same, but the step is compared as any other: C goes wrong later.
+    AloneAfter(&'static str),
 }
 
 /// A world and what is done to it.

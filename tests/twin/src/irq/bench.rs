@@ -40,6 +40,7 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
             cpu: 0,
             irq,
             mask: Some(only(cpu)),
+            irqs_on: false,
         };
         let arrive = |cpu| Op::Acknowledge {
             cpu,

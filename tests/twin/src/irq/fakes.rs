@@ -67,11 +67,6 @@ extern "C" fn send_ipi_mask(mask: *const Mask, vector: i32) {
     let [a, b, c, d] = mask;
     record(Event::Call("send_IPI_mask", [a, b, c, d, vector as u64, 0]));
     platform::with(|platform| {
-        let online = mask_at(platform.online as *const Mask);
-        platform.lost |= mask
-            .iter()
-            .zip(&online)
-            .all(|(to, online)| to & online == 0);
         platform.pend_all(&mask, vector as u8);
     });
 }

@@ -121,6 +121,7 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             cpu,
             irq,
             mask: (!rng.one_in(6)).then(|| mask(rng, spec)),
+            irqs_on: rng.one_in(4),
         }],
         9 | 35 => vec![Op::Wish {
             cpu,
@@ -161,6 +162,7 @@ fn a_move_from_many(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             cpu: 0,
             irq,
             mask: Some(only(to)),
+            irqs_on: false,
         },
     ];
     if rng.one_in(2) {
@@ -202,6 +204,7 @@ fn a_move_to_the_same_vector(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         cpu: 0,
         irq,
         mask: Some(only(cpu)),
+        irqs_on: false,
     };
     let arrive = |irq, cpu| Op::Acknowledge {
         cpu,
@@ -232,6 +235,7 @@ fn a_move(rng: &mut Rng, spec: &Spec, irq: usize) -> Vec<Op> {
             cpu: 0,
             irq,
             mask: Some(only(from)),
+            irqs_on: false,
         },
         Op::Acknowledge {
             cpu: from,
@@ -255,6 +259,7 @@ fn a_move(rng: &mut Rng, spec: &Spec, irq: usize) -> Vec<Op> {
             cpu: other,
             irq,
             mask: Some(only(to)),
+            irqs_on: false,
         });
     }
     let between = |rng: &mut Rng| match rng.below(8) {
@@ -265,6 +270,7 @@ fn a_move(rng: &mut Rng, spec: &Spec, irq: usize) -> Vec<Op> {
             cpu: other,
             irq,
             mask: Some(only(other)),
+            irqs_on: false,
         }),
         _ => None,
     };

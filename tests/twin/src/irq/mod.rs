@@ -31,12 +31,16 @@ impl Subject for Irq {
 
     crate::subject::files!();
 
+    fn put_right(model: &mut Self::Model, c: &mut Self::World) {
+        model.put_right(c);
+    }
+
     fn compare(
-        model: Option<&Self::Model>,
+        _model: Option<&Self::Model>,
         c: (&mut Side, &Self::World),
         rust: (&mut Side, &Self::World),
     ) -> Result<(), String> {
-        compare::compare(model, c, rust)
+        compare::compare(c, rust)
     }
 
     fn end() -> Vec<Self::Op> {

@@ -1,23 +1,94 @@
 //! What C answers or leaves behind where Rust does not.
+//!
+//! 1. *CPUs that have cleaned up.* C keeps them in the old place as long as others have yet to, so
+//!    that it counts one again that goes offline, and an IRQ that returns to its old place gets its
+//!    vector on one that may have given it to another IRQ. C's old place is put right after each
+//!    step.
+//! 2. *IRQs that are destroyed while CPUs have yet to clean up.* C keeps the old place, and another
+//!    IRQ of that number gets it. Rust gives it up; so does C then.
+//! 3. *CPUs that go offline.* C may send what is pending there to a CPU that is offline. Rust sends
+//!    it to one of the IRQ's that is not, or nowhere.
+
+use xen_sys as sys;
 
 use super::op::Op;
-use super::spec::{Mask, Spec};
-use super::world::World;
+use super::spec::{Mask, Spec, has};
+use super::world::{Forward, Left, World, fill_set, set_at};
 use crate::answer::Answer;
 use crate::subject::Verdict;
-use crate::trace::Entry;
+use crate::trace::{Entry, Event};
+use crate::xen::{get, set};
 
-/// The rules need no more than the worlds.
-pub(crate) struct Model;
+/// What the last step asks for.
+pub(crate) struct Model {
+    /// The old place of an IRQ that was destroyed.
+    left: Option<Left>,
+    /// What a CPU had to forward that went offline.
+    forwards: Vec<Forward>,
+    online: Mask,
+    /// What Rust has forwarded and C has not.
+    forwarded: Vec<(usize, u8)>,
+    /// The CPU that may have cleaned up, and the IRQs of which it was to.
+    cleaner: Option<(usize, Vec<usize>)>,
+}
 
 impl Model {
     pub(super) fn new(_spec: &Spec) -> Self {
-        Self
+        Self {
+            left: None,
+            forwards: Vec::new(),
+            online: Mask::default(),
+            forwarded: Vec::new(),
+            cleaner: None,
+        }
     }
 
     /// Decides whether the effects of a step agree.
-    pub(super) fn same_effects(&self, _op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        c == rust
+    pub(super) fn same_effects(&mut self, _op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        let mut rust = rust.to_vec();
+        if let Some(left) = &self.left {
+            let mut finished = Vec::new();
+            rust.retain(|entry| {
+                let finish = finish_of(&entry.event);
+                finished.extend(finish);
+                finish.is_none()
+            });
+            let expected = left.cpus.iter().map(|&cpu| (left.irq, left.vector, cpu));
+            if !finished.into_iter().eq(expected) {
+                return false;
+            }
+        }
+        let mut rust = rust.iter().peekable();
+        let mut forwards = std::mem::take(&mut self.forwards);
+        for entry in c {
+            let lost = sent(&entry.event).filter(|(cpus, _)| !intersect(cpus, &self.online));
+            let Some((_, vector)) = lost else {
+                if rust.next() != Some(entry) {
+                    return false;
+                }
+                continue;
+            };
+            let Some(at) = forwards.iter().position(|known| known.vector == vector) else {
+                return false;
+            };
+            let targets = forwards.remove(at).targets;
+            let cpus = (0..targets.len() * 64).filter(|&cpu| has(&targets, cpu));
+            let mut cpus = cpus.peekable();
+            if cpus.peek().is_none() {
+                continue;
+            }
+            let Some((to, sent_vector)) = rust.next().and_then(|entry| sent(&entry.event)) else {
+                return false;
+            };
+            let Some(cpu) = cpus.find(|&cpu| super::spec::only(cpu) == to) else {
+                return false;
+            };
+            if sent_vector != vector {
+                return false;
+            }
+            self.forwarded.push((cpu, vector));
+        }
+        rust.next().is_none()
     }
 
     /// Decides whether two answers agree.
@@ -34,36 +105,72 @@ impl Model {
         if let Err(trap) = &rust.outcome {
             return Err(format!("Rust ends by {trap:?}"));
         }
-        // 1. An IRQ that returns to its old place has its vector again on those CPUs that had not
-        //    cleaned up, and does not return if there is none; with C, on all of them, where
-        //    others may have the vector meanwhile.
-        if world.returned {
-            return Ok(Verdict::Alone);
-        }
         if c != rust {
             return Err("the answers differ".to_owned());
         }
-        // 2. Of an IRQ that is destroyed while CPUs have yet to clean up, C keeps the old place,
-        //    and another IRQ of that number gets it.
-        // 3. C counts a CPU that has cleaned up when it goes offline, too.
-        // 4. C may send what is pending on a CPU that goes offline to another that is offline; Rust
-        //    sends it to one that is not, or nowhere.
-        if world.left_to_clean_up || world.counted_again || world.platform.lost {
-            return Ok(Verdict::Alone);
-        }
+        self.left.clone_from(&world.left);
+        self.forwards.clone_from(&world.forwards);
+        self.online = world.online();
+        self.forwarded.clear();
+        self.cleaner.clone_from(&world.cleaner);
         Ok(Verdict::Continue)
     }
 
-    /// Whether the CPUs of an old place agree: C keeps those in it that have cleaned up, as long as
-    /// others have not.
-    pub(super) fn same_old_cpus(
-        c: &Mask,
-        rust: &Mask,
-        has_cleaned: impl Fn(usize) -> bool,
-    ) -> bool {
-        (0..c.len() * 64).all(|cpu| {
-            let [c, rust] = [c, rust].map(|mask| super::spec::has(mask, cpu));
-            c == rust || c && has_cleaned(cpu)
-        })
+    /// Puts right what C leaves.
+    pub(super) fn put_right(&mut self, world: &mut World) {
+        if let Some(left) = self.left.take() {
+            let desc = world.desc(left.irq);
+            for &cpu in &left.cpus {
+                world.set_slot(cpu, left.vector, !(left.irq as i32));
+            }
+            set!(desc, arch.old_vector, -1);
+            set!(desc, arch.move_cleanup_count, 0);
+            fill_set(get!(desc, arch.old_cpu_mask), Mask::default());
+            if !left.map.is_null() {
+                let bit = 1 << (left.vector % 64);
+                // SAFETY: a map of used vectors of C's world; no call runs.
+                unsafe { (*left.map)[usize::from(left.vector / 64)] &= !bit };
+            }
+        }
+        for (cpu, vector) in self.forwarded.drain(..) {
+            world.platform.pend(cpu, vector);
+        }
+        let Some((cpu, irqs)) = self.cleaner.take() else {
+            return;
+        };
+        for irq in irqs
+            .into_iter()
+            .filter(|&irq| world.has_cleaned_up(irq, cpu))
+        {
+            let desc = world.desc(irq);
+            let mut old = set_at(get!(desc, arch.old_cpu_mask));
+            old[cpu / 64] &= !(1 << (cpu % 64));
+            fill_set(get!(desc, arch.old_cpu_mask), old);
+        }
     }
+}
+
+fn intersect(a: &Mask, b: &Mask) -> bool {
+    a.iter().zip(b).any(|(a, b)| a & b != 0)
+}
+
+/// The CPUs that an interrupt was sent to, and its vector.
+fn sent(event: &Event) -> Option<(Mask, u8)> {
+    match event {
+        Event::Call("send_IPI_mask", [a, b, c, d, vector, _]) => {
+            Some(([*a, *b, *c, *d], *vector as u8))
+        }
+        _ => None,
+    }
+}
+
+/// The IRQ, the vector and the CPU of a record that a move ended because the IRQ lost its vector.
+fn finish_of(event: &Event) -> Option<(usize, u8, usize)> {
+    const EVENT: u64 = 0xffff_ffff >> 4;
+    let Event::Call("trace", [event, _, first, second, ..]) = event else {
+        return None;
+    };
+    let is_finish = event & EVENT == sys::XEN_IRQ_TRC_MOVE_FINISH as u64 & EVENT;
+    let (irq, vector) = (*first as u32, (first >> 32) as u32);
+    is_finish.then_some((irq as usize, vector as u8, *second as u32 as usize))
 }

@@ -23,10 +23,12 @@ pub(crate) enum Op {
         irq: usize,
         mask: Option<Mask>,
     },
+    /// An IRQ moves at once; the caller has switched IRQs off, or not.
     SetAffinity {
         cpu: usize,
         irq: usize,
         mask: Option<Mask>,
+        irqs_on: bool,
     },
     /// An IRQ is to move when it is acknowledged next.
     Wish {

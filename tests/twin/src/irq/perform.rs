@@ -6,7 +6,7 @@ use xen_sys as sys;
 use super::op::Op;
 use super::platform;
 use super::spec::{FILLER, GSIS, IRQS, Mask, has};
-use super::world::{CLEAN_UP, HANDLERS, World, set_at};
+use super::world::{CLEAN_UP, Forward, HANDLERS, Left, World, set_at};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::loader::Image;
@@ -59,24 +59,10 @@ pub(super) fn perform(
     op: &Op,
     _script: Script,
 ) -> Option<Answer> {
-    // IRQs in a move from several CPUs, some of which have cleaned up.
-    let old_vector = |world: &World, irq| get!(world.desc(irq), arch.old_vector);
-    let moving: Vec<_> = (0..IRQS)
-        .filter(|&irq| (0..world.spec.cpus).any(|cpu| world.has_cleaned_up(irq, cpu)))
-        .map(|irq| (irq, old_vector(world, irq)))
-        .collect();
-    let answer = step(side, api, world, op);
-    world.returned = moving.iter().any(|&(irq, vector)| {
-        old_vector(world, irq) < 0 && get!(world.desc(irq), arch.vector) == vector
-    });
-    answer
-}
-
-fn step(side: &mut Side, api: &Api, world: &mut World, op: &Op) -> Option<Answer> {
     side.env().trace.clear();
-    world.left_to_clean_up = false;
-    world.counted_again = false;
-    world.platform.lost = false;
+    world.left = None;
+    world.forwards.clear();
+    world.cleaner = None;
     let online = |world: &World, cpu: &usize| {
         let cpu = cpu % world.spec.cpus;
         world.is_online(cpu).then_some(cpu)
@@ -105,12 +91,20 @@ fn step(side: &mut Side, api: &Api, world: &mut World, op: &Op) -> Option<Answer
             }
             Some(Answer::int(outcome))
         }
-        Op::SetAffinity { cpu, irq, mask } => {
+        Op::SetAffinity {
+            cpu,
+            irq,
+            mask,
+            irqs_on,
+        } => {
             let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
             let mask = pass(world, mask.as_ref());
             let desc = world.desc(irq);
-            let arguments = [desc as u64, mask];
-            let outcome = locked(side, world, cpu, (api.set_affinity, &arguments), desc);
+            let lock = addr!(desc, lock) as u64;
+            force_lock(lock);
+            let function = api.set_affinity;
+            let outcome = world.call(side, cpu, function, &[desc as u64, mask], !irqs_on);
+            force_unlock(lock);
             if let Ok(destination) = &outcome {
                 let destination = *destination as u32;
                 world.platform.program(desc, destination);
@@ -276,11 +270,46 @@ fn destroy(
         return None;
     }
     let desc = world.desc(irq);
-    world.left_to_clean_up = get!(desc, arch.move_cleanup_count) != 0;
+    world.left = (get!(desc, arch.move_cleanup_count) != 0).then(|| left_of(world, irq));
     set!(desc, action, std::ptr::null_mut());
     world.platform.sources[irq] = None;
     let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
     Some(Answer::void(outcome))
+}
+
+/// The old place of an IRQ.
+fn left_of(world: &World, irq: usize) -> Left {
+    let desc = world.desc(irq);
+    let vector = get!(desc, arch.old_vector) as u8;
+    let has_it = |cpu: &usize| world.is_online(*cpu) && world.is_to_clean_up(irq, *cpu);
+    Left {
+        irq,
+        vector,
+        cpus: (0..world.spec.cpus).filter(has_it).collect(),
+        map: get!(desc, arch.used_vectors).cast(),
+    }
+}
+
+/// What a CPU that goes offline has to forward of an IRQ.
+fn forward_of(world: &World, irq: usize, cpu: usize) -> Option<Forward> {
+    let desc = world.desc(irq);
+    let old = set_at(get!(desc, arch.old_cpu_mask));
+    let old_vector = get!(desc, arch.old_vector) as u8;
+    let word = world.platform.pending[cpu][usize::from(old_vector / 64)];
+    let is_pending = word >> (old_vector % 64) & 1 != 0;
+    let moves = get!(desc, arch.move_in_progress()) && has(&old, cpu);
+    (moves && is_pending).then(|| {
+        let mut targets = set_at(get!(desc, arch.cpu_mask));
+        let online = world.online();
+        targets
+            .iter_mut()
+            .zip(online)
+            .for_each(|(to, on)| *to &= on);
+        Forward {
+            vector: get!(desc, arch.vector) as u8,
+            targets,
+        }
+    })
 }
 
 /// An IRQ arrived at a vector: what its handler does when it acknowledges it.
@@ -302,13 +331,17 @@ fn acknowledge(
 }
 
 fn clean_up(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Option<Answer> {
+    let irqs = (0..IRQS).filter(|&irq| world.is_to_clean_up(irq, cpu));
+    world.cleaner = Some((cpu, irqs.collect()));
     let outcome = world.call(side, cpu, api.clean_up, &[], true);
     Some(Answer::void(outcome))
 }
 
 fn offline(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Answer {
-    world.counted_again = (0..IRQS).any(|irq| world.has_cleaned_up(irq, cpu));
     world.set_online(cpu, false);
+    world.forwards = (0..IRQS)
+        .filter_map(|irq| forward_of(world, irq, cpu))
+        .collect();
     let outcome = world.call(side, cpu, api.fix_up, &[], true);
     world.platform.pending[cpu] = [0; 4];
     Answer::void(outcome)

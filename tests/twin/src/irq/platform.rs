@@ -23,10 +23,6 @@ pub(crate) struct Platform {
     pub(super) set_desc_affinity: usize,
     /// The map of used vectors of an IO-APIC.
     pub(super) io_apic_map: u64,
-    /// `cpu_online_map`.
-    pub(super) online: u64,
-    /// Whether an interrupt was sent to CPUs none of which is online.
-    pub(super) lost: bool,
     /// Sets of one CPU, in a row.
     pub(super) single: u64,
 }

@@ -8,7 +8,7 @@ use super::spec::{Bound, DEVICES, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spe
 use super::thunks;
 use crate::loader::{Image, PER_CPU_OFFSET};
 use crate::rng::mix;
-use crate::side::{Script, Side};
+use crate::side::{Env, Script, Side};
 use crate::xen::{addr, get, set};
 
 /// Vectors.
@@ -46,12 +46,30 @@ pub(crate) struct World {
     /// The template of `vector_irq[]`, and `cpu_online_map`.
     pub(super) vector_irq: u64,
     pub(super) online: *mut Mask,
-    /// Whether the last step destroyed an IRQ that was to be cleaned up.
-    pub(super) left_to_clean_up: bool,
-    /// Whether a CPU went offline in the last step that had cleaned up, and C counts it again.
-    pub(super) counted_again: bool,
-    /// Whether the last step ended a move by a return to CPUs some of which had cleaned up.
-    pub(super) returned: bool,
+    /// The old place of an IRQ that the last step destroyed while CPUs had yet to clean up.
+    pub(super) left: Option<Left>,
+    /// What a CPU has to forward that went offline in the last step.
+    pub(super) forwards: Vec<Forward>,
+    /// The CPU that was told to clean up in the last step, and the IRQs of which it had yet to.
+    pub(super) cleaner: Option<(usize, Vec<usize>)>,
+}
+
+/// The old place of an IRQ, with the CPUs that are online and have its vector.
+#[derive(Clone, Debug)]
+pub(super) struct Left {
+    pub(super) irq: usize,
+    pub(super) vector: u8,
+    pub(super) cpus: Vec<usize>,
+    /// The map of used vectors that has the vector, or null.
+    pub(super) map: *mut Mask,
+}
+
+/// An interrupt that is pending at the old place of an IRQ: the vector of the new place, and its
+/// CPUs that are online.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) vector: u8,
+    pub(super) targets: Mask,
 }
 
 /// A descriptor's set of CPUs.
@@ -60,7 +78,7 @@ pub(super) fn set_at(set: *mut sys::cpumask) -> Mask {
     unsafe { set.cast::<Mask>().read() }
 }
 
-fn fill_set(set: *mut sys::cpumask, cpus: Mask) {
+pub(super) fn fill_set(set: *mut sys::cpumask, cpus: Mask) {
     // SAFETY: as in `set_at`.
     unsafe { set.cast::<Mask>().write(cpus) };
 }
@@ -76,6 +94,16 @@ fn set_variable<T>(image: &Image, name: &str, index: usize, value: T) {
     if let Some(address) = image.variable(name) {
         write(address + index * size_of::<T>(), value);
     }
+}
+
+/// Sees to it that the vector lock, which is the side's own, is held with IRQs off: handlers of
+/// interrupts take it.
+fn irqs_are_off(env: &mut Env) -> Result<(), String> {
+    let is_own = |lock: &u64| env.arena.offset(*lock) >> 63 != 0;
+    if env.irqs_on && env.held.iter().any(is_own) {
+        return Err("the vector lock was taken with IRQs on".to_owned());
+    }
+    Ok(())
 }
 
 impl World {
@@ -105,12 +133,12 @@ impl World {
             offsets,
             vector_irq: symbol(side, "per_cpu__vector_irq") as u64,
             online: side.image.variable("cpu_online_map").unwrap_or_default() as *mut Mask,
-            left_to_clean_up: false,
-            counted_again: false,
-            returned: false,
+            left: None,
+            forwards: Vec::new(),
+            cleaner: None,
         };
+        side.env().guard = Some(irqs_are_off);
         world.platform.set_desc_affinity = symbol(side, "set_desc_affinity");
-        world.platform.online = world.online as u64;
         world.platform.io_apic_map = maps.wrapping_add(DEVICES) as u64;
         world.set_variables(side);
         write(symbol(side, "nr_irqs"), IRQS as u32);
@@ -338,6 +366,12 @@ impl World {
         unsafe { (*self.slots(cpu))[usize::from(vector)] }
     }
 
+    /// Changes what stands there.
+    pub(super) fn set_slot(&self, cpu: usize, vector: u8, irq: i32) {
+        // SAFETY: the array of a CPU; no call runs.
+        unsafe { (*self.slots(cpu))[usize::from(vector)] = irq };
+    }
+
     /// The CPUs that are online.
     pub(super) fn online(&self) -> Mask {
         // SAFETY: a variable of the image; no call runs.
@@ -355,6 +389,14 @@ impl World {
         online[cpu / 64] |= u64::from(on) << (cpu % 64);
         // SAFETY: as in `online`.
         unsafe { self.online.write(online) };
+    }
+
+    /// Whether a CPU has yet to clean up of an IRQ.
+    pub(super) fn is_to_clean_up(&self, irq: usize, cpu: usize) -> bool {
+        let desc = self.desc(irq);
+        get!(desc, arch.move_cleanup_count) != 0
+            && has(&set_at(get!(desc, arch.old_cpu_mask)), cpu)
+            && !self.has_cleaned_up(irq, cpu)
     }
 
     /// Whether a CPU of an IRQ's old place, from which others have yet to go, has cleaned up.

@@ -48,7 +48,7 @@ impl Subject for Msi {
 
     crate::subject::files!();
 
-    fn may_part(model: &Self::Model) -> bool {
+    fn may_part(model: &Self::Model) -> Option<&'static str> {
         model.may_part()
     }
 

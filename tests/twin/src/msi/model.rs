@@ -82,6 +82,9 @@ use crate::answer::Answer;
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 
+/// The rule of what another CPU does to mask-all.
+const ALL_MASKED: &str = "all masked while entries are to be reached";
+
 pub(crate) struct Model {
     spec: Spec,
     /// Whether a set-up failed in this step.
@@ -111,9 +114,13 @@ impl Model {
         }
     }
 
-    /// Whether the sides may part.
-    pub(super) fn may_part(&self) -> bool {
-        self.spec.lies > 0 || self.overlaps
+    /// Whether the sides may part, and by which rule.
+    pub(super) fn may_part(&self) -> Option<&'static str> {
+        if self.spec.lies > 0 {
+            Some("devices that lie")
+        } else {
+            self.overlaps.then_some(ALL_MASKED)
+        }
     }
 
     /// Decides whether two answers agree.
@@ -138,7 +145,7 @@ impl Model {
             (Ok(0), Ok(0)) | (Ok(_), Err(_)) => (),
             (Err(_), Err(_)) if is_overlap => return Ok(Verdict::End),
             // What C leaves of a failure is not undone.
-            _ if is_overlap => return Ok(Verdict::Alone),
+            _ if is_overlap => return Ok(Verdict::Alone(ALL_MASKED)),
             _ => (),
         }
         self.failed = says(rust, FAILED);
@@ -148,7 +155,7 @@ impl Model {
             return Err("Rust has left something of what failed".to_owned());
         }
         if self.failed && !says(c, FAILED) && world.not_protected {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("pages that cannot be protected"));
         }
         let sets_up = matches!(op, Op::Map(_) | Op::Enable(_)) && rust.outcome == Ok(0);
         if world.unanswered && world.spec.lies == 0 && sets_up {
@@ -156,11 +163,11 @@ impl Model {
         }
         let absent = Ok(u64::from(-libc::ENXIO as u32));
         if self.failed && !says(c, FAILED) && rust.outcome == absent && world.unanswered {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("functions that do not answer"));
         }
         let invalid = Ok(u64::from(-libc::EINVAL as u32));
         if self.failed && !says(c, FAILED) && rust.outcome == invalid && world.crossed {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("entries in two pages"));
         }
         if says(rust, CROSSED) {
             return Err("Rust has set up an entry that lies in two pages".to_owned());
@@ -169,18 +176,20 @@ impl Model {
             return Err("Rust has mapped another page than the table shares".to_owned());
         }
         if says(c, MISMAPPED) && rust.outcome == Ok(0) {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("the last page of a table that shares it"));
         }
         // C writes all zeroes to the device.
         if world.no_target && rust.outcome == Ok(u64::from(-libc::EINVAL as u32)) {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("messages to nowhere"));
         }
         if says(rust, UNMASKED) {
             return Err("Rust has left an entry unmasked that is not set up".to_owned());
         }
         let is_full = matches!(op, Op::Prepare { .. } | Op::Crowd { .. }) && world.is_full;
         if self.failed && is_full && rust.outcome == Ok(u64::from(-libc::ENOMEM as u32)) {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone(
+                "entries that are not set up, and no page can be mapped",
+            ));
         }
         if says(rust, WRONG) && matches!(op, Op::UnknownWrite) {
             return Err(
@@ -197,7 +206,7 @@ impl Model {
             return Err("Rust has the masks of a guest wrong".to_owned());
         }
         if says(rust, KEPT) && !says(c, KEPT) {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("mask-all"));
         }
         let ignored = match op {
             op if op.is_config_write() => !0 << 32,
@@ -217,7 +226,7 @@ impl Model {
             return Ok(Verdict::End);
         }
         if says(rust, UNKNOWN) {
-            return Ok(Verdict::Alone);
+            return Ok(Verdict::Alone("functions that change behind Xen"));
         }
         self.overlaps = is_overlap && (says(c, ACTED) || says(rust, ACTED));
         Ok(Verdict::Continue)

@@ -459,7 +459,7 @@ impl Model {
                 return Ok(alone_if(known));
             }
             // C takes it for an index.
-            Op::Spoil { .. } => return Ok(Verdict::Alone),
+            Op::Spoil { .. } => return Ok(Verdict::Alone("a bad index")),
             Op::Assign { device } => {
                 let device = device % world.devices.len();
                 let known = |table: &Table| table.device == device;
@@ -732,7 +732,7 @@ fn place_of(world: &World, (domain, vcpu): (usize, usize)) -> (usize, usize) {
 /// another's: from there on Rust goes on alone, if a table makes the difference.
 fn alone_if(table: bool) -> Verdict {
     if table {
-        Verdict::Alone
+        Verdict::AloneAfter("a table of a function that is gone, or another domain's")
     } else {
         Verdict::Continue
     }
