@@ -10,5 +10,6 @@ extern crate std;
 
 pub mod irq;
 pub mod msi;
+pub mod publish;
 pub mod remap;
 pub mod vmsi;

@@ -7,7 +7,12 @@
 
 use core::iter::once;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicPtr, Ordering};
+#[cfg(not(test))]
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering;
+// Tests look at all interleavings.
+#[cfg(test)]
+use loom::sync::atomic::AtomicPtr;
 
 /// A table in a list.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub struct Row<T> {
 
 impl<T> Row<T> {
     /// Returns a row for a table on the pages from `first` to `last`.
-    pub const fn new(first: u64, last: u64, table: NonNull<T>) -> Self {
+    pub fn new(first: u64, last: u64, table: NonNull<T>) -> Self {
         Self {
             first,
             span: last.wrapping_sub(first),
@@ -104,35 +109,45 @@ mod tests {
         NonNull::without_provenance(std::num::NonZero::new(number as usize).expect("from 1 on"))
     }
 
+    /// Carries out the steps, and compares what is found with the tables that there are.
+    fn run(steps: Vec<Step>) {
+        let mut list: Vec<Row<u64>> = vec![];
+        // The newest first.
+        let mut tables: VecDeque<(u64, u64, u64)> = VecDeque::new();
+        for (number, step) in (1..).zip(steps) {
+            match step {
+                Step::Come { first, pages } => {
+                    let last = first + pages - 1;
+                    tables.push_front((first, last, number));
+                    list = with(&list, Row::new(first, last, address(number))).collect();
+                    assert_eq!(list.len(), tables.len());
+                }
+                Step::Go(_) if tables.is_empty() => {}
+                Step::Go(index) => {
+                    let gone = tables.remove(index.index(tables.len()));
+                    let gone = gone.map(|(_, _, number)| address(number));
+                    list.iter()
+                        .filter(|row| row.table() == gone)
+                        .for_each(Row::clear);
+                }
+            }
+            for page in 0..40 {
+                let mut on_page = tables
+                    .iter()
+                    .filter(|(first, last, _)| (*first..=*last).contains(&page));
+                let expected = on_page.next().map(|(_, _, number)| address(*number));
+                assert_eq!(find(&list, page), expected, "page {page}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn the_table_that_came_last_is_found(steps in prop::collection::vec(step(), 0..24)) {
-            let mut list: Vec<Row<u64>> = vec![];
-            // The newest first.
-            let mut tables: VecDeque<(u64, u64, u64)> = VecDeque::new();
-            for (number, step) in (1..).zip(steps) {
-                match step {
-                    Step::Come { first, pages } => {
-                        let last = first + pages - 1;
-                        tables.push_front((first, last, number));
-                        list = with(&list, Row::new(first, last, address(number))).collect();
-                        prop_assert_eq!(list.len(), tables.len());
-                    }
-                    Step::Go(_) if tables.is_empty() => {}
-                    Step::Go(index) => {
-                        let gone = tables.remove(index.index(tables.len()));
-                        let gone = gone.map(|(_, _, number)| address(number));
-                        list.iter().filter(|row| row.table() == gone).for_each(Row::clear);
-                    }
-                }
-                for page in 0..40 {
-                    let mut on_page = tables
-                        .iter()
-                        .filter(|(first, last, _)| (*first..=*last).contains(&page));
-                    let expected = on_page.next().map(|(_, _, number)| address(*number));
-                    prop_assert_eq!(find(&list, page), expected, "page {}", page);
-                }
-            }
+            let mut model = loom::model::Builder::new();
+            // One CPU alone, but more loads than loom expects of a test.
+            model.max_branches = 100_000;
+            model.check(move || run(steps.clone()));
         }
     }
 }

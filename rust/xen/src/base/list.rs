@@ -1,8 +1,21 @@
 //! Xen's circular lists (`xen/list.h`).
 
-use crate::base::view::Word;
 use core::iter::from_fn;
+use core::ptr::{NonNull, null_mut};
+use irq_core::publish::Pointer;
 use xen_sys::list_head;
+
+/// The pointer by which readers get from a node to the one behind it.
+///
+/// # Safety
+///
+/// The node is alive for as long as `'a`, and nothing but this module and Xen's own functions on
+/// lists write the pointer.
+#[inline]
+unsafe fn link<'a>(node: *mut list_head) -> &'a Pointer<list_head> {
+    // SAFETY: The node is alive; a `Pointer` is a pointer in memory, and all access it as one.
+    unsafe { &*(&raw const (*node).next).cast() }
+}
 
 /// The nodes of a list behind its head.
 ///
@@ -17,7 +30,9 @@ pub unsafe fn nodes(head: *mut list_head) -> impl Iterator<Item = *mut list_head
         // SAFETY: The lock or the RCU section that `nodes` asks for keeps the node; the list is
         // circular, so that what follows the last node is the head. A node that is taken out
         // meanwhile still leads on.
-        node = unsafe { <*mut list_head>::load(&raw const (*node).next) };
+        node = unsafe { link(node) }
+            .get()
+            .map_or(null_mut(), NonNull::as_ptr);
         (node != head).then_some(node)
     })
 }
@@ -41,9 +56,8 @@ pub unsafe fn append(head: *mut list_head, node: *mut list_head) {
         let last = (*head).prev;
         (*node).next = head;
         (*node).prev = last;
-        // Readers that hold no lock follow `next`: they see the node whole or not at all.
-        core::sync::atomic::fence(core::sync::atomic::Ordering::Release);
-        <*mut list_head>::store(&raw mut (*last).next, node);
+        // Readers that hold no lock see the node whole or not at all.
+        link(last).replace(NonNull::new(node));
         (*head).prev = node;
     }
 }
@@ -57,7 +71,7 @@ pub unsafe fn remove(node: *mut list_head) {
     // SAFETY: The lock that `remove` asks for keeps the node's neighbours.
     unsafe {
         let (before, behind) = ((*node).prev, (*node).next);
-        <*mut list_head>::store(&raw mut (*before).next, behind);
+        link(before).replace(NonNull::new(behind));
         (*behind).prev = before;
     }
 }

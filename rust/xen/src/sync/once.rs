@@ -2,8 +2,8 @@
 
 use crate::base::memory;
 use core::alloc::Layout;
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::ptr::NonNull;
+use irq_core::publish::Pointer;
 
 /// A type of which zero bytes are a value.
 ///
@@ -13,19 +13,19 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 pub unsafe trait Zeroed: Sync {}
 
 /// An object, or none yet.
-pub struct Once<T: 'static>(AtomicPtr<T>);
+pub struct Once<T: 'static>(Pointer<T>);
 
 impl<T: Zeroed> Once<T> {
     /// None yet.
     pub const fn empty() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+        Self(Pointer::empty())
     }
 
     /// The object, if there is one.
     #[inline]
     pub fn get(&self) -> Option<&'static T> {
         // SAFETY: What is stored there was made by `make`, and is never freed.
-        NonNull::new(self.0.load(Ordering::Acquire)).map(|object| unsafe { object.as_ref() })
+        self.0.get().map(|object| unsafe { object.as_ref() })
     }
 
     /// Makes the object of zero bytes, unless there is one. `None` where there is no memory.
@@ -33,8 +33,8 @@ impl<T: Zeroed> Once<T> {
     /// Context: as for `xmalloc()`; one CPU at a time.
     pub fn make(&self) -> Option<&'static T> {
         if self.get().is_none() {
-            let object = memory::zalloc(Layout::new::<T>())?.cast::<T>();
-            self.0.store(object.as_ptr(), Ordering::Release);
+            let object: NonNull<T> = memory::zalloc(Layout::new::<T>())?.cast();
+            self.0.replace(Some(object));
         }
         self.get()
     }

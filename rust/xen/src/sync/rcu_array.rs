@@ -1,7 +1,7 @@
 //! Arrays that readers find without a lock, and that writers replace as a whole.
 //!
-//! 1. A writer allocates the next array ([`New`]) and publishes it: a store with release order,
-//!    with which the load of a reader pairs, so that a reader sees the rows as they were written.
+//! 1. A writer allocates the next array ([`New`]) and publishes it ([`Pointer`]), so that a reader
+//!    sees the rows as they were written.
 //! 2. A reader, in an RCU section, loads the pointer once and uses that array to the end of the
 //!    section, whatever is published meanwhile.
 //! 3. The array that was replaced is freed a grace period later, when no reader can have it.
@@ -12,9 +12,9 @@ use crate::base::memory;
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 use core::slice;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use irq_core::publish::Pointer;
 use xen_sys as sys;
 
 /// What an array begins with; the rows lie behind it.
@@ -29,7 +29,7 @@ struct Header {
 ///
 /// For as long as `'a` the object lives, and nothing but [`Self::publish`] writes the field.
 pub struct Published<'a, T> {
-    field: &'a AtomicPtr<Header>,
+    field: &'a Pointer<Header>,
     rows: PhantomData<T>,
 }
 
@@ -43,8 +43,9 @@ impl<'a, T> Published<'a, T> {
     #[inline]
     pub unsafe fn new<P>(field: *mut *mut P) -> Self {
         Self {
-            // SAFETY: The field is alive and aligned, and all access it word by word.
-            field: unsafe { AtomicPtr::from_ptr(field.cast()) },
+            // SAFETY: The field is alive and aligned; a `Pointer` is a pointer in memory, and all
+            // access it as one.
+            field: unsafe { &*field.cast::<Pointer<Header>>() },
             rows: PhantomData,
         }
     }
@@ -59,7 +60,7 @@ impl<'a, T> Published<'a, T> {
     where
         'a: 'r,
     {
-        let Some(array) = NonNull::new(self.field.load(Ordering::Acquire)) else {
+        let Some(array) = self.field.get() else {
             return &[];
         };
         // SAFETY: `publish` stored the array, which has as many rows as it says and is freed a
@@ -75,10 +76,7 @@ impl<'a, T> Published<'a, T> {
     /// The lock of the writers is held, and rows of the array before are used in RCU sections
     /// alone from here on.
     pub unsafe fn publish(&self, array: Option<New<T>>) {
-        let new = array.map_or(ptr::null_mut(), New::into_raw);
-        let old = self.field.load(Ordering::Relaxed);
-        self.field.store(new, Ordering::Release);
-        if let Some(old) = NonNull::new(old) {
+        if let Some(old) = self.field.replace(array.map(New::into_raw)) {
             // SAFETY: The array is one of Xen's allocator and begins with the head; no new reader
             // finds it.
             unsafe { sys::shim_call_rcu_xfree(old.as_ref().rcu.get()) };
@@ -118,8 +116,8 @@ impl<T> New<T> {
         })
     }
 
-    fn into_raw(self) -> *mut Header {
-        let array = self.array.as_ptr();
+    fn into_raw(self) -> NonNull<Header> {
+        let array = self.array;
         core::mem::forget(self);
         array
     }

@@ -4,7 +4,9 @@ use super::{Iommu, Unit};
 use crate::base::errno::Errno;
 use crate::objects::ioapic::IoApic;
 use crate::sync::once::{Once, Zeroed};
-use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use irq_core::publish::Pointer;
 use irq_hw::ioapic::Pin;
 use xen_sys as sys;
 
@@ -14,15 +16,16 @@ const MAX_IO_APICS: usize = sys::MAX_IO_APICS as usize;
 
 /// What remapping keeps of an IO-APIC.
 pub struct Pins {
-    /// Null where no unit serves it.
-    iommu: AtomicPtr<sys::vtd_iommu>,
-    /// The ID that its requests bear.
+    /// None where no unit serves it.
+    iommu: Pointer<sys::vtd_iommu>,
+    /// The ID that its requests bear; written before the IOMMU is published.
     id: AtomicU16,
-    /// By the number of the pin. Written under Xen's IO-APIC lock.
+    /// By the number of the pin.
     pins: [PinEntry; MAX_PINS],
 }
 
-/// What remapping keeps of a pin.
+/// What remapping keeps of a pin. Xen's IO-APIC lock is held where either is read or written, so
+/// that no reader finds one without the other.
 struct PinEntry {
     /// The number of its entry of the table plus one, or zero.
     index: AtomicU32,
@@ -56,7 +59,7 @@ impl Pins {
             && let Some(id) = unit.id_of_io_apic(io_apic.id())
         {
             pins.id.store(id, Ordering::Relaxed);
-            pins.iommu.store(unit.iommu().as_ptr(), Ordering::Release);
+            pins.iommu.replace(NonNull::new(unit.iommu().as_ptr()));
         }
         Ok(())
     }
@@ -65,7 +68,7 @@ impl Pins {
     #[inline]
     pub fn iommu(&self) -> Option<(Iommu<'static>, u16)> {
         // SAFETY: The IOMMU of a unit stays.
-        let iommu = unsafe { Iommu::from_raw(self.iommu.load(Ordering::Acquire)) }?;
+        let iommu = unsafe { Iommu::from_raw(self.iommu.get()?.as_ptr()) }?;
         Some((iommu, self.id.load(Ordering::Relaxed)))
     }
 

@@ -4,6 +4,7 @@ use super::super::slip::{Slip, slip};
 
 const SHADOW: &str = "core/src/vmsi/shadow.rs";
 const ROWS: &str = "core/src/vmsi/rows.rs";
+const PUBLISH: &str = "core/src/publish.rs";
 const SNOOP: &str = "core/src/vmsi/snoop.rs";
 const WINDOW: &str = "core/src/msi/window.rs";
 const GENERATION: &str = "core/src/msi/generation.rs";
@@ -92,6 +93,20 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "self.irq.store(irq.unwrap_or(0), Ordering::Release);",
         "self.irq.store(irq.unwrap_or(0), Ordering::Relaxed);",
+    ),
+    slip(
+        "an object is published by a store that releases nothing",
+        PUBLISH,
+        "",
+        "self.0.store(object, Ordering::Release);",
+        "self.0.store(object, Ordering::Relaxed);",
+    ),
+    slip(
+        "a reader may find an object before what was written to it",
+        PUBLISH,
+        "",
+        "self.0.load(Ordering::Acquire)",
+        "self.0.load(Ordering::Relaxed)",
     ),
     slip(
         "of several tables on a page the oldest is found",
