@@ -81,16 +81,14 @@ unsafe extern "C" fn set_desc_affinity(
 ///
 /// # Safety
 ///
-/// The CPU is coming online, and the vector lock is held.
+/// The CPU is this one, which is coming online; the vector lock is held, and IRQs are off.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
     // SAFETY: `start_secondary()` calls this on the CPU that comes online, with the vector lock
-    // held.
-    let (variables, lock) = unsafe { (CpuVariables::of(cpu), VectorLock::held_by_caller()) };
-    let Some(variables) = variables else {
-        xen_assert!(false);
-        return;
-    };
+    // held and IRQs still off.
+    let lock = unsafe { VectorLock::held_by_caller() };
+    let variables = CpuVariables::own(lock.irqs());
+    xen_assert!(variables.cpu() == cpu);
     irq::set_up(Vectors::of(variables), &lock);
 }
 
@@ -98,10 +96,10 @@ unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
 ///
 /// # Safety
 ///
-/// The descriptor is Xen's and locked, and the vector lock is held.
+/// The descriptor is Xen's and locked, and the vector lock is held, with IRQs off.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
-    // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock.
+    // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock, with IRQs off.
     let lock = unsafe { VectorLock::held_by_caller() };
     irq::clear(placed!(desc), &lock);
 }
@@ -135,10 +133,8 @@ unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
 unsafe extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
     // SAFETY: `irq_move_cleanup_interrupt()` passes the CPU that runs it, as the handler of an
     // interrupt: that has switched IRQs off, until the handler returns.
-    let (variables, irqs) = unsafe { (CpuVariables::of(cpu), IrqsOff::new()) };
-    let Some(variables) = variables else {
-        xen_assert!(false);
-        return;
-    };
+    let irqs = unsafe { IrqsOff::new() };
+    let variables = CpuVariables::own(irqs);
+    xen_assert!(variables.cpu() == cpu);
     irq::clean_up(Vectors::of(variables), irqs);
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::patch::repository;
-use crate::units::{IN_WORK, UNITS};
+use crate::units::{IN_WORK, UNITS, Unit};
 use crate::xen;
 
 /// Prove that each debug check of the replaced C files has its place in Rust, or a reason.
@@ -35,8 +35,9 @@ const MACROS: [&str; 7] = [
 /// What a check in Rust is made with.
 const RUST_MACROS: [&str; 3] = ["xen_assert!(", "xen_warn!(", "debug_assert!("];
 
-/// Around what is left to Rust in a file of which a part stays in C.
-const LEFT_OUT: (&str, &str) = ("#ifndef CONFIG_RUST_IRQ_VECTORS", "#endif");
+/// Around what is left to Rust in a file of which a part stays in C: what begins it, before the
+/// unit's switch, and what ends it.
+const LEFT_OUT: (&str, &str) = ("#ifndef CONFIG_", "#endif");
 
 /// A check, by the function and the text of the check without white space.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,13 +159,14 @@ fn bracketed(text: &str, (open, close): (char, char)) -> Option<usize> {
     None
 }
 
-/// The parts of a file that are left to Rust: between conditions, or all.
-fn left_out(text: &str) -> String {
+/// The parts of a unit's file that are left to Rust: between conditions, or all.
+fn left_out(text: &str, switch: &str) -> String {
     let (begin, end) = LEFT_OUT;
-    if !text.contains(begin) {
+    let begin = format!("{begin}{switch}\n");
+    if !text.contains(&begin) {
         return text.to_owned();
     }
-    let blocks = text.split(begin).skip(1);
+    let blocks = text.split(begin.as_str()).skip(1);
     blocks
         .filter_map(|block| block.split_once(end).map(|(block, _)| block))
         .collect()
@@ -258,11 +260,17 @@ fn missing_in_rust(
     Ok(missing)
 }
 
-/// What differs between a C file and the list of its checks.
-fn differences(file: &str, text: &str, entries: &[Entry]) -> Vec<String> {
+/// The C file that a unit replaces.
+fn c_file(unit: &Unit) -> String {
+    format!("{}.c", unit.object.trim_end_matches(".o"))
+}
+
+/// What differs between a unit's C file and the list of its checks.
+fn differences(unit: &Unit, text: &str, entries: &[Entry]) -> Vec<String> {
+    let file = c_file(unit);
     let listed = entries.iter().filter(|entry| entry.file == file);
     let listed = counts(listed.map(|entry| entry.check.clone()));
-    let present = counts(c_checks(&left_out(text)));
+    let present = counts(c_checks(&left_out(text, unit.switch)));
     let mut all: Vec<_> = listed.keys().chain(present.keys()).collect();
     all.sort();
     all.dedup();
@@ -303,9 +311,8 @@ pub(crate) fn run(Args {}: Args) -> Result<()> {
     let tree = xen::build(&options)?.tree;
     let mut wrong = Vec::new();
     for unit in UNITS.iter().chain(&IN_WORK) {
-        let file = format!("{}.c", unit.object.trim_end_matches(".o"));
-        let text = read(&tree.join("xen").join(&file))?;
-        wrong.extend(differences(&file, &text, &entries));
+        let text = read(&tree.join("xen").join(c_file(unit)))?;
+        wrong.extend(differences(unit, &text, &entries));
     }
     if !wrong.is_empty() {
         bail!("debug checks:\n{}", wrong.join("\n"));
@@ -339,6 +346,14 @@ void __init g(void)
     ASSERT(a == 1);
 }
 ";
+
+    const UNIT: Unit = Unit {
+        name: "a",
+        switch: "RUST_A",
+        package: "a",
+        object: "a.o",
+        companion: None,
+    };
 
     const LISTED: &str = "\
 # Words.
@@ -378,7 +393,7 @@ impl A {
     #[test]
     fn a_list_that_is_right_differs_in_nothing() {
         let entries = parse(LISTED).unwrap();
-        assert_eq!(differences("a.c", C, &entries), Vec::<String>::new());
+        assert_eq!(differences(&UNIT, C, &entries), Vec::<String>::new());
         let missing = missing_in_rust(&entries, |_| Ok(RUST.to_owned())).unwrap();
         assert_eq!(missing, Vec::<String>::new());
     }
@@ -405,18 +420,16 @@ impl A {
     fn a_check_that_c_has_and_the_list_has_not_is_found() {
         let entries = parse(LISTED).unwrap();
         let more = C.replace("        BUG ();", "        BUG();\n    BUG_ON(a > 2);");
-        assert_eq!(differences("a.c", &more, &entries).len(), 1);
+        assert_eq!(differences(&UNIT, &more, &entries).len(), 1);
         let fewer = C.replace("WARN_ON", "h");
-        assert_eq!(differences("a.c", &fewer, &entries).len(), 1);
+        assert_eq!(differences(&UNIT, &fewer, &entries).len(), 1);
     }
 
     #[test]
     fn what_stays_in_c_is_left_alone() {
-        let part = format!(
-            "int z(void)\n{{\n    BUG();\n}}\n#ifndef CONFIG_RUST_IRQ_VECTORS\n{C}#endif\n"
-        );
+        let part = format!("int z(void)\n{{\n    BUG();\n}}\n#ifndef CONFIG_RUST_A\n{C}#endif\n");
         assert_eq!(
-            differences("a.c", &part, &parse(LISTED).unwrap()),
+            differences(&UNIT, &part, &parse(LISTED).unwrap()),
             Vec::<String>::new()
         );
     }

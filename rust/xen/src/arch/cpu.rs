@@ -5,6 +5,7 @@ use crate::base::view::Word;
 #[cfg(hvm)]
 use crate::objects::vcpu::HvmVcpu;
 use crate::objects::vcpu::Vcpu;
+use crate::sync::irqs::IrqsOff;
 use core::arch::asm;
 use core::marker::PhantomData;
 #[cfg(hvm)]
@@ -129,7 +130,20 @@ pub struct CpuVariables<'a> {
     life: PhantomData<&'a ()>,
 }
 
-impl CpuVariables<'_> {
+impl<'a> CpuVariables<'a> {
+    /// Those of this CPU, which has them while it runs.
+    #[inline]
+    pub fn own(_: IrqsOff<'a>) -> Self {
+        // SAFETY: Xen keeps the structure at the top of every stack, and writes both once, before
+        // the CPU runs this.
+        let (cpu, offset) = unsafe { ((*info()).processor_id, (*info()).per_cpu_offset) };
+        Self {
+            cpu,
+            offset,
+            life: PhantomData,
+        }
+    }
+
     /// Those of a CPU; `None` where there is no such CPU, or it has none.
     ///
     /// # Safety

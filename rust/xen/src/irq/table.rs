@@ -2,6 +2,7 @@
 
 use crate::arch::cpu::CpuVariables;
 use crate::irq::cpus::Cpus;
+use crate::sync::irqs::IrqsOff;
 use crate::sync::lock::IrqLocked;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -42,7 +43,8 @@ impl VectorLock {
     ///
     /// # Safety
     ///
-    /// This CPU holds it for longer than the result lives, and no other value stands for it.
+    /// This CPU holds it, with IRQs off, for longer than the result lives, and no other value stands
+    /// for it.
     pub unsafe fn held_by_caller() -> Self {
         // SAFETY: Asks about a lock that is a variable of Xen's.
         xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const sys::vector_lock) });
@@ -50,6 +52,12 @@ impl VectorLock {
             _lock: None,
             local: PhantomData,
         }
+    }
+
+    /// IRQs are off for as long as the lock is held.
+    pub fn irqs(&self) -> IrqsOff<'_> {
+        // SAFETY: `take` switched them off, and `held_by_caller` asks for that.
+        unsafe { IrqsOff::new() }
     }
 
     /// The vectors of a CPU that is online; `None` for another.
