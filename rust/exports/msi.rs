@@ -79,8 +79,9 @@ unsafe extern "C" fn setup_msi_irq(
     msidesc: *const sys::msi_desc,
 ) -> c_int {
     let msi = view!(MsiDesc, msidesc);
-    // SAFETY: `msi_free_irq()` destroys the IRQ before it frees the MSI.
-    let msi = unsafe { NewUser::new(msi) };
+    // SAFETY: `map_domain_pirq()` and `ns16550_init_postirq()` hold `pcidevs_lock` or the owner's
+    // `pci_lock`. `msi_free_irq()` destroys the IRQ before it frees the MSI.
+    let msi = unsafe { NewUser::new(KeptMsi::new(msi)) };
     to_c(message::set_up(held!(desc), msi))
 }
 
@@ -97,9 +98,12 @@ unsafe extern "C" fn __setup_msi_irq(
     handler: *const sys::hw_interrupt_type,
 ) -> c_int {
     let msi = view!(MsiDesc, msidesc);
-    // SAFETY: The handlers of IRQs are static variables of C. `msi_free_irq()` destroys the IRQ
-    // before it frees the MSI; those of IOMMUs and HPETs are never freed.
-    let (msi, handler) = unsafe { (NewUser::new(msi), Handler::from_raw(handler)) };
+    // SAFETY: The handlers of IRQs are static variables of C, and the MSIs that are passed here,
+    // those of IOMMUs and HPETs, are never freed.
+    let (msi, handler) = unsafe {
+        let msi = NewUser::new(KeptMsi::new(msi));
+        (msi, Handler::from_raw(handler))
+    };
     to_c(message::bind(held!(desc), msi, handler))
 }
 

@@ -6,7 +6,7 @@ use remap_vtd::{enable, messages, pins};
 use xen::base::boot::Booting;
 use xen::base::errno::to_c;
 use xen::objects::ioapic::LockedIoApic;
-use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc};
 use xen::objects::msi_msg::MsiMsg;
 use xen::remap::vtd::Iommu;
 use xen_sys as sys;
@@ -77,6 +77,10 @@ unsafe extern "C" fn xen_irq_msi_msg_write_remap_rte(
     msg: *mut sys::msi_msg,
 ) -> c_int {
     let desc = view!(MsiDesc, msi_desc);
+    // SAFETY: `write_msi_msg()` is called with the lock of the IRQ's descriptor held, or for an
+    // IOMMU's MSI; `msi_free_irq()` with the lock that keeps the function's list. The other callers
+    // pass the MSIs of HPETs.
+    let desc = unsafe { KeptMsi::new(desc) };
     // SAFETY: C passes a message of its own stack or of a descriptor, or NULL.
     to_c(match unsafe { MsiMsg::from_raw(msg) } {
         // Xen 4.20 writes the device's registers either way.

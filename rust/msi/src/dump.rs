@@ -25,7 +25,7 @@ pub fn dump() {
             locked
                 .held()
                 .msi_desc()
-                .map(|msi| log::Line::new(*msi, mask_bit(msi)))
+                .map(|msi| log::Line::new(**msi, mask_bit(*msi)))
         };
         if let Some(line) = line {
             line.print(desc.irq());

@@ -15,7 +15,7 @@ use xen::msi::register_lock::{MaskRegister, RegisterLock};
 use xen::msi::reserved::Reserved;
 use xen::objects::arch_msix::{Msix, Warning};
 use xen::objects::irq_desc::HeldDesc;
-use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::msi_desc::{HeldMsi, KeptMsi, MsiDesc, Sender};
 use xen::objects::pci_dev::PciDev;
 use xen::xen_assert;
 use xen::xen_warn;
@@ -123,16 +123,16 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 /// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
 /// device does as wanted.
 #[doc(alias = "msi_set_mask_bit")]
-pub(crate) fn set(desc: HeldDesc, msi: KeptMsi, change: Change) -> bool {
+pub(crate) fn set(desc: HeldDesc, msi: HeldMsi, change: Change) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
         xen_assert!(false);
         return false;
     };
     match msi.sender() {
-        Sender::Msix => set_entry(desc, msi, device, change),
+        Sender::Msix => set_entry(desc, *msi, device, change),
         Sender::Msi => {
-            set_message(*msi, device, change);
+            set_message(**msi, device, change);
             true
         }
         _ => false,

@@ -12,7 +12,7 @@ use xen::objects::arch_msix::Msix;
 use xen::objects::cpumask::CpuMask;
 use xen::objects::hw_irq_controller::Handler;
 use xen::objects::irq_desc::{HeldDesc, NewUser};
-use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
+use xen::objects::msi_desc::{HeldMsi, KeptMsi, MsiDesc, Sender};
 use xen::objects::msi_msg::Message;
 use xen::objects::pci_dev::PciDev;
 use xen::xen_assert;
@@ -56,8 +56,8 @@ pub fn bind(desc: HeldDesc, msi: NewUser, handler: Handler) -> Result<(), Errno>
 /// As for [`bind`].
 #[doc(alias = "setup_msi_irq")]
 pub fn set_up(desc: HeldDesc, new: NewUser) -> Result<(), Errno> {
-    let msi = new.desc();
-    let handler = Handler::of_msi(mask::is_maskable(msi));
+    let msi = new.msi();
+    let handler = Handler::of_msi(mask::is_maskable(*msi));
     let device = msi.device().filter(|_| msi.is_msix());
     let _window = device.and_then(|device| {
         let msix = device.msix()?;
@@ -93,7 +93,7 @@ pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
 /// Programs a message, whatever the device's registers may hold.
 ///
 /// Context and errors: as for [`program`].
-pub(crate) fn program_anew(msi: KeptMsi, message: Message) -> Result<(), Errno> {
+pub(crate) fn program_anew(msi: HeldMsi, message: Message) -> Result<(), Errno> {
     msi.note_programmed(None);
     program(msi, message)
 }
@@ -102,14 +102,14 @@ pub(crate) fn program_anew(msi: KeptMsi, message: Message) -> Result<(), Errno> 
 /// they name the same entry of the remapping table as before and are known to hold the message:
 /// it was written, and nothing has changed configuration space since.
 ///
-/// Context: the descriptor's lock is held, IRQs off.
+/// Context: IRQs off.
 ///
 /// # Errors
 ///
 /// What the IOMMU's driver returns, and [`Errno::NXIO`] where the device's table cannot be reached.
 #[doc(alias = "write_msi_msg")]
 #[inline]
-pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
+pub(crate) fn program(msi: HeldMsi, message: Message) -> Result<(), Errno> {
     let (sent, rewrite) = msi.remap(message)?;
     if rewrite == Rewrite::NotNeeded && msi.is_programmed() {
         return Ok(());
@@ -120,10 +120,10 @@ pub(crate) fn program(msi: KeptMsi, message: Message) -> Result<(), Errno> {
     // First, because the device may lose what is written from here on.
     let generation = config::generation();
     let holds = match msi.sender() {
-        Sender::Msix => write_entry(msi, device, sent),
+        Sender::Msix => write_entry(*msi, device, sent),
         sender => {
             xen_assert!(sender == Sender::Msi);
-            write_capability(*msi, device, sent);
+            write_capability(**msi, device, sent);
             Ok(true)
         }
     };

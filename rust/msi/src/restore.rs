@@ -9,7 +9,7 @@ use xen::msi::options;
 use xen::msi::register_lock::RegisterLock;
 use xen::msi::reserved::Reserved;
 use xen::objects::irq_desc::{IrqDesc, LockedDesc};
-use xen::objects::msi_desc::{MsiDesc, Sender};
+use xen::objects::msi_desc::{KeptMsi, Sender};
 use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::xen_assert;
 
@@ -55,9 +55,9 @@ fn restore_all<'a>(device: KeptDev<'a>, window: &mut Option<MsixWindow<'a>>) -> 
         // A function has messages of its MSI or entries of its table, not both.
         xen_assert!(*kind.get_or_insert(msi.sender()) == msi.sender());
         match msi.sender() {
-            Sender::Msi => restore_messages(*device, *msi)?,
+            Sender::Msi => restore_messages(*device, msi)?,
             Sender::Msix => {
-                let locked = lock(*msi, 0)?;
+                let locked = lock(msi, 0)?;
                 if window.is_none() {
                     let msix = device.msix().ok_or(Errno::INVAL)?;
                     *window = Some(MsixWindow::open(*device, msix, msi.position()));
@@ -74,7 +74,7 @@ fn restore_all<'a>(device: KeptDev<'a>, window: &mut Option<MsixWindow<'a>>) -> 
 }
 
 /// Locks the descriptor of an IRQ that has to be an MSI's.
-fn lock<'a>(msi: MsiDesc<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
+fn lock<'a>(msi: KeptMsi<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
     let locked = msi.irq_desc().map(IrqDesc::lock);
     match locked.filter(|locked| locked.msi_desc() == Some(msi)) {
         Some(locked) => Ok(locked),
@@ -89,7 +89,7 @@ fn lock<'a>(msi: MsiDesc<'a>, number: u32) -> Result<LockedDesc<'a>, Errno> {
 }
 
 /// The messages of an MSI: that of the first is written, which leads to the others.
-fn restore_messages(device: PciDev, first: MsiDesc) -> Result<(), Errno> {
+fn restore_messages(device: PciDev, first: KeptMsi) -> Result<(), Errno> {
     let (function, position) = (device.config(), first.position());
     for (number, msi) in first.block().enumerate() {
         let locked = lock(msi, number as u32)?;

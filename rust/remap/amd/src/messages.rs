@@ -4,7 +4,7 @@ use irq_core::remap::entry::Interrupt;
 use irq_core::remap::{Place, Rewrite};
 use irq_hw::amd::MSI_INDEX;
 use xen::base::errno::Errno;
-use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc};
 use xen::objects::msi_msg::MsiMsg;
 use xen::remap;
 use xen::remap::amd::{self, Device, Served, log};
@@ -26,7 +26,7 @@ use xen::xen_assert;
 /// entries cannot name the CPU; nothing changes then.
 #[doc(alias = "amd_iommu_msi_msg_update_ire")]
 #[doc(alias = "update_intremap_entry_from_msi_msg")]
-pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
+pub fn update(desc: KeptMsi, message: MsiMsg) -> Result<Rewrite, Errno> {
     let sender = Device::sending(desc);
     if sender.is_iommu() {
         return Ok(Rewrite::NotNeeded);
@@ -80,7 +80,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender.
 #[doc(alias = "amd_iommu_msi_msg_update_ire")]
-pub fn release(desc: MsiDesc) -> Result<(), Errno> {
+pub fn release(desc: KeptMsi) -> Result<(), Errno> {
     let sender = Device::sending(desc);
     if sender.is_iommu() {
         return Ok(());

@@ -4,7 +4,7 @@ use irq_core::remap::entry::{Apic, Verified, posting};
 use irq_core::remap::{Rewrite, source};
 use irq_hw::vtd::{RemappableAddress, Source};
 use xen::base::errno::Errno;
-use xen::objects::msi_desc::MsiDesc;
+use xen::objects::msi_desc::{KeptMsi, MsiDesc};
 use xen::objects::msi_msg::MsiMsg;
 use xen::remap;
 use xen::remap::vtd::{EntryLock, Unit, log};
@@ -25,7 +25,7 @@ use xen::remap::vtd::{EntryLock, Unit, log};
 /// known whose requests the messages are, [`Errno::RANGE`] where the entry cannot name the CPU;
 /// nothing changes then.
 #[doc(alias = "msi_msg_write_remap_rte")]
-pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
+pub fn update(desc: KeptMsi, message: MsiMsg) -> Result<Rewrite, Errno> {
     let unit = unit(desc).ok_or(Errno::INVAL)?;
     let lock = || unit.iommu().lock_table().ok_or(Errno::INVAL);
     let number = desc.number_in_block();
@@ -36,14 +36,14 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
     {
         let entry = lock()?.entry(index)?;
         if let Some(source) = entry.source(number) {
-            let new = new_entry(desc, message, entry.format(), source)?;
-            set(desc, message, entry, new);
+            let new = new_entry(*desc, message, entry.format(), source)?;
+            set(*desc, message, entry, new);
             return Ok(Rewrite::NotNeeded);
         }
     }
     let source = source(desc, unit)?;
     let mut table = lock()?;
-    let new = new_entry(desc, message, table.format(), source)?;
+    let new = new_entry(*desc, message, table.format(), source)?;
     let index = match before {
         Some(index) => index,
         None => {
@@ -55,7 +55,7 @@ pub fn update(desc: MsiDesc, message: MsiMsg) -> Result<Rewrite, Errno> {
             first
         }
     };
-    set(desc, message, table.entry(index)?, new);
+    set(*desc, message, table.entry(index)?, new);
     Ok(Rewrite::of(before, index))
 }
 
@@ -100,7 +100,7 @@ fn set(desc: MsiDesc, message: MsiMsg, entry: EntryLock, new: Verified) {
 ///
 /// [`Errno::INVAL`] where no IOMMU serves the sender.
 #[doc(alias = "msi_msg_write_remap_rte")]
-pub fn release(desc: MsiDesc) -> Result<(), Errno> {
+pub fn release(desc: KeptMsi) -> Result<(), Errno> {
     let iommu = unit(desc).ok_or(Errno::INVAL)?.iommu();
     let Some(mut table) = iommu.lock_table() else {
         return Ok(());
@@ -137,7 +137,7 @@ pub fn set_up_hpet(desc: MsiDesc) -> Result<(), Errno> {
 
 /// The unit that serves the sender.
 #[inline]
-fn unit(desc: MsiDesc) -> Option<Unit<'static>> {
+fn unit(desc: KeptMsi) -> Option<Unit<'static>> {
     match desc.device() {
         Some(device) => Unit::of_function(device),
         None => Unit::of_hpet(desc.hpet()),
@@ -146,7 +146,7 @@ fn unit(desc: MsiDesc) -> Option<Unit<'static>> {
 
 /// Whose requests the messages are.
 #[inline]
-fn source(desc: MsiDesc, unit: Unit<'static>) -> Result<Source, Errno> {
+fn source(desc: KeptMsi, unit: Unit<'static>) -> Result<Source, Errno> {
     let Some(device) = desc.device() else {
         return unit
             .id_of_hpet(desc.hpet())

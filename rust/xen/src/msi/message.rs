@@ -1,7 +1,7 @@
 //! How messages are composed and remapped.
 
 use crate::base::errno::Errno;
-use crate::objects::msi_desc::MsiDesc;
+use crate::objects::msi_desc::{HeldMsi, MsiDesc};
 use crate::objects::msi_msg::Message;
 use crate::remap;
 use irq_core::remap::Rewrite;
@@ -31,11 +31,11 @@ pub const fn is_for_interrupts(vector: u32) -> bool {
     vector >= sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u32
 }
 
-impl MsiDesc<'_> {
+impl HeldMsi<'_> {
     /// Notes the message that it is given, and has it remapped where interrupts are: returns what
     /// the device has to send, and whether its registers have to be written at all.
     ///
-    /// Context: the lock of the IRQ's descriptor is held, IRQs off.
+    /// Context: IRQs off.
     ///
     /// # Errors
     ///
@@ -54,7 +54,9 @@ impl MsiDesc<'_> {
             error => Err(Errno::of(error)),
         }
     }
+}
 
+impl MsiDesc<'_> {
     /// Gives its entry of the remapping table back, where interrupts are remapped.
     ///
     /// Context: IRQs on; the sender is quiet.

@@ -228,7 +228,7 @@ impl<'a> MsiBlock<'a> {
         self.destroy_irqs();
         let first = self.0.as_ptr();
         if self.0.is_msix()
-            && let Some(msix) = self.0.device().and_then(PciDev::msix)
+            && let Some(msix) = self.first().device().and_then(PciDev::msix)
         {
             let entry = field!(self.0, __bindgen_anon_1.mask_base) as usize;
             // SAFETY: `become_msix` kept the page for this descriptor, of which there is no other
@@ -284,7 +284,7 @@ impl<'a> Leaving<'a> {
             if let Some(domain) = unsafe { first.set_up_for() } {
                 let pirqs = Pirqs(domain);
                 first.note_guests(self.lock);
-                first.block().for_each(|msi| pirqs.unbind(msi));
+                first.block().for_each(|msi| pirqs.unbind(*msi));
                 drop(rcu);
                 pirqs.unmap(*first);
             }

@@ -4,7 +4,7 @@ use crate::base::units::MSI_IN_RUST;
 use crate::base::view::{field, set_field};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::hw_irq_controller::Handler;
-use crate::objects::msi_desc::KeptMsi;
+use crate::objects::msi_desc::{HeldMsi, KeptMsi};
 pub use crate::objects::views::IrqDesc;
 use crate::objects::views::MsiDesc;
 use crate::sync::lock::IrqLocked;
@@ -123,21 +123,21 @@ impl<'a> IrqDesc<'a> {
 
 /// An MSI that an IRQ is about to be bound to. It is not freed before that IRQ was destroyed.
 #[derive(Clone, Copy)]
-pub struct NewUser<'a>(MsiDesc<'a>);
+pub struct NewUser<'a>(KeptMsi<'a>);
 
 impl<'a> NewUser<'a> {
-    /// Takes the descriptor of one.
+    /// Takes one.
     ///
     /// # Safety
     ///
     /// Before it is freed, the IRQ that it is bound to is cleared (`destroy_irq()`); or it is never
     /// freed.
-    pub const unsafe fn new(msi: MsiDesc<'a>) -> Self {
+    pub const unsafe fn new(msi: KeptMsi<'a>) -> Self {
         Self(msi)
     }
 
-    /// The descriptor.
-    pub fn desc(self) -> MsiDesc<'a> {
+    /// The MSI.
+    pub fn msi(self) -> KeptMsi<'a> {
         self.0
     }
 }
@@ -167,11 +167,14 @@ impl<'a> HeldDesc<'a> {
 
     /// The MSI that the IRQ belongs to, if any.
     #[inline]
-    pub fn msi_desc(self) -> Option<KeptMsi<'a>> {
+    pub fn msi_desc(self) -> Option<HeldMsi<'a>> {
         // SAFETY: Before an MSI is freed, its IRQ's descriptor is cleared under the lock
         // (`unmap_domain_pirq()`, `dynamic_irq_cleanup()`). That is held, or nothing else changes
         // the descriptor.
-        unsafe { MsiDesc::from_raw(field!(self.desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
+        unsafe {
+            let msi = MsiDesc::from_raw(field!(self.desc, msi_desc))?;
+            Some(HeldMsi::new(KeptMsi::new(msi)))
+        }
     }
 
     /// The CPUs that its vector is for; `None` before it is initialized.
@@ -186,12 +189,12 @@ impl<'a> HeldDesc<'a> {
     }
 
     /// Binds it to an MSI, which stays until the IRQ is destroyed or [`Self::unbind_msi`].
-    pub fn bind_msi(self, msi: NewUser<'a>, handler: Handler) -> KeptMsi<'a> {
+    pub fn bind_msi(self, msi: NewUser<'a>, handler: Handler) -> HeldMsi<'a> {
         set_field!(self, msi_desc)(msi.0.as_ptr());
         set_field!(self, handler)(handler.as_ptr());
-        // SAFETY: The IRQ leads to it now. `new` asks for the IRQ's lock, or that nothing else can
-        // reach the IRQ, which is so for an IOMMU's MSI alone (`set_iommu_interrupt_handler()`).
-        unsafe { KeptMsi::new(msi.0) }
+        // SAFETY: The IRQ is the MSI's now. `new` asks for the IRQ's lock, or that nothing else can
+        // reach the IRQ.
+        unsafe { HeldMsi::new(msi.0) }
     }
 
     /// Undoes that.
@@ -259,8 +262,8 @@ impl<'a> LockedDesc<'a> {
     /// MSI's descriptor is freed, this is cleared under the lock (`unmap_domain_pirq()`,
     /// `dynamic_irq_cleanup()`).
     #[inline]
-    pub fn msi_desc(&self) -> Option<MsiDesc<'_>> {
-        self.held().msi_desc().map(KeptMsi::desc)
+    pub fn msi_desc(&self) -> Option<KeptMsi<'_>> {
+        self.held().msi_desc().map(HeldMsi::kept)
     }
 
     /// Masks or unmasks the MSI on behalf of the guest; nothing happens where the IRQ has none.

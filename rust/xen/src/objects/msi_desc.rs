@@ -11,25 +11,11 @@ use core::ops::Deref;
 use irq_core::msi::mask::Masks;
 use xen_sys as sys;
 
-impl<'a> MsiDesc<'a> {
-    /// The function that sends it.
-    #[inline]
-    pub fn device(self) -> Option<PciDev<'a>> {
-        // SAFETY: The function outlives its interrupts; the HPET's have none.
-        unsafe { PciDev::from_raw(fixed!(self, dev)) }
-    }
-
+impl MsiDesc<'_> {
     /// Returns whether the function sends it whose structure is at an address.
     #[inline]
     pub fn is_at(self, structure: u64) -> bool {
         fixed!(self, dev) as u64 == structure
-    }
-
-    /// Returns whether a domain owns the function that sends it.
-    #[inline]
-    pub fn is_owned_by(self, domain: Domain) -> bool {
-        self.device()
-            .is_some_and(|device| device.is_owned_by(domain))
     }
 
     /// Returns whether it is an entry of an MSI-X table.
@@ -274,7 +260,8 @@ pub struct Posting {
 }
 
 /// An MSI that a lock keeps set up for as long as the value may live: that of its IRQ's descriptor,
-/// or the one that keeps its function's list. If it is an entry of a table, that stays mapped.
+/// or the one that keeps its function's list. So its function stays, and if it is an entry of a
+/// table, that stays mapped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeptMsi<'a>(MsiDesc<'a>);
 
@@ -284,8 +271,8 @@ impl<'a> KeptMsi<'a> {
     /// # Safety
     ///
     /// The lock of the descriptor of the MSI's IRQ is held, `pcidevs_lock`, or the `pci_lock` of
-    /// the owner of its function, and for longer than the result lives; or the MSI is an IOMMU's,
-    /// which is never freed, and nothing else can reach its IRQ for so long.
+    /// the owner of its function, and for longer than the result lives; or the MSI is an IOMMU's or
+    /// an HPET's, which is never freed.
     #[inline]
     pub const unsafe fn new(desc: MsiDesc<'a>) -> Self {
         Self(desc)
@@ -295,6 +282,29 @@ impl<'a> KeptMsi<'a> {
     #[inline]
     pub fn desc(self) -> MsiDesc<'a> {
         self.0
+    }
+
+    /// The function that sends it; `None` for an HPET's.
+    #[inline]
+    pub fn device(self) -> Option<PciDev<'a>> {
+        // SAFETY: A function is freed after its MSIs (`pci_remove_device()` calls
+        // `pci_cleanup_msi()`), for which each of the locks that `new` names is taken. That of an
+        // IOMMU stays: it is there before dom0, which is not to remove it.
+        unsafe { PciDev::from_raw(fixed!(self, dev)) }
+    }
+
+    /// Returns whether a domain owns the function that sends it.
+    #[inline]
+    pub fn is_owned_by(self, domain: Domain) -> bool {
+        self.device()
+            .is_some_and(|device| device.is_owned_by(domain))
+    }
+
+    /// The descriptors of an MSI's messages, from the first on, which this is one of.
+    #[inline]
+    pub fn block(self) -> impl Iterator<Item = Self> {
+        // They are freed together.
+        self.0.block().map(Self)
     }
 
     /// Its entry in the function's memory; `None` where it is none of a table.
@@ -314,6 +324,39 @@ impl<'a> Deref for KeptMsi<'a> {
 
     #[inline]
     fn deref(&self) -> &MsiDesc<'a> {
+        &self.0
+    }
+}
+
+/// The MSI of an IRQ whose descriptor this CPU alone may change, for as long as the value may live:
+/// it may be given another message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HeldMsi<'a>(KeptMsi<'a>);
+
+impl<'a> HeldMsi<'a> {
+    /// Stands for the descriptor of its IRQ.
+    ///
+    /// # Safety
+    ///
+    /// For longer than the result lives, this CPU holds the lock of the descriptor of the MSI's
+    /// IRQ, or nothing else can reach that IRQ.
+    #[inline]
+    pub(super) const unsafe fn new(msi: KeptMsi<'a>) -> Self {
+        Self(msi)
+    }
+
+    /// The same for what does not change its message.
+    #[inline]
+    pub fn kept(self) -> KeptMsi<'a> {
+        self.0
+    }
+}
+
+impl<'a> Deref for HeldMsi<'a> {
+    type Target = KeptMsi<'a>;
+
+    #[inline]
+    fn deref(&self) -> &KeptMsi<'a> {
         &self.0
     }
 }

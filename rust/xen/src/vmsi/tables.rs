@@ -60,7 +60,7 @@ impl EntryIrq {
     pub fn set_guest_mask(self, domain: Domain, mask: bool) {
         let locked = self.irq.lock();
         if let Some(msi) = locked.msi_desc()
-            && self.entry.sends(msi)
+            && self.entry.sends(*msi)
             && msi.is_owned_by(domain)
         {
             locked.guest_mask_msi(mask);

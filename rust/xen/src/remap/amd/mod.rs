@@ -7,7 +7,7 @@
 use crate::base::boot::Booting;
 use crate::base::list;
 use crate::base::view::{field, view};
-use crate::objects::msi_desc::MsiDesc;
+use crate::objects::msi_desc::KeptMsi;
 use core::mem::offset_of;
 use irq_core::remap::entry::Format;
 use xen_sys as sys;
@@ -43,7 +43,7 @@ pub struct Device {
 impl Device {
     /// The sender of an MSI.
     #[inline]
-    pub fn sending(desc: MsiDesc) -> Self {
+    pub fn sending(desc: KeptMsi) -> Self {
         match desc.device() {
             Some(function) => Self {
                 segment: function.segment(),
