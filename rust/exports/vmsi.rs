@@ -47,6 +47,18 @@ macro_rules! current {
     };
 }
 
+/// Stands for the function whose capability vPCI emulates.
+macro_rules! kept {
+    ($raw:expr) => {{
+        let device = view!(PciDev, $raw);
+        // SAFETY: `vpci_read()`, `vpci_write()` and the handlers of the table hold the `pci_lock`
+        // of the domain whose access they emulate, which owns the function. Or that is dom0, and
+        // DomXEN owns the function: DomXEN is never freed, and only dom0 could have the function
+        // removed meanwhile, which C does not survive either.
+        unsafe { KeptDev::new(device) }
+    }};
+}
+
 /// The outcome of an emulation step, as C has it.
 fn emulated(done: bool) -> c_int {
     if done {
@@ -230,7 +242,7 @@ unsafe extern "C" fn vpci_msi_arch_init(msi: *const sys::vpci_vpci_msi) {
 ///
 /// # Safety
 ///
-/// The vPCI lock of the function is held.
+/// As for [`vpci_msi_arch_enable`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vpci_msi_arch_mask(
     msi: *const sys::vpci_vpci_msi,
@@ -238,12 +250,7 @@ unsafe extern "C" fn vpci_msi_arch_mask(
     entry: c_uint,
     mask: u32,
 ) {
-    vpci::msi_mask(
-        view!(VpciMsi, msi),
-        view!(PciDev, pdev),
-        entry,
-        mask as u8 != 0,
-    );
+    vpci::msi_mask(view!(VpciMsi, msi), kept!(pdev), entry, mask as u8 != 0);
 }
 
 /// See [`vpci::msi_enable`].
@@ -257,11 +264,7 @@ unsafe extern "C" fn vpci_msi_arch_enable(
     pdev: *const sys::pci_dev,
     vectors: c_uint,
 ) -> c_int {
-    to_c(vpci::msi_enable(
-        view!(VpciMsi, msi),
-        view!(PciDev, pdev),
-        vectors,
-    ))
+    to_c(vpci::msi_enable(view!(VpciMsi, msi), kept!(pdev), vectors))
 }
 
 /// See [`vpci::msi_update`].
@@ -274,7 +277,7 @@ unsafe extern "C" fn vpci_msi_arch_update(
     msi: *const sys::vpci_vpci_msi,
     pdev: *const sys::pci_dev,
 ) {
-    vpci::msi_update(view!(VpciMsi, msi), view!(PciDev, pdev));
+    vpci::msi_update(view!(VpciMsi, msi), kept!(pdev));
 }
 
 /// See [`vpci::msi_disable`].
@@ -287,7 +290,7 @@ unsafe extern "C" fn vpci_msi_arch_disable(
     msi: *const sys::vpci_vpci_msi,
     pdev: *const sys::pci_dev,
 ) {
-    vpci::msi_disable(view!(VpciMsi, msi), view!(PciDev, pdev));
+    vpci::msi_disable(view!(VpciMsi, msi), kept!(pdev));
 }
 
 /// See [`vpci::msi_print`].
@@ -314,18 +317,14 @@ unsafe extern "C" fn vpci_msix_arch_init_entry(entry: *const sys::vpci_vpci_msix
 ///
 /// # Safety
 ///
-/// The vPCI lock of the function is held.
+/// As for [`vpci_msi_arch_enable`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vpci_msix_arch_mask_entry(
     entry: *const sys::vpci_vpci_msix_vpci_msix_entry,
     pdev: *const sys::pci_dev,
     mask: u32,
 ) {
-    vpci::msix_mask(
-        view!(VpciMsixEntry, entry),
-        view!(PciDev, pdev),
-        mask as u8 != 0,
-    );
+    vpci::msix_mask(view!(VpciMsixEntry, entry), kept!(pdev), mask as u8 != 0);
 }
 
 /// See [`vpci::msix_enable`].
@@ -339,12 +338,9 @@ unsafe extern "C" fn vpci_msix_arch_enable_entry(
     pdev: *const sys::pci_dev,
     table_base: u64,
 ) -> c_int {
-    let device = view!(PciDev, pdev);
-    // SAFETY: vPCI holds the `pci_lock` of the function's domain, or `pcidevs_lock`.
-    let device = unsafe { KeptDev::new(device) };
     to_c(vpci::msix_enable(
         view!(VpciMsixEntry, entry),
-        device,
+        kept!(pdev),
         table_base,
     ))
 }
@@ -359,10 +355,7 @@ unsafe extern "C" fn vpci_msix_arch_disable_entry(
     entry: *const sys::vpci_vpci_msix_vpci_msix_entry,
     pdev: *const sys::pci_dev,
 ) -> c_int {
-    to_c(vpci::msix_disable(
-        view!(VpciMsixEntry, entry),
-        view!(PciDev, pdev),
-    ))
+    to_c(vpci::msix_disable(view!(VpciMsixEntry, entry), kept!(pdev)))
 }
 
 /// See [`vpci::msix_print`].

@@ -3,7 +3,7 @@
 use irq_hw::pci::{self, MsiControl, MsixControl, MsixRegisters};
 use xen::msi::config;
 use xen::objects::arch_msix::Msix;
-use xen::objects::domain::hardware;
+use xen::objects::domain::hardware_domain_exists;
 use xen::objects::msi_desc::MsiDesc;
 use xen::objects::pci_dev::PciDev;
 use xen::objects::pci_sbdf::Sbdf;
@@ -77,5 +77,5 @@ fn msix_is_enabled(desc: MsiDesc, device: PciDev) -> bool {
 
 /// Returns whether Xen itself is who asks: before there is dom0, only Xen enables a device's MSI.
 pub(crate) fn is_for_xen() -> bool {
-    hardware().is_none()
+    !hardware_domain_exists()
 }

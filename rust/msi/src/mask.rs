@@ -17,6 +17,7 @@ use xen::objects::arch_msix::{Msix, Warning};
 use xen::objects::irq_desc::HeldDesc;
 use xen::objects::msi_desc::{HeldMsi, KeptMsi, MsiDesc, Sender};
 use xen::objects::pci_dev::PciDev;
+use xen::sync::rcu;
 use xen::xen_assert;
 use xen::xen_warn;
 
@@ -244,7 +245,7 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
         }
         Outcome::AllMasked { newly } => {
             let warns = |owner| msix.should_warn(owner, Warning::AllMasked);
-            if newly && device.owner().is_some_and(warns) {
+            if newly && device.owner(&rcu::read()).is_some_and(warns) {
                 log::all_masked(*desc, device);
             }
             true

@@ -36,7 +36,7 @@ pub(crate) fn set_up_entry<'a>(
     let (window, position) = open(*device, msix)?;
     let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
     let first = msix.used() == 0;
-    let found = if first && may_locate(*device) {
+    let found = if first && may_locate(device) {
         let base = request.table_base();
         Found::Now(locate(*device, msix, position, Some(base))?)
     } else {
@@ -59,7 +59,7 @@ pub(crate) fn set_up_entry<'a>(
         .become_msix(position, number, page, request.irq())
         .ok_or(Errno::INVAL)?;
     if first {
-        report_owner(*device);
+        report_owner(device);
     }
     close(window, *device, msix, first);
     Ok(msi)
@@ -140,7 +140,7 @@ fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<M
 
 /// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen
 /// itself.
-fn may_locate(device: PciDev) -> bool {
+fn may_locate(device: KeptDev) -> bool {
     let domain = current().domain();
     domain.is_hardware()
         && device
@@ -231,12 +231,12 @@ fn locate(
 
 /// Says who uses MSI-X of a function that dom0 has not prepared; who could have mapped the table
 /// already is ended.
-fn report_owner(device: PciDev) {
+fn report_owner(device: KeptDev) {
     let domain = current().domain();
     let owner = device.owner().unwrap_or(domain);
     // Asked anew at each decision: the fences against speculation belong to the branch.
     if !domain.is_hardware() || owner != domain {
-        log::insecure_use(device, owner, domain.is_hardware());
+        log::insecure_use(*device, owner, domain.is_hardware());
     }
     if !owner.is_hardware() && (!domain.is_hardware() || owner.has_memory()) {
         owner.crash();

@@ -7,7 +7,7 @@ use crate::emulate::lose;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 use xen::base::errno::Errno;
 use xen::objects::domain::Domain;
-use xen::objects::pci_dev::{PciDev, PcidevsLocked};
+use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::objects::pirq::Pirq;
 use xen::sync::rwlock::EventLock;
 use xen::vmsi::tables::{Binding, LockedTables};
@@ -72,7 +72,8 @@ pub fn unregister(lock: &EventLock, pirq: Pirq) {
 /// interrupts were unbound.
 ///
 /// Context: the owner's event lock is not held; IRQs on.
-pub fn forget(device: PciDev, _: PcidevsLocked) {
+pub fn forget(device: PciDev, lock: PcidevsLocked) {
+    let device = KeptDev::of(device, lock);
     if let Some(domain) = device.owner().and_then(Domain::with_msix_emulation) {
         LockedTables::lock(domain).remove(device.identity());
     }

@@ -8,10 +8,9 @@ use irq_core::vmsi::deliver::{GuestFlags, block_vector};
 use irq_hw::msi::{Address, Data};
 use xen::base::errno::Errno;
 use xen::base::log;
-use xen::objects::pci_dev::{KeptDev, PciDev};
+use xen::objects::pci_dev::KeptDev;
 use xen::objects::pirq;
 use xen::objects::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
-use xen::sync::rcu;
 use xen::vmsi::bind::{self, Interrupts};
 use xen::xen_assert;
 
@@ -26,10 +25,9 @@ struct Message {
 
 /// Masks or unmasks the interrupt of a pirq of a function's owner.
 #[doc(alias = "vpci_mask_pirq")]
-fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
-    let rcu = rcu::read();
+fn mask_pirq(device: KeptDev, pirq: i32, mask: bool) {
     if let Some(domain) = device.owner()
-        && let Some(desc) = pirq::lock_domain_pirq(domain, pirq, &rcu)
+        && let Some(desc) = pirq::lock_domain_pirq(domain, pirq)
     {
         desc.guest_mask_msi(mask);
     }
@@ -37,7 +35,7 @@ fn mask_pirq(device: PciDev, pirq: i32, mask: bool) {
 
 /// Binds a block of `count` pirqs from `first` on to a message; on an error none is left bound.
 #[doc(alias = "vpci_msi_update")]
-fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
+fn bind_block(device: KeptDev, message: Message, count: u32, first: i32) -> Result<(), Errno> {
     let domain = device.owner().ok_or(Errno::NODEV)?;
     xen_assert!(domain.device_list_is_locked());
     let first = first as u32;
@@ -47,7 +45,7 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
         mask,
     } = message;
     if !address.is_interrupt() {
-        log::unsupported_address(device, first, address);
+        log::unsupported_address(*device, first, address);
         return Err(Errno::OPNOTSUPP);
     }
     for index in 0..count {
@@ -56,7 +54,7 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
         let masked = mask.checked_shr(index).unwrap_or(0) & 1 != 0;
         let flags = GuestFlags::of_message(address, data, masked);
         if let Err(errno) = bind::create(domain, pirq, vector, flags) {
-            log::bind_failed(device, pirq, errno);
+            log::bind_failed(*device, pirq, errno);
             for bound in (first..pirq).rev() {
                 // What cannot be unbound stays with its pirq, which the caller unmaps.
                 let _ = bind::destroy(domain, bound);
@@ -69,18 +67,18 @@ fn bind_block(device: PciDev, message: Message, count: u32, first: i32) -> Resul
 
 /// Maps interrupts of a function.
 #[doc(alias = "vpci_msi_enable")]
-fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
+fn map(device: KeptDev, interrupts: Interrupts) -> Result<i32, Errno> {
     xen_assert!(
         device
             .owner()
             .is_some_and(|domain| domain.device_list_is_locked())
     );
-    bind::map(device, interrupts).inspect_err(|&errno| log::map_failed(device, errno))
+    bind::map(device, interrupts).inspect_err(|&errno| log::map_failed(*device, errno))
 }
 
 /// Unbinds a block of `bound` pirqs, and unmaps it.
 #[doc(alias = "vpci_msi_disable")]
-fn release(device: PciDev, first: i32, bound: u32) {
+fn release(device: KeptDev, first: i32, bound: u32) {
     let Some(domain) = device.owner() else {
         return;
     };
@@ -108,7 +106,7 @@ pub fn msi_init(msi: VpciMsi) {
 
 /// Masks or unmasks message `index` of an MSI.
 #[doc(alias = "vpci_msi_arch_mask")]
-pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
+pub fn msi_mask(msi: VpciMsi, device: KeptDev, index: u32, mask: bool) {
     mask_pirq(device, msi.raw_pirq().wrapping_add(index as i32), mask);
 }
 
@@ -119,7 +117,7 @@ pub fn msi_mask(msi: VpciMsi, device: PciDev, index: u32, mask: bool) {
 ///
 /// Those of [`bind::map`].
 #[doc(alias = "vpci_msi_arch_enable")]
-pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno> {
+pub fn msi_enable(msi: VpciMsi, device: KeptDev, count: u32) -> Result<(), Errno> {
     xen_assert!(msi.pirq().is_none());
     let pirq = map(device, Interrupts::Msi(count))?;
     msi.set_pirq(Some(pirq));
@@ -129,7 +127,7 @@ pub fn msi_enable(msi: VpciMsi, device: PciDev, count: u32) -> Result<(), Errno>
 
 /// Binds an MSI that is enabled to the message that the guest changed.
 #[doc(alias = "vpci_msi_arch_update")]
-pub fn msi_update(msi: VpciMsi, device: PciDev) {
+pub fn msi_update(msi: VpciMsi, device: KeptDev) {
     xen_assert!(msi.pirq().is_some());
     let Some(domain) = device.owner() else {
         return;
@@ -150,7 +148,7 @@ pub fn msi_update(msi: VpciMsi, device: PciDev) {
 
 /// Unbinds and unmaps an MSI that the guest disables.
 #[doc(alias = "vpci_msi_arch_disable")]
-pub fn msi_disable(msi: VpciMsi, device: PciDev) {
+pub fn msi_disable(msi: VpciMsi, device: KeptDev) {
     xen_assert!(msi.pirq().is_some());
     let bound = if msi.is_bound() { msi.vectors() } else { 0 };
     release(device, msi.raw_pirq(), bound);
@@ -171,7 +169,7 @@ pub fn msix_init(entry: VpciMsixEntry) {
 
 /// Masks or unmasks an entry, if it is in use.
 #[doc(alias = "vpci_msix_arch_mask_entry")]
-pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
+pub fn msix_mask(entry: VpciMsixEntry, device: KeptDev, mask: bool) {
     if let Some(pirq) = entry.pirq() {
         mask_pirq(device, pirq, mask);
     }
@@ -183,13 +181,12 @@ pub fn msix_mask(entry: VpciMsixEntry, device: PciDev, mask: bool) {
 ///
 /// Those of [`bind::map`] and [`bind::create`]; then the entry is not in use.
 #[doc(alias = "vpci_msix_arch_enable_entry")]
-pub fn msix_enable(entry: VpciMsixEntry, kept: KeptDev, table: u64) -> Result<(), Errno> {
-    let device = kept.device();
+pub fn msix_enable(entry: VpciMsixEntry, device: KeptDev, table: u64) -> Result<(), Errno> {
     xen_assert!(entry.pirq().is_none());
     let pirq = map(
         device,
         Interrupts::Msix {
-            entry: entry.number(kept).ok_or(Errno::INVAL)?,
+            entry: entry.number(device).ok_or(Errno::INVAL)?,
             table,
         },
     )?;
@@ -211,7 +208,7 @@ pub fn msix_enable(entry: VpciMsixEntry, kept: KeptDev, table: u64) -> Result<()
 ///
 /// `NOENT` where it is not in use.
 #[doc(alias = "vpci_msix_arch_disable_entry")]
-pub fn msix_disable(entry: VpciMsixEntry, device: PciDev) -> Result<(), Errno> {
+pub fn msix_disable(entry: VpciMsixEntry, device: KeptDev) -> Result<(), Errno> {
     let pirq = entry.pirq().ok_or(Errno::NOENT)?;
     release(device, pirq, 1);
     entry.set_pirq(None);

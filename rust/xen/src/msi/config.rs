@@ -29,7 +29,7 @@ pub fn generation() -> Option<Seen> {
 /// those of a PV dom0 trap, and are all shown to `pci_conf_write_intercept()`; those of a PVH dom0
 /// go through vPCI, which shows few.
 fn writes_are_seen() -> bool {
-    domain::hardware().is_some_and(|domain| !domain.was_created_as_hvm())
+    domain::hardware_domain_is_hvm() == Some(false)
 }
 
 /// Notes whether this CPU has begun a write that it has not said to be carried out; returns what

@@ -83,7 +83,7 @@ impl<'a> Domain<'a> {
 
     /// Returns whether it owns the hardware.
     pub fn is_hardware(self) -> bool {
-        nospec::evaluate(hardware() == Some(self))
+        nospec::evaluate(hardware_domain() == self.as_ptr())
     }
 
     /// Returns whether it stands for the owner of devices that dom0 has given up and that have no
@@ -108,11 +108,27 @@ impl<'a> Domain<'a> {
     }
 }
 
-/// The domain that owns the hardware: dom0. There is none before Xen has built it.
-pub fn hardware() -> Option<Domain<'static>> {
-    // SAFETY: The pointer leads nowhere or to a domain that lives as long as Xen: when it shuts
-    // down the machine does (`hwdom_shutdown()`).
-    unsafe { Domain::from_raw(<*mut _>::load(&raw const sys::hardware_domain)) }
+/// The domain that owns the hardware, or null. With `CONFIG_LATE_HWDOM` another may take its place,
+/// and then it may be freed.
+fn hardware_domain() -> *mut sys::domain {
+    // SAFETY: A pointer of Xen's data, which C reads and writes in one piece.
+    unsafe { <*mut _>::load(&raw const sys::hardware_domain) }
+}
+
+/// Returns whether there is a domain that owns the hardware: not before Xen has built dom0.
+pub fn hardware_domain_exists() -> bool {
+    !hardware_domain().is_null()
+}
+
+/// Returns whether the domain that owns the hardware was created as one of HVM (or PVH); `None`
+/// where there is none.
+pub fn hardware_domain_is_hvm() -> Option<bool> {
+    // SAFETY: A domain is freed a grace period after another took its place (`late_hwdom_init()`),
+    // and no grace period ends before this returns: the CPU processes no softirqs. One whose
+    // creation fails then is freed at once, which C's own readers of the pointer do not survive
+    // either.
+    let domain = unsafe { Domain::from_raw(hardware_domain()) }?;
+    Some(domain.was_created_as_hvm())
 }
 
 #[cfg(hvm)]

@@ -65,6 +65,14 @@ impl<'a> KeptDev<'a> {
         self.0
     }
 
+    /// The domain that owns it, if any does.
+    pub fn owner(self) -> Option<Domain<'a>> {
+        // SAFETY: A domain is freed after its functions were taken from it
+        // (`pci_release_devices()`, `reassign_device()`), for which both locks are taken, one of
+        // which `new` and `of` ask for.
+        unsafe { Domain::from_raw(field!(self.0, domain)) }
+    }
+
     /// The MSI and MSI-X entries that are set up.
     pub fn msi_descs(self) -> impl Iterator<Item = KeptMsi<'a>> {
         // SAFETY: `new` asks for a lock under which the list changes.
@@ -226,17 +234,17 @@ impl<'a> PciDev<'a> {
         field!(self, domain) == domain.as_ptr()
     }
 
-    /// The domain that owns it, if any does.
-    pub fn owner(self) -> Option<Domain<'a>> {
+    /// The domain that owns it, if any does, for as long as the RCU section lasts.
+    pub fn owner(self, _: &rcu::ReadGuard) -> Option<Domain<'_>> {
         // SAFETY: A domain is freed a grace period after its functions were reassigned
-        // (`domain_relinquish_resources()`, then `domain_destroy()`), and no grace period ends
-        // before the call at hand returns, or lets softirqs run without a lock held.
+        // (`domain_relinquish_resources()`, then `domain_destroy()`).
         unsafe { Domain::from_raw(field!(self, domain)) }
     }
 
     /// The number of the domain that owns it, for a line of the log; that of none where none does.
     pub fn owner_id(self) -> c_int {
-        self.owner().map_or(NO_DOMAIN, Domain::id).into()
+        let rcu = rcu::read();
+        self.owner(&rcu).map_or(NO_DOMAIN, Domain::id).into()
     }
 
     /// Its MSI-X capability, if it has one.

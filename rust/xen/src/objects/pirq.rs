@@ -2,11 +2,10 @@
 //!
 //! A pirq leaves its domain's tree, which `pirq_cleanup_check()` sees to, with the domain's event
 //! lock held for writing, and is freed a grace period later (`free_pirq_struct()`). So the event
-//! lock keeps it, and so does an RCU section in which it was found in the tree.
+//! lock keeps it. Without that lock it is kept while the CPU that found it processes no softirqs.
 
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::{IrqDesc, LockedDesc};
-use crate::sync::rcu::ReadGuard;
 use crate::sync::rwlock::EventLock;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -50,12 +49,13 @@ impl<'l> Pirq<'l> {
 }
 
 /// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for
-/// none. The RCU section keeps the pirq while it is looked at.
-pub fn lock_domain_pirq(domain: Domain, pirq: i32, _: &ReadGuard) -> Option<LockedDesc<'static>> {
+/// none.
+pub fn lock_domain_pirq(domain: Domain, pirq: i32) -> Option<LockedDesc<'static>> {
     let mut flags = 0;
     // SAFETY: The domain is alive as a view's; `domain_spin_lock_irq_desc()` takes any number and
     // looks for it in the tree, whose nodes are freed a grace period after they left it, as pirqs
-    // are. Descriptors are allocated at boot and stay.
+    // are. No grace period ends meanwhile: a CPU lets one end where it processes softirqs or idles,
+    // which that function does not. Descriptors are allocated at boot and stay.
     let desc = unsafe {
         IrqDesc::from_raw(sys::domain_spin_lock_irq_desc(
             domain.as_ptr(),

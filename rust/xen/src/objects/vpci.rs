@@ -2,6 +2,7 @@
 
 use crate::base::view::{Word, field, set_field, view};
 use crate::objects::pci_dev::{self, KeptDev, PciDev};
+use crate::objects::views::Domain;
 use crate::sync::lock::{Guard, Locked, Read};
 use core::marker::PhantomData;
 use core::mem::forget;
@@ -170,7 +171,9 @@ impl<'a> LockedMsix<'a> {
     /// [`Self::let_others_run`] drops them; and an RCU section keeps the domain.
     pub unsafe fn new(msix: VpciMsix<'a>) -> Self {
         let device = msix.device();
-        xen_assert!(device.owner().is_some_and(|domain| {
+        // SAFETY: `new` asks for an RCU section that keeps the owner.
+        let domain = unsafe { Domain::from_raw(field!(device, domain)) };
+        xen_assert!(domain.is_some_and(|domain| {
             // SAFETY: The lock is a part of the domain, which is alive as a view's.
             unsafe { sys::shim_rw_is_locked(&raw const (*domain.as_ptr()).pci_lock) }
         }));
@@ -196,15 +199,16 @@ impl<'a> LockedMsix<'a> {
     /// [`Interrupted`] where the walk that the locks protect cannot go on.
     pub fn let_others_run(self) -> Result<Self, Interrupted> {
         let device = self.msix.device();
-        let Some(domain) = device.owner() else {
+        // SAFETY: `new` asks for an RCU section that keeps the owner.
+        let Some(domain) = (unsafe { Domain::from_raw(field!(device, domain)) }) else {
             // A function with a capability of vPCI is a domain's.
             xen_assert!(false);
             return Ok(self);
         };
         let id = device.identity();
         // SAFETY: `new` asks for both locks, and an RCU section that keeps the domain. They are
-        // dropped here, and left to the caller again in the end. The function may go meanwhile: it
-        // is looked for again with `pci_lock` held, which keeps it and its `vpci`.
+        // dropped here, and left to the caller again in the end. The function may go meanwhile: it is looked
+        // for again with `pci_lock` held, which keeps it and its `vpci`.
         unsafe {
             let list = &raw mut (*domain.as_ptr()).pci_lock;
             drop(Locked::adopt(&raw mut (*field!(device, vpci)).lock, ()));

@@ -8,7 +8,7 @@ use xen_sys as sys;
 
 /// A read-side section: what was reachable when it began stays allocated until it ends.
 ///
-/// Context: any. No softirqs are processed and nothing blocks inside.
+/// Context: any. Nothing blocks inside, and RCU's softirq is not processed.
 #[must_use = "the section ends where this is dropped"]
 pub struct ReadGuard(PhantomData<*mut ()>);
 

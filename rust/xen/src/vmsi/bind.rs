@@ -3,7 +3,7 @@
 
 use crate::base::errno::Errno;
 use crate::objects::domain::Domain;
-use crate::objects::pci_dev::PciDev;
+use crate::objects::pci_dev::KeptDev;
 use crate::sync::rwlock::EventLock;
 use irq_core::vmsi::deliver::GuestFlags;
 use xen_sys as sys;
@@ -59,12 +59,12 @@ pub enum Interrupts {
 /// Maps interrupts of a function to a new pirq, or a block of them, of its owner; returns the
 /// first.
 ///
-/// Context: as for [`create`].
+/// Context: IRQs on; the owner's event lock is not held.
 ///
 /// # Errors
 ///
 /// Those of `allocate_and_map_msi_pirq()`; [`Errno::NODEV`] for a function without an owner.
-pub fn map(device: PciDev, interrupts: Interrupts) -> Result<i32, Errno> {
+pub fn map(device: KeptDev, interrupts: Interrupts) -> Result<i32, Errno> {
     let domain = device.owner().ok_or(Errno::NODEV)?;
     let (kind, number, table_base) = match interrupts {
         Interrupts::Msi(count) => (sys::MAP_PIRQ_TYPE_MULTI_MSI, count, 0),

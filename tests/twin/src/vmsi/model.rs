@@ -23,7 +23,7 @@ const ENTRY: u64 = 16;
 const KEPT_BY_C: u64 = 3;
 const PAGE: u64 = 4096;
 
-/// Decides whether the effects of a step agree: they are equal, but for four things.
+/// Decides whether the effects of a step agree: they are equal, but for three things.
 ///
 /// Registration: C allocates before it looks which device a pirq belongs to, and throws the memory
 /// away if it need not have. Rust sizes the shadow to the table, so it looks under the descriptor's
@@ -34,9 +34,6 @@ const PAGE: u64 = 4096;
 ///
 /// Mask bits: C keeps its RCU section until the descriptor is unlocked; Rust needs the table no
 /// more when it has found the descriptor, and ends the section before it takes the lock.
-///
-/// Mask bits of vPCI: Rust looks the pirq up by its number in an RCU section, which C does not
-/// begin.
 fn same_but_for_locks(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
     match op {
         Op::Register { .. } => {
@@ -52,9 +49,6 @@ fn same_but_for_locks(op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
             }
             _ => false,
         },
-        Op::MsiMask { .. } | Op::MsixMask { .. } => {
-            without_section(rust).is_some_and(|rust| same(c, &rust))
-        }
         // See `judge`: C was not asked.
         Op::Read { guarded: true, .. } if c.is_empty() => rust
             .iter()
@@ -78,16 +72,6 @@ fn same(c: &[Entry], rust: &[Entry]) -> bool {
             }
             c.event == rust.event && held == rust.held
         })
-}
-
-/// Leaves out the RCU section that Rust is in all the time. None where it is not.
-fn without_section(rust: &[Entry]) -> Option<Vec<Entry>> {
-    let outside = |entry: &Entry| {
-        let mut entry = entry.clone();
-        entry.held.rcu -= 1;
-        (entry.held.rcu >= 0).then_some(entry)
-    };
-    rust.iter().map(outside).collect()
 }
 
 /// Leaves out where Rust takes the locks of tables' pages, and what it holds more than C when it
