@@ -90,7 +90,7 @@ pub(crate) fn release_table(msix: Msix) {
     if ranges::remove(table).is_err() {
         xen_warn!();
     }
-    msix.set_table_pages(Default::default());
+    msix.forget_table();
     for which in [SharedPage::First, SharedPage::Last] {
         msix.unshare(which);
     }

@@ -22,7 +22,6 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod bar;
 mod control;
 pub mod disable;
 pub mod dump;

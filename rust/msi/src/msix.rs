@@ -3,14 +3,16 @@
 use crate::control;
 use crate::window::MsixWindow;
 use irq_core::msi::mask::with_mask;
-use irq_core::msi::place::{Pages, Table, pending_pages};
+use irq_core::msi::place::{Pages, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{Location, MsixRegisters};
 use xen::arch::cpu::current;
 use xen::base::errno::Errno;
+use xen::msi::bar;
 use xen::msi::log;
 use xen::msi::new::NewMsi;
 use xen::msi::pages::Mapped;
+use xen::msi::table::MsixTable;
 use xen::objects::arch_msix::{Msix, SharedPage};
 use xen::objects::msi_desc::MsiDesc;
 use xen::objects::msi_info::Request;
@@ -37,17 +39,16 @@ pub(crate) fn set_up_entry<'a>(
     let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
     let first = msix.used() == 0;
     let found = if first && may_locate(device) {
-        let base = request.table_base();
-        Found::Now(locate(*device, msix, position, Some(base))?)
+        Found::Now(locate(*device, msix, position, Some(request))?)
     } else {
         Found::Before(msix.table().ok_or(Errno::NODATA)?)
     };
 
     let table = found.table();
     if first {
-        mask_entries(msix, table)?;
+        mask_entries(table)?;
     }
-    let page = msix.map(table, table.entry(request.entry()))?;
+    let page = table.map(table.entry(request.entry()))?;
     // One page is mapped for an entry; what is mapped behind it is another's.
     let entry = page.entry().ok_or(Errno::INVAL)?;
     entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
@@ -74,8 +75,8 @@ pub(crate) fn set_up_entry<'a>(
 pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
     let (window, position) = open(device, msix)?;
     let found = Found::Now(locate(device, msix, position, None)?);
-    mask_entries(msix, found.table())?;
-    let shared = map_shared(device, msix, found.table());
+    mask_entries(found.table())?;
+    let shared = map_shared(device, found.table());
     found.protect(msix)?;
     for (which, page) in ENDS.into_iter().zip(shared) {
         if let Some(page) = page {
@@ -96,11 +97,11 @@ pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errn
 ///
 /// [`Errno::NXIO`] where the memory map has a page of the table as RAM, [`Errno::NOMEM`] where no
 /// fixmap entry is left to map one, [`Errno::INVAL`] where no table has so many pages.
-fn mask_entries(msix: Msix, table: Table) -> Result<(), Errno> {
+fn mask_entries(table: MsixTable) -> Result<(), Errno> {
     let pages = table.pages();
     for page in pages.first..=pages.last {
         let first = table.vector_controls(page).next();
-        let Some(mapped) = first.map(|first| msix.map(table, first)).transpose()? else {
+        let Some(mapped) = first.map(|first| table.map(first)).transpose()? else {
             continue;
         };
         for address in table.vector_controls(page) {
@@ -122,12 +123,13 @@ const ENDS: [SharedPage; 2] = [SharedPage::First, SharedPage::Last];
 
 /// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that
 /// is all.
-fn map_shared<'a>(device: PciDev<'a>, msix: Msix<'a>, table: Table) -> [Option<Mapped<'a>>; 2] {
+fn map_shared<'a>(device: PciDev, table: MsixTable<'a>) -> [Option<Mapped<'a>>; 2] {
     let map = |which: SharedPage, shares: bool, byte| {
         if !shares {
             return None;
         }
-        msix.map(table, byte)
+        table
+            .map(byte)
             .inspect_err(|&errno| log::shared_page_not_mapped(which, device, errno))
             .ok()
     };
@@ -149,15 +151,15 @@ fn may_locate(device: KeptDev) -> bool {
 }
 
 /// Where the table is.
-enum Found {
+enum Found<'a> {
     /// As it was found before.
-    Before(Table),
+    Before(MsixTable<'a>),
     /// It has just been looked for; the pending bits are in these pages.
-    Now((Table, Pages)),
+    Now((MsixTable<'a>, Pages)),
 }
 
-impl Found {
-    fn table(&self) -> Table {
+impl<'a> Found<'a> {
+    fn table(&self) -> MsixTable<'a> {
         match *self {
             Self::Before(table) | Self::Now((table, _)) => table,
         }
@@ -177,47 +179,30 @@ impl Found {
             return Err(errno);
         }
         if let Self::Now((table, pending)) = self {
-            msix.set_places(table, pending);
+            table.note(pending);
         }
         Ok(())
     }
 }
 
-/// Looks for the table and the pending bits. `base` is where dom0 believes the table's base address
-/// to be, if it is who asks.
+/// Looks for the table and the pending bits; `request` is dom0's, if it is who asks.
 ///
 /// # Errors
 ///
-/// [`Errno::NXIO`] where the function does not answer, or has no memory at its base address.
-fn locate(
+/// Those of [`Msix::locate`].
+fn locate<'a>(
     device: PciDev,
-    msix: Msix,
+    msix: Msix<'a>,
     position: u16,
-    base: Option<u64>,
-) -> Result<(Table, Pages), Errno> {
-    let function = device.config();
-    let registers = MsixRegisters::new(position);
-    let at = |register| Location::new(function.read32(register));
-    let place = at(registers.table());
-    if place.is_no_answer() {
-        return Err(Errno::NXIO);
-    }
-    let found = crate::bar::address(device, place.base_address());
-    if base.is_some_and(|base| base != found.unwrap_or(0)) {
-        xen_warn!();
-    }
-    let found = found
-        .or(base.filter(|&base| base != 0))
-        .ok_or(Errno::NXIO)?;
-    let table = Table {
-        address: found.wrapping_add(place.offset().into()),
-        entries: msix.entries(),
-    };
+    request: Option<Request>,
+) -> Result<(MsixTable<'a>, Pages), Errno> {
+    let table = msix.locate(device, request)?;
     if ranges::overlap(table.pages()) {
         xen_warn!();
     }
-    let place = at(registers.pending());
-    let found = crate::bar::address(device, place.base_address());
+    let register = MsixRegisters::new(position).pending();
+    let place = Location::new(device.config().read32(register));
+    let found = bar::address(device, place.base_address());
     if found.is_none() {
         xen_warn!();
     }

@@ -1,5 +1,6 @@
 //! What MSI and MSI-X of the host's devices need of Xen, and nothing else does.
 
+pub mod bar;
 pub mod config;
 pub mod device;
 mod fixmap;
@@ -11,4 +12,4 @@ pub mod options;
 pub mod pages;
 pub mod register_lock;
 pub mod reserved;
-mod table;
+pub mod table;

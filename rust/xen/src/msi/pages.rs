@@ -5,9 +5,10 @@ use super::fixmap;
 use crate::arch::fixmap::{Page, Register, Word32};
 use crate::base::errno::Errno;
 use crate::base::view::{Word, element};
+use crate::msi::table::MsixTable;
 use crate::objects::arch_msix::{Msix, SharedPage};
 use crate::objects::pci_dev::PciDev;
-use irq_core::msi::place::Table;
+use core::marker::PhantomData;
 use irq_hw::msix::ENTRY_SIZE;
 use xen_sys as sys;
 
@@ -60,7 +61,7 @@ impl Drop for Mapped<'_> {
     }
 }
 
-impl<'a> Msix<'a> {
+impl<'a> MsixTable<'a> {
     /// Maps the page that a byte of the table lies in, or adds a user to it.
     ///
     /// Context: IRQs on.
@@ -71,13 +72,14 @@ impl<'a> Msix<'a> {
     /// [`Errno::NXIO`] where the memory map has its page as RAM,
     /// [`Errno::NOMEM`] where there is no place to map it.
     #[doc(alias = "msix_get_fixmap")]
-    pub fn map(self, table: Table, address: u64) -> Result<Mapped<'a>, Errno> {
-        if !table.holds(address) {
+    pub fn map(self, address: u64) -> Result<Mapped<'a>, Errno> {
+        if !self.holds(address) {
             return Err(Errno::INVAL);
         }
-        let number = (address >> 12).wrapping_sub(table.address >> 12) as usize;
-        let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;
-        let _locked = self.lock();
+        let msix = self.msix();
+        let number = (address >> 12).wrapping_sub(self.address >> 12) as usize;
+        let slot = Slot::of(msix, number).ok_or(Errno::INVAL)?;
+        let _locked = msix.lock();
         let index = match slot.users() {
             0 => {
                 // SAFETY: Any number of a page may be asked for.
@@ -92,12 +94,14 @@ impl<'a> Msix<'a> {
         };
         slot.set_users(slot.users() + 1);
         Ok(Mapped {
-            msix: self,
+            msix,
             index,
             address,
         })
     }
+}
 
+impl Msix<'_> {
     /// Takes a user away from a page, which is unmapped with the last.
     ///
     /// Context: IRQs on.
@@ -161,13 +165,14 @@ impl<'a> Msix<'a> {
 
 /// What is kept of one page: its mapping and how many use it.
 #[derive(Clone, Copy)]
-struct Slot {
+struct Slot<'a> {
     users: *mut i32,
     page: *mut u16,
+    life: PhantomData<Msix<'a>>,
 }
 
-impl Slot {
-    fn of(msix: Msix, number: usize) -> Option<Self> {
+impl<'a> Slot<'a> {
+    fn of(msix: Msix<'a>, number: usize) -> Option<Self> {
         // SAFETY: The arrays are parts of the structure.
         let (users, pages) = unsafe {
             (
@@ -178,27 +183,28 @@ impl Slot {
         Some(Self {
             users: element(users, number)?.cast_mut(),
             page: element(pages, number)?.cast_mut(),
+            life: PhantomData,
         })
     }
 
     fn users(self) -> i32 {
-        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
         unsafe { i32::load(self.users) }
     }
 
     fn set_users(self, users: i32) {
-        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
         unsafe { i32::store(self.users, users) };
     }
 
     fn page(self) -> u32 {
-        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
         unsafe { u16::load(self.page).into() }
     }
 
     fn set_page(self, index: u32) {
         // The index is that of a fixed mapping, or 0.
-        // SAFETY: `of` took the place from the structure, which is alive as a view's.
+        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
         unsafe { u16::store(self.page, index as u16) };
     }
 }

@@ -170,7 +170,7 @@ impl<'a> Msix<'a> {
     }
 
     /// Notes the pages of the table; none for page 0.
-    pub fn set_table_pages(self, pages: Pages) {
+    pub(crate) fn set_table_pages(self, pages: Pages) {
         set_field!(self, table.first)(pages.first);
         set_field!(self, table.last)(pages.last);
     }

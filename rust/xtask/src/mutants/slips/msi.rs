@@ -2,7 +2,7 @@
 
 use super::super::slip::{Slip, slip};
 
-const BAR: &str = "msi/src/bar.rs";
+const BAR: &str = "xen/src/msi/bar.rs";
 const CONTROL: &str = "msi/src/control.rs";
 const DISABLE: &str = "msi/src/disable.rs";
 const ENABLE: &str = "msi/src/enable.rs";
@@ -174,7 +174,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "pages stay protected as a table's when it has none",
         DISABLE,
         "",
-        "msix.set_table_pages(Default::default());",
+        "msix.forget_table();",
         "",
     ),
     slip(
@@ -237,13 +237,13 @@ pub(super) const SLIPS: &[Slip] = &[
         "a binding is undone outside of RCU sections",
         "xen/src/msi/new.rs",
         "",
-        "first.block().for_each(|msi| pirqs.unbind(msi));
+        "first.block().for_each(|msi| pirqs.unbind(*msi));
                 drop(rcu);",
         "if $slipped {
                     drop(rcu);
-                    first.block().for_each(|msi| pirqs.unbind(msi));
+                    first.block().for_each(|msi| pirqs.unbind(*msi));
                 } else {
-                    first.block().for_each(|msi| pirqs.unbind(msi));
+                    first.block().for_each(|msi| pirqs.unbind(*msi));
                     drop(rcu);
                 }",
     ),
@@ -338,7 +338,7 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "the table of a function that does not answer is found",
-        "msi/src/msix.rs",
+        "xen/src/msi/table.rs",
         "",
         "place.is_no_answer()",
         "false",
@@ -415,9 +415,9 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "the lock of the mappings is dropped at once",
         PAGES,
-        "let slot = Slot::of(self, number).ok_or(Errno::INVAL)?;",
-        "let _locked = self.lock();",
-        "let locked = self.lock();
+        "let slot = Slot::of(msix, number).ok_or(Errno::INVAL)?;",
+        "let _locked = msix.lock();",
+        "let locked = msix.lock();
         let _locked = if $slipped {
             drop(locked);
             None

@@ -66,7 +66,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "the MSI is not looked at again under its lock",
         TABLES,
         "if let Some(msi) = locked.msi_desc()",
-        "self.entry.sends(msi)",
+        "self.entry.sends(*msi)",
         "true",
     ),
     slip(

@@ -1,13 +1,13 @@
 //! Base addresses, by which a function's table is found.
 
+use crate::objects::pci_dev::PciDev;
+use crate::objects::pci_sbdf::{self, Sbdf};
 use irq_core::msi::place::VirtualFunctions;
 use irq_hw::pci::{self, BaseAddress, sriov};
-use xen::objects::pci_dev::PciDev;
-use xen::objects::pci_sbdf::Sbdf;
 
 /// The address of a function's memory at one of its base addresses; `None` where it has none there.
 #[doc(alias = "read_pci_mem_bar")]
-pub(crate) fn address(device: PciDev, number: u8) -> Option<u64> {
+pub fn address(device: PciDev, number: u8) -> Option<u64> {
     let address = match device.physical() {
         None => {
             let function = device.config();
@@ -45,7 +45,7 @@ fn memory(function: Sbdf, first: u16, count: u8, number: u8) -> Option<u64> {
 /// Memory of the virtual function with an ID: that of all of them lies side by side, `bytes` for
 /// each.
 fn virtual_memory(physical: Sbdf, id: u16, number: u8, bytes: Option<u64>) -> Option<u64> {
-    let capability = physical.extended_capability(xen::objects::pci_sbdf::SRIOV)?;
+    let capability = physical.extended_capability(pci_sbdf::SRIOV)?;
     let read = |register| physical.read16(capability + register);
     let control = read(sriov::CONTROL);
     let functions = VirtualFunctions {
