@@ -75,7 +75,7 @@ fn check(line: &str) -> Result<Check> {
 }
 
 /// Reads the list. A C file stands at the margin, a check of it behind two spaces, and behind four
-/// what stands for it: `file function: text`, or `= reason`.
+/// what stands for it: `file function: text`, where a method is `Type::method`, or `= reason`.
 fn parse(list: &str) -> Result<Vec<Entry>> {
     let mut file = None;
     let mut entries: Vec<Entry> = Vec::new();
@@ -213,17 +213,59 @@ fn c_checks(text: &str) -> Vec<Check> {
     found
 }
 
-/// The bodies of the functions of a name in a Rust file, without white space.
+/// The name of the type that an `impl` is for, of what stands before its body.
+fn type_of_impl(head: &str) -> &str {
+    let head = head.trim_start();
+    let head = &head[bracketed(head, ('<', '>'))
+        .filter(|_| head.starts_with('<'))
+        .unwrap_or(0)..];
+    let name = head
+        .split_once(" for ")
+        .map_or(head, |(_, name)| name)
+        .trim_start();
+    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+    let name = &name[..end.unwrap_or(name.len())];
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+/// A Rust file in two: the bodies of the `impl`s of a type, and what is outside of all `impl`s.
+fn impls<'a>(code: &'a str, of: &str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut its, mut outside) = (Vec::new(), Vec::new());
+    let mut rest = code;
+    while let Some(at) = rest.find("\nimpl") {
+        let (before, found) = rest.split_at(at);
+        outside.push(before);
+        let begin = found.find('{').unwrap_or(found.len());
+        let (head, body) = found.split_at(begin);
+        let length = bracketed(body, ('{', '}')).unwrap_or(body.len());
+        if type_of_impl(&head["\nimpl".len()..]) == of {
+            its.push(&body[..length]);
+        }
+        rest = &body[length..];
+    }
+    outside.push(rest);
+    (its, outside)
+}
+
+/// The bodies of the functions of a name in a Rust file, without white space: of `function`, which
+/// belongs to no type, or of `Type::function`.
 fn rust_functions(text: &str, name: &str) -> String {
     let code = without_comments(text);
+    let (its, outside) = impls(&code, name.split_once("::").map_or("", |(of, _)| of));
+    let (places, name) = match name.split_once("::") {
+        Some((_, function)) => (its, function),
+        None => (outside, name),
+    };
     let mut found = String::new();
-    for generic in ["(", "<"] {
-        for (at, _) in code.match_indices(&format!("fn {name}{generic}")) {
-            let rest = &code[at..];
-            let body = &rest[rest.find('{').unwrap_or(0)..];
-            let length = bracketed(body, ('{', '}')).unwrap_or(0);
-            found.push_str(&squeeze(&body[..length]));
-            found.push('\n');
+    for code in places {
+        for generic in ["(", "<"] {
+            for (at, _) in code.match_indices(&format!("fn {name}{generic}")) {
+                let rest = &code[at..];
+                let body = &rest[rest.find('{').unwrap_or(0)..];
+                let length = bracketed(body, ('{', '}')).unwrap_or(0);
+                found.push_str(&squeeze(&body[..length]));
+                found.push('\n');
+            }
         }
     }
     found
@@ -363,10 +405,10 @@ a.c
   f: BUG()
     = Not reached.
   g: WARN_ON(h(1, 2))
-    b.rs g: if h(1, 2) { xen_warn!() }
+    b.rs A::g: if h(1, 2) { xen_warn!() }
   g: ASSERT(a == 1)
-    b.rs g: xen_assert!(false)
-    b.rs g: xen_assert!(false)
+    b.rs A::g: xen_assert!(false)
+    b.rs A::g: xen_assert!(false)
 ";
 
     const RUST: &str = "\
@@ -374,7 +416,7 @@ fn f(a: i32) {
     // Words.
     xen_assert!(a == 1);
 }
-impl A {
+impl<'a, T: X<'a>> y::Y<T> for z::A<'a, T> {
     fn g<T>(self) {
         if h(1, 2) {
             xen_warn!()
@@ -383,6 +425,11 @@ impl A {
         xen_assert!(false);
     }
 }
+impl B {
+    fn f(self) {}
+    fn g(self) {}
+}
+fn g() {}
 ";
 
     #[test]
@@ -413,6 +460,22 @@ impl A {
             assert_ne!(rust, RUST);
             let missing = missing_in_rust(&entries, |_| Ok(rust.clone())).unwrap();
             assert_eq!(missing.len(), 1, "{from:?}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn a_check_that_is_moved_to_another_function_of_the_name_is_found() {
+        let entries = parse(LISTED).unwrap();
+        let warns = "if h(1, 2) {\n            xen_warn!()\n        }\n        ";
+        for (check, to) in [
+            ("xen_assert!(a == 1);", "fn f(self) {"),
+            (warns, "fn g(self) {"),
+            (warns, "fn g() {"),
+        ] {
+            let rust = RUST.replacen(check, "", 1);
+            let rust = rust.replacen(to, &format!("{to}{check}"), 1);
+            let missing = missing_in_rust(&entries, |_| Ok(rust.clone())).unwrap();
+            assert_eq!(missing.len(), 1, "{to}: {missing:?}");
         }
     }
 
