@@ -43,8 +43,8 @@ impl VectorLock {
     ///
     /// # Safety
     ///
-    /// This CPU holds it, with IRQs off, for longer than the result lives, and no other value stands
-    /// for it.
+    /// This CPU holds it, with IRQs off, for longer than the result lives, and no other value
+    /// stands for it.
     pub unsafe fn held_by_caller() -> Self {
         // SAFETY: Asks about a lock that is a variable of Xen's.
         xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const sys::vector_lock) });

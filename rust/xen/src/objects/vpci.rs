@@ -207,8 +207,8 @@ impl<'a> LockedMsix<'a> {
         };
         let id = device.identity();
         // SAFETY: `new` asks for both locks, and an RCU section that keeps the domain. They are
-        // dropped here, and left to the caller again in the end. The function may go meanwhile: it is looked
-        // for again with `pci_lock` held, which keeps it and its `vpci`.
+        // dropped here, and left to the caller again in the end. The function may go meanwhile: it
+        // is looked for again with `pci_lock` held, which keeps it and its `vpci`.
         unsafe {
             let list = &raw mut (*domain.as_ptr()).pci_lock;
             drop(Locked::adopt(&raw mut (*field!(device, vpci)).lock, ()));
