@@ -125,6 +125,13 @@ const EXCEPTIONS: &[Exception] = &[
         "the CPU's APIC ID comes through the shim",
     ),
     Exception::new("vmsi", "unmask, to the device model", None, 118, CHECKED),
+    Exception::new(
+        "vmsi",
+        "mask a message by vPCI",
+        None,
+        128,
+        "a function without an owner is told apart",
+    ),
     Exception::new("vmsi", "mask, 4 bytes", Some("1 x 1"), 113, CHECKED),
     Exception::new(
         "vmsi",

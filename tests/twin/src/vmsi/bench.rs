@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 
-use super::op::{Op, Request};
+use super::op::{Message, Op, Request};
 use super::perform::{Api, perform};
 use super::world::{DescSpec, DeviceSpec, Kind, Spec, World};
 use crate::allocator::Frames;
@@ -246,6 +246,24 @@ fn rows_of_a_table(entries: u64) -> Vec<Row> {
             domain: 0,
             vcpu: 0,
             answered: None,
+        },
+    );
+    let setup = Message {
+        address: 0xfee0_0000,
+        data: 0x31,
+        mask: 0,
+    };
+    row(
+        "mask a message by vPCI",
+        vec![Op::MsiEnable {
+            device: 0,
+            vectors: 1,
+            setup,
+        }],
+        Op::MsiMask {
+            device: 0,
+            entry: 0,
+            mask: 1,
         },
     );
     rows
