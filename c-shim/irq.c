@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The functions of irq.c that Xen reaches through pointers, and the services of Xen that it alone uses. */
+#include <xen/iocap.h>
 #include <xen/irq.h>
 #include <xen/sched.h>
 #include <xen/trace.h>
@@ -10,6 +11,8 @@
 #include <asm/smp.h>
 
 #include "shim.h"
+
+DEFINE_SPINLOCK(shim_vector_lock);
 
 void cf_check irq_complete_move(struct irq_desc *desc)
 {
@@ -48,19 +51,16 @@ void shim_send_cleanup_self(void)
 
 void shim_send_cleanup(const cpumask_t *cpus)
 {
-    cpumask_t dest;
-
-    cpumask_and(&dest, cpus, &cpu_online_map);
-    send_IPI_mask(&dest, IRQ_MOVE_CLEANUP_VECTOR);
+    send_IPI_mask(cpus, IRQ_MOVE_CLEANUP_VECTOR);
 }
 
 void shim_forward(const cpumask_t *cpus, uint8_t vector)
 {
-    cpumask_t dest;
+    cpumask_t *dest = this_cpu(scratch_cpumask);
 
-    cpumask_and(&dest, cpus, &cpu_online_map);
-    if ( !cpumask_empty(&dest) )
-        send_IPI_mask(cpumask_of(cpumask_any(&dest)), vector);
+    cpumask_and(dest, cpus, &cpu_online_map);
+    if ( !cpumask_empty(dest) )
+        send_IPI_mask(cpumask_of(cpumask_any(dest)), vector);
 }
 
 unsigned int shim_irq_destination(const cpumask_t *wanted,
@@ -77,4 +77,51 @@ unsigned int shim_irq_destination(const cpumask_t *wanted,
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)
 {
     TRACE_TIME(event, irq, vector, cpu);
+}
+
+/* A record has room for 192 CPUs. */
+void shim_trace_irq_mask(uint32_t event, int irq, int vector,
+                         const cpumask_t *mask)
+{
+    struct {
+        uint16_t irq, vector;
+        uint32_t mask[6];
+    } record = { .irq = irq, .vector = vector };
+
+    if ( !unlikely(tb_init_done) )
+        return;
+
+    memcpy(record.mask, mask,
+           min(sizeof(record.mask), BITS_TO_LONGS(nr_cpu_ids) * sizeof(long)));
+    trace_time(event, sizeof(record), &record);
+}
+
+bool shim_zalloc_cpumask(cpumask_var_t *mask)
+{
+    return zalloc_cpumask_var(mask);
+}
+
+bool shim_alloc_cpumask(cpumask_var_t *mask)
+{
+    return alloc_cpumask_var(mask);
+}
+
+void shim_free_cpumask(cpumask_var_t *mask)
+{
+    free_cpumask_var(*mask);
+}
+
+void shim_rcu_unlock_domain(struct domain *d)
+{
+    rcu_unlock_domain(d);
+}
+
+int shim_irq_permit_access(struct domain *d, unsigned int irq)
+{
+    return irq_permit_access(d, irq);
+}
+
+int shim_irq_deny_access(struct domain *d, unsigned int irq)
+{
+    return irq_deny_access(d, irq);
 }

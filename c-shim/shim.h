@@ -140,12 +140,16 @@ void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
 
 #ifdef CONFIG_RUST_IRQ_VECTORS
 /* Of irq.c, where they are static without Rust. */
-extern spinlock_t vector_lock;
-extern unsigned long used_vectors[];
-vmask_t *irq_get_used_vector_mask(int irq);
-void trace_irq_mask(uint32_t event, int irq, int vector,
-                    const cpumask_t *mask);
+extern unsigned char irq_max_guests;
+extern void (*direct_apic_vector[])(void);
 
+extern spinlock_t shim_vector_lock;
+bool shim_zalloc_cpumask(cpumask_var_t *mask);
+bool shim_alloc_cpumask(cpumask_var_t *mask);
+void shim_free_cpumask(cpumask_var_t *mask);
+void shim_rcu_unlock_domain(struct domain *d);
+int shim_irq_permit_access(struct domain *d, unsigned int irq);
+int shim_irq_deny_access(struct domain *d, unsigned int irq);
 unsigned int shim_cpumask_words(void);
 bool shim_is_8259A(const struct irq_desc *desc);
 bool shim_is_pending(uint8_t vector);
@@ -155,12 +159,12 @@ void shim_forward(const cpumask_t *cpus, uint8_t vector);
 unsigned int shim_irq_destination(const cpumask_t *wanted,
                                   const cpumask_t *cpus);
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu);
+void shim_trace_irq_mask(uint32_t event, int irq, int vector,
+                         const cpumask_t *mask);
 
-/* What c-shim/irq.c and irq.c call. */
-void xen_irq_clear_vector(struct irq_desc *desc);
+/* What c-shim/irq.c calls. */
 void xen_irq_complete_move(struct irq_desc *desc, uint32_t vector,
                            unsigned int cpu);
-void xen_irq_leave(struct irq_desc *desc, unsigned int cpu);
 void xen_irq_move_cleanup(unsigned int cpu);
 #endif
 

@@ -103,10 +103,27 @@ XEN_IRQ_EXPORT(bool, iov_supports_xt, void)
 #endif
 
 #ifdef CONFIG_RUST_IRQ_VECTORS
+XEN_IRQ_EXPORT(void, alloc_direct_apic_vector, uint8_t *, void (*)(void))
+XEN_IRQ_EXPORT(uint8_t, alloc_hipriority_vector, void)
+XEN_IRQ_EXPORT(int, arch_init_one_irq_desc, struct irq_desc *)
 XEN_IRQ_EXPORT(int, assign_irq_vector, int, const cpumask_t *)
+XEN_IRQ_EXPORT(int, bind_irq_vector, int, int, const cpumask_t *)
+XEN_IRQ_EXPORT(void, clear_irq_vector, int)
+XEN_IRQ_EXPORT(int, create_irq, nodeid_t, bool)
+XEN_IRQ_EXPORT(void, destroy_irq, unsigned int)
+XEN_IRQ_EXPORT(void, fixup_irqs, void)
+XEN_IRQ_EXPORT(void, free_lopriority_vector, uint8_t)
+XEN_IRQ_EXPORT(int, init_irq_data, void)
 XEN_IRQ_EXPORT(void, irq_complete_move, struct irq_desc *)
 XEN_IRQ_EXPORT(void, irq_move_cleanup_interrupt, void)
+XEN_IRQ_EXPORT(void, irq_set_affinity, struct irq_desc *, const cpumask_t *)
+XEN_IRQ_EXPORT(int, irq_to_vector, int)
+XEN_IRQ_EXPORT(void, lock_vector_lock, void)
+XEN_IRQ_EXPORT(void, move_masked_irq, struct irq_desc *)
+XEN_IRQ_EXPORT(void, move_native_irq, struct irq_desc *)
 XEN_IRQ_EXPORT(unsigned int, set_desc_affinity,
                struct irq_desc *, const cpumask_t *)
+XEN_IRQ_EXPORT(void, set_direct_apic_vector, uint8_t, void (*)(void))
 XEN_IRQ_EXPORT(void, setup_vector_irq, unsigned int)
+XEN_IRQ_EXPORT(void, unlock_vector_lock, void)
 #endif

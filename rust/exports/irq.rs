@@ -2,10 +2,17 @@
 //! c-shim/shim.h for what irq.c and c-shim/irq.c call.
 
 use core::ffi::{c_int, c_uint};
-use xen::arch::cpu::CpuVariables;
-use xen::base::errno::Errno;
+use core::sync::atomic::AtomicU8;
+use irq::{create, evacuate};
+use xen::arch::cpu::{CpuVariables, this_cpu_number};
+use xen::base::boot::Booting;
+use xen::base::bug::assertion_failed;
+use xen::base::errno::{Errno, to_c};
 use xen::irq::cpus::Cpus;
-use xen::irq::place::PlacedDesc;
+use xen::irq::create as objects;
+use xen::irq::direct;
+use xen::irq::handler::Status;
+use xen::irq::place::{self, PlacedDesc};
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
 use xen::objects::irq_desc::{HeldDesc, IrqDesc};
@@ -17,9 +24,10 @@ use xen_sys as sys;
 macro_rules! held {
     ($raw:expr) => {{
         let desc = view!(IrqDesc, $raw);
-        // SAFETY: The lock of the IRQ's descriptor is held by `destroy_irq()`,
-        // `clear_irq_vector()`, `fixup_irqs()`, `do_IRQ()` (which calls the handlers' `ack`, and
-        // those `irq_complete_move()`), and wherever a handler's `set_affinity`, which calls
+        // SAFETY: The lock of the IRQ's descriptor is held by `do_IRQ()`, which calls the handlers'
+        // `ack` and `end`, and those `irq_complete_move()`, `move_masked_irq()` and
+        // `move_native_irq()`; by `pirq_set_affinity()` and `hvm_migrate_pirq()`, which call
+        // `irq_set_affinity()`; and wherever a handler's `set_affinity`, which calls
         // `set_desc_affinity()`, is called: also in `iov_adjust_irq_affinities()` and
         // `amd_iommu_init_late()`.
         unsafe { HeldDesc::new(desc) }
@@ -37,6 +45,23 @@ macro_rules! placed {
     }};
 }
 
+/// The descriptor of an IRQ; C crashes where there is none.
+fn numbered(irq: c_int) -> Option<IrqDesc<'static>> {
+    let desc = u32::try_from(irq).ok().and_then(IrqDesc::numbered);
+    xen_assert!(desc.is_some());
+    desc
+}
+
+/// What C crashes on: there are more vectors of high priority to be allocated than there are.
+macro_rules! some_vector {
+    ($vector:expr) => {
+        match $vector {
+            Some(vector) => vector,
+            None => assertion_failed("vector\0", concat!(file!(), "\0"), line!()),
+        }
+    };
+}
+
 /// A set of CPUs that C may leave out.
 macro_rules! cpus {
     ($raw:expr) => {
@@ -52,9 +77,7 @@ macro_rules! cpus {
 /// The set is one of C's or none.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn assign_irq_vector(irq: c_int, mask: *const sys::cpumask_t) -> c_int {
-    let desc = u32::try_from(irq).ok().and_then(IrqDesc::numbered);
-    let Some(desc) = desc else {
-        xen_assert!(false);
+    let Some(desc) = numbered(irq) else {
         return Errno::INVAL.negative();
     };
     match irq::assign_vector(desc, cpus!(mask)) {
@@ -92,16 +115,159 @@ unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
     irq::set_up(Vectors::of(variables), &lock);
 }
 
-/// See [`irq::clear`].
+/// See [`irq::bind_vector`].
 ///
 /// # Safety
 ///
-/// The descriptor is Xen's and locked, and the vector lock is held, with IRQs off.
+/// The set is one of C's.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn xen_irq_clear_vector(desc: *const sys::irq_desc) {
-    // SAFETY: `clear_irq_vector()` and `destroy_irq()` hold the vector lock, with IRQs off.
-    let lock = unsafe { VectorLock::held_by_caller() };
-    irq::clear(placed!(desc), &lock);
+unsafe extern "C" fn bind_irq_vector(
+    irq: c_int,
+    vector: c_int,
+    mask: *const sys::cpumask_t,
+) -> c_int {
+    let vector = u8::try_from(vector);
+    xen_assert!(vector.is_ok());
+    let (Some(desc), Ok(vector), Some(cpus)) = (numbered(irq), vector, cpus!(mask)) else {
+        return Errno::INVAL.negative();
+    };
+    to_c(irq::bind_vector(desc, vector, cpus))
+}
+
+/// See [`irq::clear_vector`].
+#[unsafe(no_mangle)]
+extern "C" fn clear_irq_vector(irq: c_int) {
+    if let Some(desc) = numbered(irq) {
+        irq::clear_vector(desc);
+    }
+}
+
+/// See [`create::create`].
+#[unsafe(no_mangle)]
+extern "C" fn create_irq(node: u32, grant_access: u32) -> c_int {
+    let node = Some(node as u8).filter(|node| u32::from(*node) != sys::NUMA_NO_NODE);
+    match create::create(node, grant_access as u8 != 0) {
+        Ok(irq) => irq,
+        Err(errno) => errno.negative(),
+    }
+}
+
+/// See [`create::destroy`].
+#[unsafe(no_mangle)]
+extern "C" fn destroy_irq(irq: c_uint) {
+    let desc = IrqDesc::numbered(irq).filter(|desc| desc.is_of_message());
+    xen_assert!(desc.is_some());
+    if let Some(desc) = desc {
+        create::destroy(desc);
+    }
+}
+
+/// See [`objects::allocate_sets`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's, and not initialized.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn arch_init_one_irq_desc(desc: *const sys::irq_desc) -> c_int {
+    to_c(objects::allocate_sets(view!(IrqDesc, desc)))
+}
+
+/// See [`objects::initialize`].
+#[unsafe(no_mangle)]
+extern "C" fn init_irq_data() -> c_int {
+    // SAFETY: `__start_xen()` calls this, before there is a second CPU.
+    to_c(objects::initialize(unsafe { Booting::new() }))
+}
+
+/// See [`place::known_vector`].
+#[unsafe(no_mangle)]
+extern "C" fn irq_to_vector(irq: c_int) -> c_int {
+    let vector = numbered(irq).and_then(place::known_vector);
+    vector.map_or(-1, c_int::from)
+}
+
+/// See [`VectorLock::lock`].
+#[unsafe(no_mangle)]
+extern "C" fn lock_vector_lock() {
+    // SAFETY: `start_secondary()` and `__cpu_disable()` call this with IRQs off.
+    VectorLock::lock(unsafe { IrqsOff::new() });
+}
+
+/// See [`VectorLock::unlock`].
+///
+/// # Safety
+///
+/// This CPU has taken the lock by `lock_vector_lock()`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unlock_vector_lock() {
+    // SAFETY: `start_secondary()` and `__cpu_disable()` call `lock_vector_lock()` before.
+    unsafe { VectorLock::unlock() };
+}
+
+/// See [`irq::wish`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked; the set is one of C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn irq_set_affinity(desc: *const sys::irq_desc, mask: *const sys::cpumask_t) {
+    if let Some(cpus) = cpus!(mask) {
+        irq::wish(placed!(desc), cpus);
+    }
+}
+
+/// See [`irq::move_masked`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn move_masked_irq(desc: *const sys::irq_desc) {
+    if view!(IrqDesc, desc).has(Status::MOVE_PENDING) {
+        irq::move_masked(placed!(desc));
+    }
+}
+
+/// See [`irq::move_native`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn move_native_irq(desc: *const sys::irq_desc) {
+    if view!(IrqDesc, desc).has(Status::MOVE_PENDING) {
+        irq::move_native(placed!(desc));
+    }
+}
+
+/// See [`direct::allocate_high_priority`].
+#[unsafe(no_mangle)]
+extern "C" fn alloc_hipriority_vector() -> u8 {
+    some_vector!(direct::allocate_high_priority())
+}
+
+/// See [`direct::set`].
+#[unsafe(no_mangle)]
+extern "C" fn set_direct_apic_vector(vector: u32, handler: direct::Handler) {
+    direct::set(vector as u8, handler);
+}
+
+/// See [`direct::allocate`].
+///
+/// # Safety
+///
+/// The vector is a variable of C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn alloc_direct_apic_vector(vector: *mut u8, handler: direct::Handler) {
+    // SAFETY: C passes a variable that lives as long as Xen, which others only read.
+    let vector = unsafe { AtomicU8::from_ptr(vector) };
+    some_vector!(direct::allocate(vector, handler));
+}
+
+/// See [`irq::unreserve`].
+#[unsafe(no_mangle)]
+extern "C" fn free_lopriority_vector(vector: u32) {
+    irq::unreserve(vector as u8);
 }
 
 /// See [`irq::complete`].
@@ -114,14 +280,11 @@ unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u
     irq::complete(placed!(desc), cpu, vector as u8);
 }
 
-/// See [`irq::leave`].
-///
-/// # Safety
-///
-/// The descriptor is Xen's and locked.
+/// See [`evacuate::evacuate`].
 #[unsafe(no_mangle)]
-unsafe extern "C" fn xen_irq_leave(desc: *const sys::irq_desc, cpu: c_uint) {
-    irq::leave(placed!(desc), cpu);
+extern "C" fn fixup_irqs() {
+    // SAFETY: `__cpu_disable()` and `smp_send_stop()` call this with IRQs off, which it leaves so.
+    evacuate::evacuate(this_cpu_number(), unsafe { IrqsOff::new() });
 }
 
 /// See [`irq::clean_up`].

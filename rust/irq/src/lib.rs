@@ -4,14 +4,20 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod create;
+pub mod evacuate;
+
 use irq_core::irq::cpus::{CpuSet, CpuSetMut, each};
 use irq_core::irq::moves::{CleanUp, Completed, Target};
 use irq_core::irq::vectors::{
-    FIRST_DYNAMIC, LAST_HIGH_PRIORITY, Taken, VectorSet, is_high_priority, is_irq_vector,
+    FIRST_DYNAMIC, FIRST_HIGH_PRIORITY, LAST_HIGH_PRIORITY, Taken, VectorSet, is_high_priority,
+    is_irq_vector,
 };
 use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
-use xen::irq::place::{self, PlacedDesc};
+use xen::irq::handler::Status;
+use xen::irq::log;
+use xen::irq::place::{self, Apart, PlacedDesc};
 use xen::irq::signal::{self, Event};
 use xen::irq::table::{self, VectorLock, Vectors};
 use xen::objects::irq_desc::IrqDesc;
@@ -24,6 +30,31 @@ fn release(used: Option<&VectorSet>, vector: Option<u8>) {
     if let (Some(used), Some(vector)) = (used, vector) {
         let was_used = used.remove(vector);
         xen_assert!(was_used);
+    }
+}
+
+/// Chooses the map of used vectors for an IRQ that is to get its first vector
+/// (`irq_get_used_vector_mask()`).
+#[doc(alias = "irq_get_used_vector_mask")]
+fn choose_used(desc: PlacedDesc<'_>, lock: &VectorLock) -> Option<&'static VectorSet> {
+    let irq = desc.irq();
+    match place::apart() {
+        Apart::All => {
+            let map = table::map_of_all();
+            match place::known_vector(**desc) {
+                _ if place::used(*desc).is_some() => log::has_map(irq),
+                Some(vector) if is_irq_vector(vector) => {
+                    log::has_vector(irq, vector);
+                    let was_used = map.insert(vector);
+                    xen_assert!(!was_used);
+                }
+                Some(vector) => log::has_bogus_vector(irq, vector),
+                None => {}
+            }
+            Some(map)
+        }
+        Apart::OfDevice if desc.is_of_io_apic() => place::map_of_io_apic(*desc, lock),
+        Apart::OfDevice | Apart::None => None,
     }
 }
 
@@ -42,8 +73,7 @@ fn assign(desc: PlacedDesc<'_>, wanted: Cpus<'_>, lock: &mut VectorLock) -> Resu
             release(place::used(*desc), old);
         }
         Target::Search => {
-            let chosen =
-                (!place::has_been_assigned(*desc)).then(|| place::choose_used(*desc, lock));
+            let chosen = (!place::has_been_assigned(*desc)).then(|| choose_used(desc, lock));
             let used = chosen.unwrap_or(place::used(*desc));
             let taken = Taken {
                 reserved: table::reserved(),
@@ -114,6 +144,101 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
     let wanted = wanted.unwrap_or(Cpus::all());
     place::affinity(desc).copy(&wanted);
     signal::destination(wanted, place::read(desc).cpus.cpus())
+}
+
+/// Gives an IRQ a certain vector on those of some CPUs that are online (`bind_irq_vector()`).
+///
+/// # Errors
+///
+/// [`Errno::INVAL`] where none of them is, [`Errno::BUSY`] where the IRQ has another.
+#[doc(alias = "bind_irq_vector")]
+#[doc(alias = "_bind_irq_vector")]
+pub fn bind_vector(desc: IrqDesc<'_>, vector: u8, wanted: Cpus<'_>) -> Result<(), Errno> {
+    let locked = desc.lock();
+    let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
+    let lock = VectorLock::take();
+    let online = Cpus::online();
+    if !wanted.intersects(&online) {
+        return Err(Errno::INVAL);
+    }
+    let mut places = place::read(desc);
+    if places.vector == Some(vector) && places.cpus.is_both(&wanted, &online) {
+        return Ok(());
+    }
+    if places.vector.is_some() {
+        return Err(Errno::BUSY);
+    }
+    places.vector = Some(vector);
+    places.cpus.copy(&wanted);
+    places.cpus.retain(&online);
+    signal::trace_cpus(Event::Bind, *desc, vector, places.cpus.cpus());
+    enter(desc, places.cpus.cpus(), places.vector, &lock);
+    if let Some(used) = place::used(*desc) {
+        let was_used = used.insert(vector);
+        xen_assert!(!was_used);
+    }
+    place::set_assigned(*desc);
+    place::write(desc, &places);
+    Ok(())
+}
+
+/// Lets IRQs have a vector that was reserved (`free_lopriority_vector()`).
+#[doc(alias = "free_lopriority_vector")]
+pub fn unreserve(vector: u8) {
+    xen_assert!(vector < FIRST_HIGH_PRIORITY);
+    table::reserved().remove(vector);
+}
+
+/// Takes all vectors from an IRQ that is not destroyed (`clear_irq_vector()`).
+#[doc(alias = "clear_irq_vector")]
+pub fn clear_vector(desc: IrqDesc<'_>) {
+    let locked = desc.lock();
+    let Some(desc) = PlacedDesc::of(locked.held()) else {
+        xen_assert!(false);
+        return;
+    };
+    let lock = VectorLock::take();
+    clear(desc, &lock);
+}
+
+/// Notes a wish for other CPUs (`irq_set_affinity()`).
+#[doc(alias = "irq_set_affinity")]
+pub fn wish(desc: PlacedDesc<'_>, cpus: Cpus<'_>) {
+    if desc.can_move() {
+        xen_assert!(desc.is_locked());
+        desc.unset(Status::MOVE_PENDING);
+        place::pending(desc).copy(&cpus);
+        desc.set(Status::MOVE_PENDING);
+    }
+}
+
+/// Moves an IRQ whose source sends nothing meanwhile, if that was wished for
+/// (`move_masked_irq()`).
+#[doc(alias = "move_masked_irq")]
+pub fn move_masked(desc: PlacedDesc<'_>) {
+    if !desc.has(Status::MOVE_PENDING) {
+        return;
+    }
+    desc.unset(Status::MOVE_PENDING);
+    if !desc.can_move() {
+        return;
+    }
+    let mut pending = place::pending(desc);
+    if pending.intersects(&Cpus::online()) {
+        desc.move_to(pending.cpus());
+    }
+    pending.clear();
+}
+
+/// Moves an IRQ, if that was wished for (`move_native_irq()`).
+#[doc(alias = "move_native_irq")]
+pub fn move_native(desc: PlacedDesc<'_>) {
+    if desc.has(Status::DISABLED) {
+        return;
+    }
+    desc.disable();
+    move_masked(desc);
+    desc.enable();
 }
 
 /// Takes all vectors from an IRQ (`_clear_irq_vector()`).
@@ -198,7 +323,7 @@ pub fn clean_up(vectors: Vectors<'_>, irqs: IrqsOff<'_>) {
 
 fn clean_up_vector(desc: PlacedDesc<'_>, vector: u8, vectors: Vectors<'_>) {
     // Before the lock was taken, the IRQ may have lost the vector, and another may have got it.
-    if vectors.get(vector) != desc.irq() || place::is_8259a(*desc) {
+    if vectors.get(vector) != desc.irq() || place::is_8259a(**desc) {
         return;
     }
     let mut places = place::read(desc);

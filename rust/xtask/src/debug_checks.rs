@@ -37,7 +37,7 @@ const RUST_MACROS: [&str; 3] = ["xen_assert!(", "xen_warn!(", "debug_assert!("];
 
 /// Around what is left to Rust in a file of which a part stays in C: what begins it, before the
 /// unit's switch, and what ends it.
-const LEFT_OUT: (&str, &str) = ("#ifndef CONFIG_", "#endif");
+const LEFT_OUT: (&str, &str) = ("#ifndef CONFIG_", "#endif /* !CONFIG_");
 
 /// A check, by the function and the text of the check without white space.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -490,7 +490,10 @@ fn g() {}
 
     #[test]
     fn what_stays_in_c_is_left_alone() {
-        let part = format!("int z(void)\n{{\n    BUG();\n}}\n#ifndef CONFIG_RUST_A\n{C}#endif\n");
+        let part = format!(
+            "int z(void)\n{{\n    BUG();\n}}\n#ifndef CONFIG_RUST_A\n{C}\
+             #ifdef CONFIG_PV\n#endif\nvoid y(void)\n{{\n}}\n#endif /* !CONFIG_RUST_A */\n"
+        );
         assert_eq!(
             differences(&UNIT, &part, &parse(LISTED).unwrap()),
             Vec::<String>::new()

@@ -18,6 +18,19 @@ pub trait CpuSet {
         each(self).any(|cpu| other.contains(cpu))
     }
 
+    /// Returns whether all its CPUs are in the other.
+    fn is_subset(&self, other: &impl CpuSet) -> bool {
+        each(self).all(|cpu| other.contains(cpu))
+    }
+
+    /// Returns whether its CPUs are those that are in both others.
+    fn is_both(&self, one: &impl CpuSet, other: &impl CpuSet) -> bool {
+        (0..self.limit()).all(|cpu| {
+            let both = one.contains(cpu) && other.contains(cpu);
+            self.contains(cpu) == both
+        })
+    }
+
     /// Returns the first of its CPUs that is not below `cpu`.
     fn next(&self, cpu: u32) -> Option<u32> {
         let mut cpu = cpu;
@@ -133,6 +146,10 @@ mod tests {
         assert!(!set.intersects(&Set(70, [!0, 0b1_1111])) && !set.is_empty());
         assert!(set.intersects(&Set(70, [0, 0b10_0000])));
         assert!(Set(70, [0, 1 << 6]).is_empty());
+        assert!(Set(70, [0, 1 << 6 | 1]).is_subset(&Set(70, [0, 1])));
+        assert!(!Set(70, [0, 3]).is_subset(&Set(70, [!0, 1])));
+        let both = |ours| Set(70, ours).is_both(&Set(70, [3, 3]), &Set(70, [6, 2 | 1 << 6]));
+        assert!(both([2, 2 | 1 << 7]) && !both([2, 3]) && !both([2, 0]));
     }
 
     #[test]

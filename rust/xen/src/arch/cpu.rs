@@ -103,6 +103,14 @@ impl<'a> Deref for CurrentVcpu<'a> {
     }
 }
 
+/// The number of this CPU. As for [`this_cpu`], it may be stale.
+#[inline]
+pub fn this_cpu_number() -> u32 {
+    // SAFETY: Xen keeps the structure at the top of every stack, and writes the number once, before
+    // the CPU runs this.
+    unsafe { (*info()).processor_id }
+}
+
 /// Returns this CPU's instance of a per-CPU variable, which is named by its link-time address.
 ///
 /// The result is stale once the code runs on another CPU, which Xen does not do to code that holds

@@ -3,6 +3,7 @@
 use crate::arch::cpu::cpu_ids;
 use crate::base::view::Word;
 use crate::objects::cpumask::CpuMask;
+use crate::sync::irqs::IrqsOff;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use xen_sys as sys;
 
@@ -45,6 +46,22 @@ impl<'a> Cpus<'a> {
     /// The set, for C, which only reads it.
     pub(super) const fn as_ptr(self) -> *const sys::cpumask_t {
         self.0.as_ptr()
+    }
+
+    /// Copies it to this CPU's scratch set.
+    pub fn copy_to_scratch(self, irqs: IrqsOff<'_>) {
+        DescCpus(Self::scratch(irqs)).copy(&self);
+    }
+
+    /// This CPU's scratch set: what was copied there is there until a function of Xen's that is
+    /// called with IRQs off uses it.
+    pub fn scratch(_: IrqsOff<'_>) -> Cpus<'_> {
+        // SAFETY: The set is allocated before the CPU comes online, and stays while the CPU runs.
+        unsafe {
+            CpuMask::from_raw(sys::shim_scratch_cpumask())
+                .map(Cpus)
+                .unwrap_unchecked()
+        }
     }
 
     /// The address of a word, if the set has such a word.

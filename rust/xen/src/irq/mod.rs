@@ -1,7 +1,11 @@
 //! Vectors of IRQs and their moves: the descriptors' fields, `vector_irq[]`, the maps of vectors,
-//! and what CPUs send each other.
+//! and what CPUs send each other; IRQs that are created and destroyed.
 
 pub mod cpus;
+pub mod create;
+pub mod direct;
+pub mod handler;
+pub mod log;
 pub mod place;
 pub mod signal;
 pub mod table;

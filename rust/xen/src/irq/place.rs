@@ -8,7 +8,7 @@ use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use core::ops::Deref;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use irq_core::irq::moves::Place;
-use irq_core::irq::vectors::VectorSet;
+use irq_core::irq::vectors::{FIRST_LEGACY, LAST_LEGACY, VectorSet};
 use xen_sys as sys;
 
 /// Bit 0 of the byte of bit-fields.
@@ -20,6 +20,7 @@ pub struct PlacedDesc<'a> {
     desc: HeldDesc<'a>,
     cpus: CpuMask<'a>,
     old_cpus: CpuMask<'a>,
+    pending: CpuMask<'a>,
     affinity: CpuMask<'a>,
 }
 
@@ -48,6 +49,7 @@ impl<'a> PlacedDesc<'a> {
             desc,
             cpus: set!(desc, arch.cpu_mask)?,
             old_cpus: set!(desc, arch.old_cpu_mask)?,
+            pending: set!(desc, arch.pending_mask)?,
             affinity: set!(desc, affinity)?,
         })
     }
@@ -107,6 +109,17 @@ pub fn affinity(desc: PlacedDesc<'_>) -> DescCpus<'_> {
     DescCpus(Cpus::of(desc.affinity))
 }
 
+/// The CPUs that it is to be on when it is acknowledged next.
+pub fn pending(desc: PlacedDesc<'_>) -> DescCpus<'_> {
+    DescCpus(Cpus::of(desc.pending))
+}
+
+/// Notes that an IRQ whose sets were just allocated has no place.
+pub(super) fn set_nowhere(desc: IrqDesc<'_>) {
+    set_field!(desc, arch.vector)(-1i16);
+    set_field!(desc, arch.old_vector)(-1i16);
+}
+
 /// Returns whether the IRQ has had a vector since it was allocated.
 pub fn has_been_assigned(desc: HeldDesc<'_>) -> bool {
     field!(desc, arch.used) == sys::IRQ_USED as i8
@@ -126,19 +139,40 @@ pub fn set_unused(desc: HeldDesc<'_>) {
 /// The map of vectors that IRQs of one device, or all, must not share.
 pub fn used(desc: HeldDesc<'_>) -> Option<&VectorSet> {
     let map = field!(desc, arch.used_vectors);
-    // SAFETY: The maps are a static variable of irq.c, those that io_apic.c allocates and keeps, or
-    // one of a `struct pci_dev`, which is freed after its IRQs were destroyed: that clears the
+    // SAFETY: The maps are a static variable, those that io_apic.c allocates and keeps, or one of a
+    // `struct pci_dev`, which is freed after its IRQs were destroyed: that clears the
     // field with the descriptor's lock held (`destroy_irq()`). C changes maps by atomic
     // instructions.
     unsafe { map.cast::<VectorSet>().as_ref() }
 }
 
-/// Chooses that map for an IRQ that is to get its first vector.
-pub fn choose_used(desc: HeldDesc<'_>, _lock: &VectorLock) -> Option<&'static VectorSet> {
-    // SAFETY: The number is a descriptor's, and the vector lock is held. The map is a static
-    // variable of irq.c, or one that io_apic.c has allocated and keeps.
+/// Which IRQs must not share a vector on different CPUs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// Any may.
+    None,
+    /// All.
+    All,
+    /// Those of each device.
+    OfDevice,
+}
+
+/// Returns which, as a boot option or AMD's IOMMU says.
+pub fn apart() -> Apart {
+    // SAFETY: The variable is written while Xen boots, in one piece.
+    match unsafe { i32::load(&raw const sys::opt_irq_vector_map) }.cast_unsigned() {
+        sys::OPT_IRQ_VECTOR_MAP_NONE => Apart::None,
+        sys::OPT_IRQ_VECTOR_MAP_GLOBAL => Apart::All,
+        _ => Apart::OfDevice,
+    }
+}
+
+/// The map of the IRQs of one IO-APIC.
+pub fn map_of_io_apic(desc: HeldDesc<'_>, _lock: &VectorLock) -> Option<&'static VectorSet> {
+    // SAFETY: The number is that of a pin, and the vector lock is held. io_apic.c keeps what it
+    // allocates.
     unsafe {
-        sys::irq_get_used_vector_mask(desc.irq())
+        sys::io_apic_get_used_vector_map(desc.number())
             .cast::<VectorSet>()
             .as_ref()
     }
@@ -151,13 +185,22 @@ pub fn set_used(desc: HeldDesc<'_>, map: Option<&'static VectorSet>) {
 }
 
 /// The vector by which an IRQ is known: for one of a PIC, that of the PIC.
+#[doc(alias = "irq_to_vector")]
 pub fn known_vector(desc: IrqDesc<'_>) -> Option<u8> {
-    // SAFETY: The number is a descriptor's.
-    u8::try_from(unsafe { sys::irq_to_vector(desc.irq()) }).ok()
+    let own = vector(field!(desc, arch.vector));
+    if desc.is_of_io_apic() {
+        // While Xen boots, IRQ 0 has its own vector already, and the PIC's handler still.
+        let is_legacy = own.is_some_and(|own| (FIRST_LEGACY..=LAST_LEGACY).contains(&own));
+        own.map(|own| if is_legacy && is_8259a(desc) { 0 } else { own })
+    } else if desc.is_of_message() {
+        own
+    } else {
+        Some((desc.number() as u8).wrapping_add(FIRST_LEGACY))
+    }
 }
 
 /// Returns whether a PIC handles the IRQ.
-pub fn is_8259a(desc: HeldDesc<'_>) -> bool {
-    // SAFETY: The descriptor has a handler, which stays while it is held.
+pub fn is_8259a(desc: IrqDesc<'_>) -> bool {
+    // SAFETY: The descriptor has a handler: an object of Xen's, which stays.
     desc.is_initialized() && unsafe { sys::shim_is_8259A(desc.as_ptr()) }
 }

@@ -18,7 +18,7 @@ pub fn clean_up_again() {
     unsafe { sys::shim_send_cleanup_self() };
 }
 
-/// Tells those of the CPUs that are online to clean up.
+/// Tells CPUs that are online to clean up.
 pub fn clean_up(cpus: Cpus<'_>) {
     // SAFETY: A view's set lives as long as the view, and the function only reads it.
     unsafe { sys::shim_send_cleanup(cpus.as_ptr()) };
@@ -52,6 +52,8 @@ pub fn with_lock(desc: IrqDesc<'_>, _: IrqsOff, run: impl FnOnce(HeldDesc<'_>)) 
 pub enum Event {
     /// An IRQ got a vector.
     Assign,
+    /// An IRQ got a vector that it has on all CPUs.
+    Bind,
     /// An IRQ lost its vector.
     Clear,
     /// A move ended because the IRQ lost its vector.
@@ -66,6 +68,7 @@ impl Event {
     const fn number(self) -> u32 {
         match self {
             Self::Assign => sys::XEN_IRQ_TRC_ASSIGN_VECTOR as u32,
+            Self::Bind => sys::XEN_IRQ_TRC_BIND_VECTOR as u32,
             Self::Clear => sys::XEN_IRQ_TRC_CLEAR_VECTOR as u32,
             Self::Finish => sys::XEN_IRQ_TRC_MOVE_FINISH as u32,
             Self::CleanUp => sys::XEN_IRQ_TRC_MOVE_CLEANUP as u32,
@@ -75,9 +78,11 @@ impl Event {
 }
 
 /// Traces what happened on some CPUs.
+#[doc(alias = "trace_irq_mask")]
+#[doc(alias = "_trace_irq_mask")]
 pub fn trace_cpus(event: Event, desc: HeldDesc<'_>, vector: u8, cpus: Cpus<'_>) {
     // SAFETY: A view's set lives as long as the view, and the function only reads it.
-    unsafe { sys::trace_irq_mask(event.number(), desc.irq(), vector.into(), cpus.as_ptr()) };
+    unsafe { sys::shim_trace_irq_mask(event.number(), desc.irq(), vector.into(), cpus.as_ptr()) };
 }
 
 /// Traces what happened on a CPU.

@@ -3,7 +3,7 @@
 use crate::arch::cpu::CpuVariables;
 use crate::irq::cpus::Cpus;
 use crate::sync::irqs::IrqsOff;
-use crate::sync::lock::IrqLocked;
+use crate::sync::lock::{IrqLocked, Locked};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -32,11 +32,29 @@ impl VectorLock {
     /// Takes it, inside the lock of a descriptor.
     pub fn take() -> Self {
         Self {
-            // SAFETY: The lock is a variable of Xen's. IRQs are off while it is held: handlers of
-            // interrupts take it, too.
-            _lock: Some(unsafe { IrqLocked::take(&raw mut sys::vector_lock) }),
+            // SAFETY: The lock is a variable of the shim's. IRQs are off while it is held: handlers
+            // of interrupts take it, too.
+            _lock: Some(unsafe { IrqLocked::take(&raw mut sys::shim_vector_lock) }),
             local: PhantomData,
         }
+    }
+
+    /// Takes it where IRQs are off, until [`Self::unlock`] (`lock_vector_lock()`).
+    #[doc(alias = "lock_vector_lock")]
+    pub fn lock(_: IrqsOff<'_>) {
+        // SAFETY: The lock is a variable of the shim's, and IRQs are off.
+        core::mem::forget(unsafe { Locked::take(&raw mut sys::shim_vector_lock) });
+    }
+
+    /// Drops it (`unlock_vector_lock()`).
+    ///
+    /// # Safety
+    ///
+    /// This CPU holds it by [`Self::lock`].
+    #[doc(alias = "unlock_vector_lock")]
+    pub unsafe fn unlock() {
+        // SAFETY: `unlock` asks for the lock.
+        drop(unsafe { Locked::adopt(&raw mut sys::shim_vector_lock, ()) });
     }
 
     /// Stands for the lock that the caller of an export holds; debug builds check that it is held.
@@ -46,8 +64,8 @@ impl VectorLock {
     /// This CPU holds it, with IRQs off, for longer than the result lives, and no other value
     /// stands for it.
     pub unsafe fn held_by_caller() -> Self {
-        // SAFETY: Asks about a lock that is a variable of Xen's.
-        xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const sys::vector_lock) });
+        // SAFETY: Asks about a lock that is a variable of the shim's.
+        xen_assert!(unsafe { sys::shim_spin_is_locked(&raw const sys::shim_vector_lock) });
         Self {
             _lock: None,
             local: PhantomData,
@@ -122,7 +140,12 @@ impl<'a> Vectors<'a> {
 
 /// The vectors that no IRQ gets on any CPU.
 pub fn reserved() -> &'static VectorSet {
-    // SAFETY: The map is a variable of Xen's of 256 bits, and C changes it by atomic instructions
-    // once there is a second CPU.
-    unsafe { &*(&raw const sys::used_vectors).cast::<VectorSet>() }
+    static RESERVED: VectorSet = VectorSet::new();
+    &RESERVED
+}
+
+/// The map of used vectors of all IRQs, where none may share one with another.
+pub fn map_of_all() -> &'static VectorSet {
+    static OF_ALL: VectorSet = VectorSet::new();
+    &OF_ALL
 }

@@ -19,6 +19,19 @@ use core::ops::Deref;
 use xen_sys as sys;
 
 impl<'a> Domain<'a> {
+    /// Finds the domain of an ID, and runs something with it, which stays meanwhile; `None` where
+    /// there is none.
+    #[cfg(feature = "irq")]
+    pub fn with_id<R>(id: u16, run: impl FnOnce(Domain<'_>) -> R) -> Option<R> {
+        // SAFETY: The function takes any number. It leaves an RCU section open where it finds a
+        // domain that is not the current vCPU's: that or the vCPU keeps the domain.
+        let domain = unsafe { Domain::from_raw(sys::rcu_lock_domain_by_id(id)) }?;
+        let result = run(domain);
+        // SAFETY: The domain is the one that was found, and this ends the section, if there is one.
+        unsafe { sys::shim_rcu_unlock_domain(domain.as_ptr()) };
+        Some(result)
+    }
+
     /// Its ID.
     #[inline]
     pub fn id(self) -> u16 {

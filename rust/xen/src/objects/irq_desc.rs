@@ -1,7 +1,7 @@
 //! Interrupt descriptors (`struct irq_desc`, `xen/irq.h`).
 
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{field, set_field};
+use crate::base::view::{Word, field, set_field};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::hw_irq_controller::Handler;
 use crate::objects::msi_desc::{HeldMsi, KeptMsi};
@@ -12,6 +12,9 @@ use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr;
 use xen_sys as sys;
+
+/// The IRQs that a PIC can have.
+const LEGACY_IRQS: u32 = 16;
 
 impl<'a> IrqDesc<'a> {
     /// Returns the descriptor of an IRQ whose number came from a descriptor.
@@ -27,7 +30,7 @@ impl<'a> IrqDesc<'a> {
 
     /// How many there are.
     #[inline]
-    fn count() -> u32 {
+    pub fn count() -> u32 {
         // SAFETY: `init_irq_data()` writes the number before it allocates the array, and nothing
         // writes it after that.
         unsafe { (&raw const sys::nr_irqs).read() }
@@ -46,6 +49,38 @@ impl<'a> IrqDesc<'a> {
         (0..Self::count()).map(|irq| unsafe { Self::of(irq) })
     }
 
+    /// How many belong to pins of PICs and IO-APICs: the first ones.
+    fn pins() -> u32 {
+        // SAFETY: The number is written while Xen boots, before the array is allocated.
+        unsafe { (&raw const sys::nr_irqs_gsi).read() }
+    }
+
+    /// Those of pins.
+    pub fn of_pins() -> impl Iterator<Item = Self> {
+        Self::all().take(Self::pins() as usize)
+    }
+
+    /// Those of messages, and of what else creates IRQs.
+    pub fn of_messages() -> impl Iterator<Item = Self> {
+        Self::all().skip(Self::pins() as usize)
+    }
+
+    /// Returns whether it belongs to no pin.
+    pub fn is_of_message(self) -> bool {
+        self.number() >= Self::pins()
+    }
+
+    /// Returns whether an IO-APIC handles it, and no PIC (`IO_APIC_IRQ()`).
+    pub fn is_of_io_apic(self) -> bool {
+        if self.number() < LEGACY_IRQS {
+            // SAFETY: The variable is written in one piece.
+            let irqs = unsafe { u32::load(&raw const sys::io_apic_irqs) };
+            irqs >> self.number() & 1 != 0
+        } else {
+            !self.is_of_message()
+        }
+    }
+
     /// The same for longer: descriptors stay as long as Xen.
     #[inline]
     pub fn for_good(self) -> IrqDesc<'static> {
@@ -57,6 +92,12 @@ impl<'a> IrqDesc<'a> {
     #[inline]
     pub fn irq(self) -> i32 {
         field!(self, irq)
+    }
+
+    /// Its number, which is never negative.
+    #[inline]
+    pub fn number(self) -> u32 {
+        self.irq() as u32
     }
 
     /// The vector that was chosen for it.
@@ -74,6 +115,11 @@ impl<'a> IrqDesc<'a> {
     /// Returns whether it is in use at all.
     pub fn is_initialized(self) -> bool {
         !field!(self, handler).is_null()
+    }
+
+    /// Returns whether something handles it.
+    pub fn has_action(self) -> bool {
+        !field!(self, action).is_null()
     }
 
     /// Returns whether its lock is held, by whichever CPU; debug builds ask.

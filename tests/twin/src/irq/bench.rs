@@ -33,6 +33,7 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
             device: 0,
             handler: 0,
             node: 2,
+            permit: false,
         };
         step(side, &create);
         let irq = GSIS;

@@ -3,7 +3,7 @@
 use xen_sys as sys;
 
 use super::platform::{self, apic_id};
-use super::spec::{MOST_CPUS, Mask};
+use super::spec::{DOMAIN, MOST_CPUS, Mask};
 use crate::bits;
 use crate::loader::Import;
 use crate::side::{fault, record, with};
@@ -22,6 +22,9 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "init_one_irq_desc" => init_one_irq_desc as *const (),
         "io_apic_get_used_vector_map" => io_apic_get_used_vector_map as *const (),
         "get_random" => get_random as *const (),
+        "rangeset_add_singleton" => rangeset_add_singleton as *const (),
+        "rangeset_remove_singleton" => rangeset_remove_singleton as *const (),
+        "rcu_lock_domain_by_id" => rcu_lock_domain_by_id as *const (),
         "send_IPI_mask" => send_ipi_mask as *const (),
         "send_IPI_self" => send_ipi_self as *const (),
         "trace" => trace as *const (),
@@ -44,7 +47,48 @@ pub(super) fn import(name: &str) -> Option<Import> {
 
 /// All descriptors of a world are initialized.
 extern "C" fn init_one_irq_desc() -> i32 {
-    0
+    failure()
+}
+
+/// 0, or the negative errno of a call that shall fail.
+fn failure() -> i32 {
+    -with(|env| env.script.outcome())
+}
+
+fn change_set(name: &'static str, set: u64, irq: u64) -> i32 {
+    let set = with(|env| env.arena.offset(set));
+    record(Event::Call(name, [set, irq, 0, 0, 0, 0]));
+    failure()
+}
+
+extern "C" fn rangeset_add_singleton(set: u64, irq: u64) -> i32 {
+    change_set("rangeset_add_singleton", set, irq)
+}
+
+extern "C" fn rangeset_remove_singleton(set: u64, irq: u64) -> i32 {
+    change_set("rangeset_remove_singleton", set, irq)
+}
+
+/// Leaves an RCU section open where it finds a domain that does not run.
+extern "C" fn rcu_lock_domain_by_id(id: u32) -> u64 {
+    let found = platform::with(|platform| {
+        let number = usize::from((id as u16).wrapping_sub(DOMAIN));
+        let domain = *platform.domains.get(number)?;
+        let counts = if number == platform.current {
+            [None; 2]
+        } else {
+            platform.counts()
+        };
+        platform.domain_lives.then_some((domain, counts))
+    });
+    let Some((domain, counts)) = found else {
+        return 0;
+    };
+    for count in counts.into_iter().flatten() {
+        // SAFETY: a variable of the CPU that runs.
+        unsafe { *count += 1 };
+    }
+    domain
 }
 
 extern "C" fn io_apic_get_used_vector_map() -> u64 {

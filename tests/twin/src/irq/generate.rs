@@ -3,6 +3,7 @@
 use super::Irq;
 use super::op::Op;
 use super::spec::{Bound, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
+use crate::heap::Failure;
 use crate::rng::Rng;
 use crate::side::Script;
 use crate::subject::Case;
@@ -20,7 +21,15 @@ pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
     for _ in 0..count {
         steps.extend(theme(rng, &spec));
     }
-    let steps = steps.into_iter().map(|op| (op, Script::plain(0))).collect();
+    let steps = steps.into_iter().map(|op| {
+        let mut script = Script::plain(0);
+        if rng.one_in(8) {
+            script.error = Some((rng.below(2) as u32, libc::ENOMEM));
+            script.memory = Failure::Nth(rng.below(3) as u32);
+        }
+        (op, script)
+    });
+    let steps = steps.collect();
     Case { spec, steps }
 }
 
@@ -110,6 +119,7 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             device: rng.below(2),
             handler: usize::from(rng.one_in(8)),
             node: rng.below(6) as u8,
+            permit: rng.one_in(3),
         }],
         4 | 30 => vec![Op::Destroy { cpu, irq }],
         5 | 31 => vec![Op::Assign {
@@ -143,9 +153,36 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         19 | 45 => vec![Op::Offline { cpu }],
         20 | 21 | 46 => vec![Op::Online { cpu }],
         22 if rng.one_in(6) => vec![Op::FreeVector { vector: HPET }],
+        22 => vec![at_boot(rng, spec)],
         _ => vec![Op::ToVector {
             irq: rng.below(IRQS),
         }],
+    }
+}
+
+/// What Xen calls while it boots, or where descriptors and CPUs are new.
+fn at_boot(rng: &mut Rng, spec: &Spec) -> Op {
+    match rng.below(8) {
+        0 | 1 => Op::Bind {
+            irq: rng.below(GSIS),
+            vector: match rng.below(3) {
+                0 => FIRST_HIGH + rng.below(4) as u8,
+                _ => HPET + rng.below(usize::from(LAST_DYNAMIC - HPET)) as u8,
+            },
+            mask: mask(rng, spec),
+        },
+        2 => Op::Clear {
+            irq: rng.below(GSIS),
+        },
+        3 | 4 => Op::InitDesc,
+        5 if rng.one_in(2) => Op::Switch,
+        5 => Op::DomainGoes,
+        6 => Op::SetDirect {
+            vector: rng.next() as u8,
+        },
+        _ => Op::Direct {
+            has_vector: rng.one_in(3),
+        },
     }
 }
 
@@ -199,6 +236,7 @@ fn a_move_to_the_same_vector(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         device: 0,
         handler: 0,
         node: 2,
+        permit: false,
     };
     let set = |irq, cpu| Op::SetAffinity {
         cpu: 0,

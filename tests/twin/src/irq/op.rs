@@ -6,12 +6,14 @@ use super::spec::Mask;
 /// world has, so that any step can be left out of a case.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    /// An IRQ of an MSI is created, for a device, with the handler of that number.
+    /// An IRQ of an MSI is created, for a device, with the handler of that number; the current
+    /// domain may use it.
     Create {
         cpu: usize,
         device: usize,
         handler: usize,
         node: u8,
+        permit: bool,
     },
     Destroy {
         cpu: usize,
@@ -74,5 +76,28 @@ pub(crate) enum Op {
     },
     ToVector {
         irq: usize,
+    },
+    /// The domain that may use IRQs which it had created is gone, or is there again.
+    DomainGoes,
+    /// Another domain runs.
+    Switch,
+    /// An IRQ's vector is bound, or cleared, as at boot.
+    Bind {
+        irq: usize,
+        vector: u8,
+        mask: Mask,
+    },
+    Clear {
+        irq: usize,
+    },
+    /// The sets of a new descriptor are allocated.
+    InitDesc,
+    /// A vector of high priority gets a function, or one that it has stays.
+    Direct {
+        has_vector: bool,
+    },
+    /// A vector gets a function.
+    SetDirect {
+        vector: u8,
     },
 }

@@ -6,6 +6,7 @@ use xen_sys as sys;
 use super::op::Op;
 use super::platform;
 use super::spec::{FILLER, GSIS, IRQS, Mask, has};
+use super::thunks;
 use super::world::{CLEAN_UP, Forward, HANDLERS, Left, World, set_at};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
@@ -14,20 +15,27 @@ use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
 use crate::xen::{addr, get, set};
 
+/// How many vectors of high priority there are.
+const MOST_HIGH_PRIORITY: usize = 8;
 /// `NUMA_NO_NODE`.
 const NO_NODE: u8 = 0xff;
 
 /// Addresses of what irq.c exports.
 pub(crate) struct Api {
+    allocate_direct: usize,
     assign: usize,
+    bind: usize,
+    clear: usize,
     clean_up: usize,
     complete: usize,
     create: usize,
     destroy: usize,
     fix_up: usize,
     free_vector: usize,
+    init_desc: usize,
     move_native: usize,
     set_affinity: usize,
+    set_direct: usize,
     set_up: usize,
     to_vector: usize,
     wish: usize,
@@ -36,15 +44,20 @@ pub(crate) struct Api {
 impl Api {
     pub(super) fn new(image: &Image) -> Result<Self> {
         Ok(Self {
+            allocate_direct: image.symbol("alloc_direct_apic_vector")?,
             assign: image.symbol("assign_irq_vector")?,
+            bind: image.symbol("bind_irq_vector")?,
+            clear: image.symbol("clear_irq_vector")?,
             clean_up: image.symbol("irq_move_cleanup_interrupt")?,
             complete: image.symbol("irq_complete_move")?,
             create: image.symbol("create_irq")?,
             destroy: image.symbol("destroy_irq")?,
             fix_up: image.symbol("fixup_irqs")?,
             free_vector: image.symbol("free_lopriority_vector")?,
+            init_desc: image.symbol("arch_init_one_irq_desc")?,
             move_native: image.symbol("move_native_irq")?,
             set_affinity: image.symbol("set_desc_affinity")?,
+            set_direct: image.symbol("set_direct_apic_vector")?,
             set_up: image.symbol("setup_vector_irq")?,
             to_vector: image.symbol("irq_to_vector")?,
             wish: image.symbol("irq_set_affinity")?,
@@ -57,9 +70,10 @@ pub(super) fn perform(
     api: &Api,
     world: &mut World,
     op: &Op,
-    _script: Script,
+    script: Script,
 ) -> Option<Answer> {
     side.env().trace.clear();
+    world.script = script;
     world.left = None;
     world.forwards.clear();
     world.cleaner = None;
@@ -73,9 +87,11 @@ pub(super) fn perform(
             device,
             handler,
             node,
+            permit,
         } => {
             let cpu = online(world, cpu)?;
-            create(side, api, world, (cpu, *device, *handler, *node))
+            let by = (cpu, *node, *permit);
+            create(side, api, world, by, (*device, *handler))
         }
         Op::Destroy { cpu, irq } => {
             let cpu = online(world, cpu)?;
@@ -180,6 +196,118 @@ pub(super) fn perform(
             let outcome = world.call(side, 0, api.to_vector, &[word(irq as u32)], false);
             Some(Answer::int(outcome))
         }
+        Op::DomainGoes => {
+            world.platform.domain_lives ^= true;
+            Some(Answer::void(Ok(0)))
+        }
+        Op::Switch => {
+            world.switch();
+            Some(Answer::void(Ok(0)))
+        }
+        Op::Bind { irq, vector, mask } => bind(side, api, world, (irq % GSIS, *vector, mask)),
+        Op::Clear { irq } => {
+            let irq = irq % GSIS;
+            if world.is_pic(irq) || get!(world.desc(irq), arch.vector) < 0 {
+                return None;
+            }
+            let cleans_up = get!(world.desc(irq), arch.move_cleanup_count) != 0;
+            world.left = cleans_up.then(|| left_of(world, irq));
+            world.platform.sources[irq] = None;
+            let outcome = world.call(side, 0, api.clear, &[word(irq as u32)], false);
+            Some(Answer::void(outcome))
+        }
+        Op::InitDesc => Some(init_desc(side, api, world)),
+        Op::Direct { has_vector } => {
+            if world.high_priority == MOST_HIGH_PRIORITY {
+                return None;
+            }
+            // SAFETY: an object of the world; no call runs.
+            unsafe { world.vector.write(if *has_vector { 0xf5 } else { 0 }) };
+            let handler = thunks::startup as *const () as u64;
+            let arguments = [world.vector as u64, handler];
+            // C has a lock of its own for that, which no interrupt takes.
+            let guard = side.env().guard.take();
+            let outcome = world.call(side, 0, api.allocate_direct, &arguments, false);
+            side.env().guard = guard;
+            if !has_vector {
+                world.high_priority += 1;
+                // SAFETY: as above.
+                world.direct.insert(unsafe { world.vector.read() });
+            }
+            Some(Answer::void(outcome))
+        }
+        Op::SetDirect { vector } => {
+            // What is set already makes C crash, and so does what is allocated later.
+            if (0xf1..=0xf8).contains(vector) || !world.direct.insert(*vector) {
+                return None;
+            }
+            let handler = thunks::startup as *const () as u64;
+            let arguments = [byte((*vector).into()), handler];
+            let outcome = world.call(side, 0, api.set_direct, &arguments, false);
+            Some(Answer::void(outcome))
+        }
+    }
+}
+
+/// Binds a vector that is free on all CPUs, and in the IRQ's map.
+fn bind(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (irq, vector, mask): (usize, u8, &Mask),
+) -> Option<Answer> {
+    let desc = world.desc(irq);
+    let map: *mut Mask = get!(desc, arch.used_vectors).cast();
+    let bit = 1 << (vector % 64);
+    // SAFETY: a map of the world, or none; no call runs.
+    let is_used = !map.is_null() && unsafe { (*map)[usize::from(vector / 64)] } & bit != 0;
+    let is_free = (0..world.spec.cpus).all(|cpu| world.slot(cpu, vector) < 0) && !is_used;
+    let has_it = get!(desc, arch.vector) >= 0;
+    if world.is_pic(irq) || !is_free && !has_it {
+        return None;
+    }
+    let arguments = [
+        word(irq as u32),
+        word(vector.into()),
+        pass(world, Some(mask)),
+    ];
+    Some(Answer::int(
+        world.call(side, 0, api.bind, &arguments, false),
+    ))
+}
+
+/// Allocates the sets of a descriptor, and frees them.
+fn init_desc(side: &mut Side, api: &Api, world: &mut World) -> Answer {
+    let desc = world.spare;
+    // SAFETY: an object of the world; zero bytes are a descriptor. No call runs.
+    unsafe { desc.write_bytes(0, 1) };
+    let outcome = world.call(side, 0, api.init_desc, &[desc as u64], false);
+    let mut output = None;
+    if outcome == Ok(0) {
+        let words = [
+            get!(desc, arch.vector) as u16,
+            get!(desc, arch.old_vector) as u16,
+            get!(desc, arch.creator_domid),
+            u16::from(set_at(get!(desc, arch.cpu_mask)) == Mask::default()),
+        ];
+        output = Some(
+            words
+                .iter()
+                .fold(0, |all, word| all << 16 | u64::from(*word)),
+        );
+        let sets = [
+            get!(desc, arch.cpu_mask),
+            get!(desc, arch.old_cpu_mask),
+            get!(desc, arch.pending_mask),
+        ];
+        for set in sets {
+            let freed = side.env().heap.free(set as u64, false);
+            freed.expect("three sets were allocated");
+        }
+    }
+    Answer {
+        output,
+        ..Answer::int(outcome)
     }
 }
 
@@ -217,10 +345,11 @@ fn create(
     side: &mut Side,
     api: &Api,
     world: &mut World,
-    (cpu, device, handler, node): (usize, usize, usize, u8),
+    (cpu, node, permit): (usize, u8, bool),
+    (device, handler): (usize, usize),
 ) -> Option<Answer> {
     let node = if node < 2 { node } else { NO_NODE };
-    let arguments = [byte(node.into()), byte(0)];
+    let arguments = [byte(node.into()), byte(permit.into())];
     let outcome = world.call(side, cpu, api.create, &arguments, false);
     if let Ok(irq) = outcome
         && let irq = irq as u32 as usize
@@ -271,7 +400,12 @@ fn destroy(
     }
     let desc = world.desc(irq);
     world.left = (get!(desc, arch.move_cleanup_count) != 0).then(|| left_of(world, irq));
-    set!(desc, action, std::ptr::null_mut());
+    let action = side
+        .env()
+        .heap
+        .allocate(size_of::<sys::irqaction>(), 8, true);
+    let action = action.expect("the heap has room") as *mut sys::irqaction;
+    set!(desc, action, action);
     world.platform.sources[irq] = None;
     let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
     Some(Answer::void(outcome))
@@ -298,18 +432,30 @@ fn forward_of(world: &World, irq: usize, cpu: usize) -> Option<Forward> {
     let word = world.platform.pending[cpu][usize::from(old_vector / 64)];
     let is_pending = word >> (old_vector % 64) & 1 != 0;
     let moves = get!(desc, arch.move_in_progress()) && has(&old, cpu);
-    (moves && is_pending).then(|| {
-        let mut targets = set_at(get!(desc, arch.cpu_mask));
-        let online = world.online();
-        targets
-            .iter_mut()
-            .zip(online)
-            .for_each(|(to, on)| *to &= on);
-        Forward {
-            vector: get!(desc, arch.vector) as u8,
-            targets,
-        }
-    })
+    (moves && is_pending).then(|| place_of(world, irq))
+}
+
+/// Whether an IRQ is on a CPU, and pending there.
+fn is_pending_on(world: &World, irq: usize, cpu: usize) -> bool {
+    let desc = world.desc(irq);
+    let Ok(vector) = u8::try_from(get!(desc, arch.vector)) else {
+        return false;
+    };
+    let word = world.platform.pending[cpu][usize::from(vector / 64)];
+    has(&set_at(get!(desc, arch.cpu_mask)), cpu) && word >> (vector % 64) & 1 != 0
+}
+
+/// An IRQ's vector, and those of its CPUs that are online.
+fn place_of(world: &World, irq: usize) -> Forward {
+    let desc = world.desc(irq);
+    let mut targets = set_at(get!(desc, arch.cpu_mask));
+    let online = world.online();
+    let both = targets.iter_mut().zip(online);
+    both.for_each(|(to, on)| *to &= on);
+    Forward {
+        vector: get!(desc, arch.vector) as u8,
+        targets,
+    }
 }
 
 /// An IRQ arrived at a vector: what its handler does when it acknowledges it.
@@ -342,7 +488,15 @@ fn offline(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Answer 
     world.forwards = (0..IRQS)
         .filter_map(|irq| forward_of(world, irq, cpu))
         .collect();
+    let waiting: Vec<_> = (0..IRQS)
+        .filter(|&irq| is_pending_on(world, irq, cpu))
+        .collect();
     let outcome = world.call(side, cpu, api.fix_up, &[], true);
+    let places: Vec<_> = waiting
+        .into_iter()
+        .map(|irq| place_of(world, irq))
+        .collect();
+    world.forwards.extend(places);
     world.platform.pending[cpu] = [0; 4];
     Answer::void(outcome)
 }

@@ -25,6 +25,14 @@ pub(crate) struct Platform {
     pub(super) io_apic_map: u64,
     /// Sets of one CPU, in a row.
     pub(super) single: u64,
+    /// The domains, the number of the one that runs, and whether they are found by their IDs.
+    pub(super) domains: [u64; 2],
+    pub(super) current: usize,
+    pub(super) domain_lives: bool,
+    /// Where the counts of preemption and RCU sections of CPU 0 are, and how far those of the CPU
+    /// that runs are from there; 0 where the side has none.
+    pub(super) counts: [u64; 2],
+    pub(super) offset: u64,
 }
 
 impl Platform {
@@ -35,6 +43,12 @@ impl Platform {
             sources: vec![None; IRQS],
             ..Self::default()
         }
+    }
+
+    /// The counts of preemption and RCU sections of the CPU that runs.
+    pub(super) fn counts(&self) -> [Option<*mut i32>; 2] {
+        let place = |count: u64| (count != 0).then(|| count.wrapping_add(self.offset) as *mut i32);
+        self.counts.map(place)
     }
 
     /// Has the source of an IRQ send to a vector at a destination, if that is one.

@@ -10,6 +10,9 @@ pub(super) const FILLER: usize = IRQS - 1;
 /// Devices, each with a map of used vectors.
 pub(super) const DEVICES: usize = 2;
 
+/// The first of two domains.
+pub(super) const DOMAIN: u16 = 7;
+
 /// A set of CPUs.
 pub(super) type Mask = [u64; MOST_CPUS / 64];
 

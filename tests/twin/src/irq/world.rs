@@ -1,14 +1,19 @@
 //! Descriptors, CPUs and maps.
 
+use std::collections::BTreeSet;
+
 use xen_sys as sys;
 
 use super::cpus;
 use super::platform::{self, Platform};
-use super::spec::{Bound, DEVICES, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
+use super::spec::{
+    Bound, DEVICES, DOMAIN, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only,
+};
 use super::thunks;
 use crate::loader::{Image, PER_CPU_OFFSET};
 use crate::rng::mix;
 use crate::side::{Env, Script, Side};
+use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
 /// Vectors.
@@ -38,6 +43,15 @@ pub(crate) struct World {
     pub(super) action: *mut u64,
     /// What a caller passes.
     pub(super) mask: *mut Mask,
+    pub(super) vector: *mut u8,
+    /// The vCPU that runs, and a descriptor that is not one of the array.
+    vcpu: *mut sys::vcpu,
+    pub(super) spare: *mut sys::irq_desc,
+    /// The vectors that have a function, and how many of high priority are allocated.
+    pub(super) direct: BTreeSet<u8>,
+    pub(super) high_priority: usize,
+    /// What fails in this step.
+    pub(super) script: Script,
     pub(super) regs: *mut sys::cpu_user_regs,
     /// Each device's map of used vectors.
     pub(super) maps: *mut Mask,
@@ -120,6 +134,8 @@ impl World {
             arena.object("regs", 0),
         );
         let maps = arena.objects("map", 0, DEVICES + 1);
+        let vector = arena.object("vector", 0);
+        let (vcpu, spare) = (arena.object("vcpu", 0), arena.object("spare", 0));
         let mut world = Self {
             spec: spec.clone(),
             platform: Platform::new(spec.cpus),
@@ -130,6 +146,12 @@ impl World {
             mask,
             regs,
             maps,
+            vector,
+            vcpu,
+            spare,
+            direct: BTreeSet::new(),
+            high_priority: 0,
+            script: Script::plain(0),
             offsets,
             vector_irq: symbol(side, "per_cpu__vector_irq") as u64,
             online: side.image.variable("cpu_online_map").unwrap_or_default() as *mut Mask,
@@ -140,6 +162,7 @@ impl World {
         side.env().guard = Some(irqs_are_off);
         world.platform.set_desc_affinity = symbol(side, "set_desc_affinity");
         world.platform.io_apic_map = maps.wrapping_add(DEVICES) as u64;
+        world.set_domain(side);
         world.set_variables(side);
         write(symbol(side, "nr_irqs"), IRQS as u32);
         write(symbol(side, "nr_irqs_gsi"), GSIS as u32);
@@ -162,6 +185,32 @@ impl World {
             world.bind(side, symbol(side, "bind_irq_vector"), bound);
         }
         world
+    }
+
+    fn set_domain(&mut self, side: &mut Side) {
+        let arena = &mut side.env().arena;
+        for number in 0..2 {
+            let domain: *mut sys::domain = arena.object("domain", number);
+            let caps: *mut u64 = arena.object("irq_caps", number);
+            set!(domain, domain_id, DOMAIN + number as u16);
+            set!(domain, irq_caps, caps.cast());
+            self.platform.domains[number] = domain as u64;
+        }
+        arena.keep_private(self.spare);
+        self.platform.domain_lives = true;
+        self.switch();
+        let template = |name: &str| {
+            let variable = side.image.variable(name);
+            variable.map_or(0, |address| (address - PER_CPU_OFFSET) as u64)
+        };
+        self.platform.counts = ["per_cpu____preempt_count", "per_cpu__rcu_lock_cnt"].map(template);
+    }
+
+    /// Has the other domain run.
+    pub(super) fn switch(&mut self) {
+        self.platform.current ^= 1;
+        let domain = self.platform.domains[self.platform.current];
+        set!(self.vcpu, domain, domain as *mut sys::domain);
     }
 
     fn set_variables(&mut self, side: &mut Side) {
@@ -418,16 +467,28 @@ impl World {
         irqs_off: bool,
     ) -> crate::side::Outcome {
         let mut trace = std::mem::take(&mut side.env().trace);
-        side.cpu.set_current(std::ptr::null_mut(), cpu as u32);
+        side.cpu.set_current(self.vcpu, cpu as u32);
         side.cpu.set_per_cpu_offset(self.offsets[cpu]);
         let script = Script {
             irqs_off,
-            ..Script::plain(0)
+            ..self.script
         };
         self.platform.me = cpu;
+        self.platform.offset = self.offsets[cpu];
         *side.env().unit.of_mut() = std::mem::take(&mut self.platform);
         let outcome = side.call(function, arguments, script);
         self.platform = std::mem::take(side.env().unit.of_mut());
+        // SAFETY: variables of the CPU; no call runs.
+        let count = |count: *mut i32| unsafe { count.replace(0) };
+        let counts = self.platform.counts().map(|place| place.map_or(0, count));
+        let outcome = outcome.and_then(|value| {
+            let left = Trap::Fault("an RCU section, or preemption, was left off".to_owned());
+            if counts == [0; 2] {
+                Ok(value)
+            } else {
+                Err(left)
+            }
+        });
         trace.append(&mut side.env().trace);
         side.env().trace = trace;
         outcome

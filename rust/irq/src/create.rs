@@ -1,0 +1,79 @@
+//! IRQs that are created for messages, and destroyed.
+
+use crate::{assign_vector, clear};
+use core::sync::atomic::{Ordering, fence};
+use irq_core::irq::cpus::CpuSetMut;
+use xen::base::errno::Errno;
+use xen::irq::cpus::Cpus;
+use xen::irq::create::{OldAction, Reserved, cpus_of_node, deny};
+use xen::irq::handler::Status;
+use xen::irq::log;
+use xen::irq::place::{self, PlacedDesc};
+use xen::irq::table::VectorLock;
+use xen::objects::irq_desc::IrqDesc;
+use xen::xen_assert;
+
+/// Creates an IRQ, with a vector on one of a node's CPUs, or of all. With `permit`, the current
+/// domain may use it. Returns its number (`create_irq()`).
+///
+/// # Errors
+///
+/// [`Errno::NOSPC`] where no IRQ or no vector is free, [`Errno::NOMEM`].
+#[doc(alias = "create_irq")]
+pub fn create(node: Option<u8>, permit: bool) -> Result<i32, Errno> {
+    let new = Reserved::first().ok_or(Errno::NOSPC)?;
+    let desc = new.desc();
+    let assigned = new
+        .initialize()
+        .and_then(|()| assign_vector(desc, node.and_then(cpus_of_node)));
+    if let Err(errno) = assigned {
+        new.free();
+        return Err(errno);
+    }
+    xen_assert!(!new.has_creator());
+    if permit && let Err((domain, errno)) = new.permit() {
+        log::not_permitted(domain, desc.irq(), errno);
+    }
+    Ok(desc.irq())
+}
+
+/// Destroys an IRQ that was created (`destroy_irq()`).
+///
+/// Context: IRQs on.
+#[doc(alias = "destroy_irq")]
+pub fn destroy(desc: IrqDesc<'_>) {
+    deny(desc, |domain, errno| {
+        log::not_denied(domain, desc.irq(), errno);
+    });
+    let locked = desc.lock();
+    let Some(held) = PlacedDesc::of(locked.held()) else {
+        xen_assert!(false);
+        return;
+    };
+    held.unset(Status::GUEST);
+    held.shut_down();
+    held.set(Status::DISABLED);
+    let action = OldAction::take(held);
+    place::affinity(held).copy(&Cpus::all());
+    drop(locked);
+
+    // A handler that runs on another CPU uses the action.
+    loop {
+        fence(Ordering::SeqCst);
+        if !desc.has(Status::IN_PROGRESS) {
+            break;
+        }
+        core::hint::spin_loop();
+    }
+
+    let locked = desc.lock();
+    if let Some(held) = PlacedDesc::of(locked.held()) {
+        held.set_unused_handler();
+        let lock = VectorLock::take();
+        clear(held, &lock);
+        drop(lock);
+        place::set_used(*held, None);
+    }
+    drop(locked);
+    action.free();
+}

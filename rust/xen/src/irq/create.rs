@@ -1,0 +1,212 @@
+//! IRQs that are created and destroyed, and the array of all.
+
+use crate::arch::cpu::{CpuVariables, current, this_cpu_number};
+use crate::base::boot::Booting;
+use crate::base::errno::Errno;
+use crate::base::view::{field, set_field};
+use crate::irq::cpus::Cpus;
+use crate::irq::place::{self, PlacedDesc};
+use crate::irq::table::{self, Vectors};
+use crate::objects::cpumask::CpuMask;
+use crate::objects::domain::Domain;
+use crate::objects::irq_desc::IrqDesc;
+use core::sync::atomic::{AtomicI8, Ordering};
+use irq_core::irq::cpus::CpuSet;
+use irq_core::irq::vectors::{FIRST_DYNAMIC, MOVE_CLEAN_UP};
+use xen_sys as sys;
+
+/// `DOMID_INVALID`.
+const NO_DOMAIN: u16 = sys::XEN_IRQ_DOMID_INVALID as u16;
+/// How many guests may share an IRQ, unless a boot option says.
+const MOST_GUESTS: u8 = 32;
+
+/// An IRQ of a message that this CPU alone has to do with: nothing refers to it.
+pub struct Reserved(IrqDesc<'static>);
+
+impl Reserved {
+    /// Reserves the first that is free.
+    pub fn first() -> Option<Self> {
+        let free = |desc: &IrqDesc| {
+            // SAFETY: The byte is a part of the descriptor, and others access it by atomic
+            // instructions.
+            let used = unsafe { AtomicI8::from_ptr(&raw mut (*desc.as_ptr()).arch.used) };
+            let (free, reserved) = (sys::IRQ_UNUSED as i8, sys::IRQ_RESERVED as i8);
+            used.compare_exchange(free, reserved, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        };
+        IrqDesc::of_messages().find(free).map(Self)
+    }
+
+    /// Its descriptor.
+    pub fn desc(&self) -> IrqDesc<'static> {
+        self.0
+    }
+
+    /// Allocates what its descriptor needs, if that was not done before.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOMEM`].
+    pub fn initialize(&self) -> Result<(), Errno> {
+        // SAFETY: The descriptor is Xen's, and nothing else refers to it yet.
+        Errno::check(unsafe { sys::init_one_irq_desc(self.0.as_ptr()) })
+    }
+
+    /// Makes it free again.
+    pub fn free(self) {
+        set_field!(self.0, arch.used)(sys::IRQ_UNUSED as i8);
+    }
+
+    /// Returns whether a domain may use it because it had the IRQ created.
+    pub fn has_creator(&self) -> bool {
+        field!(self.0, arch.creator_domid) != NO_DOMAIN
+    }
+
+    /// Lets the domain of the current vCPU use it.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOMEM`]; then the domain is returned as well.
+    pub fn permit(&self) -> Result<(), (Domain<'static>, Errno)> {
+        let domain = current().domain();
+        // SAFETY: The current domain is alive, and its set of IRQs has a lock of its own.
+        Errno::check(unsafe { sys::shim_irq_permit_access(domain.as_ptr(), self.0.number()) })
+            .map_err(|errno| (domain, errno))?;
+        set_field!(self.0, arch.creator_domid)(domain.id());
+        Ok(())
+    }
+}
+
+/// No longer lets the domain that had an IRQ created use it. `complain` is called where that fails.
+pub fn deny(desc: IrqDesc<'_>, complain: impl FnOnce(Domain<'_>, Errno)) {
+    let creator = field!(desc, arch.creator_domid);
+    if creator == NO_DOMAIN {
+        return;
+    }
+    Domain::with_id(creator, |domain| {
+        // SAFETY: The RCU section keeps the domain, and its set of IRQs has a lock of its own.
+        let denied = unsafe { sys::shim_irq_deny_access(domain.as_ptr(), desc.number()) };
+        if let Err(errno) = Errno::check(denied) {
+            complain(domain, errno);
+        }
+    });
+    set_field!(desc, arch.creator_domid)(NO_DOMAIN);
+}
+
+/// The CPUs of a node; `None` where the node has none.
+pub fn cpus_of_node(node: u8) -> Option<Cpus<'static>> {
+    if u32::from(node) >= sys::XEN_IRQ_NODES as u32 {
+        return None;
+    }
+    let sets = (&raw const sys::node_to_cpumask).cast::<sys::cpumask_t>();
+    // SAFETY: The set is an element of an array of Xen's, and nothing writes to a set of this type.
+    let cpus = Cpus::of(unsafe { CpuMask::from_raw(sets.add(node.into()).cast_mut()) }?);
+    (!cpus.is_empty()).then_some(cpus)
+}
+
+/// What handled an IRQ, which does so no more.
+#[must_use = "it is freed by `free`"]
+pub struct OldAction(*mut sys::irqaction);
+
+impl OldAction {
+    /// Takes it from an IRQ, with the MSI that the IRQ belongs to.
+    pub fn take(desc: PlacedDesc<'_>) -> Self {
+        let action = field!(desc, action);
+        set_field!(desc, action)(core::ptr::null_mut());
+        set_field!(desc, msi_desc)(core::ptr::null_mut());
+        Self(action)
+    }
+
+    /// Frees it.
+    ///
+    /// Context: IRQs on.
+    pub fn free(self) {
+        // SAFETY: `take` took it from the descriptor; a CPU that still handled the IRQ was waited
+        // for. What a message's IRQ has was allocated by `request_irq()` or `pirq_guest_bind()`, or
+        // is none.
+        unsafe { sys::xfree(self.0.cast()) };
+    }
+}
+
+/// Allocates the sets of CPUs of a descriptor (`arch_init_one_irq_desc()`).
+///
+/// # Errors
+///
+/// [`Errno::NOMEM`]; then none is allocated.
+#[doc(alias = "arch_init_one_irq_desc")]
+pub fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
+    // SAFETY: The descriptor is alive, and has no sets yet.
+    unsafe {
+        let arch = &raw mut (*desc.as_ptr()).arch;
+        if !sys::shim_zalloc_cpumask(&raw mut (*arch).cpu_mask) {
+            return Err(Errno::NOMEM);
+        }
+        if !sys::shim_alloc_cpumask(&raw mut (*arch).old_cpu_mask) {
+            sys::shim_free_cpumask(&raw mut (*arch).cpu_mask);
+            return Err(Errno::NOMEM);
+        }
+        if !sys::shim_alloc_cpumask(&raw mut (*arch).pending_mask) {
+            sys::shim_free_cpumask(&raw mut (*arch).old_cpu_mask);
+            sys::shim_free_cpumask(&raw mut (*arch).cpu_mask);
+            return Err(Errno::NOMEM);
+        }
+    }
+    place::set_nowhere(desc);
+    set_field!(desc, arch.creator_domid)(NO_DOMAIN);
+    Ok(())
+}
+
+/// Allocates the descriptors of all IRQs, and sets those of PICs and IO-APICs up
+/// (`init_irq_data()`).
+///
+/// # Errors
+///
+/// [`Errno::NOMEM`].
+#[doc(alias = "init_irq_data")]
+pub fn initialize(_: Booting<'_>) -> Result<(), Errno> {
+    // SAFETY: This is the CPU.
+    if let Some(variables) = unsafe { CpuVariables::of(this_cpu_number()) } {
+        Vectors::of(variables).reset();
+    }
+    let count = IrqDesc::count();
+    let bytes = u64::from(count) * size_of::<sys::irq_desc>() as u64;
+    // SAFETY: While Xen boots nothing else uses the variable. Zero bytes are descriptors.
+    let array = unsafe {
+        let array = sys::_xzalloc(bytes, align_of::<sys::irq_desc>() as u64);
+        (&raw mut sys::irq_desc).write(array.cast());
+        array
+    };
+    if array.is_null() {
+        return Err(Errno::NOMEM);
+    }
+    for (irq, desc) in IrqDesc::all().enumerate() {
+        set_field!(desc, irq)(irq as i32);
+    }
+    for desc in IrqDesc::of_pins() {
+        // SAFETY: Nothing else refers to the descriptor yet.
+        Errno::check(unsafe { sys::init_one_irq_desc(desc.as_ptr()) })?;
+    }
+    let most_guests = &raw mut sys::irq_max_guests;
+    // SAFETY: While Xen boots nothing else uses the variable.
+    unsafe {
+        if most_guests.read() == 0 {
+            most_guests.write(MOST_GUESTS);
+        }
+    }
+    // Vectors of system calls and hypercalls, where there are any; the vector of the HPET, until it
+    // is known whether that needs it.
+    let fixed = [
+        sys::XEN_IRQ_SYSCALL_VECTOR,
+        sys::XEN_IRQ_HYPERCALL_VECTOR,
+        sys::XEN_IRQ_HPET_VECTOR,
+    ];
+    let fixed = fixed.map(|vector| vector as u8).into_iter();
+    for vector in fixed.filter(|vector| *vector != 0) {
+        table::reserved().insert(vector);
+    }
+    // None below that of the clean-up, see there.
+    for vector in FIRST_DYNAMIC..=MOVE_CLEAN_UP {
+        table::reserved().insert(vector);
+    }
+    Ok(())
+}

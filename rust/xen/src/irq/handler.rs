@@ -1,0 +1,98 @@
+//! The functions that Xen has for an IRQ (`desc->handler`), and the IRQ's status.
+
+use crate::base::view::{field, set_field};
+use crate::irq::cpus::Cpus;
+use crate::irq::place::PlacedDesc;
+use crate::objects::irq_desc::IrqDesc;
+use core::sync::atomic::{Ordering, fence};
+use xen_sys as sys;
+
+/// A bit of an IRQ's status. The holder of the descriptor's lock changes it.
+#[derive(Clone, Copy)]
+pub struct Status(u32);
+
+impl Status {
+    /// A handler of it runs.
+    pub const IN_PROGRESS: Self = Self(sys::XEN_IRQ_INPROGRESS as u32);
+    /// It is not to be handled.
+    pub const DISABLED: Self = Self(sys::XEN_IRQ_DISABLED as u32);
+    /// Guests handle it.
+    pub const GUEST: Self = Self(sys::XEN_IRQ_GUEST as u32);
+    /// It is to move when it is acknowledged next.
+    pub const MOVE_PENDING: Self = Self(sys::XEN_IRQ_MOVE_PENDING as u32);
+}
+
+impl IrqDesc<'_> {
+    /// Returns whether a bit of its status is set.
+    #[inline]
+    pub fn has(self, bit: Status) -> bool {
+        field!(self, status) & bit.0 != 0
+    }
+}
+
+impl PlacedDesc<'_> {
+    /// Sets a bit of its status. What was written before is seen before.
+    pub fn set(self, bit: Status) {
+        fence(Ordering::Release);
+        set_field!(self, status)(field!(self, status) | bit.0);
+    }
+
+    /// Clears a bit of its status. What is written afterwards is seen afterwards.
+    pub fn unset(self, bit: Status) {
+        set_field!(self, status)(field!(self, status) & !bit.0);
+        fence(Ordering::Release);
+    }
+}
+
+/// Calls a function of an IRQ's handler; `None` where the handler has none.
+macro_rules! call {
+    ($desc:expr, $function:ident $(, $argument:expr)*) => {{
+        let handler = field!($desc, handler);
+        // SAFETY: A descriptor that has been initialized has a handler, and that is an object of
+        // Xen's that stays. Its functions ask for the descriptor, the lock of which is held.
+        unsafe {
+            (&raw const (*handler).$function)
+                .read()
+                .map(|function| function($desc.as_ptr() $(, $argument)*))
+        }
+    }};
+}
+
+impl PlacedDesc<'_> {
+    /// Switches its source off for good.
+    pub fn shut_down(self) {
+        call!(self, shutdown);
+    }
+
+    /// Lets its source send.
+    pub fn enable(self) {
+        call!(self, enable);
+    }
+
+    /// Keeps its source from sending.
+    pub fn disable(self) {
+        call!(self, disable);
+    }
+
+    /// Returns whether it can be on other CPUs.
+    pub fn can_move(self) -> bool {
+        let handler = field!(self, handler);
+        // SAFETY: As for `call!`.
+        unsafe { (&raw const (*handler).set_affinity).read() }.is_some()
+    }
+
+    /// Moves it to one of some CPUs; returns whether it can move at all.
+    pub fn move_to(self, cpus: Cpus<'_>) -> bool {
+        call!(self, set_affinity, cpus.as_ptr()).is_some()
+    }
+
+    /// Returns whether it has no handler: it has been destroyed, or not been set up.
+    pub fn is_unused(self) -> bool {
+        core::ptr::eq(field!(self, handler), &raw const sys::no_irq_type)
+    }
+
+    /// Takes its handler away.
+    pub fn set_unused_handler(self) {
+        set_field!(self, handler)(&raw const sys::no_irq_type);
+    }
+}
