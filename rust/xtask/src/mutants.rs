@@ -18,6 +18,7 @@ use anyhow::{Context, Result, ensure};
 use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::twin::{Twin, on_all_cpus, random_seed, some_of};
+use crate::units::{IN_WORK, Unit};
 use crate::{bench, cache, gates, ui};
 
 mod build;
@@ -183,18 +184,28 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .collect();
     let mut erred = Erred::new();
     if !todo.is_empty() {
-        let court = Court {
-            twin: Twin::build(None, None)?,
-            scratch: cache::Scratch::create(place.join(format!("run-{}", std::process::id())))?,
-            place,
-            cases: args.cases,
-            seed,
-            kept: &kept,
-        };
-        let (alone, together): (Vec<_>, _) = todo.into_iter().partition(|(_, slip)| slip.alone);
-        // What one group cannot be judged by does not matter to the other.
-        erred.extend(none_of(&together, court.together(&all, &together)));
-        erred.extend(none_of(&alone, court.alone(&alone)));
+        let units = std::iter::once(None).chain(IN_WORK.iter().map(Some));
+        for in_work in units {
+            let name = in_work.map(|unit| unit.name);
+            let of_unit = |(_, slip): &&Numbered| slip.in_work().map(|unit| unit.name) == name;
+            let todo: Vec<_> = todo.iter().filter(of_unit).copied().collect();
+            if todo.is_empty() {
+                continue;
+            }
+            let court = Court {
+                twin: Twin::build(None, in_work)?,
+                in_work,
+                scratch: cache::Scratch::create(place.join(format!("run-{}", std::process::id())))?,
+                place: place.clone(),
+                cases: args.cases,
+                seed,
+                kept: &kept,
+            };
+            let (alone, together): (Vec<_>, _) = todo.into_iter().partition(|(_, slip)| slip.alone);
+            // What one group cannot be judged by does not matter to the other.
+            erred.extend(none_of(&together, court.together(&all, &together)));
+            erred.extend(none_of(&alone, court.alone(&alone)));
+        }
     }
     report(&chosen, &kept, &erred, args.keep)
 }
@@ -285,6 +296,8 @@ fn fate(slip: &Slip) -> &'static str {
 /// What the judges need.
 struct Court<'a> {
     twin: Twin,
+    /// The unit in work whose slips are judged; none for those of the others.
+    in_work: Option<&'static Unit>,
     /// Where copies and builds stay.
     place: PathBuf,
     scratch: cache::Scratch,
@@ -312,7 +325,7 @@ impl Court<'_> {
         let object = self.place.join("choices.o");
         build::object(
             &copy,
-            self.twin.rust(),
+            (self.twin.rust(), self.in_work),
             &self.place.join("choices-target"),
             &object,
             &[WORD],
@@ -492,7 +505,8 @@ impl Court<'_> {
         texts.write(&copy)?;
         let object = self.place.join("alone.o");
         let target = self.place.join("alone-target");
-        build::object(&copy, self.twin.rust(), &target, &object, &[])?;
+        let build = (self.twin.rust(), self.in_work);
+        build::object(&copy, build, &target, &object, &[])?;
         step.done();
         Ok(object)
     }
@@ -540,7 +554,11 @@ impl Court<'_> {
 
     /// A Rust object with those of the shim.
     fn with_shim(&self, object: &Path) -> Result<Vec<PathBuf>> {
-        let mut objects = vec![object.to_owned()];
+        // Of a file in work a part is in C.
+        let rest = self
+            .in_work
+            .map(|unit| self.twin.rust().objects.join(unit.object));
+        let mut objects: Vec<_> = rest.into_iter().chain([object.to_owned()]).collect();
         objects.extend(gates::shim_objects(&self.twin.rust().objects)?);
         Ok(objects)
     }

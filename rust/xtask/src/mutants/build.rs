@@ -11,12 +11,13 @@ use super::copy::WORD;
 use crate::gates::{FOLDER, RUST_OBJECT, elf};
 use crate::patch::repository;
 use crate::proc::Cmd;
+use crate::units::Unit;
 use crate::{host, xen};
 
 /// The crates whose tests run on the host.
 const TESTED: [&str; 3] = ["irq-core", "irq-hw", "irq-sim"];
 
-/// The features of the library: a replaced file each.
+/// The features of the library: a replaced file each, and none in work.
 const FEATURES: &str = "amd,msi,vmsi,vtd";
 
 /// Builds the tests of a copy's crates; returns their programs, those of the crate itself first.
@@ -65,7 +66,7 @@ fn wrapper(copy: &Path) -> Result<PathBuf> {
 /// with its IR beside it.
 pub(super) fn object(
     copy: &Path,
-    build: &xen::Build,
+    (build, in_work): (&xen::Build, Option<&Unit>),
     target: &Path,
     output: &Path,
     kept: &[&str],
@@ -81,6 +82,8 @@ pub(super) fn object(
     let environment = folder.join("cargo.env");
     let environment = std::fs::read_to_string(&environment)
         .with_context(|| format!("cannot read {}", environment.display()))?;
+    let in_work = in_work.map(|unit| unit.name);
+    let features: Vec<_> = [FEATURES].into_iter().chain(in_work).collect();
     let mut cargo = Cmd::new("cargo")
         .args([
             "rustc",
@@ -91,7 +94,8 @@ pub(super) fn object(
             "--lib",
         ])
         .args(["--profile", "xen", "--target", "x86_64-unknown-none"])
-        .args(["-Zbuild-std=core,compiler_builtins", "--features", FEATURES])
+        .args(["-Zbuild-std=core,compiler_builtins", "--features"])
+        .arg(features.join(","))
         .arg("--")
         .arg(format!(
             "--emit=llvm-ir={}",

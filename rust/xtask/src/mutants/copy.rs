@@ -58,6 +58,13 @@ impl Texts {
                         "[workspace.lints.clippy]\n",
                         "[workspace.metadata.clippy]\n",
                     );
+                // The choice is in the lowest crate, which not every unit uses.
+                let core = "irq-core = { path = \"../core\" }\n";
+                let kept = if kept.contains("irq-hw = ") {
+                    kept
+                } else {
+                    kept.replace(core, &format!("{core}irq-hw = {{ path = \"../hw\" }}\n"))
+                };
                 *text = kept.into_bytes();
             }
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::units;
+use crate::units::{self, Unit};
 
 /// A small fault in our own Rust.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +170,7 @@ impl Slip {
             ("core/src/vmsi/deliver.rs", &["vmsi", "vtd"]),
             ("core/src/vmsi", &["vmsi"]),
             ("core/src/msi", &["msi"]),
+            ("core/src/irq", &["irq"]),
             ("core/src/remap/source", &["vtd"]),
             ("core/src/remap", &["vtd", "amd"]),
             ("hw/src/amd", &["amd"]),
@@ -178,19 +179,27 @@ impl Slip {
             ("hw/src/pci", &["msi"]),
             ("vmsi/", &["vmsi"]),
             ("msi/", &["msi"]),
+            ("irq/", &["irq"]),
             ("remap/vtd", &["vtd"]),
             ("remap/amd", &["amd"]),
             ("xen/src/remap/vtd", &["vtd"]),
             ("xen/src/remap/amd", &["amd"]),
             ("xen/src/msi", &["msi"]),
+            ("xen/src/irq", &["irq"]),
             ("xen/src/vmsi", &["vmsi"]),
             ("exports/vmsi", &["vmsi"]),
             ("exports/msi", &["msi"]),
+            ("exports/irq", &["irq"]),
             ("exports/vtd", &["vtd"]),
             ("exports/amd", &["amd"]),
         ];
         let known = OF.iter().find(|(start, _)| self.file.starts_with(start));
         known.map_or(&units::NAMES, |(_, twins)| twins)
+    }
+
+    /// The unit in work that its code belongs to.
+    pub(super) fn in_work(&self) -> Option<&'static Unit> {
+        self.twins().iter().find_map(|name| units::in_work(name))
     }
 
     /// Whether a test of the host's crates may find it.

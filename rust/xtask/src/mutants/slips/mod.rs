@@ -8,6 +8,7 @@ use super::slip::Slip;
 mod code;
 mod core;
 mod edge;
+mod irq;
 mod msi;
 mod remap;
 mod vmsi;
@@ -24,5 +25,6 @@ const ALL: &[&[Slip]] = &[
     msi::SLIPS,
     remap::SLIPS,
     edge::SLIPS,
+    irq::SLIPS,
     code::SLIPS,
 ];
