@@ -1,5 +1,6 @@
-//! IRQs: the choice of their vectors, and their moves from one CPU to another.
+//! IRQs: the choice of their vectors, their moves from one CPU to another, and the order of EOIs.
 
 pub mod cpus;
+pub mod eoi;
 pub mod moves;
 pub mod vectors;
