@@ -282,6 +282,20 @@ pub(super) const ALIAS_UNLISTED: Scenario = Scenario {
         &[REMAPPED],
     )
 };
+/// See [`ALIAS_UNLISTED`].
+pub(super) const ALIAS_UNLISTED_XT: Scenario = Scenario {
+    on_stock: false,
+    ..firmware(
+        (
+            "firmware-alias-unlisted-xt",
+            "IVRS has an alias that is the ID of no other entry; 128-bit entries",
+        ),
+        smoke::AMD,
+        TableFault::AliasUnlisted,
+        (smoke::MEMORY, ""),
+        &[REMAPPED],
+    )
+};
 /// See [`NO_IO_APIC`].
 pub(super) const OPEN_RANGE: Scenario = off(
     ("firmware-open-range", "IVRS has a range without an end"),

@@ -145,6 +145,7 @@ pub(super) const ALL: &[Scenario] = &[
     firmware::IO_APIC_CONFLICT,
     firmware::ALIAS_BEYOND,
     firmware::ALIAS_UNLISTED,
+    firmware::ALIAS_UNLISTED_XT,
     firmware::OPEN_RANGE,
     firmware::NO_IO_APIC_TOLD,
     firmware::UNMARKED_IO_APIC_TOLD,
