@@ -433,6 +433,26 @@ pub(super) const SLIPS: &[Slip] = &[
         "slot.set_users(1);",
     ),
     slip(
+        "a shared page is given up without the lock of the mappings",
+        PAGES,
+        "// Another call may have given it up before the lock was taken.",
+        "let Some(index) = self.shared_page(which) else {",
+        "let _locked = if $slipped {
+            drop(_locked);
+            None
+        } else {
+            Some(_locked)
+        };
+        let Some(index) = self.shared_page(which) else {",
+    ),
+    slip(
+        "a shared page that was given up is found again",
+        PAGES,
+        "// SAFETY: Zero is none, and the lock of the table's pages is held.",
+        "unsafe { self.set_shared_page(which, 0) };",
+        "",
+    ),
+    slip(
         "an unmapped page is found again",
         PAGES,
         "if slot.users() == 0 {",
@@ -465,7 +485,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "(*behind).prev = before;",
         "(*behind).prev = before;
         if $slipped {
-            <*mut list_head>::store(&raw mut (*node).next, node);
+            link(node).replace(NonNull::new(node));
         }",
     ),
     slip(

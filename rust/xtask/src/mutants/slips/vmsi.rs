@@ -233,6 +233,13 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
     ),
     slip(
+        "a mask for the guest unmasks",
+        "xen/src/objects/irq_desc.rs",
+        "pub fn guest_mask_msi(",
+        "sys::guest_mask_msi_irq(self.desc.as_ptr(), mask)",
+        "sys::guest_mask_msi_irq(self.desc.as_ptr(), !mask)",
+    ),
+    slip(
         "an upper byte of a narrow argument counts",
         "exports/vmsi.rs",
         "unsafe extern \"C\" fn vpci_msi_arch_mask(",
