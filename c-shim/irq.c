@@ -108,7 +108,8 @@ bool shim_alloc_cpumask(cpumask_var_t *mask)
 
 void shim_free_cpumask(cpumask_var_t *mask)
 {
-    free_cpumask_var(*mask);
+    /* A CPU that comes online may look at the descriptor: it finds no mask, not a freed one. */
+    FREE_CPUMASK_VAR(*mask);
 }
 
 void shim_rcu_unlock_domain(struct domain *d)

@@ -189,7 +189,7 @@ extern "C" fn irq_to_vector(irq: c_int) -> c_int {
 /// See [`VectorLock::lock`].
 #[unsafe(no_mangle)]
 extern "C" fn lock_vector_lock() {
-    // SAFETY: `start_secondary()` and `__cpu_disable()` call this with IRQs off.
+    // SAFETY: `start_secondary()` calls this with IRQs off.
     VectorLock::lock(unsafe { IrqsOff::new() });
 }
 
@@ -200,7 +200,7 @@ extern "C" fn lock_vector_lock() {
 /// This CPU has taken the lock by `lock_vector_lock()`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn unlock_vector_lock() {
-    // SAFETY: `start_secondary()` and `__cpu_disable()` call `lock_vector_lock()` before.
+    // SAFETY: `start_secondary()` calls `lock_vector_lock()` before.
     unsafe { VectorLock::unlock() };
 }
 
@@ -283,7 +283,7 @@ unsafe extern "C" fn xen_irq_complete_move(desc: *const sys::irq_desc, vector: u
 /// See [`evacuate::evacuate`].
 #[unsafe(no_mangle)]
 extern "C" fn fixup_irqs() {
-    // SAFETY: `__cpu_disable()` and `smp_send_stop()` call this with IRQs off, which it leaves so.
+    // SAFETY: `__cpu_disable()` calls this with IRQs off, which it leaves so.
     evacuate::evacuate(this_cpu_number(), unsafe { IrqsOff::new() });
 }
 

@@ -78,8 +78,8 @@ unsafe extern "C" fn xen_irq_msi_msg_write_remap_rte(
 ) -> c_int {
     let desc = view!(MsiDesc, msi_desc);
     // SAFETY: `write_msi_msg()` is called with the lock of the IRQ's descriptor held, or for an
-    // IOMMU's MSI; `msi_free_irq()` with the lock that keeps the function's list. The other callers
-    // pass the MSIs of HPETs.
+    // IOMMU's MSI; `msi_free_irq()` with the lock that keeps the function's list, or while Xen
+    // boots. The other callers pass the MSIs of HPETs.
     let desc = unsafe { KeptMsi::new(desc) };
     // SAFETY: C passes a message of its own stack or of a descriptor, or NULL.
     to_c(match unsafe { MsiMsg::from_raw(msg) } {

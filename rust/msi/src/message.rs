@@ -30,8 +30,8 @@ pub fn compose(vector: u32, cpus: Option<CpuMask>) -> Message {
         None => msi::compose(vector as u8, 0),
         Some(Some(destination)) => msi::compose(vector as u8, destination),
         Some(None) => {
-            // Nothing writes such a message, and a CPU that goes offline takes its IRQs elsewhere
-            // before.
+            // Nothing writes such a message. A set has no CPU that is online only where its CPUs
+            // went offline, and then nothing handles the IRQ.
             xen_assert!(false);
             Message::default()
         }

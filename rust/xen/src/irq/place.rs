@@ -35,7 +35,7 @@ impl<'a> Deref for PlacedDesc<'a> {
 macro_rules! set {
     ($desc:expr, $($path:tt)+) => {
         // SAFETY: The variable is a part of the descriptor, which stays. Where a set could not be
-        // allocated those before it were freed, and the IRQ is not initialized.
+        // allocated, the variables of those before it are null.
         $desc.is_initialized().then(|| unsafe {
             CpuMask::from_raw(CpuMaskVar::set(&raw mut (*$desc.as_ptr()).$($path)+))
         }).flatten()

@@ -31,8 +31,8 @@ impl<'a> IrqDesc<'a> {
     /// How many there are.
     #[inline]
     pub fn count() -> u32 {
-        // SAFETY: `init_irq_data()` writes the number before it allocates the array, and nothing
-        // writes it after that.
+        // SAFETY: The number is a variable that `ioapic_init()` or a boot option writes while Xen
+        // boots on one CPU, before `init_irq_data()` allocates the array, and nothing after that.
         unsafe { (&raw const sys::nr_irqs).read() }
     }
 
