@@ -114,6 +114,12 @@ impl<'a> Msix<'a> {
         self.set_table_pages(Pages::default());
     }
 
+    /// Notes the pages of the table; none for page 0.
+    fn set_table_pages(self, pages: Pages) {
+        set_field!(self, table.first)(pages.first);
+        set_field!(self, table.last)(pages.last);
+    }
+
     /// Returns whether the function was seen enabled and decoding memory, and nothing has been
     /// written to configuration space since.
     #[inline]

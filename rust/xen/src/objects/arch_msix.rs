@@ -169,12 +169,6 @@ impl<'a> Msix<'a> {
         ]
     }
 
-    /// Notes the pages of the table; none for page 0.
-    pub(crate) fn set_table_pages(self, pages: Pages) {
-        set_field!(self, table.first)(pages.first);
-        set_field!(self, table.last)(pages.last);
-    }
-
     /// Notes the pages of the pending bits; none for page 0.
     pub fn set_pending_pages(self, pages: Pages) {
         set_field!(self, pba.first)(pages.first);
