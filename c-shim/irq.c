@@ -79,7 +79,7 @@ void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)
     TRACE_TIME(event, irq, vector, cpu);
 }
 
-/* A record has room for 192 CPUs. */
+/* A record holds the first 192 CPUs of a mask. */
 void shim_trace_irq_mask(uint32_t event, int irq, int vector,
                          const cpumask_t *mask)
 {

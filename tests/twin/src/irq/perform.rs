@@ -404,7 +404,7 @@ fn destroy(
         .env()
         .heap
         .allocate(size_of::<sys::irqaction>(), 8, true);
-    let action = action.expect("the heap has room") as *mut sys::irqaction;
+    let action = action.expect("the heap has memory left") as *mut sys::irqaction;
     set!(desc, action, action);
     world.platform.sources[irq] = None;
     let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
