@@ -14,9 +14,11 @@ fn main() {
     let config = std::fs::read_to_string(config).expect("XEN_SYS_CONFIG is readable");
     let is_set = |option: &str| config.lines().any(|line| line == format!("{option}=y"));
     println!("cargo:hvm={}", is_set("CONFIG_HVM"));
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // As cargo says it now: a build of another checkout may have made this program.
+    let manifest = variable("CARGO_MANIFEST_DIR");
+    let repository = Path::new(&manifest).join("../..");
     let header = repository.join("include/bindings.h");
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("allowlist.txt");
+    let list = Path::new(&manifest).join("allowlist.txt");
     println!("cargo:rerun-if-changed={}", list.display());
 
     let mut builder = bindgen::Builder::default()

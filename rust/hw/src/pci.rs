@@ -63,6 +63,11 @@ impl MsiControl {
         self.0
     }
 
+    /// Whether the function did not answer: bits 15:9 are reserved, and 0 where it does.
+    pub const fn is_no_answer(self) -> bool {
+        self.0 == u16::MAX
+    }
+
     /// Returns the register with another bit 0: MSI is enabled.
     #[must_use]
     pub const fn with_enabled(self, enabled: bool) -> Self {

@@ -54,8 +54,8 @@
 //!     meanwhile, C undoes that ([`super::irqs::overlap`]). Where that makes a difference, or where
 //!     it fails, Rust goes on alone.
 //!
-//! 17. *Functions that do not answer.* Rust finds no table (`ENXIO`), and goes on alone; C takes
-//!     all ones for its place.
+//! 17. *Functions that do not answer.* Rust sets up neither an MSI nor a first entry (`ENXIO`), and
+//!     goes on alone; C takes all ones for what the capability has, and for the table's place.
 //!
 //! 18. *Mask-all.* Where an entry that is freed cannot be reached and the guest masks all already,
 //!     Rust notes that the host wants that, too, and goes on alone; C does not, and the guest
@@ -159,7 +159,9 @@ impl Model {
         }
         let sets_up = matches!(op, Op::Map(_) | Op::Enable(_)) && rust.outcome == Ok(0);
         if world.unanswered && world.spec.lies == 0 && sets_up {
-            return Err("Rust has found a table of a function that does not answer".to_owned());
+            return Err(
+                "Rust has set up an interrupt of a function that does not answer".to_owned(),
+            );
         }
         let absent = Ok(u64::from(-libc::ENXIO as u32));
         if self.failed && !says(c, FAILED) && rust.outcome == absent && world.unanswered {

@@ -57,14 +57,20 @@ pub(super) fn perform(
     Some(answer)
 }
 
-/// Whether a step sets up the first entry of a function that does not answer.
+/// Whether a step sets up an MSI, or the first entry, of a function that does not answer.
 fn is_unanswered(side: &mut Side, world: &World, op: &Op) -> bool {
-    let device = match *op {
-        Op::Map(wish) | Op::Enable(wish) if wish.msix => choose(world, wish.device),
-        Op::Prepare { device, off: false } => choose(world, device),
+    let (device, is_first) = match *op {
+        Op::Map(wish) | Op::Enable(wish) => {
+            let device = choose(world, wish.device);
+            (device, !wish.msix || world.unused[device])
+        }
+        Op::Prepare { device, off: false } => {
+            let device = choose(world, device);
+            (device, world.unused[device])
+        }
         _ => return false,
     };
-    world.unused[device] && side.env().machine.pci.functions[device].gone
+    is_first && side.env().machine.pci.functions[device].gone
 }
 
 fn carry_out(

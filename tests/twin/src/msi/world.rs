@@ -60,7 +60,7 @@ pub(crate) struct World {
     /// HPETs.
     pub(super) controller: *mut sys::hw_interrupt_type,
     pub(super) foreign: Vec<*mut sys::msi_desc>,
-    /// Whether the first entry was to be set up of a function that does not answer.
+    /// Whether an MSI or the first entry was to be set up of a function that does not answer.
     pub(super) unanswered: bool,
     /// Which functions changed behind Xen, and was not looked at since.
     pub(super) behind: Vec<bool>,
