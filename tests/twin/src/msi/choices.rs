@@ -1,5 +1,6 @@
 //! Makes up single steps.
 
+use super::cpus::FIRST_CPUS;
 use super::op::{Act, Base, Call, Change, Moment, Op, Register, Wish};
 use super::platform::{IRQ_DISABLED, IRQ_GUEST, IRQ_MOVE_PENDING};
 use super::spec::{Owner, Runner};
@@ -24,6 +25,16 @@ fn cpus(rng: &mut Rng) -> u64 {
         0 => 0,
         1 => 1 << rng.below(16),
         _ => rng.next() & 0xffff,
+    }
+}
+
+/// CPUs that are online: mostly all those that interrupts are for when a world begins.
+pub(super) fn online(rng: &mut Rng) -> u64 {
+    let some = rng.next() & 0xffff | 1 << rng.below(16);
+    if rng.one_in(16) {
+        some
+    } else {
+        some | FIRST_CPUS
     }
 }
 
@@ -197,9 +208,7 @@ fn change(rng: &mut Rng) -> Change {
             done: !rng.one_in(3),
         },
         1 => Change::Run(rng.pick(&[Runner::Dom0, Runner::Dom0, Runner::Guest, Runner::Idle])),
-        2 => Change::Online {
-            cpus: rng.next() & 0xffff | 1 << rng.below(16),
-        },
+        2 => Change::Online { cpus: online(rng) },
         3..6 => Change::Status {
             irq,
             bits: rng.pick(&[
@@ -211,7 +220,8 @@ fn change(rng: &mut Rng) -> Change {
         },
         6 => Change::Vector {
             irq,
-            vector: rng.next() as u8,
+            // Seldom one that is no vector for a device.
+            vector: rng.next() as u8 | if rng.one_in(16) { 0 } else { 0x20 },
             cpus: cpus(rng),
         },
         7..9 => Change::Pending {

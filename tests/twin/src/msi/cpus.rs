@@ -9,6 +9,9 @@ use crate::xen::{get, set};
 /// How many CPUs may come online.
 pub(super) const CPUS: u32 = 16;
 
+/// Those that interrupts are for when a world begins, one each.
+pub(super) const FIRST_CPUS: u64 = 0xf;
+
 /// Words of a mask.
 const WORDS: usize = size_of::<sys::cpumask>() / size_of::<u64>();
 

@@ -4,6 +4,7 @@
 //! pending bits, or with another's; virtual functions that are where their physical one says.
 
 use super::Msi;
+use super::choices;
 use super::cpus::{CPUS, MOST_CPUS};
 use super::sequence;
 use super::spec::{
@@ -43,7 +44,7 @@ fn spec(rng: &mut Rng) -> Spec {
         modes: [i32::from(rng.one_in(4)), i32::from(rng.one_in(2))],
         remapping: if rng.one_in(2) { 0 } else { rng.pick(&[1, 2]) },
         cpus: rng.pick(&[CPUS, 65, 80, MOST_CPUS.min(256), MOST_CPUS.min(300)]),
-        online: rng.next() & 0xffff | 1 << rng.below(16),
+        online: choices::online(rng),
         irqs: 24 + rng.below(80),
         use_msi: i8::from(!rng.one_in(30)),
         booted: !rng.one_in(10),

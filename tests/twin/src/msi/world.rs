@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use xen_sys as sys;
 
 use super::controls::{cpu_mask_to_apicid, update_ire_from_msi};
-use super::cpus::{set_cpus, spread_cpus};
+use super::cpus::{FIRST_CPUS, set_cpus, spread_cpus};
 use super::op::{Act, Change, Op};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
@@ -398,7 +398,7 @@ fn interrupts(side: &mut Side, count: usize) -> *mut sys::irq_desc {
         set!(desc, arch.old_cpu_mask, mask(1));
         set!(desc, arch.pending_mask, mask(2));
         set!(desc, affinity, mask(3));
-        set_cpus(mask(0), 1 << (number % 4));
+        set_cpus(mask(0), 1 << (number as u32 % FIRST_CPUS.count_ones()));
         // Where these lie differs; `compare` sees that they stand for the same.
         arena.keep_private(addr!(desc, handler));
         arena.keep_private(addr!(desc, msi_desc));
