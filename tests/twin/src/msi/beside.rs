@@ -70,14 +70,20 @@ pub(super) fn both(
         let platform = side.env().unit.of_mut::<Platform>();
         (platform.waiting, platform.acts_inside) = (Some(waiting), true);
     } else if moment == Moment::Before {
-        aside(side, api, world, (other, places[1]), script)?;
+        let early = aside(side, api, world, (other, places[1]), script)?;
+        if early.outcome.is_err() {
+            return Some(early);
+        }
     }
     let answer = carry_out(side, api, world, (own, places[0]), script);
     let platform = side.env().unit.of_mut::<Platform>();
     platform.acts_inside = false;
     let comes_late = platform.waiting.take().is_some();
     if comes_late || !acts_inside && moment == Moment::After {
-        aside(side, api, world, (other, places[1]), script)?;
+        let late = aside(side, api, world, (other, places[1]), script)?;
+        if late.outcome.is_err() {
+            return Some(late);
+        }
     }
     answer
 }

@@ -218,6 +218,10 @@ pub(super) extern "C" fn pcidevs_lock() {
         if !env.irqs_on || !env.held.is_empty() {
             return Err("pcidevs_lock is taken inside a spin lock".to_owned());
         }
+        let platform = env.unit.of::<Platform>();
+        if platform.pcidevs == 0 && platform.holds_lock_of_domain() {
+            return Err("pcidevs_lock is taken inside a domain's lock".to_owned());
+        }
         env.unit.of_mut::<Platform>().pcidevs += 1;
         Ok(())
     });

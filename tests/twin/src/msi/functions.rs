@@ -120,14 +120,15 @@ pub(super) fn of_function(
     }
 }
 
-/// Looks where the pages of a table are mapped that it shares with other registers: the one with
-/// its first byte, and the one with its last.
+/// Looks where the pages of a table are mapped that it shares with other registers, where this step
+/// has mapped them: the one with its first byte, and the one with its last.
 fn note_mapping(side: &mut Side, world: &World, device: usize, answer: Answer) -> Answer {
     let (Some(table), Some(msix)) = (world.spec.table(device), world.spec.devices[device].msix)
     else {
         return answer;
     };
-    if registers::has_moved(side, world, device) {
+    let has_mapped = world.unused[device] && answer.outcome == Ok(0);
+    if !has_mapped || registers::has_moved(side, world, device) {
         return answer;
     }
     let last = table + u64::from(msix.entries) * 16 - 1;

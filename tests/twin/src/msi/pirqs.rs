@@ -300,6 +300,9 @@ pub(super) extern "C" fn pt_irq_destroy_bind(
         if env.rcu_nesting() == 0 {
             return Err("a binding is undone outside of RCU sections".to_owned());
         }
+        if env.unit.of::<Platform>().pcidevs == 0 {
+            return Err("a binding is undone without pcidevs_lock".to_owned());
+        }
         // It takes the lock itself.
         if get!(domain as *mut sys::domain, event_lock.cnts.counter) != 0 {
             return Err("a binding is undone under the domain's event lock".to_owned());

@@ -9,6 +9,7 @@ use crate::glue::Writer;
 use crate::memory::Mapping;
 use crate::side::Env;
 use crate::trace::Event;
+use crate::xen::get;
 
 /// Bits of the status of an interrupt.
 pub(super) const IRQ_DISABLED: u32 = 1 << 1;
@@ -189,6 +190,24 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
+    /// Whether a lock of some domain is held that `pcidevs_lock` comes before.
+    pub(super) fn holds_lock_of_domain(&self) -> bool {
+        let of_devices = self.devices.iter().map(|device| {
+            let device = *device as *const sys::pci_dev;
+            get!(device, domain)
+        });
+        let of_pirqs = self.pirqs.iter();
+        let of_pirqs = of_pirqs.map(|pirq| pirq.domain as *mut sys::domain);
+        let mut domains = of_devices.chain(of_pirqs);
+        domains.any(|domain| {
+            let locks = [
+                get!(domain, event_lock.cnts.counter),
+                get!(domain, pci_lock.cnts.counter),
+            ];
+            !domain.is_null() && locks != [0; 2]
+        })
+    }
+
     /// Notes that an IRQ is destroyed. A pirq of it that is still mapped is of another block,
     /// unless it is of the function that is being removed: that one's pirqs are unmapped before, if
     /// XSM lets them go.
