@@ -333,31 +333,37 @@ impl Court<'_> {
         step.done();
 
         let step = ui::step("asking all judges about what has no slip");
-        let mut times = BTreeMap::new();
-        let mut broken = BTreeMap::new();
-        let mut asked = |name: String, judge: &dyn Fn() -> Result<Ending>| {
-            let start = Instant::now();
-            match judge() {
-                Ok(Ending::Passed) => {
-                    times.insert(name, start.elapsed());
+        let files = twins_of(slips);
+        let ask = |log: &str, number: usize| {
+            let Some(number) = number.checked_sub(programs.len()) else {
+                let program = &programs[number];
+                return (judge::crate_of(program), self.test(program, "", log, LATE));
+            };
+            match files.get(number) {
+                Some(file) => {
+                    let ending = self.compare(file, &object, self.cases, log, LATE);
+                    ((*file).to_owned(), ending)
                 }
-                ending => {
-                    let why = format!("{name} fails without a slip: {ending:?}");
-                    eprintln!("  {why}");
-                    broken.insert(name, why);
-                }
+                None => (ORACLE.to_owned(), self.consult(&object, log, LATE)),
             }
         };
-        for program in &programs {
-            let name = judge::crate_of(program);
-            asked(name, &|| self.test(program, "", "tests", LATE));
-        }
-        for file in twins_of(slips) {
-            let compare = || self.compare(file, &object, self.cases, "twin", LATE);
-            asked(file.to_owned(), &compare);
-        }
-        if twins_of(slips).contains(&ORACLES) {
-            asked(ORACLE.to_owned(), &|| self.consult(&object, "twin", LATE));
+        let timed = |number: usize| {
+            let start = Instant::now();
+            let (name, ending) = ask(&format!("none-{number}"), number);
+            (name, ending, start.elapsed())
+        };
+        let consults = usize::from(files.contains(&ORACLES));
+        let count = programs.len() + files.len() + consults;
+        let mut times = BTreeMap::new();
+        let mut broken = BTreeMap::new();
+        for (name, ending, time) in on_all_cpus(count, timed) {
+            if matches!(ending, Ok(Ending::Passed)) {
+                times.insert(name, time);
+            } else {
+                let why = format!("{name} fails without a slip: {ending:?}");
+                eprintln!("  {why}");
+                broken.insert(name, why);
+            }
         }
         step.done();
         let crates: Vec<_> = programs.iter().map(|one| judge::crate_of(one)).collect();

@@ -17,7 +17,7 @@ use kernel::source::{self, Marker, Source};
 use kernel::{abi, pv_entry};
 
 const SECOND: u64 = 1_000_000_000;
-const DURATION: u64 = 60 * SECOND;
+const DURATION: u64 = 30 * SECOND;
 const SHORT: u64 = 10 * SECOND;
 /// What is read of configuration space is counted after this.
 const WARM_UP: u64 = 2 * SECOND;

@@ -21,7 +21,7 @@ use kernel::trace::Trace;
 const MESSAGES: usize = Xhci::INTERRUPTERS;
 
 /// How often each message is sent in a round.
-const TIMES: u32 = 100;
+const TIMES: u32 = 50;
 
 /// The emulator may be starved for seconds.
 const PATIENCE: u64 = 20_000_000_000;

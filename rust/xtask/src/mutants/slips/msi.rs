@@ -344,6 +344,13 @@ pub(super) const SLIPS: &[Slip] = &[
         "false",
     ),
     slip(
+        "a function that does not answer gets an MSI",
+        "msi/src/msi.rs",
+        "",
+        "control.is_no_answer()",
+        "false",
+    ),
+    slip(
         "a write that is not carried out counts as under way",
         "exports/msi.rs",
         "",
