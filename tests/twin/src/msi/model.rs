@@ -97,8 +97,10 @@ pub(crate) struct Model {
     behind: bool,
     /// Whether another CPU has masked an interrupt in this step that it could not reach.
     overlaps: bool,
-    /// The entries of which Rust has lost a message since the world changed: it has noticed.
+    /// The entries of which Rust has lost a message since the world changed: it has noticed. And
+    /// how often it had changed.
     noticed: BTreeSet<usize>,
+    changes: u32,
 }
 
 impl Model {
@@ -111,6 +113,7 @@ impl Model {
             behind: false,
             overlaps: false,
             noticed: BTreeSet::new(),
+            changes: 0,
         }
     }
 
@@ -134,7 +137,8 @@ impl Model {
         let says = |answer: &Answer, what| answer.output.is_some_and(|output| output & what != 0);
         self.behind = world.behind.contains(&true);
         self.overlaps = false;
-        if !matches!(op, Op::Irq { .. }) {
+        let changes = std::mem::replace(&mut self.changes, world.changes);
+        if changes != world.changes || !matches!(op, Op::Irq { .. }) {
             self.noticed.clear();
         }
         let is_overlap = matches!(op, Op::Overlap { .. });

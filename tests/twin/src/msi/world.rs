@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(super) unanswered: bool,
     /// Which functions changed behind Xen, and was not looked at since.
     pub(super) behind: Vec<bool>,
+    /// How often a function changed behind Xen, or the machine slept.
+    pub(super) changes: u32,
     /// Whose mask register of MSI may have been lost.
     pub(super) stale: Vec<bool>,
     /// Of which functions no entry was in use before this step.
@@ -112,6 +114,7 @@ impl World {
             foreign: Vec::new(),
             unanswered: false,
             behind: vec![false; spec.devices.len()],
+            changes: 0,
             stale: vec![false; spec.devices.len()],
             unused: vec![true; spec.devices.len()],
             lost: vec![false; spec.devices.len()],
@@ -269,18 +272,18 @@ impl World {
                 self.stale[device % count] = true;
                 self.lost[device % count] = true;
             }
-            Change::Command { device, .. } | Change::Disable { device } => {
-                self.behind[device % count] = true;
-            }
-            Change::EnableItself { device } => self.behind[device % count] = true,
+            Change::Command { device, .. }
+            | Change::Disable { device }
+            | Change::EnableItself { device } => self.behind[device % count] = true,
             // Xen knows when it has slept.
             Change::Sleep => {
                 self.behind.fill(false);
                 self.stale.fill(true);
                 self.lost.fill(false);
             }
-            _ => {}
+            _ => return,
         }
+        self.changes += 1;
     }
 
     /// Follows what Xen is told or finds out.
