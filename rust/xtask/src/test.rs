@@ -171,7 +171,8 @@ const CHECKS: &[Check] = &[
         Beside::Stock,
     ),
     slow("remapping tables that are full", "fill", Beside::Nothing),
-    slow(
+    shard(
+        &[1, 2],
         "each message of an MSI on its own processor, as on stock Xen",
         "multi",
         Beside::Stock,
@@ -181,7 +182,8 @@ const CHECKS: &[Check] = &[
         "sleep",
         Beside::Stock,
     ),
-    slow(
+    shard(
+        &[0, 2],
         "MSI-X tables of an HVM guest, as on stock Xen",
         "hvm-msix",
         Beside::Stock,
@@ -196,12 +198,15 @@ const CHECKS: &[Check] = &[
         "move",
         Beside::Nothing,
     ),
-    call(
-        Cost::Slow,
-        "our own kernels on a debug build of Xen",
-        // The second has a machine without remapping.
-        || boot_debug(&["smoke", "stale"]),
-    ),
+    Check {
+        shards: &[0, 1],
+        ..call(
+            Cost::Slow,
+            "our own kernels on a debug build of Xen",
+            // The second has a machine without remapping.
+            || boot_debug(&["smoke", "stale"]),
+        )
+    },
     shard(
         &[0],
         "Debian as dom0, VT-d, as on stock Xen",
