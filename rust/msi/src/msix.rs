@@ -221,7 +221,11 @@ fn report_owner(device: KeptDev) {
     let owner = device.owner().unwrap_or(domain);
     // Asked anew at each decision: the fences against speculation belong to the branch.
     if !domain.is_hardware() || owner != domain {
-        log::insecure_use(*device, owner, domain.is_hardware());
+        if domain.is_hardware() {
+            log::potentially_insecure_use(*device, owner);
+        } else {
+            log::insecure_use(*device, owner);
+        }
     }
     if !owner.is_hardware() && (!domain.is_hardware() || owner.has_memory()) {
         owner.crash();

@@ -39,6 +39,10 @@ fn show(entries: &Entries, heading: impl FnOnce()) {
         if let Some(heading) = heading.take() {
             heading();
         }
-        log::entry(index, entry, entries.are_wide());
+        if entries.are_wide() {
+            log::wide_entry(index, entry);
+        } else {
+            log::narrow_entry(index, entry);
+        }
     }
 }

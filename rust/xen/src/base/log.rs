@@ -2,13 +2,13 @@
 //!
 //! Xen's formats know its objects (`%pp` is a function's address, `%pv` a vCPU), but their
 //! arguments are not checked by rustc. Each line therefore has a function of its own with typed
-//! arguments, and the format stands beside the call.
+//! arguments, and the format stands beside them.
 
 use crate::arch::cpu::current;
 use crate::base::errno::Errno;
 use crate::objects::domain::Domain;
 use crate::objects::pci_dev::PciDev;
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_uint};
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
@@ -41,96 +41,72 @@ macro_rules! debug {
     };
 }
 
+/// Declares functions that print a line each: `name(arguments): format, values;`.
+macro_rules! lines {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*):
+        $format:literal $(, $value:expr)*;)+) => {$(
+        $(#[$doc])*
+        #[cold]
+        pub fn $name($($argument: $type),*) {
+            $crate::base::log::print!($format $(, $value)*);
+        }
+    )+};
+}
+
+/// Declares functions that print a line each in debug builds: `name(arguments): level, format,
+/// values;`.
+macro_rules! debug_lines {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*):
+        $level:literal, $format:literal $(, $value:expr)*;)+) => {$(
+        $(#[$doc])*
+        #[cold]
+        #[track_caller]
+        pub fn $name($($argument: $type),*) {
+            $crate::base::log::debug!($level, $format $(, $value)*);
+        }
+    )+};
+}
+
 // Not every unit prints.
 #[allow(unused_imports)]
-pub(crate) use {debug, print};
+pub(crate) use {debug, debug_lines, lines, print};
 
-/// A device sends with a delivery mode that Xen does not offer.
-#[cold]
-pub fn unsupported_delivery_mode(domain: Domain, mode: u8) {
-    print!(
+lines! {
+    /// A device sends with a delivery mode that Xen does not offer.
+    unsupported_delivery_mode(domain: Domain, mode: u8):
         c"<G><1>%pv: Unsupported MSI delivery mode %d for Dom%d\n",
-        current().as_ptr(),
-        c_int::from(mode),
-        c_int::from(domain.id())
-    );
-}
+        current().as_ptr(), c_int::from(mode), c_int::from(domain.id());
 
-/// Registers beside a table cannot be reached. `last` tells the page at the table's end from the
-/// one at its beginning.
-#[cold]
-pub fn adjacent_page_not_initialized(device: PciDev, last: bool, address: u64, base: u64) {
-    print!(
+    /// Registers beside a table cannot be reached. `last` tells the page at the table's end from
+    /// the one at its beginning.
+    adjacent_page_not_initialized(device: PciDev, last: bool, address: u64, base: u64):
         c"<G><1>%pv %pp: Page for adjacent(%d) MSI-X table access not initialized (addr %#lx, gtable %#lx)\n",
-        current().as_ptr(),
-        device.sbdf(),
-        c_int::from(last),
-        address,
-        base
-    );
-}
+        current().as_ptr(), device.sbdf(), c_int::from(last), address, base;
 
-/// A write beside a table is dropped.
-#[cold]
-pub fn adjacent_write_dropped(device: PciDev, address: u64) {
-    print!(
+    /// A write beside a table is dropped.
+    adjacent_write_dropped(device: PciDev, address: u64):
         c"<G><1>%pv %pp: MSI-X table and PBA share a page, discard write to adjacent memory (%#lx)\n",
-        current().as_ptr(),
-        device.sbdf(),
-        address
-    );
+        current().as_ptr(), device.sbdf(), address;
 }
 
-/// An entry could not be unmasked after the device model was done. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn write_completion_failed() {
-    debug!(
-        "<G><1>",
-        "%pv MSI-X write completion failure",
-        current().as_ptr()
-    );
-}
+debug_lines! {
+    /// An entry could not be unmasked after the device model was done.
+    write_completion_failed(): "<G><1>", "%pv MSI-X write completion failure", current().as_ptr();
 
-/// A guest's message is for no local APIC. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn unsupported_address(device: PciDev, pirq: u32, address: Address) {
-    debug!(
-        "<G><0>",
-        "%pv %pp: PIRQ %u: unsupported address %lx",
-        current().as_ptr(),
-        device.sbdf(),
-        pirq,
-        address.raw()
-    );
-}
+    /// A guest's message is for no local APIC.
+    unsupported_address(device: PciDev, pirq: u32, address: Address):
+        "<G><0>", "%pv %pp: PIRQ %u: unsupported address %lx",
+        current().as_ptr(), device.sbdf(), pirq, address.raw();
 
-/// A pirq could not be bound. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn bind_failed(device: PciDev, pirq: u32, errno: Errno) {
-    debug!(
-        "<G><0>",
-        "%pv %pp: failed to bind PIRQ %u: %d",
-        current().as_ptr(),
-        device.sbdf(),
-        pirq,
-        errno.negative()
-    );
-}
+    /// A pirq could not be bound.
+    bind_failed(device: PciDev, pirq: u32, errno: Errno):
+        "<G><0>", "%pv %pp: failed to bind PIRQ %u: %d",
+        current().as_ptr(), device.sbdf(), pirq, errno.negative();
 
-/// Interrupts could not be mapped. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn map_failed(device: PciDev, errno: Errno) {
-    debug!(
-        "<G><0>",
-        "%pv %pp: failed to map PIRQ: %d",
-        current().as_ptr(),
-        device.sbdf(),
-        errno.negative()
-    );
+    /// Interrupts could not be mapped.
+    map_failed(device: PciDev, errno: Errno):
+        "<G><0>", "%pv %pp: failed to map PIRQ: %d",
+        current().as_ptr(), device.sbdf(), errno.negative();
 }
 
 /// One of two words, for C.
@@ -138,55 +114,43 @@ pub fn word(condition: bool, yes: &'static CStr, no: &'static CStr) -> *const i8
     if condition { yes.as_ptr() } else { no.as_ptr() }
 }
 
-/// The words of a message, as debug key `M` shows them.
-struct Words {
-    vector: u32,
-    delivery: *const i8,
-    trigger: *const i8,
-    level: *const i8,
-    mode: *const i8,
-    hint: *const i8,
-    destination: u64,
-}
-
-impl Words {
-    fn new(address: Address, data: Data) -> Self {
-        Self {
-            vector: data.vector().into(),
-            delivery: word(data.delivery_mode() & 1 != 0, c"lowest", c"fixed"),
-            trigger: word(data.level_triggered(), c"level", c"edge"),
-            level: word(data.asserts(), c"", c"de"),
-            mode: word(address.logical(), c"log", c"phys"),
-            hint: word(address.redirection_hint(), c"lowest", c"fixed"),
-            destination: address.destination().into(),
-        }
-    }
+/// Prints a vPCI message for debug key `M`, between what stands before it and what behind it.
+macro_rules! print_message {
+    ($format:literal, ($($before:expr),*), $address:expr, $data:expr, ($($behind:expr),*)) => {
+        print!(
+            $format
+            $(, $before)*,
+            c_uint::from($data.vector()),
+            word($data.delivery_mode() & 1 != 0, c"lowest", c"fixed"),
+            word($data.level_triggered(), c"level", c"edge"),
+            word($data.asserts(), c"", c"de"),
+            word($address.logical(), c"log", c"phys"),
+            word($address.redirection_hint(), c"lowest", c"fixed"),
+            u64::from($address.destination())
+            $(, $behind)*
+        )
+    };
 }
 
 /// Debug key `M`: a vPCI MSI.
 pub fn vpci_msi(address: Address, data: Data, pirq: i32) {
-    let w = Words::new(address, data);
-    print!(
+    print_message!(
         c"vec=%#02x%7s%6s%3sassert%5s%7s dest_id=%lu pirq: %d\n",
-        w.vector, w.delivery, w.trigger, w.level, w.mode, w.hint, w.destination, pirq
+        (),
+        address,
+        data,
+        (pirq)
     );
 }
 
 /// Debug key `M`: an entry of a vPCI MSI-X table.
 pub fn vpci_msix_entry(index: u32, address: Address, data: Data, masked: bool, pirq: i32) {
-    let w = Words::new(address, data);
-    print!(
+    print_message!(
         c"%6u vec=%02x%7s%6s%3sassert%5s%7s dest_id=%lu mask=%u pirq: %d\n",
-        index,
-        w.vector,
-        w.delivery,
-        w.trigger,
-        w.level,
-        w.mode,
-        w.hint,
-        w.destination,
-        u32::from(masked),
-        pirq
+        (index),
+        address,
+        data,
+        (u32::from(masked), pirq)
     );
 }
 

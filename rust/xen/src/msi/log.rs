@@ -2,122 +2,74 @@
 
 use crate::arch::cpu::current;
 use crate::base::errno::Errno;
-use crate::base::log::{debug, print, word};
+use crate::base::log::{debug_lines, lines, print, word};
 use crate::objects::arch_msix::SharedPage;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::IrqDesc;
 use crate::objects::msi_desc::{MsiDesc, Sender};
 use crate::objects::msi_msg::Message;
 use crate::objects::pci_dev::PciDev;
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_char, c_int, c_uint};
 use irq_core::msi::mask::Masks;
 use irq_hw::msi::{Address, Data};
 use xen_sys as sys;
 
-/// An IRQ is set up already.
-#[cold]
-pub fn irq_in_use(irq: i32, kind: Sender, device: PciDev) {
-    if kind == Sender::Msi {
-        print!(
-            c"<0>irq %d already mapped to MSI on %pp\n",
-            irq,
-            device.sbdf()
-        );
-    } else {
-        print!(
-            c"<0>irq %d already mapped to MSI-X on %pp\n",
-            irq,
-            device.sbdf()
-        );
-    }
-}
+lines! {
+    /// An IRQ is set up already.
+    irq_in_use(irq: i32, kind: Sender, device: PciDev):
+        c"<0>irq %d already mapped to %s on %pp\n", irq, name(kind), device.sbdf();
 
-/// The function's other capability is in use.
-#[cold]
-pub fn other_kind_in_use(kind: Sender, device: PciDev) {
-    if kind == Sender::Msi {
-        print!(c"<1>MSI already in use on %pp\n", device.sbdf());
-    } else {
-        print!(c"<1>MSI-X already in use on %pp\n", device.sbdf());
-    }
-}
+    /// The function's other capability is in use.
+    other_kind_in_use(kind: Sender, device: PciDev):
+        c"<1>%s already in use on %pp\n", name(kind), device.sbdf();
 
-/// Registers that share a page with the table cannot be reached.
-#[cold]
-pub fn shared_page_not_mapped(which: SharedPage, device: PciDev, errno: Errno) {
-    let (vcpu, function) = (current().as_ptr(), device.sbdf());
-    let errno = errno.negative();
-    match which {
-        SharedPage::First => print!(
-            c"<G><0>%pv %pp: Failed to map first MSI-X table page: %d\n",
-            vcpu, function, errno
-        ),
-        SharedPage::Last => print!(
-            c"<G><0>%pv %pp: Failed to map last MSI-X table page: %d\n",
-            vcpu, function, errno
-        ),
-    };
-}
+    /// Registers that share a page with the table cannot be reached.
+    shared_page_not_mapped(which: SharedPage, device: PciDev, errno: Errno):
+        c"<G><0>%pv %pp: Failed to map %s MSI-X table page: %d\n",
+        current().as_ptr(), device.sbdf(),
+        word(which == SharedPage::First, c"first", c"last"), errno.negative();
 
-/// A table was not protected when its owner could map it.
-#[cold]
-pub fn insecure_use(device: PciDev, owner: Domain, by_dom0: bool) {
-    let (function, owner) = (device.sbdf(), owner.as_ptr());
-    if by_dom0 {
-        print!(
-            c"<1>Potentially insecure use of MSI-X on %pp by %pd\n",
-            function, owner
-        );
-    } else {
-        print!(c"<0>Insecure use of MSI-X on %pp by %pd\n", function, owner);
-    }
-}
+    /// dom0 uses a table that was not protected when its owner could map it.
+    potentially_insecure_use(device: PciDev, owner: Domain):
+        c"<1>Potentially insecure use of MSI-X on %pp by %pd\n", device.sbdf(), owner.as_ptr();
 
-/// An entry could not be masked.
-#[cold]
-pub fn all_masked(desc: IrqDesc, device: PciDev) {
-    print!(
+    /// Another domain does.
+    insecure_use(device: PciDev, owner: Domain):
+        c"<0>Insecure use of MSI-X on %pp by %pd\n", device.sbdf(), owner.as_ptr();
+
+    /// An entry could not be masked.
+    all_masked(desc: IrqDesc, device: PciDev):
         c"<G><1>cannot mask IRQ %d: masking MSI-X on Dom%d's %pp\n",
-        desc.irq(),
-        device.owner_id(),
-        device.sbdf()
-    );
+        desc.irq(), device.owner_id(), device.sbdf();
+
+    /// An entry could not be masked for good.
+    not_disabled(msi: MsiDesc, device: PciDev):
+        c"<1>cannot disable IRQ %d: masking MSI-X on %pp\n", msi.irq(), device.sbdf();
+
+    /// Some functions may still send.
+    not_all_disabled(errno: Errno):
+        c"<0>Failed to disable MSI(-X) on some devices: %d\n", errno.negative();
+
+    /// Debug key `M`: the first line.
+    heading(): c"MSI information:\n";
 }
 
-/// An entry could not be masked for good.
-#[cold]
-pub fn not_disabled(msi: MsiDesc, device: PciDev) {
-    print!(
-        c"<1>cannot disable IRQ %d: masking MSI-X on %pp\n",
-        msi.irq(),
-        device.sbdf()
-    );
+debug_lines! {
+    /// An interrupt to be restored is not set up.
+    not_set_up(device: PciDev, number: u32):
+        "<0>", " Restore MSI for %pp entry %u not set?", device.sbdf(), number;
 }
 
-/// Some functions may still send.
-#[cold]
-pub fn not_all_disabled(errno: Errno) {
-    print!(
-        c"<0>Failed to disable MSI(-X) on some devices: %d\n",
-        errno.negative()
-    );
-}
-
-/// An interrupt to be restored is not set up. Debug builds only.
-#[cold]
-#[track_caller]
-pub fn not_set_up(device: PciDev, number: u32) {
-    debug!(
-        "<0>",
-        " Restore MSI for %pp entry %u not set?",
-        device.sbdf(),
-        number
-    );
-}
-
-/// Debug key `M`: the first line.
-pub fn heading() {
-    print!(c"MSI information:\n");
+/// What sends an MSI, for C.
+fn name(sender: Sender) -> *const c_char {
+    match sender {
+        Sender::Msi => c"MSI",
+        Sender::Msix => c"MSI-X",
+        Sender::Hpet => c"HPET",
+        Sender::Iommu => c"IOMMU",
+        Sender::Unknown => c"???",
+    }
+    .as_ptr()
 }
 
 /// Debug key `M`: what follows the host's MSIs.
@@ -154,16 +106,9 @@ impl Line {
             Data::new(self.message.data),
         );
         let letter = |set, letter: u8| c_int::from(if set { letter } else { b' ' });
-        let sender = match self.sender {
-            Sender::Msi => c"MSI",
-            Sender::Msix => c"MSI-X",
-            Sender::Hpet => c"HPET",
-            Sender::Iommu => c"IOMMU",
-            Sender::Unknown => c"???",
-        };
         print!(
             c" %-6s%4u vec=%02x%7s%6s%3sassert%5s%7s dest=%08x mask=%d/%c%c/%c\n",
-            sender.as_ptr(),
+            name(self.sender),
             irq as c_uint,
             c_uint::from(data.vector()),
             word(data.delivery_mode() & 1 != 0, c"lowest", c"fixed"),

@@ -2,46 +2,54 @@
 
 use super::{Device, Requester};
 use crate::base::errno::Errno;
-use crate::base::log::print;
+use crate::base::log::{lines, print};
 use crate::objects::ioapic::IoApic;
 use core::ffi::c_uint;
 use xen_sys as sys;
 
-/// IOMMUs are switched off, because their entries could not be changed in one piece.
-#[cold]
-pub fn no_wide_exchange() {
-    print!(c"<0>AMD-Vi: Error: no CMPXCHG16B support, disabling IOMMU\n");
-}
+lines! {
+    /// IOMMUs are switched off, because their entries could not be changed in one piece.
+    no_wide_exchange(): c"<0>AMD-Vi: Error: no CMPXCHG16B support, disabling IOMMU\n";
 
-/// No IOMMU serves an IO-APIC.
-#[cold]
-pub fn io_apic_without_iommu(io_apic: IoApic) {
-    print!(
+    /// No IOMMU serves an IO-APIC.
+    io_apic_without_iommu(io_apic: IoApic):
         c"<1>AMD-Vi: Warning: no IOMMU for IO-APIC %#x (ID %x)\n",
-        io_apic.number() as c_uint,
-        io_apic.id()
-    );
-}
+        io_apic.number() as c_uint, io_apic.id();
 
-/// No IOMMU serves the device that sends an IO-APIC's messages.
-#[cold]
-pub fn pins_without_iommu(device: Device) {
-    print!(
+    /// No IOMMU serves the device that sends an IO-APIC's messages.
+    pins_without_iommu(device: Device):
         c"<1>AMD-Vi: Warning: failed to find IOMMU for IO-APIC @ %04x:%04x\n",
-        c_uint::from(device.segment),
-        c_uint::from(device.id)
-    );
-}
+        c_uint::from(device.segment), c_uint::from(device.id);
 
-/// A pin got no entry.
-#[cold]
-pub fn pin_not_remapped(io_apic: IoApic, pin: u32, errno: Errno) {
-    print!(
-        c"<0>Remapping IO-APIC %#x pin %u failed (%d)\n",
-        io_apic.id(),
-        pin,
-        errno.negative()
-    );
+    /// A pin got no entry.
+    pin_not_remapped(io_apic: IoApic, pin: u32, errno: Errno):
+        c"<0>Remapping IO-APIC %#x pin %u failed (%d)\n", io_apic.id(), pin, errno.negative();
+
+    /// Firmware says nothing of an HPET.
+    hpet_unknown():
+        c"<0>AMD-Vi: Error: failed to setup HPET MSI remapping: missing IVRS HPET info\n";
+
+    /// Firmware speaks of another HPET.
+    hpet_other(): c"<0>AMD-Vi: Error: failed to setup HPET MSI remapping: wrong HPET\n";
+
+    /// An entry changed between two looks at it, and was left as it is.
+    entry_changed(seen: [u64; 2], expected: [u64; 2]):
+        c"<0>unexpected IRTE %016lx_%016lx (expected %016lx_%016lx)\n",
+        seen[1], seen[0], expected[1], expected[0];
+
+    /// Debug key `V`: what follows are the tables of all requesters.
+    tables_per_requester(): c"--- Dumping Per-dev IOMMU Interrupt Remapping Table ---\n";
+
+    /// Debug key `V`: what follows is the table that all requesters share.
+    shared_table(): c"--- Dumping Shared IOMMU Interrupt Remapping Table ---\n";
+
+    /// Debug key `V`: an entry of 128 bits.
+    wide_entry(index: usize, entry: [u64; 2]):
+        c"    IRTE[%03x] %016lx_%016lx\n", index as c_uint, entry[1], entry[0];
+
+    /// Debug key `V`: an entry of 32 bits.
+    narrow_entry(index: usize, entry: [u64; 2]):
+        c"    IRTE[%03x] %08x\n", index as c_uint, entry[0] as u32;
 }
 
 /// No IOMMU serves the sender of an MSI. With the boot option `iommu=debug` only.
@@ -54,50 +62,9 @@ pub fn message_without_iommu(device: Device) {
     }
 }
 
-/// Firmware says nothing of an HPET.
-#[cold]
-pub fn hpet_unknown() {
-    print!(c"<0>AMD-Vi: Error: failed to setup HPET MSI remapping: missing IVRS HPET info\n");
-}
-
-/// Firmware speaks of another HPET.
-#[cold]
-pub fn hpet_other() {
-    print!(c"<0>AMD-Vi: Error: failed to setup HPET MSI remapping: wrong HPET\n");
-}
-
-/// An entry changed between two looks at it, and was left as it is.
-#[cold]
-pub(super) fn entry_changed(seen: [u64; 2], expected: [u64; 2]) {
-    print!(
-        c"<0>unexpected IRTE %016lx_%016lx (expected %016lx_%016lx)\n",
-        seen[1], seen[0], expected[1], expected[0]
-    );
-}
-
-/// Debug key `V`: what follows are the tables of all requesters.
-pub fn tables_per_requester() {
-    print!(c"--- Dumping Per-dev IOMMU Interrupt Remapping Table ---\n");
-}
-
-/// Debug key `V`: what follows is the table that all requesters share.
-pub fn shared_table() {
-    print!(c"--- Dumping Shared IOMMU Interrupt Remapping Table ---\n");
-}
-
 /// Debug key `V`: what follows is the table of a requester.
 pub fn requester(segment: u16, requester: Requester) {
     let id = requester.id();
     let sbdf = Device { segment, id }.sbdf();
     print!(c"  %pp:\n", &raw const sbdf);
-}
-
-/// Debug key `V`: an entry.
-pub fn entry(index: usize, entry: [u64; 2], is_wide: bool) {
-    let index = index as c_uint;
-    if is_wide {
-        print!(c"    IRTE[%03x] %016lx_%016lx\n", index, entry[1], entry[0]);
-    } else {
-        print!(c"    IRTE[%03x] %08x\n", index, entry[0] as u32);
-    }
 }
