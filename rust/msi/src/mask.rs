@@ -3,6 +3,7 @@
 use crate::control;
 use crate::window::LockedControl;
 use core::cell::Cell;
+use core::hint::cold_path;
 use irq_core::msi::generation::Seen;
 use irq_core::msi::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
@@ -32,30 +33,22 @@ pub(crate) struct Change {
 
 impl Change {
     /// The device gets the masks as they are.
-    pub(crate) const NONE: Self = Self {
-        host: None,
-        guest: None,
-    };
+    pub(crate) const NONE: Self = Self::new(None, None);
+
+    const fn new(host: Option<bool>, guest: Option<bool>) -> Self {
+        Self { host, guest }
+    }
 
     const fn host(mask: bool) -> Self {
-        Self {
-            host: Some(mask),
-            guest: None,
-        }
+        Self::new(Some(mask), None)
     }
 
     const fn guest(mask: bool) -> Self {
-        Self {
-            host: None,
-            guest: Some(mask),
-        }
+        Self::new(None, Some(mask))
     }
 
     const fn both(host: bool, guest: bool) -> Self {
-        Self {
-            host: Some(host),
-            guest: Some(guest),
-        }
+        Self::new(Some(host), Some(guest))
     }
 
     /// The masks that come of it.
@@ -179,17 +172,11 @@ fn reserved_in_register(
 ) -> u32 {
     let first = msi.first_of_block();
     first.reserved(lock).unwrap_or_else(|| {
-        let read = read_beyond_messages(register, capable);
+        cold_path();
+        let read = Reserved::read(|| register.read() & !mask::all(capable));
         first.keep_reserved(read, lock);
         read.bits()
     })
-}
-
-/// Reads what a mask register has beyond the messages of its function.
-#[cold]
-fn read_beyond_messages(register: MaskRegister, capable: u32) -> Reserved {
-    let read = Reserved::read(|| Some(register.read() & !mask::all(capable)));
-    read.unwrap_or_default()
 }
 
 /// Carries out a domain's write of the mask register of a function's MSI: it masks the messages
@@ -230,13 +217,13 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
     // Where the entry is not as it was left, it may have lost its message, too.
     msi.note_programmed(None);
     let outcome = {
-        let entry = LockedEntry {
-            entry,
+        let function = LockedDev {
+            msix,
             device,
             control: LockedControl::lock(device, msix, msi.position()),
             seen: Cell::new(None),
         };
-        mask::set_with_care(&entry, masks)
+        mask::set_with_care(&entry, &function, masks)
     };
     match outcome {
         Outcome::Done => {
@@ -277,33 +264,19 @@ impl mask::Entry for Entry<'_> {
     }
 }
 
-/// As [`Entry`], with its function's message control.
-struct LockedEntry<'a> {
-    entry: Entry<'a>,
+/// The function of an entry, whose message control is locked.
+struct LockedDev<'a> {
+    msix: Msix<'a>,
     device: PciDev<'a>,
     control: LockedControl<'a>,
     /// The generation that had begun before the function was found enabled.
     seen: Cell<Option<Seen>>,
 }
 
-impl mask::Entry for LockedEntry<'_> {
-    fn vector_control(&self) -> u32 {
-        self.entry.vector_control()
-    }
-
-    fn set_vector_control(&self, value: u32) {
-        self.entry.set_vector_control(value);
-    }
-
-    fn is_known_ready(&self) -> bool {
-        self.entry.is_known_ready()
-    }
-}
-
-impl mask::LockedEntry for LockedEntry<'_> {
+impl mask::LockedDev for LockedDev<'_> {
     fn control(&self) -> MsixControl {
         // Until it is seen to be ready, nothing is written to its memory.
-        self.entry.msix.forget_ready();
+        self.msix.forget_ready();
         let generation = config::generation();
         let control = self.control.read_for_access();
         self.seen.set(generation.filter(|_| control.enabled()));
@@ -317,16 +290,16 @@ impl mask::LockedEntry for LockedEntry<'_> {
     fn decodes_memory(&self) -> bool {
         let decodes = control::decodes_memory(self.device);
         if decodes && let Some(generation) = self.seen.get() {
-            self.entry.msix.note_ready(generation);
+            self.msix.note_ready(generation);
         }
         decodes
     }
 
     fn mask_all(&self) -> Masks {
-        self.entry.msix.mask_all()
+        self.msix.mask_all()
     }
 
     fn set_host_mask_all(&self, mask: bool) {
-        self.entry.msix.set_host_mask_all(mask);
+        self.msix.set_host_mask_all(mask);
     }
 }

@@ -39,8 +39,8 @@ pub trait Entry {
     fn is_known_ready(&self) -> bool;
 }
 
-/// An entry of a function whose message control nothing else changes meanwhile.
-pub trait LockedEntry: Entry {
+/// The function of an entry, whose message control nothing else changes meanwhile.
+pub trait LockedDev {
     /// Reads message control. What was known of the function before is known no more.
     fn control(&self) -> MsixControl;
     /// Writes message control.
@@ -110,19 +110,19 @@ pub const fn with_mask(vector_control: u32, mask: bool) -> u32 {
     reserved | if mask { MASKED } else { 0 }
 }
 
-/// Masks or unmasks an entry of a function of which nothing is known.
+/// Masks or unmasks an entry of `function`, of which nothing is known.
 ///
 /// Context: as for [`set_if_known`].
 #[cold]
-pub fn set_with_care<E: LockedEntry>(entry: &E, masks: Masks) -> Outcome {
+pub fn set_with_care(entry: &impl Entry, function: &impl LockedDev, masks: Masks) -> Outcome {
     let mask = masks.any();
-    let host = entry.mask_all().host;
-    let control = entry.control();
+    let host = function.mask_all().host;
+    let control = function.control();
     if !control.enabled() {
-        entry.set_host_mask_all(true);
-        entry.set_control(opened(control));
+        function.set_host_mask_all(true);
+        function.set_control(opened(control));
     }
-    let (outcome, mask_all) = if entry.decodes_memory() {
+    let (outcome, mask_all) = if function.decodes_memory() {
         entry.set_vector_control(with_mask(entry.vector_control(), mask));
         // The write has reached the device before Xen relies on it.
         entry.vector_control();
@@ -136,9 +136,9 @@ pub fn set_with_care<E: LockedEntry>(entry: &E, masks: Masks) -> Outcome {
         let newly = !control.masks_all();
         (Outcome::AllMasked { newly }, host || newly)
     };
-    entry.set_host_mask_all(mask_all);
-    let masked = control.masks_all() || mask_all || entry.mask_all().guest;
-    entry.set_control(control.with_mask_all(masked));
+    function.set_host_mask_all(mask_all);
+    let masked = control.masks_all() || mask_all || function.mask_all().guest;
+    function.set_control(control.with_mask_all(masked));
     outcome
 }
 

@@ -59,36 +59,27 @@ const_assert!(
 );
 const_assert!(align_of::<Own>() <= align_of::<sys::msi_desc>());
 
-/// The device's bits, as they are read.
-#[derive(Clone, Copy, Debug)]
+/// The device's bits, as they are read. By default none are set, which has to be looked at again.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Reserved {
     bits: u32,
     generation: Option<Seen>,
 }
 
 impl Reserved {
-    /// Reads them by `read`, which answers nothing where the device does not.
+    /// Reads them by `read`.
     #[inline]
-    pub fn read(read: impl FnOnce() -> Option<u32>) -> Option<Self> {
+    pub fn read(read: impl FnOnce() -> u32) -> Self {
         // First, because what is read may change from here on.
         let generation = config::generation();
-        read().map(|bits| Self { bits, generation })
+        let bits = read();
+        Self { bits, generation }
     }
 
     /// The bits.
     #[inline]
     pub const fn bits(self) -> u32 {
         self.bits
-    }
-}
-
-impl Default for Reserved {
-    /// None are set, which has to be looked at again.
-    fn default() -> Self {
-        Self {
-            bits: 0,
-            generation: None,
-        }
     }
 }
 

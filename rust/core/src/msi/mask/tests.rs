@@ -13,7 +13,7 @@ fn set(function: &Function, noted: Masks, masks: Masks) -> Outcome {
     if set_if_known(function, noted, masks) {
         Outcome::Done
     } else {
-        set_with_care(function, masks)
+        set_with_care(function, function, masks)
     }
 }
 

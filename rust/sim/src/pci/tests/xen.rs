@@ -5,7 +5,7 @@ use super::ledger::NOBODY;
 use super::scenario::World;
 use crate::pci::msix::CAPABILITY;
 use irq_core::msi::generation::{Generation, Seen};
-use irq_core::msi::mask::{Entry, LockedEntry, Masks, Outcome, set_if_known, set_with_care};
+use irq_core::msi::mask::{Entry, LockedDev, Masks, Outcome, set_if_known, set_with_care};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
 use irq_hw::pci::{COMMAND, COMMAND_MEMORY, MsixControl};
 use std::cell::{Cell, RefCell};
@@ -64,7 +64,7 @@ impl Xen {
         let outcome = if set_if_known(&handle, noted, wanted) {
             Outcome::Done
         } else {
-            set_with_care(&handle, wanted)
+            set_with_care(&handle, &handle, wanted)
         };
         if outcome == Outcome::Done {
             self.entries.borrow_mut()[index] = masks;
@@ -174,7 +174,7 @@ impl Entry for Handle<'_> {
     }
 }
 
-impl LockedEntry for Handle<'_> {
+impl LockedDev for Handle<'_> {
     fn control(&self) -> MsixControl {
         self.world.others_act();
         if self.flaw() != Flaw::StillBelieved {

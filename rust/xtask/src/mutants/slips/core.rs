@@ -243,14 +243,14 @@ pub(super) const SLIPS: &[Slip] = &[
         "a table is reached while a guest may lift mask-all",
         MASK,
         "",
-        "entry.set_host_mask_all(true);",
+        "function.set_host_mask_all(true);",
         "",
     ),
     slip(
         "the guest's wish to mask all is lost",
         MASK,
         "",
-        "control.masks_all() || mask_all || entry.mask_all().guest",
+        "control.masks_all() || mask_all || function.mask_all().guest",
         "control.masks_all() || mask_all",
     ),
     slip(

@@ -87,7 +87,7 @@ impl Entry for Function<'_> {
     }
 }
 
-impl LockedEntry for Function<'_> {
+impl LockedDev for Function<'_> {
     fn control(&self) -> MsixControl {
         self.note(Event::ReadControl);
         self.known.set(false);
