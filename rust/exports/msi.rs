@@ -4,7 +4,7 @@
 use core::ffi::{c_int, c_uint};
 use msi::enable::{self, Refused};
 use msi::intercept::{self, Write};
-use msi::{disable, dump, mask, message, restore};
+use msi::{control, disable, dump, mask, message, restore};
 use xen::base::errno::{Errno, to_c};
 use xen::msi::config;
 use xen::msi::new::{Leaving, MsiBlock};
@@ -53,7 +53,7 @@ unsafe extern "C" fn msi_compose_msg(
     view!(MsiMsg, msg.cast_const()).write(message::compose(vector, cpus));
 }
 
-/// See [`disable::enable_msi`].
+/// See [`control::enable_msi`].
 #[unsafe(no_mangle)]
 extern "C" fn __msi_set_enable(
     seg: u32,
@@ -65,7 +65,7 @@ extern "C" fn __msi_set_enable(
 ) {
     let id = (bus as u8 as u16) << 8 | (slot as u16 & 0x1f) << 3 | func as u16 & 7;
     let function = Sbdf::of(seg as u16, id);
-    disable::enable_msi(function, pos as u16, enable != 0);
+    control::enable_msi(function, pos as u16, enable != 0);
 }
 
 /// See [`message::set_up`].
@@ -107,7 +107,7 @@ unsafe extern "C" fn __setup_msi_irq(
     to_c(message::bind(held!(desc), msi, handler))
 }
 
-/// See [`disable::free`].
+/// See [`MsiBlock::free`].
 ///
 /// # Safety
 ///
@@ -118,7 +118,7 @@ unsafe extern "C" fn msi_free_irq(entry: *const sys::msi_desc) -> c_int {
     // SAFETY: `map_domain_pirq()`, `unmap_domain_pirq()` and ns16550.c free what `pci_enable_msi()`
     // returned, once, with the lock held that keeps the function; the driver does so while Xen
     // boots.
-    disable::free(unsafe { MsiBlock::new(first) });
+    unsafe { MsiBlock::new(first) }.free();
     0
 }
 

@@ -7,7 +7,7 @@ use irq_core::msi::window::opened;
 use irq_hw::msix::VECTOR_CTRL;
 use xen::msi::device;
 use xen::msi::log;
-use xen::msi::new::{Leaving, MsiBlock};
+use xen::msi::new::Leaving;
 use xen::msi::register_lock::RegisterLock;
 use xen::objects::arch_msix::{Msix, SharedPage};
 use xen::objects::msi_desc::{KeptMsi, MsiDesc, Sender};
@@ -100,15 +100,6 @@ pub(crate) fn release_table(msix: Msix) {
     msix.set_pending_pages(Default::default());
 }
 
-/// Frees what an interrupt had: its IRQs, its entries of the remapping table, its mapping and its
-/// descriptors.
-///
-/// Context: as for [`disable`], which was called before.
-#[doc(alias = "msi_free_irq")]
-pub fn free(block: MsiBlock) {
-    block.free();
-}
-
 /// A function goes, or Xen gives it up: none of its interrupts stays.
 ///
 /// Context: `pcidevs_lock` is held, IRQs on.
@@ -121,7 +112,7 @@ pub fn clean_up(mut function: Leaving) {
     }
     while let Some(block) = function.unmap_or_take() {
         disable(block.first());
-        free(block);
+        block.free();
     }
 }
 
@@ -152,8 +143,3 @@ pub fn stop_all() {
         log::not_all_disabled(errno);
     }
 }
-
-/// Enables or disables MSI of a function for Xen's own use.
-///
-/// Context: any.
-pub use crate::control::enable_msi;

@@ -22,7 +22,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod control;
+pub mod control;
 pub mod disable;
 pub mod dump;
 pub mod enable;

@@ -161,7 +161,7 @@ fn write_entry(msi: KeptMsi, device: PciDev, message: Message) -> Result<bool, E
 #[inline]
 fn write_capability(msi: MsiDesc, device: PciDev, message: Message) {
     let number = msi.entry();
-    xen_assert!(message.data & msi.messages_of_block().wrapping_sub(1) == number.into());
+    xen_assert!(message.data & msi.first_of_block().messages().wrapping_sub(1) == number.into());
     if number != 0 {
         return;
     }

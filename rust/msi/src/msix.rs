@@ -37,14 +37,13 @@ pub(crate) fn set_up_entry<'a>(
 ) -> Result<MsiDesc<'a>, Errno> {
     let (window, position) = open(*device, msix)?;
     let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
+    // Where the table is, is known while an entry is set up.
     let first = msix.used() == 0;
-    let found = if first && may_locate(device) {
-        Found::Now(locate(*device, msix, position, Some(request))?)
-    } else {
-        Found::Before(msix.table().ok_or(Errno::NODATA)?)
+    let (table, pending) = match first {
+        true if may_locate(device) => locate(*device, msix, position, Some(request))?,
+        true => return Err(Errno::NODATA),
+        false => (msix.table().ok_or(Errno::NODATA)?, msix.pages()[1]),
     };
-
-    let table = found.table();
     if first {
         mask_entries(table)?;
     }
@@ -53,7 +52,7 @@ pub(crate) fn set_up_entry<'a>(
     let entry = page.entry().ok_or(Errno::INVAL)?;
     entry.write32(VECTOR_CTRL, with_mask(entry.read32(VECTOR_CTRL), true));
     if first {
-        found.protect(msix)?;
+        keep_from_domains(table, pending)?;
     }
     let number = request.entry() as u16;
     let msi = new
@@ -74,10 +73,10 @@ pub(crate) fn set_up_entry<'a>(
 /// As for [`set_up_entry`].
 pub(crate) fn protect<'a>(device: PciDev<'a>, msix: Msix<'a>) -> Result<(), Errno> {
     let (window, position) = open(device, msix)?;
-    let found = Found::Now(locate(device, msix, position, None)?);
-    mask_entries(found.table())?;
-    let shared = map_shared(device, found.table());
-    found.protect(msix)?;
+    let (table, pending) = locate(device, msix, position, None)?;
+    mask_entries(table)?;
+    let shared = map_shared(device, table);
+    keep_from_domains(table, pending)?;
     for (which, page) in ENDS.into_iter().zip(shared) {
         if let Some(page) = page {
             msix.share(which, page);
@@ -150,39 +149,17 @@ fn may_locate(device: KeptDev) -> bool {
             .is_some_and(|owner| owner == domain || owner.is_io())
 }
 
-/// Where the table is.
-enum Found<'a> {
-    /// As it was found before.
-    Before(MsixTable<'a>),
-    /// It has just been looked for; the pending bits are in these pages.
-    Now((MsixTable<'a>, Pages)),
-}
-
-impl<'a> Found<'a> {
-    fn table(&self) -> MsixTable<'a> {
-        match *self {
-            Self::Before(table) | Self::Now((table, _)) => table,
+/// Keeps domains from writing to the table and to the pending bits, and notes where they are.
+fn keep_from_domains(table: MsixTable, pending: Pages) -> Result<(), Errno> {
+    ranges::add(table.pages())?;
+    if let Err(errno) = ranges::add(pending) {
+        if ranges::remove(table.pages()).is_err() {
+            xen_warn!();
         }
+        return Err(errno);
     }
-
-    /// Notes where it is, and keeps domains from writing to it and to the pending bits.
-    fn protect(self, msix: Msix) -> Result<(), Errno> {
-        let [table, pending] = match self {
-            Self::Before(_) => msix.pages(),
-            Self::Now((table, pending)) => [table.pages(), pending],
-        };
-        ranges::add(table)?;
-        if let Err(errno) = ranges::add(pending) {
-            if ranges::remove(table).is_err() {
-                xen_warn!();
-            }
-            return Err(errno);
-        }
-        if let Self::Now((table, pending)) = self {
-            table.note(pending);
-        }
-        Ok(())
-    }
+    table.note(pending);
+    Ok(())
 }
 
 /// Looks for the table and the pending bits; `request` is dom0's, if it is who asks.

@@ -206,11 +206,13 @@ impl<'a> MsiBlock<'a> {
     }
 
     /// Destroys the IRQs of its messages, from the last on, and frees their entries of the
-    /// remapping table.
+    /// remapping table. Takes it out of its function's list, drops the mapping of its entry, and
+    /// has it freed after a grace period: readers in an RCU section may still look at it.
     ///
-    /// Context: IRQs on.
-    fn destroy_irqs(&self) {
-        for desc in self.0.block_from_last() {
+    /// Context: as for `msi::disable::disable()`, which was called before.
+    #[doc(alias = "msi_free_irq")]
+    pub fn free(self) {
+        for desc in self.0.block().rev() {
             if let Some(irq) = desc.irq_desc() {
                 // SAFETY: The IRQ was created for this message. `new` asks for what nothing else
                 // refers to, which is freed once.
@@ -218,14 +220,6 @@ impl<'a> MsiBlock<'a> {
             }
             desc.release_remapping();
         }
-    }
-
-    /// Takes it out of its function's list, drops the mapping of its entry, and has it freed
-    /// after a grace period: readers in an RCU section may still look at it. Its IRQs are destroyed
-    /// before.
-    #[doc(alias = "msi_free_irq")]
-    pub fn free(self) {
-        self.destroy_irqs();
         let first = self.0.as_ptr();
         if self.0.is_msix()
             && let Some(msix) = self.first().device().and_then(PciDev::msix)
@@ -291,7 +285,7 @@ impl<'a> Leaving<'a> {
             if next().is_some_and(|next| next.as_ptr() == first.as_ptr()) {
                 // SAFETY: `new` asks for the lock, and for what nothing else refers to; a block
                 // that is freed is not in the list any more.
-                return Some(unsafe { MsiBlock::new(first.desc()) });
+                return Some(unsafe { MsiBlock::new(*first) });
             }
         }
     }

@@ -74,12 +74,6 @@ impl MsiDesc<'_> {
         self.bits() & sys::XEN_IRQ_MSI_MASKBIT as u8 != 0
     }
 
-    /// Returns whether the guest has it masked.
-    #[inline]
-    pub fn guest_masked(self) -> bool {
-        self.masks().guest
-    }
-
     /// Who wants it masked.
     #[inline]
     pub fn masks(self) -> Masks {
@@ -126,26 +120,13 @@ impl MsiDesc<'_> {
         fixed!(self, __bindgen_anon_1.msi.mpos) as u16
     }
 
-    /// The descriptors of an MSI's messages, from the first on, which this is one of.
+    /// The descriptors of an MSI's messages, from the first on, which this is one of; of any other
+    /// this alone.
     #[inline]
-    pub fn block(self) -> impl Iterator<Item = Self> {
+    pub fn block(self) -> impl DoubleEndedIterator<Item = Self> {
         let first = self.first_of_block();
         // SAFETY: The numbers are below that of the messages, which the first alone has.
         (0..first.messages() as usize).map(move |number| unsafe { first.nth(number) })
-    }
-
-    /// The descriptors of an MSI's messages, of which this is the first, from the last on; or this
-    /// alone.
-    pub fn block_from_last(self) -> impl Iterator<Item = Self> {
-        (0..self.messages() as usize)
-            .rev()
-            // SAFETY: The numbers are below that of the messages, which the first alone has.
-            .map(move |number| unsafe { self.nth(number) })
-    }
-
-    /// How many messages the block has that this is one of; for an MSI.
-    pub fn messages_of_block(self) -> u32 {
-        self.first_of_block().messages()
     }
 
     /// The first of the descriptors of an MSI's messages, of which this is one.
@@ -276,12 +257,6 @@ impl<'a> KeptMsi<'a> {
     #[inline]
     pub const unsafe fn new(desc: MsiDesc<'a>) -> Self {
         Self(desc)
-    }
-
-    /// Its descriptor.
-    #[inline]
-    pub fn desc(self) -> MsiDesc<'a> {
-        self.0
     }
 
     /// The function that sends it; `None` for an HPET's.

@@ -237,8 +237,7 @@ impl TableEntry<'_> {
     /// Returns whether the guest has the interrupt masked that is bound to it.
     #[inline]
     pub fn guest_masked(self) -> Option<bool> {
-        self.look(|msi| msi.guest_masked())
-            .map(|(_, masked)| masked)
+        self.look(|msi| msi.masks().guest).map(|(_, masked)| masked)
     }
 
     /// Looks for the interrupt that is set up for it, bound or not, among all of the function's.
@@ -251,7 +250,7 @@ impl TableEntry<'_> {
             .msi_descs(self.table.device)?
             .find(|msi| entry.sends(*msi))?;
         Some(SetUp {
-            guest_masked: msi.guest_masked(),
+            guest_masked: msi.masks().guest,
             irq: msi.irq_desc().map(|irq| EntryIrq { irq, entry }),
         })
     }

@@ -290,7 +290,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a table stays protected where its pending bits cannot be",
         MSIX,
         "if let Err(errno) = ranges::add(pending) {",
-        "ranges::remove(table).is_err()",
+        "ranges::remove(table.pages()).is_err()",
         "false",
     ),
     slip(

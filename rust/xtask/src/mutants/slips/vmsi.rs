@@ -150,7 +150,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "the guest sees the host's mask",
         TABLES,
         "self.look(|msi| ",
-        "msi.guest_masked()",
+        "msi.masks().guest",
         "msi.masks().any()",
     ),
     slip(
