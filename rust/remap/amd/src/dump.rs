@@ -1,6 +1,6 @@
 //! Debug key `V`: what is in the tables.
 
-use xen::remap::amd::{self, Entries, Iommu, Requester, log};
+use xen::remap::amd::{self, Iommu, Locked, Requester, log};
 use xen::sync::softirq::process_pending_softirqs;
 
 /// Shows all tables.
@@ -8,14 +8,14 @@ use xen::sync::softirq::process_pending_softirqs;
 /// Context: a key's handler, IRQs on.
 #[doc(alias = "amd_iommu_dump_intremap_tables")]
 pub fn all() {
-    match amd::shared_entries() {
-        Some(entries) => {
+    match amd::lock_shared_table() {
+        Some(table) => {
             log::shared_table();
-            show(&entries, || ());
+            show(&table, || ());
         }
         None => {
             log::tables_per_requester();
-            amd::for_each_requester();
+            amd::dump_each_requester();
         }
     }
 }
@@ -25,21 +25,21 @@ pub fn all() {
 /// Context: as for [`all`], which has it called for each requester.
 #[doc(alias = "dump_intremap_mapping")]
 pub fn one(iommu: Iommu, requester: Requester) {
-    if let Some(entries) = requester.entries() {
-        show(&entries, || log::requester(iommu.segment(), requester));
+    if let Some(table) = requester.lock_table() {
+        show(&table, || log::requester(iommu.segment(), requester));
     }
     process_pending_softirqs();
 }
 
 /// Shows what is set in a table, if anything is, after a heading.
 #[doc(alias = "dump_intremap_table")]
-fn show(entries: &Entries, heading: impl FnOnce()) {
+fn show(table: &Locked, heading: impl FnOnce()) {
     let mut heading = Some(heading);
-    for (index, entry) in entries.set() {
+    for (index, entry) in table.set_entries() {
         if let Some(heading) = heading.take() {
             heading();
         }
-        if entries.are_wide() {
+        if table.is_wide() {
             log::wide_entry(index, entry);
         } else {
             log::narrow_entry(index, entry);

@@ -60,7 +60,7 @@ pub fn update(desc: KeptMsi, message: MsiMsg) -> Result<Rewrite, Errno> {
         }
     };
     let index = entry.index();
-    entry.set(new).invalidate();
+    entry.set(new);
 
     // Callers compare messages: what the entry says is no part of one any more.
     message.set(

@@ -88,6 +88,6 @@ fn update(table: TableLock, used: PinEntry, interrupt: Interrupt) -> Result<usiz
         }
     };
     let index = entry.index();
-    entry.set(new).invalidate();
+    entry.set(new);
     Ok(index)
 }

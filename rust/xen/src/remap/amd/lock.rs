@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::Place;
 use irq_core::remap::entry::Interrupt;
 use irq_core::remap::slots::{Block, Slots};
-use irq_core::remap::update::{self, Cleared, Stale, Table};
+use irq_core::remap::update::{self, Cleared, Table};
 use xen_sys as sys;
 
 /// The table of a requester, as an IOMMU uses it.
@@ -172,30 +172,77 @@ impl Iommu<'_> {
 impl Requester {
     /// Takes the lock of its table; `None` where it has no table.
     #[inline(always)]
-    pub(super) fn lock_table<'a>(self) -> Option<Locked<'a>> {
+    pub fn lock_table<'a>(self) -> Option<Locked<'a>> {
         // SAFETY: The lock is a part of what Xen keeps of the requester, or a variable; neither is
         // ever freed.
         let lock = unsafe { IrqLocked::take(self.lock()) };
-        let pointer = NonNull::new(self.kept())?;
-        // SAFETY: It was allocated with the table, which is freed under the lock that is held.
-        let kept: &'a Kept = unsafe { pointer.as_ref() };
-        Some(Locked {
-            entries: kept.entries,
-            // SAFETY: It is used under the lock alone, which is held as long as the result lives.
-            slots: unsafe { &mut *kept.slots.get() },
-            kept: pointer,
-            _lock: lock,
-        })
+        // SAFETY: The lock is that of its table.
+        Some(unsafe { Locked::new(NonNull::new(self.kept())?, lock) })
     }
 }
 
+/// Takes the lock of the table that all requesters share; `None` where each has its own.
+pub fn lock_shared_table() -> Option<Locked<'static>> {
+    // SAFETY: The variable is written while Xen boots, and so before a debug key is handled.
+    let kept = unsafe { (&raw const sys::shared_intremap_inuse).read_volatile() };
+    let kept = NonNull::new(kept)?.cast();
+    // SAFETY: The lock is a variable, and that of the table.
+    Some(unsafe {
+        Locked::new(
+            kept,
+            IrqLocked::take(&raw mut sys::shim_shared_intremap_lock),
+        )
+    })
+}
+
 /// A table whose lock is held, with IRQs off.
-pub(super) struct Locked<'a> {
+pub struct Locked<'a> {
     entries: Raw,
     slots: &'a mut Slots<1>,
     /// Tells the table from others after it was unlocked.
     kept: NonNull<Kept>,
     _lock: IrqLocked<'a>,
+}
+
+impl<'a> Locked<'a> {
+    /// The table that `kept` is of.
+    ///
+    /// # Safety
+    ///
+    /// The lock is that of the table, which is freed under it alone.
+    #[inline(always)]
+    unsafe fn new(kept: NonNull<Kept>, lock: IrqLocked<'a>) -> Self {
+        // SAFETY: It was allocated with the table, which is freed under the lock that is held.
+        let of_table: &'a Kept = unsafe { kept.as_ref() };
+        Self {
+            entries: of_table.entries,
+            // SAFETY: It is used under the lock alone, which is held as long as the result lives.
+            slots: unsafe { &mut *of_table.slots.get() },
+            kept,
+            _lock: lock,
+        }
+    }
+
+    /// The entries that are not clear, with their numbers; a narrow one is the lower half of the
+    /// first word.
+    #[doc(alias = "get_intremap_entry")]
+    pub fn set_entries(&self) -> impl Iterator<Item = (usize, [u64; 2])> {
+        // SAFETY: The lock of the table is held, so it is not freed.
+        let count = unsafe { self.kept.as_ref() }.count();
+        let entries = self.entries;
+        let read = move |index| match entries {
+            Raw::Narrow(entries) => [Memory(entries).entry(index).into(), 0],
+            Raw::Wide(entries) => Memory(entries).entry(index),
+        };
+        (0..count)
+            .map(move |index| (index, read(index)))
+            .filter(|(_, entry)| *entry != [0; 2])
+    }
+
+    /// Returns whether they have 128 bits.
+    pub fn is_wide(&self) -> bool {
+        matches!(self.entries, Raw::Wide(_))
+    }
 }
 
 /// A table whose lock is held, with IRQs off, and whose it is.
@@ -265,15 +312,7 @@ pub struct EntryLock<'a> {
     index: usize,
 }
 
-/// An entry that was set, in a table that is unlocked again. The IOMMU may still use the old one.
-#[must_use = "the IOMMU may use the old entry until it is invalidated"]
-pub struct StaleEntry<'a> {
-    stale: Stale,
-    kept: NonNull<Kept>,
-    of: RequesterTable<'a>,
-}
-
-impl<'a> EntryLock<'a> {
+impl EntryLock<'_> {
     /// Its number.
     #[inline]
     pub fn index(&self) -> usize {
@@ -289,40 +328,30 @@ impl<'a> EntryLock<'a> {
         }
     }
 
-    /// Sets it, and unlocks the table.
+    /// Sets it and unlocks the table; then invalidates what the IOMMU caches of it, and returns
+    /// when it has.
     #[doc(alias = "update_intremap_entry")]
     #[inline(always)]
-    pub fn set(self, NewEntry(entry): NewEntry) -> StaleEntry<'a> {
+    pub fn set(self, NewEntry(entry): NewEntry) {
         let TableLock { table, of } = self.table;
         let stale = match table.entries {
             Raw::Narrow(entries) => update::set(&mut Memory(entries), self.index, entry[0] as u32),
             Raw::Wide(entries) => update::set(&mut Memory(entries), self.index, entry),
         };
-        StaleEntry {
-            stale,
-            kept: table.kept,
-            of,
-        }
+        let kept = table.kept;
+        drop(table);
+        stale.invalidate(|_| of.invalidate(kept));
     }
 }
 
-impl StaleEntry<'_> {
-    /// Invalidates what the IOMMU caches of it; returns when it has.
-    #[inline(always)]
-    pub fn invalidate(self) {
-        self.stale.invalidate(|_| self.of.invalidate(self.kept));
-    }
-}
-
-/// Entries of a table whose lock is held. Indices are those of entries in use, so the table has
-/// them.
+/// Entries of a table whose lock is held. Indices are those of entries that the table has.
 struct Memory<E>(NonNull<E>);
 
 impl Memory<u32> {
     #[inline]
     fn word(&self, index: usize) -> &AtomicU32 {
-        // SAFETY: The entry is in use, so the table has it; tables are aligned to a page, and all
-        // words of them are used as atomics.
+        // SAFETY: The table has the entry; tables are aligned to a page, and all words of them are
+        // used as atomics.
         unsafe { AtomicU32::from_ptr(self.0.add(index).as_ptr()) }
     }
 }
@@ -358,13 +387,13 @@ impl Table for Memory<[u64; 2]> {
 
     #[inline]
     fn entry(&mut self, index: usize) -> [u64; 2] {
-        // SAFETY: The entry is in use, so the table has it; tables are aligned to a page.
+        // SAFETY: The table has the entry; tables are aligned to a page.
         unsafe { wide::read(self.0.add(index).as_ptr()) }
     }
 
     #[inline]
     fn replace(&mut self, index: usize, old: [u64; 2], new: [u64; 2]) {
-        // SAFETY: The entry is in use, so the table has it, and tables are aligned to a page. The
+        // SAFETY: The table has the entry, and tables are aligned to a page. The
         // table's lock keeps other writers away. IOMMUs are not used on processors without the
         // instruction (`remap::require_wide_exchange`).
         let seen = unsafe { wide::exchange(self.0.add(index).as_ptr(), old, new) };

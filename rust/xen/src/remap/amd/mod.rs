@@ -13,7 +13,6 @@ use irq_core::remap::entry::Format;
 use xen_sys as sys;
 
 mod allocate;
-mod dump;
 mod lock;
 pub mod log;
 mod platform;
@@ -21,8 +20,7 @@ mod requester;
 mod table;
 
 pub use allocate::{free_shared_table, order_of_user};
-pub use dump::{Entries, for_each_requester, shared_entries};
-pub use lock::{EntryLock, NewEntry, RequesterTable, StaleEntry, TableLock};
+pub use lock::{EntryLock, Locked, NewEntry, RequesterTable, TableLock, lock_shared_table};
 pub use platform::{Hpet, PinEntry, Pins, allocate_io_apic, hpet, index_of_io_apic};
 pub use requester::{Requester, Served};
 
@@ -83,6 +81,12 @@ pub fn prepare_extended_mode(_: Booting) -> bool {
 fn tables_per_requester() -> bool {
     // SAFETY: A flag that is written while Xen boots, before there are tables.
     unsafe { (&raw const sys::amd_iommu_perdev_intremap).read_volatile() }
+}
+
+/// Has `xen_irq_amd_iommu_dump_intremap_table()` called for each requester that firmware lists.
+pub fn dump_each_requester() {
+    // SAFETY: The requesters that are listed stay.
+    unsafe { sys::shim_dump_intremap_tables() };
 }
 
 /// All IOMMUs.

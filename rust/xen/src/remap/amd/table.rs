@@ -1,10 +1,8 @@
 //! Interrupt remapping tables: 256 to 2048 entries, all of 32 or all of 128 bits.
 
-use crate::arch::wide;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 use irq_core::remap::entry::Format;
 use irq_core::remap::slots::Slots;
 use irq_hw::amd::MSI_INDEX;
@@ -61,27 +59,6 @@ impl Raw {
         match self {
             Self::Narrow(first) => first.cast(),
             Self::Wide(first) => first.cast(),
-        }
-    }
-
-    /// Reads an entry; a narrow one is the lower half of the first word.
-    ///
-    /// # Safety
-    ///
-    /// The table has one of that number, and its lock is held.
-    #[doc(alias = "get_intremap_entry")]
-    #[inline]
-    pub(super) unsafe fn entry(self, index: usize) -> [u64; 2] {
-        // SAFETY: `entry` asks for one that the table has, whose lock is held; tables are aligned
-        // to a page.
-        unsafe {
-            match self {
-                Self::Narrow(first) => {
-                    let word = AtomicU32::from_ptr(first.add(index).as_ptr());
-                    [word.load(Ordering::Relaxed).into(), 0]
-                }
-                Self::Wide(first) => wide::read(first.add(index).as_ptr()),
-            }
         }
     }
 }
