@@ -4,11 +4,12 @@
 use super::fixmap;
 use crate::arch::fixmap::{Page, Register, Word32};
 use crate::base::errno::Errno;
-use crate::base::view::{Word, element};
+use crate::base::view::element;
 use crate::msi::table::MsixTable;
 use crate::objects::arch_msix::{Msix, SharedPage};
 use crate::objects::pci_dev::PciDev;
-use core::marker::PhantomData;
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicI32, AtomicU16};
 use irq_hw::msix::ENTRY_SIZE;
 use xen_sys as sys;
 
@@ -80,19 +81,19 @@ impl<'a> MsixTable<'a> {
         let number = (address >> 12).wrapping_sub(self.address >> 12) as usize;
         let slot = Slot::of(msix, number).ok_or(Errno::INVAL)?;
         let _locked = msix.lock();
-        let index = match slot.users() {
+        let index = match slot.users.load(Relaxed) {
             0 => {
                 // SAFETY: Any number of a page may be asked for.
                 if unsafe { sys::shim_is_memory(address >> 12) } {
                     return Err(Errno::NXIO);
                 }
                 let index = fixmap::map(address).ok_or(Errno::NOMEM)?;
-                slot.set_page(index);
+                slot.page.store(index as u16, Relaxed);
                 index
             }
-            _ => slot.page(),
+            _ => slot.page.load(Relaxed).into(),
         };
-        slot.set_users(slot.users() + 1);
+        slot.users.fetch_add(1, Relaxed);
         Ok(Mapped {
             msix,
             index,
@@ -124,13 +125,12 @@ impl Msix<'_> {
     unsafe fn unmap_locked(self, index: u32) {
         let slot = (0..)
             .map_while(|number| Slot::of(self, number))
-            .find(|slot| slot.page() == index);
+            .find(|slot| u32::from(slot.page.load(Relaxed)) == index);
         let Some(slot) = slot else {
             return;
         };
-        slot.set_users(slot.users() - 1);
-        if slot.users() == 0 {
-            slot.set_page(0);
+        if slot.users.fetch_sub(1, Relaxed) == 1 {
+            slot.page.store(0, Relaxed);
             // SAFETY: `map` mapped the page and counted its users under the lock that is held; this
             // was the last.
             unsafe { fixmap::unmap(index) };
@@ -163,48 +163,24 @@ impl Msix<'_> {
     }
 }
 
-/// What is kept of one page: its mapping and how many use it.
-#[derive(Clone, Copy)]
+/// What is kept of one page, under the lock of the table's pages: its mapping and how many use it.
 struct Slot<'a> {
-    users: *mut i32,
-    page: *mut u16,
-    life: PhantomData<Msix<'a>>,
+    users: &'a AtomicI32,
+    /// The index of the mapping, or 0.
+    page: &'a AtomicU16,
 }
 
 impl<'a> Slot<'a> {
     fn of(msix: Msix<'a>, number: usize) -> Option<Self> {
-        // SAFETY: The arrays are parts of the structure.
-        let (users, pages) = unsafe {
-            (
-                &raw const (*msix.as_ptr()).table_refcnt,
-                &raw const (*msix.as_ptr()).__bindgen_anon_1.rust.table_page,
-            )
-        };
-        Some(Self {
-            users: element(users, number)?.cast_mut(),
-            page: element(pages, number)?.cast_mut(),
-            life: PhantomData,
-        })
-    }
-
-    fn users(self) -> i32 {
-        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
-        unsafe { i32::load(self.users) }
-    }
-
-    fn set_users(self, users: i32) {
-        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
-        unsafe { i32::store(self.users, users) };
-    }
-
-    fn page(self) -> u32 {
-        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
-        unsafe { u16::load(self.page).into() }
-    }
-
-    fn set_page(self, index: u32) {
-        // The index is that of a fixed mapping, or 0.
-        // SAFETY: `of` took the place from the structure, which lives as long as `self`.
-        unsafe { u16::store(self.page, index as u16) };
+        // SAFETY: The arrays are parts of the structure, which lives as long as the result, and all
+        // use their elements as atomics.
+        unsafe {
+            let users = &raw const (*msix.as_ptr()).table_refcnt;
+            let pages = &raw const (*msix.as_ptr()).__bindgen_anon_1.rust.table_page;
+            Some(Self {
+                users: AtomicI32::from_ptr(element(users, number)?.cast_mut()),
+                page: AtomicU16::from_ptr(element(pages, number)?.cast_mut()),
+            })
+        }
     }
 }

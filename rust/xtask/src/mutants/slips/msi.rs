@@ -436,8 +436,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a second user of a mapping is not counted",
         PAGES,
         "",
-        "slot.set_users(slot.users() + 1);",
-        "slot.set_users(1);",
+        "slot.users.fetch_add(1, Relaxed);",
+        "slot.users.store(1, Relaxed);",
     ),
     slip(
         "a shared page is given up without the lock of the mappings",
@@ -462,8 +462,8 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "an unmapped page is found again",
         PAGES,
-        "if slot.users() == 0 {",
-        "slot.set_page(0);",
+        "if slot.users.fetch_sub(1, Relaxed) == 1 {",
+        "slot.page.store(0, Relaxed);",
         "",
     ),
     slip(
