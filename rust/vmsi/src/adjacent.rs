@@ -46,8 +46,7 @@ fn with_page<R>(
     xen_assert!(msix.is_some() || !MSI_IN_RUST);
     let result = msix?.with_shared_page(devices, which, |page| access(device, page));
     if result.is_none() && should_warn(domain, device, Warning::AdjacentNotInitialized) {
-        let last = which == SharedPage::Last;
-        log::adjacent_page_not_initialized(device, last, address, table.base());
+        log::adjacent_page_not_initialized(device, which, address, table.base());
     }
     result
 }

@@ -8,7 +8,7 @@
 //! write, by another vCPU's, or by the device model itself. So every write that the device model
 //! has carried out is applied once more to what Xen keeps now.
 
-use crate::emulate::{self, Outcome, PAGE, apply, pages, set_mask};
+use crate::emulate::{self, PAGE, apply, pages};
 use irq_core::vmsi::access::{Access, is_aligned};
 use irq_core::vmsi::snoop::{Source, Write};
 use irq_hw::msix::MASKED;
@@ -16,8 +16,7 @@ use xen::arch::cpu::CurrentVcpu;
 use xen::base::log;
 use xen::objects::ioreq::Answer;
 use xen::sync::rcu;
-use xen::vmsi::tables;
-use xen::vmsi::tables::EntryIrq;
+use xen::vmsi::tables::{self, EntryIrq};
 
 /// Finishes a request of the vCPU that the device model has handled.
 ///
@@ -57,7 +56,7 @@ fn finish_unmask(vcpu: CurrentVcpu, snooped: u64, unmask: u64) {
     if control != 0 {
         vcpu.set_unmask_address(0);
         // The table may have moved away meanwhile, and the write was not to what another has there.
-        if apply(control, 4, 0, *vcpu, false) != Outcome::Done {
+        if !apply(control, 4, 0, *vcpu, false) {
             log::write_completion_failed();
         }
     }
@@ -129,16 +128,15 @@ fn settle_mask(vcpu: CurrentVcpu, (irq, masked): (EntryIrq, bool), written: Sour
     if let Some(mask) = control.map(|control| control & MASKED != 0)
         && masked != mask
     {
-        let _ = set_mask(*vcpu, irq, mask);
+        irq.set_guest_mask(*vcpu.domain(), mask);
     }
 }
 
 /// Returns whether a repeated write unmasks the entry whose vector control it ended with.
 fn unmasks_from_memory(vcpu: CurrentVcpu, snooped: u64) -> bool {
-    let source = vcpu.snooped().source;
-    if snooped == 0 || source == 0 {
+    let Some(source) = vcpu.snooped().source.filter(|_| snooped != 0) else {
         return false;
-    }
+    };
     let is_set_up = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, snooped)

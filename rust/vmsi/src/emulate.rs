@@ -16,19 +16,10 @@ use xen::arch::cpu::CurrentHvm;
 use xen::objects::domain::HvmDomain;
 use xen::objects::ioreq::Ioreq;
 use xen::objects::pci_dev::Devices;
-use xen::objects::vcpu::{HvmVcpu, Snooped};
+use xen::objects::vcpu::HvmVcpu;
 use xen::sync::rcu;
 use xen::vmsi::tables::{self, EntryIrq, Table, TableEntry};
 use xen::xen_assert;
-
-/// How an access ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Xen did all that there is to do.
-    Done,
-    /// The device model has to do it.
-    DeviceModel,
-}
 
 /// What is known of a request without a search.
 enum Verdict {
@@ -151,33 +142,21 @@ fn accept_slowly(current: CurrentHvm, request: Ioreq) -> bool {
 /// Keeps what a plain, well-formed write changes of an entry that has no interrupt yet; returns
 /// whether it is one.
 fn keep_early(table: &Table, write: &Write) -> bool {
-    let &Write {
-        address,
-        size,
-        count: 1,
-        source: Source::Value(value),
-        ..
-    } = write
-    else {
-        return false;
-    };
-    if !is_aligned(address, size) {
-        return false;
+    if let Source::Value(value) = write.source
+        && write.count == 1
+        && is_aligned(write.address, write.size)
+        && let Some(entry) = table.entry(write.address)
+    {
+        keep(&entry, write.address, write.size, value);
+        return Access::decode(write.address, write.size).is_some();
     }
-    let Some(entry) = table.entry(address) else {
-        return false;
-    };
-    keep(&entry, address, size, value);
-    Access::decode(address, size).is_some()
+    false
 }
 
 /// Takes note of the unmasking that a write to the device model may bring.
 fn snoop(vcpu: HvmVcpu, write: &Write) {
     if let Some(candidate) = write.candidate() {
-        vcpu.set_snooped(Snooped {
-            address: candidate.control,
-            source: candidate.source.unwrap_or(0),
-        });
+        vcpu.set_snooped(candidate);
     }
 }
 
@@ -331,9 +310,9 @@ enum Rest {
 }
 
 /// Applies an aligned write to what Xen keeps of a table and to the mask bits, or to registers
-/// beside it if those are meant, too.
+/// beside it if those are meant, too. Returns whether nothing of it is left to the device model.
 #[doc(alias = "msixtbl_write")]
-pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: HvmVcpu, beside: bool) -> Outcome {
+pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: HvmVcpu, beside: bool) -> bool {
     // The table is of no use any more once the interrupt is known.
     let rest = {
         let rcu = rcu::read();
@@ -343,12 +322,13 @@ pub(crate) fn apply(address: u64, len: u32, value: u64, vcpu: HvmVcpu, beside: b
         }
     };
     match rest {
-        Rest::Nothing => Outcome::DeviceModel,
-        Rest::Mask(irq, mask) => set_mask(vcpu, irq, mask),
-        Rest::Search(control, mask) => search_and_set_mask(vcpu, control, mask),
+        Rest::Nothing => return false,
+        Rest::Mask(irq, mask) => irq.set_guest_mask(*vcpu.domain(), mask),
+        Rest::Search(control, mask) => return search_and_set_mask(vcpu, control, mask),
         Rest::Adjacent if beside => write_adjacent(vcpu, address, len, value),
-        Rest::Adjacent => Outcome::Done,
+        Rest::Adjacent => {}
     }
+    true
 }
 
 /// Keeps what an aligned write to the page of a table changes, and says what is left of it.
@@ -427,18 +407,17 @@ fn update_control(
 /// Writes to registers beside a table.
 #[cold]
 #[inline(never)]
-fn write_adjacent(vcpu: HvmVcpu, address: u64, len: u32, value: u64) -> Outcome {
+fn write_adjacent(vcpu: HvmVcpu, address: u64, len: u32, value: u64) {
     let rcu = rcu::read();
     if let Some(table) = tables::find(vcpu.domain(), &rcu, address) {
         adjacent::write(*vcpu.domain(), table, address, len, value);
     }
-    Outcome::Done
 }
 
-/// Applies a mask bit to an interrupt that takes a search.
+/// Applies a mask bit to an interrupt that takes a search; returns whether one was found.
 #[cold]
 #[inline(never)]
-fn search_and_set_mask(vcpu: HvmVcpu, address: u64, mask: bool) -> Outcome {
+fn search_and_set_mask(vcpu: HvmVcpu, address: u64, mask: bool) -> bool {
     let irq = {
         let rcu = rcu::read();
         tables::find(vcpu.domain(), &rcu, address).and_then(|table| {
@@ -446,11 +425,8 @@ fn search_and_set_mask(vcpu: HvmVcpu, address: u64, mask: bool) -> Outcome {
             Devices::with(*vcpu.domain(), |devices| entry.set_up(devices)?.irq)
         })
     };
-    irq.map_or(Outcome::DeviceModel, |irq| set_mask(vcpu, irq, mask))
-}
-
-/// Applies a mask bit.
-pub(crate) fn set_mask(vcpu: HvmVcpu, irq: EntryIrq, mask: bool) -> Outcome {
-    irq.set_guest_mask(*vcpu.domain(), mask);
-    Outcome::Done
+    if let Some(irq) = irq {
+        irq.set_guest_mask(*vcpu.domain(), mask);
+    }
+    irq.is_some()
 }

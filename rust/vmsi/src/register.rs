@@ -4,6 +4,7 @@
 //! `pci_lock`; IRQs on.
 
 use crate::emulate::lose;
+use irq_core::vmsi::snoop::Candidate;
 use irq_hw::msix::{ENTRY_SIZE, VECTOR_CTRL};
 use xen::base::errno::Errno;
 use xen::objects::domain::Domain;
@@ -49,8 +50,8 @@ pub fn register(lock: &EventLock, pirq: Pirq, base: u64) -> Result<(), Errno> {
     // The guest's write that brought the device model here may be the one that unmasks the entry.
     let control = base.wrapping_add(u64::from(binding.number()) * ENTRY_SIZE + VECTOR_CTRL);
     for vcpu in domain.vcpus().filter(|vcpu| vcpu.is_blocked_in_xen()) {
-        let snooped = vcpu.snooped();
-        if snooped.source == 0 && snooped.address == control {
+        let source = None;
+        if vcpu.snooped() == (Candidate { control, source }) {
             vcpu.set_unmask_address(control);
         }
     }

@@ -10,7 +10,7 @@ use xen::base::errno::Errno;
 use xen::base::log;
 use xen::objects::pci_dev::KeptDev;
 use xen::objects::pirq;
-use xen::objects::vpci::{Interrupted, LockedMsix, VpciMsi, VpciMsixEntry};
+use xen::objects::vpci::{LockedMsix, VpciMsi, VpciMsixEntry};
 use xen::vmsi::bind::{self, Interrupts};
 use xen::xen_assert;
 
@@ -220,7 +220,7 @@ pub fn msix_disable(entry: VpciMsixEntry, device: KeptDev) -> Result<(), Errno> 
 ///
 /// # Errors
 ///
-/// `BUSY` or `AGAIN` where the locks could not be had again after a pause; then they are not held.
+/// Those of [`LockedMsix::let_others_run`]; then the locks are not held.
 #[doc(alias = "vpci_msix_arch_print")]
 pub fn msix_print(mut msix: LockedMsix) -> Result<(), Errno> {
     let mut index = 0;
@@ -233,12 +233,7 @@ pub fn msix_print(mut msix: LockedMsix) -> Result<(), Errno> {
             entry.raw_pirq(),
         );
         if index != 0 && index % 64 == 0 {
-            msix = msix
-                .let_others_run()
-                .map_err(|interrupted| match interrupted {
-                    Interrupted::Busy => Errno::BUSY,
-                    Interrupted::Gone => Errno::AGAIN,
-                })?;
+            msix = msix.let_others_run()?;
         }
         index += 1;
     }

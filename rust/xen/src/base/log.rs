@@ -6,6 +6,7 @@
 
 use crate::arch::cpu::current;
 use crate::base::errno::Errno;
+use crate::objects::arch_msix::SharedPage;
 use crate::objects::domain::Domain;
 use crate::objects::pci_dev::PciDev;
 use core::ffi::{CStr, c_int, c_uint};
@@ -77,11 +78,10 @@ lines! {
         c"<G><1>%pv: Unsupported MSI delivery mode %d for Dom%d\n",
         current().as_ptr(), c_int::from(mode), c_int::from(domain.id());
 
-    /// Registers beside a table cannot be reached. `last` tells the page at the table's end from
-    /// the one at its beginning.
-    adjacent_page_not_initialized(device: PciDev, last: bool, address: u64, base: u64):
+    /// Registers beside a table cannot be reached.
+    adjacent_page_not_initialized(device: PciDev, which: SharedPage, address: u64, base: u64):
         c"<G><1>%pv %pp: Page for adjacent(%d) MSI-X table access not initialized (addr %#lx, gtable %#lx)\n",
-        current().as_ptr(), device.sbdf(), c_int::from(last), address, base;
+        current().as_ptr(), device.sbdf(), c_int::from(which == SharedPage::Last), address, base;
 
     /// A write beside a table is dropped.
     adjacent_write_dropped(device: PciDev, address: u64):

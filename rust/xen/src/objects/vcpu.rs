@@ -14,16 +14,9 @@ use crate::objects::views::{HvmDomain, Vlapic};
 #[cfg(hvm)]
 use core::ops::Deref;
 #[cfg(hvm)]
+use irq_core::vmsi::snoop::Candidate;
+#[cfg(hvm)]
 use xen_sys as sys;
-
-/// What Xen notes about a write to an MSI-X table while the device model handles it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Snooped {
-    /// Guest-physical address of the vector control dword that may be unmasked; 0 for none.
-    pub address: u64,
-    /// Guest-physical address of the memory with its value; 0 where the value itself unmasks.
-    pub source: u64,
-}
 
 impl<'a> Vcpu<'a> {
     /// Its number within the domain.
@@ -113,20 +106,22 @@ impl<'a> HvmVcpu<'a> {
         set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_unmask_address)(address);
     }
 
-    /// The write that is on its way to the device model.
+    /// What a write on its way to the device model may unmask: nothing, where the address is 0.
     #[inline]
-    pub fn snooped(self) -> Snooped {
-        Snooped {
-            address: field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_address),
-            source: field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa),
+    pub fn snooped(self) -> Candidate {
+        let source = field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa);
+        Candidate {
+            control: self.snoop_address(),
+            source: (source != 0).then_some(source),
         }
     }
 
-    /// Notes a write that is on its way to the device model.
+    /// Notes what a write on its way to the device model may unmask.
     #[inline]
-    pub fn set_snooped(self, write: Snooped) {
-        self.set_snoop_address(write.address);
-        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(write.source);
+    pub fn set_snooped(self, candidate: Candidate) {
+        self.set_snoop_address(candidate.control);
+        let source = candidate.source.unwrap_or(0);
+        set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(source);
     }
 
     /// The address part of [`Self::snooped`].
@@ -156,10 +151,8 @@ impl<'a> HvmVcpu<'a> {
     /// Takes what [`Self::note_read`] noted.
     #[inline]
     pub fn take_noted_read(self) -> Option<u64> {
-        let Snooped { address, source } = self.snooped();
-        if address != 0 || source & Self::IS_READ == 0 {
-            return None;
-        }
+        let Candidate { control, source } = self.snooped();
+        let source = source.filter(|source| control == 0 && source & Self::IS_READ != 0)?;
         set_field!(self, arch.__bindgen_anon_1.hvm.hvm_io.msix_snoop_gpa)(0);
         Some(source & !Self::IS_READ)
     }

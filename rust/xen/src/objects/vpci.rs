@@ -1,5 +1,6 @@
 //! MSI and MSI-X of vPCI, whose capabilities Xen itself emulates (`xen/vpci.h`).
 
+use crate::base::errno::Errno;
 use crate::base::view::{Word, field, set_field, view};
 use crate::objects::pci_dev::{self, KeptDev, PciDev};
 use crate::objects::views::Domain;
@@ -147,15 +148,6 @@ impl VpciMsixEntry<'_> {
     }
 }
 
-/// Why a walk over a table's entries has to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    /// A lock was not to be had again.
-    Busy,
-    /// The capability is gone.
-    Gone,
-}
-
 /// An MSI-X capability whose vPCI lock is held, and the `pci_lock` of its domain for reading.
 pub struct LockedMsix<'a> {
     msix: VpciMsix<'a>,
@@ -196,8 +188,8 @@ impl<'a> LockedMsix<'a> {
     ///
     /// # Errors
     ///
-    /// [`Interrupted`] where the walk that the locks protect cannot go on.
-    pub fn let_others_run(self) -> Result<Self, Interrupted> {
+    /// `BUSY` where a lock was not to be had again, `AGAIN` where the capability is gone.
+    pub fn let_others_run(self) -> Result<Self, Errno> {
         let device = self.msix.device();
         // SAFETY: `new` asks for an RCU section that keeps the owner.
         let Some(domain) = (unsafe { Domain::from_raw(field!(device, domain)) }) else {
@@ -214,15 +206,15 @@ impl<'a> LockedMsix<'a> {
             drop(Locked::adopt(&raw mut (*field!(device, vpci)).lock, ()));
             drop(Guard::<Read>::adopt(list, ()));
             sys::process_pending_softirqs();
-            let list = Guard::<Read>::try_take(list).ok_or(Interrupted::Busy)?;
-            let device = pci_dev::find(domain, id).ok_or(Interrupted::Busy)?;
+            let list = Guard::<Read>::try_take(list).ok_or(Errno::BUSY)?;
+            let device = pci_dev::find(domain, id).ok_or(Errno::BUSY)?;
             let vpci = field!(device, vpci);
             if vpci.is_null() {
-                return Err(Interrupted::Busy);
+                return Err(Errno::BUSY);
             }
-            let lock = Locked::try_take(&raw mut (*vpci).lock).ok_or(Interrupted::Busy)?;
+            let lock = Locked::try_take(&raw mut (*vpci).lock).ok_or(Errno::BUSY)?;
             if (*vpci).msix != self.msix.as_ptr() {
-                return Err(Interrupted::Gone);
+                return Err(Errno::AGAIN);
             }
             forget((lock, list));
         }
