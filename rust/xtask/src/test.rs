@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
 use crate::proc::{Cmd, cpu_time};
-use crate::units::UNITS;
-use crate::xen::{self, Flavour, Options};
+use crate::units::{IN_WORK, UNITS};
+use crate::xen::{self, Flavour, Options, Parts};
 use crate::{grub, guest, host, hosts, offline, run_line, ui};
 
 /// Arguments.
@@ -108,6 +108,7 @@ const CHECKS: &[Check] = &[
             .iter()
             .try_for_each(|unit| run_line(&["twin", "--file", unit.name, "--cases", "20000"]))
     }),
+    quick("gates, twin and planted faults of units in work", in_work),
     quick("instructions of the hot paths", || {
         run_line(&["bench", "--no-times"])
     }),
@@ -125,6 +126,12 @@ const CHECKS: &[Check] = &[
         "smoke",
         Beside::Stock,
     ),
+    call(Cost::Slow, "units in work boot, as on stock Xen", || {
+        IN_WORK.iter().try_for_each(|unit| {
+            let line = ["boot", "--scenario", "smoke-pvh", "--compare", "--in-work"];
+            run_line(&[&line[..], &[unit.switch]].concat())
+        })
+    }),
     quick("clippy of the host's crates", host_clippy),
     quick("lints of the test kernels", guest::lint),
     quick("clippy of the hypervisor's crates", xen_clippy),
@@ -552,14 +559,31 @@ fn host_clippy() -> Result<()> {
     ])
 }
 
+/// Builds Xen with all units, those in work too.
+fn build_all() -> Result<xen::Build> {
+    xen::build(&Options {
+        flavour: Flavour::Rust,
+        parts: Parts::with_all_in_work(),
+        ..Options::default()
+    })
+}
+
+/// Makes the checks of replaced files for units in work, which those leave out.
+fn in_work() -> Result<()> {
+    let objects = build_all()?.objects;
+    run_line(&["gates", &objects.to_string_lossy()])?;
+    IN_WORK.iter().try_for_each(|unit| {
+        let twin = ["twin", "--file", unit.name];
+        run_line(&[&twin[..], &["--cases", "20000"]].concat())?;
+        run_line(&[&twin[..], &["--self-check", "--faults", "12"]].concat())
+    })
+}
+
 /// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo:
 /// with all units, and with each alone, which must not need what belongs to another.
 fn xen_clippy() -> Result<()> {
-    let options = Options {
-        flavour: Flavour::Rust,
-        ..Options::default()
-    };
-    let built = xen::build(&options)?;
+    // With units in work: without, the bindings know nothing of these.
+    let built = build_all()?;
     let env = built.objects.join("arch/x86/xen-irq/cargo.env");
     let env =
         std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
@@ -577,12 +601,11 @@ fn xen_clippy() -> Result<()> {
         command.envs(env.lines().filter_map(|line| line.split_once('=')));
         show(&mut command)
     };
-    let packages = UNITS.iter().map(|unit| unit.package);
+    let units = || UNITS.iter().chain(&IN_WORK);
+    let packages = units().map(|unit| unit.package);
     let packages = ["xen-irq", "xen"].into_iter().chain(packages);
     let packages = packages.flat_map(|name| ["--package", name]);
-    // Of units in work the bindings know nothing in this build.
-    let features: Vec<_> = UNITS
-        .iter()
+    let features: Vec<_> = units()
         .map(|unit| format!("xen-irq/{}", unit.name))
         .collect();
     let features = features.join(",");
@@ -591,9 +614,7 @@ fn xen_clippy() -> Result<()> {
             .chain(["--features", &features])
             .collect::<Vec<_>>(),
     )?;
-    UNITS
-        .iter()
-        .try_for_each(|unit| clippy(&["--package", "xen-irq", "--features", unit.name]))
+    units().try_for_each(|unit| clippy(&["--package", "xen-irq", "--features", unit.name]))
 }
 
 #[cfg(test)]

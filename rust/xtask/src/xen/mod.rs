@@ -67,6 +67,14 @@ impl Parts {
         }
     }
 
+    /// All parts, and all in work.
+    pub(crate) fn with_all_in_work() -> Self {
+        Self {
+            in_work: IN_WORK.map(|unit| unit.switch.to_owned()).to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// The words that tell builds and results apart: empty with all parts.
     pub(crate) fn suffix(&self) -> String {
         let only = self.only.iter();
