@@ -228,7 +228,8 @@ pub(super) fn leave_unmasked(side: &mut Side, world: &mut World) {
         // Two interrupts overwrite each other's message in one entry; one of them may end.
         world.lost[device] |= is_shared(side, world, device);
         world.unused[device] = msix.is_null() || get!(msix, used_entries) == 0;
-        if world.unused[device] {
+        // dom0 may have a table released of which Xen uses an entry.
+        if world.unused[device] && !has_entries(side, world, device) {
             side.env().machine.pci.functions[device].leave_unmasked();
         }
     }
@@ -351,9 +352,13 @@ fn is_covered(side: &mut Side, world: &World, op: &Op) -> bool {
     let msix = get!(world.devices[device], msix);
     let unused = msix.is_null() || get!(msix, used_entries) == 0;
     // Nor is an entry masked that was given up for an MSI and is set up all the same.
+    unused && (has_entries(side, world, device) || !has_own_place(world, device))
+}
+
+/// Whether some entry of a function's table is set up.
+fn has_entries(side: &mut Side, world: &World, device: usize) -> bool {
     let all = descs::of_device(side, world, device).unwrap_or_default();
-    let has_entries = all.iter().any(|found| found.is_msix());
-    unused && (has_entries || !has_own_place(world, device))
+    all.iter().any(|found| found.is_msix())
 }
 
 /// Whether a step would set up MSIs of a function that has some with other interrupts already: C
