@@ -63,7 +63,7 @@ impl MsiControl {
         self.0
     }
 
-    /// Whether the function did not answer: bits 15:9 are reserved, and 0 where it does.
+    /// Whether the function did not answer: bits 15:11 are reserved, and 0 where it does.
     pub const fn is_no_answer(self) -> bool {
         self.0 == u16::MAX
     }

@@ -29,8 +29,8 @@ impl From<Errno> for Refused {
 ///
 /// # Errors
 ///
-/// [`Errno::NODEV`] without the capability, [`Errno::NXIO`] where the function does not answer,
-/// [`Errno::NOMEM`], and the number of messages that the function has where more are asked for.
+/// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], [`Errno::NXIO`] where the function
+/// does not answer, and the number of messages that the function has where more are asked for.
 #[doc(alias = "msi_capability_init")]
 pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     let position = device.msi_position().ok_or(Errno::NODEV)?;
@@ -38,12 +38,12 @@ pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDes
     if count > device.capable_messages() {
         return Err(Refused::TooMany(device.capable_messages()));
     }
+    let new = NewMsi::allocate(device, count).ok_or(Errno::NOMEM)?;
     let control = control::msi(function, position);
     if control.is_no_answer() {
         // It does not say where its registers are.
         return Err(Errno::NXIO.into());
     }
-    let new = NewMsi::allocate(device, count).ok_or(Errno::NOMEM)?;
     control::set_msi(function, position, control.with_enabled(false));
 
     let registers = MsiRegisters::new(position, control.is_64_bit());

@@ -457,9 +457,45 @@ impl Court<'_> {
             "the gates fail without a slip: {}",
             faults.join("; ")
         );
+        let (counted, others): (Vec<_>, Vec<_>) = slips.iter().partition(|(_, slip)| slip.scale);
+        self.ask_without_slip(&object, &counted, &others)?;
         let judge =
             |(number, slip): &Numbered| self.kept.note(slip, self.judge_alone(*number, slip));
         Ok(slips.iter().filter_map(judge).collect())
+    }
+
+    /// Asks the judges of slips that have a build each, but for the gates, about an object that has
+    /// none: what they said of a slip would be worth nothing if they failed there.
+    fn ask_without_slip(
+        &self,
+        object: &Path,
+        counted: &[Numbered],
+        others: &[Numbered],
+    ) -> Result<()> {
+        let objects = self.with_shim(object)?;
+        for file in twins_of(counted) {
+            let complaints = bench::complaints_of(&self.twin, file, &objects)?;
+            ensure!(
+                complaints.is_empty(),
+                "the bench of {file} fails without a slip: {}",
+                complaints.join("; ")
+            );
+        }
+        let mut endings = Vec::new();
+        if others.iter().any(|(_, slip)| slip.is_tested_on_host()) {
+            for program in build::tests(&self.place.join("alone"))? {
+                let ending = self.test(&program, "", "none-tests", LATE)?;
+                endings.push((judge::crate_of(&program), ending));
+            }
+        }
+        for file in twins_of(others) {
+            let ending = self.compare(file, object, self.cases, "none-twin", LATE)?;
+            endings.push((format!("the twin of {file}"), ending));
+        }
+        let failed = endings.iter().find(|(_, ending)| *ending != Ending::Passed);
+        failed.map_or(Ok(()), |(name, ending)| {
+            anyhow::bail!("{name} fails without a slip: {ending:?}")
+        })
     }
 
     /// Asks one judge after the other about a slip that has a build of its own.

@@ -323,14 +323,11 @@ const CHECKS: &[Check] = &[
         "functions that go, on a debug build of Xen with a poisoned pool",
         || boot_debug(&["hvm-gone", "sriov-gone"]),
     ),
-    call(
-        Cost::Full,
-        "other cases of the twins of vmsi.c and msi.c",
-        || {
-            run_line(&["twin", "--file", "vmsi", "--cases", "200000"])?;
-            run_line(&["twin", "--file", "msi", "--cases", "100000"])
-        },
-    ),
+    call(Cost::Full, "many more cases of each twin", || {
+        UNITS
+            .iter()
+            .try_for_each(|unit| run_line(&["twin", "--file", unit.name, "--cases", "200000"]))
+    }),
     call(Cost::Full, "twin of msi.c with 300 CPUs", || {
         run_line(&["twin", "--file", "msi", "--cpus", "512", "--cases", "20000"])
     }),

@@ -221,7 +221,11 @@ fn change(rng: &mut Rng) -> Change {
         6 => Change::Vector {
             irq,
             // Seldom one that is no vector for a device.
-            vector: rng.next() as u8 | if rng.one_in(16) { 0 } else { 0x20 },
+            vector: if rng.one_in(16) {
+                rng.next() as u8
+            } else {
+                0x20 + rng.below(0xe0) as u8
+            },
             cpus: cpus(rng),
         },
         7..9 => Change::Pending {

@@ -198,13 +198,14 @@ impl Platform {
         });
         let of_pirqs = self.pirqs.iter();
         let of_pirqs = of_pirqs.map(|pirq| pirq.domain as *mut sys::domain);
-        let mut domains = of_devices.chain(of_pirqs);
+        let domains = of_devices.chain(of_pirqs);
+        let mut domains = domains.filter(|domain| !domain.is_null());
         domains.any(|domain| {
             let locks = [
                 get!(domain, event_lock.cnts.counter),
                 get!(domain, pci_lock.cnts.counter),
             ];
-            !domain.is_null() && locks != [0; 2]
+            locks != [0; 2]
         })
     }
 
