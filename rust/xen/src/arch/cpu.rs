@@ -3,13 +3,13 @@
 
 use crate::base::view::Word;
 #[cfg(hvm)]
+use crate::base::view::deref;
+#[cfg(hvm)]
 use crate::objects::vcpu::HvmVcpu;
 use crate::objects::vcpu::Vcpu;
 use crate::sync::irqs::IrqsOff;
 use core::arch::asm;
 use core::marker::PhantomData;
-#[cfg(hvm)]
-use core::ops::Deref;
 use xen_sys as sys;
 
 const STACK_SIZE: usize = sys::XEN_IRQ_STACK_SIZE as usize;
@@ -94,14 +94,7 @@ impl<'a> CurrentVcpu<'a> {
 }
 
 #[cfg(hvm)]
-impl<'a> Deref for CurrentVcpu<'a> {
-    type Target = HvmVcpu<'a>;
-
-    #[inline]
-    fn deref(&self) -> &HvmVcpu<'a> {
-        &self.0
-    }
-}
+deref!(CurrentVcpu, 0: HvmVcpu);
 
 /// The number of this CPU. As for [`this_cpu`], it may be stale.
 #[inline]

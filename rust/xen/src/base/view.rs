@@ -39,6 +39,20 @@ macro_rules! view {
     };
 }
 
+/// Declares that what a view says is said of a type, too, that holds it and says more.
+macro_rules! deref {
+    ($name:ident, $field:tt: $view:ident) => {
+        impl<'a> core::ops::Deref for $name<'a> {
+            type Target = $view<'a>;
+
+            #[inline]
+            fn deref(&self) -> &$view<'a> {
+                &self.$field
+            }
+        }
+    };
+}
+
 /// A word that other CPUs and C may read and write while Rust does: each access is one atomic
 /// instruction, without an order.
 pub trait Word: Copy {
@@ -162,4 +176,4 @@ pub fn element<T, const COUNT: usize>(array: *const [T; COUNT], index: usize) ->
     (index < COUNT).then(|| array.cast::<T>().wrapping_add(index))
 }
 
-pub(crate) use {field, fixed, set_field, view};
+pub(crate) use {deref, field, fixed, set_field, view};

@@ -1,7 +1,7 @@
 //! Interrupt descriptors (`struct irq_desc`, `xen/irq.h`).
 
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{Word, field, set_field};
+use crate::base::view::{Word, deref, field, set_field};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::hw_irq_controller::Handler;
 use crate::objects::msi_desc::{HeldMsi, KeptMsi};
@@ -9,7 +9,6 @@ pub use crate::objects::views::IrqDesc;
 use crate::objects::views::MsiDesc;
 use crate::sync::lock::IrqLocked;
 use core::marker::PhantomData;
-use core::ops::Deref;
 use core::ptr;
 use xen_sys as sys;
 
@@ -261,14 +260,7 @@ impl<'a> HeldDesc<'a> {
     }
 }
 
-impl<'a> Deref for HeldDesc<'a> {
-    type Target = IrqDesc<'a>;
-
-    #[inline]
-    fn deref(&self) -> &IrqDesc<'a> {
-        &self.desc
-    }
-}
+deref!(HeldDesc, desc: IrqDesc);
 
 /// A descriptor whose lock is held, with IRQs off.
 #[must_use = "the lock is dropped where this is dropped"]

@@ -1,13 +1,12 @@
 //! Descriptors of MSIs (`asm/msi.h`).
 
 use crate::arch::fixmap::Register;
-use crate::base::view::{Word, field, fixed, set_field};
+use crate::base::view::{Word, deref, field, fixed, set_field};
 use crate::objects::msi_msg::Message;
 use crate::objects::views::Domain;
 use crate::objects::views::IrqDesc;
 pub use crate::objects::views::MsiDesc;
 use crate::objects::views::PciDev;
-use core::ops::Deref;
 use irq_core::msi::mask::Masks;
 use xen_sys as sys;
 
@@ -294,14 +293,7 @@ impl<'a> KeptMsi<'a> {
     }
 }
 
-impl<'a> Deref for KeptMsi<'a> {
-    type Target = MsiDesc<'a>;
-
-    #[inline]
-    fn deref(&self) -> &MsiDesc<'a> {
-        &self.0
-    }
-}
+deref!(KeptMsi, 0: MsiDesc);
 
 /// The MSI of an IRQ whose descriptor this CPU alone may change, for as long as the value may live:
 /// it may be given another message.
@@ -327,14 +319,7 @@ impl<'a> HeldMsi<'a> {
     }
 }
 
-impl<'a> Deref for HeldMsi<'a> {
-    type Target = KeptMsi<'a>;
-
-    #[inline]
-    fn deref(&self) -> &KeptMsi<'a> {
-        &self.0
-    }
-}
+deref!(HeldMsi, 0: KeptMsi);
 
 /// What sends an MSI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Virtual CPUs (`xen/sched.h`, `asm/hvm/vcpu.h`).
 
 #[cfg(hvm)]
-use crate::base::view::set_field;
+use crate::base::view::{deref, set_field};
 use crate::base::view::{field, fixed};
 #[cfg(hvm)]
 use crate::objects::ioreq::Ioreq;
@@ -11,8 +11,6 @@ pub use crate::objects::views::HvmVcpu;
 pub use crate::objects::views::Vcpu;
 #[cfg(hvm)]
 use crate::objects::views::{HvmDomain, Vlapic};
-#[cfg(hvm)]
-use core::ops::Deref;
 #[cfg(hvm)]
 use irq_core::vmsi::snoop::Candidate;
 #[cfg(hvm)]
@@ -162,11 +160,4 @@ impl<'a> HvmVcpu<'a> {
 }
 
 #[cfg(hvm)]
-impl<'a> Deref for HvmVcpu<'a> {
-    type Target = Vcpu<'a>;
-
-    #[inline]
-    fn deref(&self) -> &Vcpu<'a> {
-        &self.0
-    }
-}
+deref!(HvmVcpu, 0: Vcpu);
