@@ -106,7 +106,7 @@ mod tests {
     /// Replays one interleaving of the accesses, and returns the word and the device model as they
     /// end.
     fn replay(accesses: &[Step], trace: &[usize]) -> (Word, DeviceModel) {
-        let (word, model) = (Word::new(), DeviceModel::new(RESET));
+        let (word, model) = (Word::default(), DeviceModel::new(RESET));
         let mut vcpus: Vec<_> = accesses.iter().map(|&first| Vcpu::new(first)).collect();
         for &index in trace {
             vcpus[index].step(&word, &model);
@@ -146,7 +146,7 @@ mod tests {
             schedule in prop::collection::vec(0usize..4, 0..40),
         ) {
             // One vCPU writes, as a driver does; three read whenever they like.
-            let (word, model) = (Word::new(), DeviceModel::new(RESET));
+            let (word, model) = (Word::default(), DeviceModel::new(RESET));
             let mut writes = writes.into_iter().map(|(seen, value)| {
                 Vcpu::new(if seen { Step::Keep(value) } else { Step::Lose(value) })
             });
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_word_costs_the_device_model_one_read() {
-        let (word, model) = (Word::new(), DeviceModel::new(3));
+        let (word, model) = (Word::default(), DeviceModel::new(3));
         for _ in 0..5 {
             let mut vcpu = Vcpu::new(Step::Read);
             let mut read = None;
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn threads_that_race_leave_no_stale_word() {
         for round in 0..200 {
-            let (word, model) = (Word::new(), DeviceModel::new(RESET));
+            let (word, model) = (Word::default(), DeviceModel::new(RESET));
             std::thread::scope(|scope| {
                 for first in [Step::Keep(round + 1), Step::Read, Step::Read] {
                     let (word, model) = (&word, &model);

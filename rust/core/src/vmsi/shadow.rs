@@ -17,19 +17,14 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(test)]
 use tests::ordered::{AtomicU32, AtomicU64};
 
-/// One dword of a message.
-#[derive(Debug)]
+/// One dword of a message; of the default one nothing is known.
+#[derive(Debug, Default)]
 pub struct Word(AtomicU64);
 
 impl Word {
     const UNKNOWN: u64 = 0;
     const KNOWN: u64 = 1 << 32;
     const LOST: u64 = 1 << 33;
-
-    /// Returns a word of which nothing is known.
-    pub fn new() -> Self {
-        Self(AtomicU64::new(Self::UNKNOWN))
-    }
 
     /// Returns the value if it is known.
     #[inline]
@@ -73,14 +68,8 @@ impl Word {
     }
 }
 
-impl Default for Word {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// One entry of a table.
-#[derive(Debug)]
+/// One entry of a table; of the default one nothing is known.
+#[derive(Debug, Default)]
 pub struct Entry {
     words: [Word; 3],
     /// The IRQ that the entry's interrupt arrives as; 0, which is the timer's, stands for none.
@@ -90,15 +79,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Returns an entry of which nothing is known.
-    pub fn new() -> Self {
-        Self {
-            words: [Word::new(), Word::new(), Word::new()],
-            irq: AtomicU32::new(0),
-            modified: AtomicU32::new(0),
-        }
-    }
-
     /// Returns address low (0), address high (1) or data (2).
     #[inline]
     pub fn word(&self, index: usize) -> Option<&Word> {
@@ -165,12 +145,6 @@ impl Entry {
     /// Binds the entry to an IRQ, or to none.
     pub fn set_irq(&self, irq: Option<u32>) {
         self.irq.store(irq.unwrap_or(0), Ordering::Release);
-    }
-}
-
-impl Default for Entry {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

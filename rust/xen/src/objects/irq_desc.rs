@@ -80,13 +80,6 @@ impl<'a> IrqDesc<'a> {
         }
     }
 
-    /// The same for longer: descriptors stay as long as Xen.
-    #[inline]
-    pub fn for_good(self) -> IrqDesc<'static> {
-        // SAFETY: Descriptors are allocated at boot and stay.
-        unsafe { IrqDesc::from_raw(self.as_ptr()).unwrap_unchecked() }
-    }
-
     /// Its number.
     #[inline]
     pub fn irq(self) -> i32 {
@@ -288,12 +281,6 @@ impl<'a> LockedDesc<'a> {
     pub fn held(&self) -> HeldDesc<'_> {
         // SAFETY: The lock is held until this is dropped, which the result borrows.
         unsafe { HeldDesc::new(self.desc) }
-    }
-
-    /// The descriptor.
-    #[inline]
-    pub fn desc(&self) -> IrqDesc<'a> {
-        self.desc
     }
 
     /// The MSI that the IRQ belongs to, if any. It stays for as long as the lock is held: before an

@@ -3,7 +3,6 @@
 use crate::arch::fixmap::Register;
 use crate::base::view::{Word, deref, field, fixed, set_field};
 use crate::objects::msi_msg::Message;
-use crate::objects::views::Domain;
 use crate::objects::views::IrqDesc;
 pub use crate::objects::views::MsiDesc;
 use crate::objects::views::PciDev;
@@ -144,7 +143,7 @@ impl MsiDesc<'_> {
     /// others; else one.
     #[inline]
     pub fn messages(self) -> u32 {
-        if u32::from(fixed!(self, msi_attrib.type_)) == sys::PCI_CAP_ID_MSI {
+        if self.is_of_kind(Sender::Msi) {
             fixed!(self, __bindgen_anon_1.msi.nvec)
         } else {
             1
@@ -265,13 +264,6 @@ impl<'a> KeptMsi<'a> {
         // `pci_cleanup_msi()`), for which each of the locks that `new` names is taken. That of an
         // IOMMU stays: it is there before dom0, which is not to remove it.
         unsafe { PciDev::from_raw(fixed!(self, dev)) }
-    }
-
-    /// Returns whether a domain owns the function that sends it.
-    #[inline]
-    pub fn is_owned_by(self, domain: Domain) -> bool {
-        self.device()
-            .is_some_and(|device| device.is_owned_by(domain))
     }
 
     /// The descriptors of an MSI's messages, from the first on, which this is one of.

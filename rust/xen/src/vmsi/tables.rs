@@ -61,7 +61,9 @@ impl EntryIrq {
         let locked = self.irq.lock();
         if let Some(msi) = locked.msi_desc()
             && self.entry.sends(*msi)
-            && msi.is_owned_by(domain)
+            && msi
+                .device()
+                .is_some_and(|device| device.is_owned_by(domain))
         {
             locked.guest_mask_msi(mask);
         }
@@ -111,13 +113,6 @@ impl Table {
     #[inline]
     pub fn generation(&self) -> u64 {
         self.generation
-    }
-
-    /// The shadow of the entry with a number.
-    #[inline]
-    fn numbered(&self, number: usize) -> Option<&Entry> {
-        // SAFETY: The number is below that of the entries, which `new` allocated.
-        (number < self.entries).then(|| unsafe { self.shadow.get_unchecked(number, self.entries) })
     }
 
     /// Returns whether a byte of guest-physical memory lies in the table.
@@ -327,7 +322,8 @@ pub struct Binding {
     /// The number of the interrupt as its descriptor has it.
     number: u16,
     is_msix: bool,
-    irq: IrqDesc<'static>,
+    /// The number by which the shadow names the IRQ.
+    irq: Option<u32>,
 }
 
 impl Binding {
@@ -340,7 +336,7 @@ impl Binding {
             entries: device.msix().map_or(0, |msix| msix.entries()),
             number: msi.entry(),
             is_msix: msi.is_msix(),
-            irq: locked.desc().for_good(),
+            irq: u32::try_from(locked.held().irq()).ok(),
         })
     }
 
@@ -351,13 +347,10 @@ impl Binding {
 
     /// Its entry in the shadow.
     fn shadow<'t>(&self, table: &'t Table) -> Option<&'t Entry> {
-        let number = self.is_msix.then_some(self.number)?;
-        table.numbered(number.into())
-    }
-
-    /// The number by which the shadow names the IRQ.
-    fn irq_number(&self) -> Option<u32> {
-        u32::try_from(self.irq.irq()).ok()
+        let number = usize::from(self.number);
+        // SAFETY: The number is below that of the entries, which `new` allocated.
+        (self.is_msix && number < table.entries)
+            .then(|| unsafe { table.shadow.get_unchecked(number, table.entries) })
     }
 }
 
@@ -404,17 +397,6 @@ impl<'a> LockedTables<'a> {
         Some((tables, tables.tables().find(is_its)?))
     }
 
-    /// Allocates the list of the domain's tables and a new one.
-    ///
-    /// Context: IRQs on.
-    fn list_with(&self, table: &Table) -> Option<New<Row<Table>>> {
-        let Tables(old) = self.list();
-        let last = table.base.saturating_add(table.bytes - 1);
-        let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
-        let new = Row::new(first, last, NonNull::from(table));
-        New::allocate(old.len() + 1, rows::with(old, new))
-    }
-
     /// Has the domain's readers find another list from now on, or none.
     fn publish(&self, list: Option<New<Row<Table>>>) {
         // SAFETY: The writers' lock is the event lock, which is held, and no row is used behind
@@ -441,7 +423,7 @@ impl<'a> LockedTables<'a> {
         };
         table.add_to_bindings(1);
         if let Some(entry) = binding.shadow(table) {
-            entry.set_irq(binding.irq_number());
+            entry.set_irq(binding.irq);
         }
         Ok(())
     }
@@ -475,15 +457,21 @@ impl<'a> LockedTables<'a> {
     }
 
     /// Makes a function's table and publishes it.
+    ///
+    /// Context: IRQs on.
     #[doc(alias = "add_msixtbl_entry")]
     fn insert(&self, binding: Binding, base: u64) -> Result<&Table, Errno> {
         let table = Table::new(binding.device, binding.entries as usize, base)?;
-        let list = self.list_with(table);
-        if list.is_none() {
+        let Tables(old) = self.list();
+        let last = table.base.saturating_add(table.bytes - 1);
+        let (first, last) = (table.base >> PAGE_SHIFT, last >> PAGE_SHIFT);
+        let new = Row::new(first, last, NonNull::from(table));
+        let Some(list) = New::allocate(old.len() + 1, rows::with(old, new)) else {
             // SAFETY: No list has it.
             unsafe { table.shadow.free_later() };
-        }
-        self.publish(Some(list.ok_or(Errno::NOMEM)?));
+            return Err(Errno::NOMEM);
+        };
+        self.publish(Some(list));
         Ok(table)
     }
 }

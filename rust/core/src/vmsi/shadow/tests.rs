@@ -59,7 +59,7 @@ proptest! {
         steps in prop::collection::vec(step(), 0..12),
     ) {
         loom::model(move || {
-            let word = Word::new();
+            let word = Word::default();
             steps.iter().for_each(|step| carry_out(&word, *step));
             assert_eq!(word.get(), expected(&steps));
         });
@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn a_word_that_was_settled_is_written_or_lost(value: u32, other: u32, learned: u32) {
         loom::model(move || {
-            let word = Word::new();
+            let word = Word::default();
             word.write(value);
             word.settle(Some(value));
             assert_eq!(word.get(), Some(value));
@@ -81,7 +81,7 @@ proptest! {
     #[test]
     fn the_words_of_an_entry_are_apart(address: u64, data: u32) {
         loom::model(move || {
-            let entry = Entry::new();
+            let entry = Entry::default();
             entry.write_address(address);
             assert_eq!(entry.data(), None);
             entry.write_data(data);
@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn half_an_address_is_none(low: bool, value: u32) {
         loom::model(move || {
-            let entry = Entry::new();
+            let entry = Entry::default();
             entry.word(usize::from(!low)).expect("a word of the address").write(value);
             assert_eq!(entry.address(), None);
         });
@@ -107,7 +107,7 @@ proptest! {
 #[test]
 fn modification_is_told_once() {
     loom::model(|| {
-        let entry = Entry::new();
+        let entry = Entry::default();
         assert!(!entry.take_modified());
         entry.change(|_| ());
         entry.change(|_| ());
@@ -119,7 +119,7 @@ fn modification_is_told_once() {
 #[test]
 fn an_entry_has_the_irq_that_was_bound_last() {
     loom::model(|| {
-        let entry = Entry::new();
+        let entry = Entry::default();
         assert_eq!(entry.irq(), None);
         entry.set_irq(Some(77));
         assert_eq!(entry.irq(), Some(77));
@@ -133,7 +133,7 @@ fn an_entry_has_the_irq_that_was_bound_last() {
 fn an_answer_never_takes_the_place_of_a_write() {
     for (step, left) in [(Step::Write(1), Some(1)), (Step::Lose, None)] {
         loom::model(move || {
-            let word = Arc::new(Word::new());
+            let word = Arc::new(Word::default());
             let reader = word.clone();
             let reader = thread::spawn(move || reader.learn(2));
             carry_out(&word, step);
@@ -148,7 +148,7 @@ fn an_answer_never_takes_the_place_of_a_write() {
 #[test]
 fn the_first_of_two_answers_stays() {
     loom::model(|| {
-        let word = Arc::new(Word::new());
+        let word = Arc::new(Word::default());
         let other = word.clone();
         let other = thread::spawn(move || {
             other.learn(1);
@@ -167,7 +167,7 @@ fn the_first_of_two_answers_stays() {
 #[test]
 fn a_change_is_noted_until_an_unmask_that_finds_it() {
     loom::model(|| {
-        let entry = Arc::new(Entry::new());
+        let entry = Arc::new(Entry::default());
         entry.change(|entry| entry.write_data(1));
         let other = entry.clone();
         let other = thread::spawn(move || other.take_modified().then(|| other.data()));
@@ -181,7 +181,7 @@ fn a_change_is_noted_until_an_unmask_that_finds_it() {
 #[test]
 fn an_irq_that_is_found_is_set_up() {
     loom::model(|| {
-        let entry = Arc::new((Entry::new(), ordered::AtomicU32::new(0)));
+        let entry = Arc::new((Entry::default(), ordered::AtomicU32::new(0)));
         let other = entry.clone();
         let other = thread::spawn(move || {
             let (entry, msi) = &*other;

@@ -73,7 +73,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a guest masks an interrupt of a function that is another's",
         TABLES,
         "",
-        "msi.is_owned_by(domain)",
+        "device.is_owned_by(domain)",
         "true",
     ),
     slip(

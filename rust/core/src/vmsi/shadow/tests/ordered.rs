@@ -25,6 +25,12 @@ pub(in super::super) struct AtomicU64 {
     last: atomic::AtomicUsize,
 }
 
+impl Default for AtomicU64 {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl AtomicU64 {
     pub(in super::super) fn new(value: u64) -> Self {
         // A thread may only reach a cell that was made before the thread was.
@@ -93,7 +99,7 @@ impl AtomicU64 {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in super::super) struct AtomicU32(AtomicU64);
 
 impl AtomicU32 {
