@@ -123,20 +123,14 @@ const ENDS: [SharedPage; 2] = [SharedPage::First, SharedPage::Last];
 /// Maps those that it does. Where one cannot be mapped the registers there cannot be used, and that
 /// is all.
 fn map_shared<'a>(device: PciDev, table: MsixTable<'a>) -> [Option<Mapped<'a>>; 2] {
-    let map = |which: SharedPage, shares: bool, byte| {
-        if !shares {
-            return None;
-        }
-        table
-            .map(byte)
-            .inspect_err(|&errno| log::shared_page_not_mapped(which, device, errno))
-            .ok()
-    };
     let [first, last] = table.shares_pages();
-    [
-        map(SharedPage::First, first, table.address),
-        map(SharedPage::Last, last, table.last_byte()),
-    ]
+    let first = (SharedPage::First, first, table.address);
+    let last = (SharedPage::Last, last, table.last_byte());
+    [first, last].map(|(which, shares, byte)| {
+        let page = shares.then(|| table.map(byte))?;
+        page.inspect_err(|&errno| log::shared_page_not_mapped(which, device, errno))
+            .ok()
+    })
 }
 
 /// Who may say where the table is: dom0, of a function that it owns or has given up; and Xen

@@ -39,20 +39,15 @@ fn bind_block(device: KeptDev, message: Message, count: u32, first: i32) -> Resu
     let domain = device.owner().ok_or(Errno::NODEV)?;
     xen_assert!(domain.device_list_is_locked());
     let first = first as u32;
-    let Message {
-        address,
-        data,
-        mask,
-    } = message;
-    if !address.is_interrupt() {
-        log::unsupported_address(*device, first, address);
+    if !message.address.is_interrupt() {
+        log::unsupported_address(*device, first, message.address);
         return Err(Errno::OPNOTSUPP);
     }
     for index in 0..count {
         let pirq = first + index;
-        let vector = block_vector(data.vector(), count, index);
-        let masked = mask.checked_shr(index).unwrap_or(0) & 1 != 0;
-        let flags = GuestFlags::of_message(address, data, masked);
+        let vector = block_vector(message.data.vector(), count, index);
+        let masked = message.mask.checked_shr(index).unwrap_or(0) & 1 != 0;
+        let flags = GuestFlags::of_message(message.address, message.data, masked);
         if let Err(errno) = bind::create(domain, pirq, vector, flags) {
             log::bind_failed(*device, pirq, errno);
             for bound in (first..pirq).rev() {

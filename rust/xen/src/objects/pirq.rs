@@ -34,35 +34,33 @@ impl<'l> Pirq<'l> {
 
     /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none.
     pub fn lock_desc(self) -> Option<LockedDesc<'static>> {
-        let mut flags = 0;
-        // SAFETY: The event lock keeps the pirq, as `of` asks, and the flags are a local variable.
-        // Descriptors are allocated at boot and stay.
-        let desc = unsafe {
-            IrqDesc::from_raw(sys::pirq_spin_lock_irq_desc(
-                self.raw.as_ptr(),
-                &raw mut flags,
-            ))
-        }?;
-        // SAFETY: C took the descriptor's lock, with IRQs off, and leaves it to its caller.
-        Some(unsafe { LockedDesc::from_c(desc, flags) })
+        // SAFETY: The event lock keeps the pirq, as `of` asks. C locks the descriptor that it
+        // returns, with IRQs off, and leaves the lock to its caller.
+        unsafe { take_over(|flags| sys::pirq_spin_lock_irq_desc(self.raw.as_ptr(), flags)) }
     }
+}
+
+/// Takes over the descriptor that `lock` locks, if it finds one.
+///
+/// # Safety
+///
+/// `lock` returns null, or a descriptor whose lock it took, with IRQs off; it writes what the flags
+/// register was before, and leaves the lock to its caller.
+unsafe fn take_over(
+    lock: impl FnOnce(*mut u64) -> *mut sys::irq_desc,
+) -> Option<LockedDesc<'static>> {
+    let mut flags = 0;
+    // SAFETY: Descriptors are allocated at boot and stay; `take_over` asks for one that is locked.
+    unsafe { IrqDesc::from_raw(lock(&raw mut flags)).map(|desc| LockedDesc::from_c(desc, flags)) }
 }
 
 /// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for
 /// none.
 pub fn lock_domain_pirq(domain: Domain, pirq: i32) -> Option<LockedDesc<'static>> {
-    let mut flags = 0;
     // SAFETY: The domain is alive as a view's; `domain_spin_lock_irq_desc()` takes any number and
     // looks for it in the tree, whose nodes are freed a grace period after they left it, as pirqs
     // are. No grace period ends meanwhile: a CPU lets one end where it processes softirqs or idles,
-    // which that function does not. Descriptors are allocated at boot and stay.
-    let desc = unsafe {
-        IrqDesc::from_raw(sys::domain_spin_lock_irq_desc(
-            domain.as_ptr(),
-            pirq,
-            &raw mut flags,
-        ))
-    }?;
-    // SAFETY: C took the descriptor's lock, with IRQs off, and leaves it to its caller.
-    Some(unsafe { LockedDesc::from_c(desc, flags) })
+    // which that function does not. It locks the descriptor that it returns, with IRQs off, and
+    // leaves the lock to its caller.
+    unsafe { take_over(|flags| sys::domain_spin_lock_irq_desc(domain.as_ptr(), pirq, flags)) }
 }
