@@ -57,11 +57,8 @@ impl Ioreq<'_> {
     /// that are not.
     #[inline]
     pub fn pending_write(self) -> Option<Write> {
-        let bits = self.bits();
-        if bits & (Self::STATE | Self::DIR) != sys::STATE_IOREQ_READY as u8 {
-            return None;
-        }
-        Some(self.write())
+        let bits = self.bits() & (Self::STATE | Self::DIR);
+        (bits == sys::STATE_IOREQ_READY as u8).then(|| self.write())
     }
 
     /// Returns the write from memory that it is, or was until the device model carried it out.
@@ -72,10 +69,8 @@ impl Ioreq<'_> {
 
     /// Returns the write whose values it holds, if the device model is done with one.
     pub fn answered_write(self) -> Option<Write> {
-        let expected = sys::STATE_IORESP_READY as u8;
-        let is_one = self.bits() & (Self::STATE | Self::DIR | Self::DATA_IS_PTR) == expected
-            && self.is_memory();
-        is_one.then(|| self.write())
+        let bits = self.bits() & (Self::STATE | Self::DIR | Self::DATA_IS_PTR);
+        (bits == sys::STATE_IORESP_READY as u8 && self.is_memory()).then(|| self.write())
     }
 
     fn write(self) -> Write {
@@ -104,13 +99,9 @@ impl Ioreq<'_> {
     /// done with.
     #[inline]
     pub fn answered_read(self) -> Option<Answer> {
-        let expected = Self::DIR | sys::STATE_IORESP_READY as u8;
-        if self.bits() & (Self::STATE | Self::DIR | Self::DATA_IS_PTR) != expected
-            || !self.is_memory()
-        {
-            return None;
-        }
-        (field!(self, count) == 1).then(|| Answer {
+        let bits = self.bits() & (Self::STATE | Self::DIR | Self::DATA_IS_PTR);
+        let is_read = bits == Self::DIR | sys::STATE_IORESP_READY as u8 && self.is_memory();
+        (is_read && field!(self, count) == 1).then(|| Answer {
             address: self.address(),
             size: self.size(),
             value: field!(self, data),

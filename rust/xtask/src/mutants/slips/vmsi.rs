@@ -177,9 +177,7 @@ pub(super) const SLIPS: &[Slip] = &[
     slip(
         "an answer to several elements is learned",
         "xen/src/objects/ioreq.rs",
-        "return None;
-        }
-        (",
+        "(is_read && ",
         "field!(self, count) == 1",
         "true",
     ),
