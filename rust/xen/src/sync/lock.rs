@@ -117,46 +117,57 @@ pub type Locked<'a> = Guard<'a, Spin>;
 assert_not_impl_any!(IrqLocked: Send, Sync);
 assert_not_impl_any!(Locked: Send, Sync);
 
-/// Spin locks that are taken with IRQs off.
-pub struct SpinIrqSave;
+/// Declares kinds of locks, by C's type of the lock, what is noted when it is taken, and the calls
+/// that take and drop it.
+macro_rules! kinds {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($lock:tt: $type:ty, $noted:tt: $state:ty), HARDENED = $hardened:literal,
+        $take:expr => $drop:expr;
+    )+) => {$(
+        $(#[$doc])*
+        pub struct $name;
 
-impl Kind for SpinIrqSave {
-    type Lock = sys::spinlock_t;
-    type State = u64;
-    const HARDENED: bool = false;
+        impl Kind for $name {
+            type Lock = $type;
+            type State = $state;
+            const HARDENED: bool = $hardened;
 
-    #[inline]
-    unsafe fn lock(lock: *mut Self::Lock) -> u64 {
-        // SAFETY: `lock` asks for a lock that is alive and may be taken.
-        unsafe { sys::_spin_lock_irqsave(lock) }
-    }
+            #[inline]
+            unsafe fn lock($lock: *mut $type) -> $state {
+                // SAFETY: `lock` asks for a lock that is alive and may be taken.
+                unsafe { $take }
+            }
 
-    #[inline]
-    unsafe fn unlock(lock: *mut Self::Lock, flags: u64) {
-        // SAFETY: `unlock` asks for a lock that is held, and the flags from before.
-        unsafe { sys::_spin_unlock_irqrestore(lock, flags) };
-    }
+            #[inline]
+            unsafe fn unlock($lock: *mut $type, $noted: $state) {
+                // SAFETY: `unlock` asks for a lock that is held, and for what was noted.
+                unsafe { $drop }
+            }
+        }
+    )+};
 }
 
-/// Spin locks that are taken with IRQs as they are.
-pub struct Spin;
+kinds! {
+    /// Spin locks that are taken with IRQs off.
+    SpinIrqSave(lock: sys::spinlock_t, flags: u64), HARDENED = false,
+    sys::_spin_lock_irqsave(lock) => sys::_spin_unlock_irqrestore(lock, flags);
 
-impl Kind for Spin {
-    type Lock = sys::spinlock_t;
-    type State = ();
-    const HARDENED: bool = false;
+    /// Spin locks that are taken with IRQs as they are.
+    Spin(lock: sys::spinlock_t, (): ()), HARDENED = false,
+    sys::_spin_lock(lock) => sys::_spin_unlock(lock);
 
-    #[inline]
-    unsafe fn lock(lock: *mut Self::Lock) {
-        // SAFETY: `lock` asks for a lock that is alive and may be taken.
-        unsafe { sys::_spin_lock(lock) };
-    }
+    /// Reader-writer locks, taken to read.
+    Read(lock: sys::rwlock_t, (): ()), HARDENED = true,
+    sys::shim_read_lock(lock) => sys::shim_read_unlock(lock);
 
-    #[inline]
-    unsafe fn unlock(lock: *mut Self::Lock, _: ()) {
-        // SAFETY: `unlock` asks for a lock that is held.
-        unsafe { sys::_spin_unlock(lock) };
-    }
+    /// Reader-writer locks, taken to write.
+    Write(lock: sys::rwlock_t, (): ()), HARDENED = true,
+    sys::shim_write_lock(lock) => sys::shim_write_unlock(lock);
+
+    /// `pcidevs_lock`, which the CPU that has it may take again.
+    Pcidevs(_: (), (): ()), HARDENED = true,
+    sys::shim_pcidevs_lock() => sys::pcidevs_unlock();
 }
 
 impl TryKind for Spin {
@@ -167,73 +178,10 @@ impl TryKind for Spin {
     }
 }
 
-/// Reader-writer locks, taken to read.
-pub struct Read;
-
-impl Kind for Read {
-    type Lock = sys::rwlock_t;
-    type State = ();
-    const HARDENED: bool = true;
-
-    #[inline]
-    unsafe fn lock(lock: *mut Self::Lock) {
-        // SAFETY: `lock` asks for a lock that is alive and may be taken.
-        unsafe { sys::shim_read_lock(lock) };
-    }
-
-    #[inline]
-    unsafe fn unlock(lock: *mut Self::Lock, _: ()) {
-        // SAFETY: `unlock` asks for a lock that is held.
-        unsafe { sys::shim_read_unlock(lock) };
-    }
-}
-
 impl TryKind for Read {
     #[inline(always)]
     unsafe fn try_lock(lock: *mut Self::Lock) -> bool {
         // SAFETY: `try_lock` asks for a lock that is alive and may be taken.
         unsafe { sys::shim_read_trylock(lock) }
-    }
-}
-
-/// Reader-writer locks, taken to write.
-pub struct Write;
-
-impl Kind for Write {
-    type Lock = sys::rwlock_t;
-    type State = ();
-    const HARDENED: bool = true;
-
-    #[inline]
-    unsafe fn lock(lock: *mut Self::Lock) {
-        // SAFETY: `lock` asks for a lock that is alive and may be taken.
-        unsafe { sys::shim_write_lock(lock) };
-    }
-
-    #[inline]
-    unsafe fn unlock(lock: *mut Self::Lock, _: ()) {
-        // SAFETY: `unlock` asks for a lock that is held.
-        unsafe { sys::shim_write_unlock(lock) };
-    }
-}
-
-/// `pcidevs_lock`, which the CPU that has it may take again.
-pub struct Pcidevs;
-
-impl Kind for Pcidevs {
-    type Lock = ();
-    type State = ();
-    const HARDENED: bool = true;
-
-    #[inline]
-    unsafe fn lock(_: *mut ()) {
-        // SAFETY: The lock lives as long as Xen.
-        unsafe { sys::shim_pcidevs_lock() };
-    }
-
-    #[inline]
-    unsafe fn unlock(_: *mut (), _: ()) {
-        // SAFETY: `unlock` asks for a lock that is held.
-        unsafe { sys::pcidevs_unlock() };
     }
 }

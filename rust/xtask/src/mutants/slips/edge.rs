@@ -9,43 +9,45 @@ pub(super) const SLIPS: &[Slip] = &[
         "a lock with IRQs off is dropped at once and taken again at its end",
         LOCK,
         "",
-        "unsafe { sys::_spin_lock_irqsave(lock) }",
-        "let flags = unsafe { sys::_spin_lock_irqsave(lock) };
-        if $slipped {
-            unsafe { sys::_spin_unlock_irqrestore(lock, flags) };
-        }
-        flags",
+        "sys::_spin_lock_irqsave(lock)",
+        "{
+            let flags = sys::_spin_lock_irqsave(lock);
+            if $slipped {
+                sys::_spin_unlock_irqrestore(lock, flags);
+            }
+            flags
+        }",
     )
     .and(
-        "unsafe { sys::_spin_unlock_irqrestore(lock, flags) };",
-        "unsafe {
+        "sys::_spin_unlock_irqrestore(lock, flags)",
+        "{
             let mut flags = flags;
             if $slipped {
                 flags = sys::_spin_lock_irqsave(lock);
             }
             sys::_spin_unlock_irqrestore(lock, flags)
-        };",
+        }",
     ),
     slip(
         "a lock that interrupts take not is dropped at once and taken again at its end",
         LOCK,
         "",
-        "unsafe { sys::_spin_lock(lock) };",
-        "unsafe {
+        "sys::_spin_lock(lock)",
+        "{
             sys::_spin_lock(lock);
             if $slipped {
                 sys::_spin_unlock(lock);
             }
-        };",
+        }",
     )
     .and(
-        "unsafe { sys::_spin_unlock(lock) };",
-        "unsafe {
+        "sys::_spin_unlock(lock)",
+        "{
             if $slipped {
                 sys::_spin_lock(lock);
             }
             sys::_spin_unlock(lock)
-        };",
+        }",
     ),
     slip(
         "an event lock is not taken",
