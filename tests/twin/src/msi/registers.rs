@@ -5,7 +5,7 @@ use xen_sys as sys;
 use super::api::Api;
 use super::config::{BY_DOM0, as_write};
 use super::descs::{self, Found, choose_irq, device_of, is_entry};
-use super::op::{Call, Change, Op};
+use super::op::{Call, Change, Op, Opening};
 use super::platform::Meanwhile;
 use super::says::{BLIND, DIGEST, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG};
 use super::world::World;
@@ -161,9 +161,11 @@ pub(super) fn check_mask_all(
 ) -> Answer {
     let is_rust = api.sees_all_writes();
     let is_restored = |device: usize| match *op {
-        Op::Restore { device: restored } => {
-            restored % before.len() == device && answer.outcome == Ok(0)
-        }
+        Op::Restore { device: restored }
+        | Op::Overlap {
+            opening: Opening::Restore { device: restored },
+            ..
+        } => restored % before.len() == device && answer.outcome == Ok(0),
         _ => false,
     };
     let mut says = 0;
