@@ -147,18 +147,25 @@ extern "C" fn clear_irq_vector(irq: c_int) {
 extern "C" fn create_irq(node: u32, grant_access: u32) -> c_int {
     let node = Some(node as u8).filter(|node| u32::from(*node) != sys::NUMA_NO_NODE);
     match create::create(node, grant_access as u8 != 0) {
-        Ok(irq) => irq,
+        Ok(irq) => irq.into_number(),
         Err(errno) => errno.negative(),
     }
 }
 
 /// See [`create::destroy`].
+///
+/// # Safety
+///
+/// `create_irq()` returned the number, and the IRQ was not destroyed since; no guest is bound to
+/// it.
 #[unsafe(no_mangle)]
-extern "C" fn destroy_irq(irq: c_uint) {
-    let desc = IrqDesc::numbered(irq).filter(|desc| desc.is_of_message());
-    xen_assert!(desc.is_some());
-    if let Some(desc) = desc {
-        create::destroy(desc);
+unsafe extern "C" fn destroy_irq(irq: c_uint) {
+    // SAFETY: Who creates an IRQ destroys it, once. `unmap_domain_pirq()` unbinds the guest before
+    // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none.
+    let irq = unsafe { objects::CreatedIrq::from_number(irq) };
+    xen_assert!(irq.is_some());
+    if let Some(irq) = irq {
+        create::destroy(irq);
     }
 }
 
@@ -169,7 +176,10 @@ extern "C" fn destroy_irq(irq: c_uint) {
 /// The descriptor is Xen's, and not initialized.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn arch_init_one_irq_desc(desc: *const sys::irq_desc) -> c_int {
-    to_c(objects::allocate_sets(view!(IrqDesc, desc)))
+    let desc = view!(IrqDesc, desc);
+    // SAFETY: `init_one_irq_desc()` calls this where the descriptor has no handler; that is so at
+    // boot, with one CPU, and in `create_irq()`, which has reserved the IRQ.
+    to_c(unsafe { objects::allocate_sets(desc) })
 }
 
 /// See [`objects::initialize`].

@@ -1,26 +1,24 @@
 //! IRQs that are created for messages, and destroyed.
 
 use crate::{assign_vector, clear};
-use core::sync::atomic::{Ordering, fence};
 use irq_core::irq::cpus::CpuSetMut;
 use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
-use xen::irq::create::{OldAction, Reserved, cpus_of_node, deny};
+use xen::irq::create::{CreatedIrq, Reserved, cpus_of_node};
 use xen::irq::handler::Status;
 use xen::irq::log;
 use xen::irq::place::{self, PlacedDesc};
 use xen::irq::table::VectorLock;
-use xen::objects::irq_desc::IrqDesc;
 use xen::xen_assert;
 
 /// Creates an IRQ, with a vector on one of a node's CPUs, or of all. With `permit`, the current
-/// domain may use it. Returns its number (`create_irq()`).
+/// domain may use it (`create_irq()`).
 ///
 /// # Errors
 ///
 /// [`Errno::NOSPC`] where no IRQ or no vector is free, [`Errno::NOMEM`].
 #[doc(alias = "create_irq")]
-pub fn create(node: Option<u8>, permit: bool) -> Result<i32, Errno> {
+pub fn create(node: Option<u8>, permit: bool) -> Result<CreatedIrq, Errno> {
     let new = Reserved::first().ok_or(Errno::NOSPC)?;
     let desc = new.desc();
     let assigned = new
@@ -30,41 +28,35 @@ pub fn create(node: Option<u8>, permit: bool) -> Result<i32, Errno> {
         new.free();
         return Err(errno);
     }
+    let new = new.created();
     xen_assert!(!new.has_creator());
-    if permit && let Err((domain, errno)) = new.permit() {
+    if permit && let Err((domain, errno)) = new.permit_access() {
         log::not_permitted(domain, desc.irq(), errno);
     }
-    Ok(desc.irq())
+    Ok(new)
 }
 
 /// Destroys an IRQ that was created (`destroy_irq()`).
 ///
 /// Context: IRQs on.
 #[doc(alias = "destroy_irq")]
-pub fn destroy(desc: IrqDesc<'_>) {
-    deny(desc, |domain, errno| {
-        log::not_denied(domain, desc.irq(), errno);
-    });
+pub fn destroy(irq: CreatedIrq) {
+    let desc = irq.desc();
+    irq.deny_access(|domain, errno| log::not_denied(domain, desc.irq(), errno));
     let locked = desc.lock();
     let Some(held) = PlacedDesc::of(locked.held()) else {
         xen_assert!(false);
         return;
     };
+    let action = irq.action(held);
     held.unset(Status::GUEST);
     held.shut_down();
     held.set(Status::DISABLED);
-    let action = OldAction::take(held);
+    let action = action.take(held);
     place::affinity(held).copy(&Cpus::all());
     drop(locked);
 
-    // A handler that runs on another CPU uses the action.
-    loop {
-        fence(Ordering::SeqCst);
-        if !desc.has(Status::IN_PROGRESS) {
-            break;
-        }
-        core::hint::spin_loop();
-    }
+    let action = action.wait();
 
     let locked = desc.lock();
     if let Some(held) = PlacedDesc::of(locked.held()) {

@@ -5,12 +5,13 @@ use crate::base::boot::Booting;
 use crate::base::errno::Errno;
 use crate::base::view::{field, set_field};
 use crate::irq::cpus::Cpus;
+use crate::irq::handler::Status;
 use crate::irq::place::{self, PlacedDesc};
 use crate::irq::table::{self, Vectors};
 use crate::objects::cpumask::CpuMask;
 use crate::objects::domain::Domain;
 use crate::objects::irq_desc::IrqDesc;
-use core::sync::atomic::{AtomicI8, Ordering};
+use core::sync::atomic::{AtomicI8, Ordering, fence};
 use irq_core::irq::cpus::CpuSet;
 use irq_core::irq::vectors::{FIRST_DYNAMIC, MOVE_CLEAN_UP};
 use xen_sys as sys;
@@ -57,6 +58,38 @@ impl Reserved {
         set_field!(self.0, arch.used)(sys::IRQ_UNUSED as i8);
     }
 
+    /// The IRQ, once it has a vector.
+    pub fn created(self) -> CreatedIrq {
+        CreatedIrq(self.0)
+    }
+}
+
+/// An IRQ that was created, and that one owner destroys.
+pub struct CreatedIrq(IrqDesc<'static>);
+
+impl CreatedIrq {
+    /// Takes over an IRQ of C's; `None` where no IRQ of a message has the number.
+    ///
+    /// # Safety
+    ///
+    /// `create_irq()` returned the number, and `destroy_irq()` was not called for it since. Its
+    /// guests were unbound (`pirq_guest_unbind()`), and nobody frees what handles it.
+    pub unsafe fn from_number(irq: u32) -> Option<Self> {
+        IrqDesc::numbered(irq)
+            .filter(|desc| desc.is_of_message())
+            .map(Self)
+    }
+
+    /// Its number, for C, which owns it from now on.
+    pub fn into_number(self) -> i32 {
+        self.0.irq()
+    }
+
+    /// Its descriptor.
+    pub fn desc(&self) -> IrqDesc<'static> {
+        self.0
+    }
+
     /// Returns whether a domain may use it because it had the IRQ created.
     pub fn has_creator(&self) -> bool {
         field!(self.0, arch.creator_domid) != NO_DOMAIN
@@ -67,7 +100,7 @@ impl Reserved {
     /// # Errors
     ///
     /// [`Errno::NOMEM`]; then the domain is returned as well.
-    pub fn permit(&self) -> Result<(), (Domain<'static>, Errno)> {
+    pub fn permit_access(&self) -> Result<(), (Domain<'static>, Errno)> {
         let domain = current().domain();
         // SAFETY: The current domain is alive, and its set of IRQs has a lock of its own.
         Errno::check(unsafe { sys::shim_irq_permit_access(domain.as_ptr(), self.0.number()) })
@@ -75,22 +108,97 @@ impl Reserved {
         set_field!(self.0, arch.creator_domid)(domain.id());
         Ok(())
     }
+
+    /// No longer lets the domain that had it created use it. `complain` is called where that fails.
+    pub fn deny_access(&self, complain: impl FnOnce(Domain<'_>, Errno)) {
+        let creator = field!(self.0, arch.creator_domid);
+        if creator == NO_DOMAIN {
+            return;
+        }
+        Domain::with_id(creator, |domain| {
+            // SAFETY: The RCU section keeps the domain, and its set of IRQs has a lock of its own.
+            let denied = unsafe { sys::shim_irq_deny_access(domain.as_ptr(), self.0.number()) };
+            if let Err(errno) = Errno::check(denied) {
+                complain(domain, errno);
+            }
+        });
+        set_field!(self.0, arch.creator_domid)(NO_DOMAIN);
+    }
+
+    /// What handles it. [`Status::GUEST`] has not been cleared yet, which tells what that is.
+    pub fn action(&self, desc: PlacedDesc<'_>) -> Action {
+        xen_assert!(desc.irq() == self.0.irq());
+        let action = field!(desc, action);
+        // SAFETY: Guests have an action of another type, which `pirq_guest_bind()` allocates. Else
+        // it is a `struct irqaction`, which is neither changed nor freed while the lock is held.
+        let is_allocated = desc.has(Status::GUEST)
+            || !action.is_null() && unsafe { (&raw const (*action).free_on_release).read() };
+        Action {
+            action,
+            is_owned: is_allocated && desc.irq() == self.0.irq(),
+        }
+    }
 }
 
-/// No longer lets the domain that had an IRQ created use it. `complain` is called where that fails.
-pub fn deny(desc: IrqDesc<'_>, complain: impl FnOnce(Domain<'_>, Errno)) {
-    let creator = field!(desc, arch.creator_domid);
-    if creator == NO_DOMAIN {
-        return;
-    }
-    Domain::with_id(creator, |domain| {
-        // SAFETY: The RCU section keeps the domain, and its set of IRQs has a lock of its own.
-        let denied = unsafe { sys::shim_irq_deny_access(domain.as_ptr(), desc.number()) };
-        if let Err(errno) = Errno::check(denied) {
-            complain(domain, errno);
+/// What handles an IRQ that is destroyed: nothing, or an action of Xen's or of guests.
+pub struct Action {
+    action: *mut sys::irqaction,
+    /// It was allocated, and is freed with the IRQ. That of a serial port is a part of another
+    /// object (`setup_irq()`).
+    is_owned: bool,
+}
+
+impl Action {
+    /// Takes it from the IRQ, with the MSI that the IRQ belongs to.
+    pub fn take(self, desc: PlacedDesc<'_>) -> TakenAction {
+        let is_owned = self.is_owned && core::ptr::eq(field!(desc, action), self.action);
+        set_field!(desc, action)(core::ptr::null_mut());
+        set_field!(desc, msi_desc)(core::ptr::null_mut());
+        TakenAction {
+            desc: desc.for_good(),
+            owned: is_owned.then_some(self.action),
         }
-    });
-    set_field!(desc, arch.creator_domid)(NO_DOMAIN);
+    }
+}
+
+/// What handled an IRQ; a CPU may still do so by it.
+#[must_use = "what is allocated has to be freed"]
+pub struct TakenAction {
+    desc: IrqDesc<'static>,
+    owned: Option<*mut sys::irqaction>,
+}
+
+impl TakenAction {
+    /// Waits until no CPU handles the IRQ.
+    ///
+    /// Context: the descriptor's lock is not held, which a handler takes when it returns.
+    pub fn wait(self) -> IdleAction {
+        loop {
+            fence(Ordering::SeqCst);
+            if !self.desc.has(Status::IN_PROGRESS) {
+                return IdleAction(self.owned);
+            }
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// What handled an IRQ, by which no CPU does so any more.
+#[must_use = "what is allocated has to be freed"]
+pub struct IdleAction(Option<*mut sys::irqaction>);
+
+impl IdleAction {
+    /// Frees it, if it was allocated.
+    ///
+    /// Context: IRQs on.
+    pub fn free(self) {
+        if let Some(action) = self.0 {
+            // SAFETY: `request_irq()` or `pirq_guest_bind()` allocated it. `take` took it from the
+            // descriptor, with the lock held under which a CPU looks for it and sets IN_PROGRESS;
+            // CPUs that had found it before were waited for.
+            unsafe { sys::xfree(action.cast()) };
+        }
+    }
 }
 
 /// The CPUs of a node; `None` where the node has none.
@@ -104,38 +212,20 @@ pub fn cpus_of_node(node: u8) -> Option<Cpus<'static>> {
     (!cpus.is_empty()).then_some(cpus)
 }
 
-/// What handled an IRQ, which does so no more.
-#[must_use = "it is freed by `free`"]
-pub struct OldAction(*mut sys::irqaction);
-
-impl OldAction {
-    /// Takes it from an IRQ, with the MSI that the IRQ belongs to.
-    pub fn take(desc: PlacedDesc<'_>) -> Self {
-        let action = field!(desc, action);
-        set_field!(desc, action)(core::ptr::null_mut());
-        set_field!(desc, msi_desc)(core::ptr::null_mut());
-        Self(action)
-    }
-
-    /// Frees it.
-    ///
-    /// Context: IRQs on.
-    pub fn free(self) {
-        // SAFETY: `take` took it from the descriptor; a CPU that still handled the IRQ was waited
-        // for. What a message's IRQ has was allocated by `request_irq()` or `pirq_guest_bind()`, or
-        // is none.
-        unsafe { sys::xfree(self.0.cast()) };
-    }
-}
-
 /// Allocates the sets of CPUs of a descriptor (`arch_init_one_irq_desc()`).
 ///
 /// # Errors
 ///
 /// [`Errno::NOMEM`]; then none is allocated.
+///
+/// # Safety
+///
+/// The IRQ has no sets yet, and no other CPU looks at them: `init_one_irq_desc()` initializes it,
+/// for the one CPU that runs at boot or that has reserved it ([`Reserved::first`]).
 #[doc(alias = "arch_init_one_irq_desc")]
-pub fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
-    // SAFETY: The descriptor is alive, and has no sets yet.
+pub unsafe fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
+    // SAFETY: The descriptor is alive, and `allocate_sets` asks for one without sets, so that none
+    // is lost here or freed while it is in use.
     unsafe {
         let arch = &raw mut (*desc.as_ptr()).arch;
         if !sys::shim_zalloc_cpumask(&raw mut (*arch).cpu_mask) {
