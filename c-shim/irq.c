@@ -13,6 +13,8 @@
 #include "shim.h"
 
 DEFINE_SPINLOCK(shim_vector_lock);
+/* Of who holds that lock: the CPUs that a source can be made to send to. */
+cpumask_t shim_destination;
 
 void cf_check irq_complete_move(struct irq_desc *desc)
 {
@@ -63,17 +65,6 @@ void shim_forward(const cpumask_t *cpus, uint8_t vector)
         send_IPI_mask(cpumask_of(cpumask_any(dest)), vector);
 }
 
-unsigned int shim_irq_destination(const cpumask_t *wanted,
-                                  const cpumask_t *cpus)
-{
-    cpumask_t dest;
-
-    cpumask_and(&dest, wanted, cpus);
-    cpumask_and(&dest, &dest, &cpu_online_map);
-
-    return cpumask_empty(&dest) ? BAD_APICID : cpu_mask_to_apicid(&dest);
-}
-
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)
 {
     TRACE_TIME(event, irq, vector, cpu);
@@ -117,12 +108,7 @@ void shim_rcu_unlock_domain(struct domain *d)
     rcu_unlock_domain(d);
 }
 
-int shim_irq_permit_access(struct domain *d, unsigned int irq)
+int shim_irq_access(struct domain *d, unsigned int irq, bool allow)
 {
-    return irq_permit_access(d, irq);
-}
-
-int shim_irq_deny_access(struct domain *d, unsigned int irq)
-{
-    return irq_deny_access(d, irq);
+    return allow ? irq_permit_access(d, irq) : irq_deny_access(d, irq);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What only C can hold, as seen from Rust: calls of inline functions and macros of Xen, and the tables of entry points.
- * One line each, no logic.
+ * As little as can be: what decides something is in Rust.
  */
 #ifndef XEN_IRQ_SHIM_H
 #define XEN_IRQ_SHIM_H
@@ -144,20 +144,18 @@ extern unsigned char irq_max_guests;
 extern void (*direct_apic_vector[])(void);
 
 extern spinlock_t shim_vector_lock;
+extern cpumask_t shim_destination;
 bool shim_zalloc_cpumask(cpumask_var_t *mask);
 bool shim_alloc_cpumask(cpumask_var_t *mask);
 void shim_free_cpumask(cpumask_var_t *mask);
 void shim_rcu_unlock_domain(struct domain *d);
-int shim_irq_permit_access(struct domain *d, unsigned int irq);
-int shim_irq_deny_access(struct domain *d, unsigned int irq);
+int shim_irq_access(struct domain *d, unsigned int irq, bool allow);
 unsigned int shim_cpumask_words(void);
 bool shim_is_8259A(const struct irq_desc *desc);
 bool shim_is_pending(uint8_t vector);
 void shim_send_cleanup_self(void);
 void shim_send_cleanup(const cpumask_t *cpus);
 void shim_forward(const cpumask_t *cpus, uint8_t vector);
-unsigned int shim_irq_destination(const cpumask_t *wanted,
-                                  const cpumask_t *cpus);
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu);
 void shim_trace_irq_mask(uint32_t event, int irq, int vector,
                          const cpumask_t *mask);

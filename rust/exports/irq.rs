@@ -1,5 +1,6 @@
-//! What `arch/x86/irq.c` offers of vectors and moves. Prototypes: `asm/irq.h`, `xen/irq.h`, and
-//! c-shim/shim.h for what irq.c and c-shim/irq.c call.
+//! What `arch/x86/irq.c` offers of vectors, of IRQs that are created and destroyed, and of moves.
+//! Prototypes: `asm/irq.h`, `xen/irq.h`, `asm/apic.h`, and c-shim/shim.h for what c-shim/irq.c
+//! calls.
 
 use core::ffi::{c_int, c_uint};
 use core::sync::atomic::AtomicU8;
@@ -11,7 +12,6 @@ use xen::base::errno::{Errno, to_c};
 use xen::irq::cpus::Cpus;
 use xen::irq::create as objects;
 use xen::irq::direct;
-use xen::irq::handler::Status;
 use xen::irq::place::{self, PlacedDesc};
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
@@ -109,8 +109,8 @@ unsafe extern "C" fn set_desc_affinity(
 unsafe extern "C" fn setup_vector_irq(cpu: c_uint) {
     // SAFETY: `start_secondary()` calls this on the CPU that comes online, with the vector lock
     // held and IRQs still off.
-    let lock = unsafe { VectorLock::held_by_caller() };
-    let variables = CpuVariables::own(lock.irqs());
+    let (lock, irqs) = unsafe { (VectorLock::held_by_caller(), IrqsOff::new()) };
+    let variables = CpuVariables::own(irqs);
     xen_assert!(variables.cpu() == cpu);
     irq::set_up(Vectors::of(variables), &lock);
 }
@@ -214,7 +214,7 @@ unsafe extern "C" fn unlock_vector_lock() {
     unsafe { VectorLock::unlock() };
 }
 
-/// See [`irq::wish`].
+/// See [`irq::set_pending_affinity`].
 ///
 /// # Safety
 ///
@@ -222,7 +222,7 @@ unsafe extern "C" fn unlock_vector_lock() {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn irq_set_affinity(desc: *const sys::irq_desc, mask: *const sys::cpumask_t) {
     if let Some(cpus) = cpus!(mask) {
-        irq::wish(placed!(desc), cpus);
+        irq::set_pending_affinity(placed!(desc), cpus);
     }
 }
 
@@ -233,9 +233,7 @@ unsafe extern "C" fn irq_set_affinity(desc: *const sys::irq_desc, mask: *const s
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn move_masked_irq(desc: *const sys::irq_desc) {
-    if view!(IrqDesc, desc).has(Status::MOVE_PENDING) {
-        irq::move_masked(placed!(desc));
-    }
+    irq::move_masked(held!(desc));
 }
 
 /// See [`irq::move_native`].
@@ -245,9 +243,7 @@ unsafe extern "C" fn move_masked_irq(desc: *const sys::irq_desc) {
 /// The descriptor is Xen's and locked.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn move_native_irq(desc: *const sys::irq_desc) {
-    if view!(IrqDesc, desc).has(Status::MOVE_PENDING) {
-        irq::move_native(placed!(desc));
-    }
+    irq::move_native(held!(desc));
 }
 
 /// See [`direct::allocate_high_priority`].
@@ -274,10 +270,10 @@ unsafe extern "C" fn alloc_direct_apic_vector(vector: *mut u8, handler: direct::
     some_vector!(direct::allocate(vector, handler));
 }
 
-/// See [`irq::unreserve`].
+/// See [`irq::free_low_priority`].
 #[unsafe(no_mangle)]
 extern "C" fn free_lopriority_vector(vector: u32) {
-    irq::unreserve(vector as u8);
+    irq::free_low_priority(vector as u8);
 }
 
 /// See [`irq::complete`].

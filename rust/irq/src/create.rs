@@ -1,6 +1,6 @@
 //! IRQs that are created for messages, and destroyed.
 
-use crate::{assign_vector, clear};
+use crate::{assign_vector, clear, with_vectors};
 use irq_core::irq::cpus::CpuSetMut;
 use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
@@ -8,7 +8,6 @@ use xen::irq::create::{CreatedIrq, Reserved, cpus_of_node};
 use xen::irq::handler::Status;
 use xen::irq::log;
 use xen::irq::place::{self, PlacedDesc};
-use xen::irq::table::VectorLock;
 use xen::xen_assert;
 
 /// Creates an IRQ, with a vector on one of a node's CPUs, or of all. With `permit`, the current
@@ -58,14 +57,10 @@ pub fn destroy(irq: CreatedIrq) {
 
     let action = action.wait();
 
-    let locked = desc.lock();
-    if let Some(held) = PlacedDesc::of(locked.held()) {
+    with_vectors(desc, |held, lock| {
         held.set_unused_handler();
-        let lock = VectorLock::take();
-        clear(held, &lock);
-        drop(lock);
+        clear(held, lock);
         place::set_used(*held, None);
-    }
-    drop(locked);
+    });
     action.free();
 }

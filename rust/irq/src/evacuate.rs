@@ -14,8 +14,8 @@ use xen::xen_assert;
 /// The IRQ by which one PIC sends to the other: it is never handled.
 const CASCADE: i32 = 2;
 
-/// What is to be said of an IRQ.
-enum Said {
+/// What the log is told of an IRQ.
+enum Report {
     Nothing,
     CannotMove,
     AffinityBroken,
@@ -27,34 +27,34 @@ pub fn evacuate(me: u32, irqs: IrqsOff<'_>) {
     xen_assert!(!Cpus::online().contains(me));
     let all = IrqDesc::all().filter(|desc| desc.irq() != CASCADE && desc.is_initialized());
     for desc in all {
-        let mut said = Said::Nothing;
+        let mut report = Report::Nothing;
         signal::with_lock(desc, irqs, |held| {
             if let Some(held) = PlacedDesc::of(held) {
-                said = evacuate_one(held, me, irqs);
+                report = evacuate_one(held, me, irqs);
             }
         });
-        match said {
-            Said::Nothing => {}
-            Said::CannotMove => log::cannot_move(desc.irq()),
-            Said::AffinityBroken => log::affinity_broken(desc.irq(), Cpus::scratch(irqs)),
+        match report {
+            Report::Nothing => {}
+            Report::CannotMove => log::cannot_move(desc.irq()),
+            Report::AffinityBroken => log::affinity_broken(desc.irq(), Cpus::scratch(irqs)),
         }
     }
 }
 
 /// Moves one IRQ away. Where its affinity is to be shown, this CPU's scratch set has it.
-fn evacuate_one(desc: PlacedDesc<'_>, me: u32, irqs: IrqsOff<'_>) -> Said {
-    static SAID: AtomicBool = AtomicBool::new(false);
+fn evacuate_one(desc: PlacedDesc<'_>, me: u32, irqs: IrqsOff<'_>) -> Report {
+    static WARNED: AtomicBool = AtomicBool::new(false);
 
     let vector = place::known_vector(**desc);
     if vector.is_some_and(is_high_priority) && desc.is_unused() {
         // A serial console's that is not set up yet, while CPUs are parked at boot.
-        return Said::Nothing;
+        return Report::Nothing;
     }
     leave(desc, me);
     let online = Cpus::online();
     let cpus = place::read(desc).cpus;
     if !desc.has_action() || cpus.is_subset(&online) {
-        return Said::Nothing;
+        return Report::Nothing;
     }
     let affinity = place::affinity(desc).cpus();
     let broken = !online.intersects(&affinity);
@@ -69,11 +69,11 @@ fn evacuate_one(desc: PlacedDesc<'_>, me: u32, irqs: IrqsOff<'_>) -> Said {
         signal::forward(cpus.cpus(), vector);
     }
     affinity.copy_to_scratch(irqs);
-    if !can_move && !SAID.swap(true, Ordering::Relaxed) {
-        Said::CannotMove
+    if !can_move && !WARNED.swap(true, Ordering::Relaxed) {
+        Report::CannotMove
     } else if broken {
-        Said::AffinityBroken
+        Report::AffinityBroken
     } else {
-        Said::Nothing
+        Report::Nothing
     }
 }

@@ -20,7 +20,7 @@ use xen::irq::log;
 use xen::irq::place::{self, Apart, PlacedDesc};
 use xen::irq::signal::{self, Event};
 use xen::irq::table::{self, VectorLock, Vectors};
-use xen::objects::irq_desc::IrqDesc;
+use xen::objects::irq_desc::{HeldDesc, IrqDesc};
 use xen::sync::irqs::IrqsOff;
 use xen::xen_assert;
 
@@ -116,18 +116,27 @@ fn enter(desc: PlacedDesc<'_>, cpus: Cpus<'_>, vector: Option<u8>, lock: &Vector
     }
 }
 
+/// Runs something with the locks of an IRQ's descriptor and of vectors; `None` before the IRQ is
+/// initialized.
+fn with_vectors<R>(
+    desc: IrqDesc<'_>,
+    run: impl FnOnce(PlacedDesc<'_>, &mut VectorLock) -> R,
+) -> Option<R> {
+    let locked = desc.lock();
+    let desc = PlacedDesc::of(locked.held())?;
+    Some(run(desc, &mut VectorLock::take()))
+}
+
 /// Gives an IRQ a vector on one of some CPUs, or of all that are online. Returns the vector
 /// (`assign_irq_vector()`).
 #[doc(alias = "assign_irq_vector")]
 pub fn assign_vector(desc: IrqDesc<'_>, wanted: Option<Cpus<'_>>) -> Result<Option<u8>, Errno> {
-    let locked = desc.lock();
-    let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
-    let mut lock = VectorLock::take();
-    let result = assign(desc, wanted.unwrap_or(Cpus::online()), &mut lock);
-    drop(lock);
-    result?;
-    place::affinity(desc).copy(&wanted.unwrap_or(Cpus::all()));
-    Ok(place::read(desc).vector)
+    with_vectors(desc, |desc, lock| {
+        assign(desc, wanted.unwrap_or(Cpus::online()), lock)?;
+        place::affinity(desc).copy(&wanted.unwrap_or(Cpus::all()));
+        Ok(place::read(desc).vector)
+    })
+    .unwrap_or(Err(Errno::INVAL))
 }
 
 /// Moves an IRQ to one of some CPUs, or of all. Returns the APIC ID for its source; `None` where it
@@ -140,10 +149,9 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
     }
     let mut lock = VectorLock::take();
     assign(desc, wanted.unwrap_or(online), &mut lock).ok()?;
-    drop(lock);
     let wanted = wanted.unwrap_or(Cpus::all());
     place::affinity(desc).copy(&wanted);
-    signal::destination(wanted, place::read(desc).cpus.cpus())
+    signal::destination(wanted, place::read(desc).cpus.cpus(), &mut lock)
 }
 
 /// Gives an IRQ a certain vector on those of some CPUs that are online (`bind_irq_vector()`).
@@ -154,9 +162,15 @@ pub fn set_affinity(desc: PlacedDesc<'_>, wanted: Option<Cpus<'_>>) -> Option<u3
 #[doc(alias = "bind_irq_vector")]
 #[doc(alias = "_bind_irq_vector")]
 pub fn bind_vector(desc: IrqDesc<'_>, vector: u8, wanted: Cpus<'_>) -> Result<(), Errno> {
-    let locked = desc.lock();
-    let desc = PlacedDesc::of(locked.held()).ok_or(Errno::INVAL)?;
-    let lock = VectorLock::take();
+    with_vectors(desc, |desc, lock| bind(desc, vector, wanted, lock)).unwrap_or(Err(Errno::INVAL))
+}
+
+fn bind(
+    desc: PlacedDesc<'_>,
+    vector: u8,
+    wanted: Cpus<'_>,
+    lock: &VectorLock,
+) -> Result<(), Errno> {
     let online = Cpus::online();
     if !wanted.intersects(&online) {
         return Err(Errno::INVAL);
@@ -172,7 +186,7 @@ pub fn bind_vector(desc: IrqDesc<'_>, vector: u8, wanted: Cpus<'_>) -> Result<()
     places.cpus.copy(&wanted);
     places.cpus.retain(&online);
     signal::trace_cpus(Event::Bind, *desc, vector, places.cpus.cpus());
-    enter(desc, places.cpus.cpus(), places.vector, &lock);
+    enter(desc, places.cpus.cpus(), places.vector, lock);
     if let Some(used) = place::used(*desc) {
         let was_used = used.insert(vector);
         xen_assert!(!was_used);
@@ -184,7 +198,7 @@ pub fn bind_vector(desc: IrqDesc<'_>, vector: u8, wanted: Cpus<'_>) -> Result<()
 
 /// Lets IRQs have a vector that was reserved (`free_lopriority_vector()`).
 #[doc(alias = "free_lopriority_vector")]
-pub fn unreserve(vector: u8) {
+pub fn free_low_priority(vector: u8) {
     xen_assert!(vector < FIRST_HIGH_PRIORITY);
     table::reserved().remove(vector);
 }
@@ -192,18 +206,13 @@ pub fn unreserve(vector: u8) {
 /// Takes all vectors from an IRQ that is not destroyed (`clear_irq_vector()`).
 #[doc(alias = "clear_irq_vector")]
 pub fn clear_vector(desc: IrqDesc<'_>) {
-    let locked = desc.lock();
-    let Some(desc) = PlacedDesc::of(locked.held()) else {
-        xen_assert!(false);
-        return;
-    };
-    let lock = VectorLock::take();
-    clear(desc, &lock);
+    let cleared = with_vectors(desc, |desc, lock| clear(desc, lock));
+    xen_assert!(cleared.is_some());
 }
 
-/// Notes a wish for other CPUs (`irq_set_affinity()`).
+/// Has an IRQ move to other CPUs when it is acknowledged next (`irq_set_affinity()`).
 #[doc(alias = "irq_set_affinity")]
-pub fn wish(desc: PlacedDesc<'_>, cpus: Cpus<'_>) {
+pub fn set_pending_affinity(desc: PlacedDesc<'_>, cpus: Cpus<'_>) {
     if desc.can_move() {
         xen_assert!(desc.is_locked());
         desc.unset(Status::MOVE_PENDING);
@@ -212,13 +221,34 @@ pub fn wish(desc: PlacedDesc<'_>, cpus: Cpus<'_>) {
     }
 }
 
-/// Moves an IRQ whose source sends nothing meanwhile, if that was wished for
-/// (`move_masked_irq()`).
+/// Moves an IRQ whose source sends nothing meanwhile, if it is to move (`move_masked_irq()`).
 #[doc(alias = "move_masked_irq")]
-pub fn move_masked(desc: PlacedDesc<'_>) {
-    if !desc.has(Status::MOVE_PENDING) {
-        return;
+pub fn move_masked(desc: HeldDesc<'_>) {
+    if let Some(desc) = to_move(desc) {
+        move_now(desc);
     }
+}
+
+/// Moves an IRQ, if it is to move (`move_native_irq()`).
+#[doc(alias = "move_native_irq")]
+pub fn move_native(desc: HeldDesc<'_>) {
+    if let Some(desc) = to_move(desc)
+        && !desc.has(Status::DISABLED)
+    {
+        desc.disable();
+        move_now(desc);
+        desc.enable();
+    }
+}
+
+/// An IRQ, if it is to move. Handlers ask this at each interrupt.
+fn to_move(desc: HeldDesc<'_>) -> Option<PlacedDesc<'_>> {
+    desc.has(Status::MOVE_PENDING)
+        .then(|| PlacedDesc::of(desc))
+        .flatten()
+}
+
+fn move_now(desc: PlacedDesc<'_>) {
     desc.unset(Status::MOVE_PENDING);
     if !desc.can_move() {
         return;
@@ -228,17 +258,6 @@ pub fn move_masked(desc: PlacedDesc<'_>) {
         desc.move_to(pending.cpus());
     }
     pending.clear();
-}
-
-/// Moves an IRQ, if that was wished for (`move_native_irq()`).
-#[doc(alias = "move_native_irq")]
-pub fn move_native(desc: PlacedDesc<'_>) {
-    if desc.has(Status::DISABLED) {
-        return;
-    }
-    desc.disable();
-    move_masked(desc);
-    desc.enable();
 }
 
 /// Takes all vectors from an IRQ (`_clear_irq_vector()`).

@@ -43,6 +43,11 @@ impl<'a> Cpus<'a> {
         Cpus(unsafe { mask.unwrap_unchecked() })
     }
 
+    /// The set.
+    pub(super) const fn mask(self) -> CpuMask<'a> {
+        self.0
+    }
+
     /// The set, for C, which only reads it.
     pub(super) const fn as_ptr(self) -> *const sys::cpumask_t {
         self.0.as_ptr()

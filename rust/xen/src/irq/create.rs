@@ -16,8 +16,6 @@ use irq_core::irq::cpus::CpuSet;
 use irq_core::irq::vectors::{FIRST_DYNAMIC, MOVE_CLEAN_UP};
 use xen_sys as sys;
 
-/// `DOMID_INVALID`.
-const NO_DOMAIN: u16 = sys::XEN_IRQ_DOMID_INVALID as u16;
 /// How many guests may share an IRQ, unless a boot option says.
 const MOST_GUESTS: u8 = 32;
 
@@ -92,7 +90,7 @@ impl CreatedIrq {
 
     /// Returns whether a domain may use it because it had the IRQ created.
     pub fn has_creator(&self) -> bool {
-        field!(self.0, arch.creator_domid) != NO_DOMAIN
+        field!(self.0, arch.creator_domid) != Domain::NO_ID
     }
 
     /// Lets the domain of the current vCPU use it.
@@ -102,8 +100,7 @@ impl CreatedIrq {
     /// [`Errno::NOMEM`]; then the domain is returned as well.
     pub fn permit_access(&self) -> Result<(), (Domain<'static>, Errno)> {
         let domain = current().domain();
-        // SAFETY: The current domain is alive, and its set of IRQs has a lock of its own.
-        Errno::check(unsafe { sys::shim_irq_permit_access(domain.as_ptr(), self.0.number()) })
+        self.set_access(domain, true)
             .map_err(|errno| (domain, errno))?;
         set_field!(self.0, arch.creator_domid)(domain.id());
         Ok(())
@@ -112,17 +109,22 @@ impl CreatedIrq {
     /// No longer lets the domain that had it created use it. `complain` is called where that fails.
     pub fn deny_access(&self, complain: impl FnOnce(Domain<'_>, Errno)) {
         let creator = field!(self.0, arch.creator_domid);
-        if creator == NO_DOMAIN {
+        if creator == Domain::NO_ID {
             return;
         }
         Domain::with_id(creator, |domain| {
-            // SAFETY: The RCU section keeps the domain, and its set of IRQs has a lock of its own.
-            let denied = unsafe { sys::shim_irq_deny_access(domain.as_ptr(), self.0.number()) };
-            if let Err(errno) = Errno::check(denied) {
+            if let Err(errno) = self.set_access(domain, false) {
                 complain(domain, errno);
             }
         });
-        set_field!(self.0, arch.creator_domid)(NO_DOMAIN);
+        set_field!(self.0, arch.creator_domid)(Domain::NO_ID);
+    }
+
+    /// Lets a domain use it, or no longer.
+    fn set_access(&self, domain: Domain<'_>, allow: bool) -> Result<(), Errno> {
+        // SAFETY: A view's domain is alive, and its set of IRQs has a lock of its own.
+        let changed = unsafe { sys::shim_irq_access(domain.as_ptr(), self.0.number(), allow) };
+        Errno::check(changed)
     }
 
     /// What handles it. [`Status::GUEST`] has not been cleared yet, which tells what that is.
@@ -242,7 +244,7 @@ pub unsafe fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
         }
     }
     place::set_nowhere(desc);
-    set_field!(desc, arch.creator_domid)(NO_DOMAIN);
+    set_field!(desc, arch.creator_domid)(Domain::NO_ID);
     Ok(())
 }
 

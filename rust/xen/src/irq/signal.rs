@@ -1,6 +1,8 @@
 //! Interrupts between CPUs, what is pending, the destination of messages, and trace records.
 
 use crate::irq::cpus::Cpus;
+use crate::irq::table::VectorLock;
+use crate::objects::cpumask::CpuMask;
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use crate::sync::irqs::IrqsOff;
 use crate::sync::lock::Locked;
@@ -32,10 +34,10 @@ pub fn forward(cpus: Cpus<'_>, vector: u8) {
 
 /// Returns the APIC ID by which a source reaches those CPUs that are wanted and online; `None`
 /// where there is none.
-pub fn destination(wanted: Cpus<'_>, cpus: Cpus<'_>) -> Option<u32> {
-    // SAFETY: A view's set lives as long as the view, and the function only reads both.
-    let id = unsafe { sys::shim_irq_destination(wanted.as_ptr(), cpus.as_ptr()) };
-    (id != sys::XEN_IRQ_BAD_APICID as u32).then_some(id)
+pub fn destination(wanted: Cpus<'_>, cpus: Cpus<'_>, lock: &mut VectorLock) -> Option<u32> {
+    let sets = [wanted, cpus, Cpus::online()].map(Cpus::mask);
+    // SAFETY: The lock's scratch set is used with the lock held, which the result does not need.
+    unsafe { CpuMask::destination(sets, lock.scratch()) }
 }
 
 /// Locks a descriptor where IRQs are off already, and runs something.

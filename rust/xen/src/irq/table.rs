@@ -72,12 +72,6 @@ impl VectorLock {
         }
     }
 
-    /// IRQs are off for as long as the lock is held.
-    pub fn irqs(&self) -> IrqsOff<'_> {
-        // SAFETY: `take` switched them off, and `held_by_caller` asks for that.
-        unsafe { IrqsOff::new() }
-    }
-
     /// The vectors of a CPU that is online; `None` for another.
     pub fn vectors(&self, cpu: u32) -> Option<Vectors<'_>> {
         if !Cpus::online().contains(cpu) {
@@ -86,6 +80,11 @@ impl VectorLock {
         // SAFETY: The CPU was just seen online, with a spin lock held for as long as the result
         // lives: it cannot go offline meanwhile.
         unsafe { CpuVariables::of(cpu) }.map(Vectors::of)
+    }
+
+    /// A set of CPUs for what is computed with the lock held.
+    pub(super) fn scratch(&mut self) -> *mut sys::cpumask_t {
+        &raw mut sys::shim_destination
     }
 
     /// Where the next search begins.

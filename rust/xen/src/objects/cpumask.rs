@@ -14,18 +14,34 @@ impl CpuMask<'_> {
     ///
     /// Context: this CPU's scratch set is not in use.
     pub fn online_destination(self) -> Option<u32> {
-        let words = cpu_ids().div_ceil(64) as usize;
-        // SAFETY: Sets have a bit for each CPU that there can be, and other CPUs change their words
-        // by atomic instructions. The scratch set is this CPU's own.
+        // SAFETY: The set is a variable of Xen's, which is only read. The scratch set is this CPU's
+        // own.
         unsafe {
-            let online = (&raw const sys::cpu_online_map).cast::<u64>();
-            let wanted = self.as_ptr().cast::<u64>();
-            let scratch = sys::shim_scratch_cpumask();
-            let mut any = 0;
+            let online = CpuMask::from_raw((&raw const sys::cpu_online_map).cast_mut())?;
+            Self::destination([self, online], sys::shim_scratch_cpumask())
+        }
+    }
+
+    /// Chooses the APIC ID that reaches those of the CPUs that are in all sets; `None` where none
+    /// is.
+    ///
+    /// # Safety
+    ///
+    /// Nothing else uses the set at `scratch`.
+    pub unsafe fn destination<const N: usize>(
+        sets: [CpuMask<'_>; N],
+        scratch: *mut sys::cpumask_t,
+    ) -> Option<u32> {
+        let words = cpu_ids().div_ceil(64) as usize;
+        let mut any = 0;
+        // SAFETY: Sets have a bit for each CPU that there can be, and other CPUs change their words
+        // by atomic instructions. `destination` asks for a scratch set that is this CPU's alone.
+        unsafe {
             for word in 0..words {
-                let both = u64::load(wanted.add(word)) & u64::load(online.add(word));
-                u64::store(scratch.cast::<u64>().add(word), both);
-                any |= both;
+                let of_set = |set: CpuMask<'_>| u64::load(set.as_ptr().cast::<u64>().add(word));
+                let common = sets.iter().fold(!0, |all, set| all & of_set(*set));
+                u64::store(scratch.cast::<u64>().add(word), common);
+                any |= common;
             }
             (any != 0).then(|| sys::shim_cpu_mask_to_apicid(scratch))
         }

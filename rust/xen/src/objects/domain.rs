@@ -19,6 +19,9 @@ use core::ops::Deref;
 use xen_sys as sys;
 
 impl<'a> Domain<'a> {
+    /// The ID of no domain (`DOMID_INVALID`).
+    pub const NO_ID: u16 = sys::XEN_IRQ_DOMID_INVALID as u16;
+
     /// Finds the domain of an ID, and runs something with it, which stays meanwhile; `None` where
     /// there is none.
     #[cfg(feature = "irq")]

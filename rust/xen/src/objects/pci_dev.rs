@@ -21,9 +21,6 @@ use core::ptr;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
 
-/// `DOMID_INVALID` of `public/xen.h`, which bindgen does not see as a constant.
-const NO_DOMAIN: u16 = 0x7ff4;
-
 /// Which function something belongs to, where that is kept for longer than the function may live:
 /// its structure's address, which is compared and never followed, and where it is on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -244,7 +241,7 @@ impl<'a> PciDev<'a> {
     /// The number of the domain that owns it, for a line of the log; that of none where none does.
     pub fn owner_id(self) -> c_int {
         let rcu = rcu::read();
-        self.owner(&rcu).map_or(NO_DOMAIN, Domain::id).into()
+        self.owner(&rcu).map_or(Domain::NO_ID, Domain::id).into()
     }
 
     /// Its MSI-X capability, if it has one.
