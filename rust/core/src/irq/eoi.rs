@@ -11,8 +11,9 @@
 //! may wait.
 //!
 //! While a handler of Xen's runs, its interrupt is in service and not on the stack. No EOI may be
-//! sent then, although one is ready at the top: it would end the interrupt that is handled. What is
-//! ready is ended when the handler has returned.
+//! sent then, although one is ready at the top: it would end the interrupt that is handled. One
+//! handler interrupts another, so what is ready is ended when the last of them has returned
+//! ([`EoiStack::enter`], [`EoiStack::leave`]).
 
 #[cfg(test)]
 mod tests;
@@ -31,10 +32,16 @@ pub struct Waiting {
     ready: bool,
 }
 
+/// There is no room: more wait than there are vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
 /// What waits on a CPU, with vectors that rise from the bottom to the top.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EoiStack<const N: usize = CAPACITY> {
     len: u8,
+    /// How many handlers of Xen's run.
+    handlers: u8,
     entries: [Waiting; N],
 }
 
@@ -48,6 +55,7 @@ impl<const N: usize> EoiStack<N> {
         };
         Self {
             len: 0,
+            handlers: 0,
             entries: [NONE; N],
         }
     }
@@ -66,38 +74,48 @@ impl<const N: usize> EoiStack<N> {
     }
 
     /// Notes an interrupt that guests handle. It is above all that wait.
-    pub fn push(&mut self, irq: u32, vector: u8) {
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]; then nothing is noted.
+    pub fn push(&mut self, irq: u32, vector: u8) -> Result<(), Full> {
         debug_assert!(self.waiting().last().is_none_or(|top| top.vector < vector));
-        self.insert(self.len.into(), irq, vector, false);
+        self.insert(self.len.into(), irq, vector, false)
     }
 
-    /// Notes one that Xen has handled, if it is not above all that wait; else its EOI is to be sent
-    /// now. Returns whether it waits.
-    #[must_use]
-    pub fn defer(&mut self, irq: u32, vector: u8) -> bool {
+    /// A handler of Xen's begins, for an interrupt whose EOI is sent after it.
+    pub fn enter(&mut self) {
+        self.handlers += 1;
+    }
+
+    /// It has returned. Its interrupt waits, if it is not above all that wait; else its EOI is to
+    /// be sent now. Returns whether it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]; then it does not wait.
+    pub fn leave(&mut self, irq: u32, vector: u8) -> Result<bool, Full> {
+        debug_assert!(self.handlers != 0);
+        self.handlers = self.handlers.saturating_sub(1);
         let place = self.waiting().partition_point(|one| one.vector < vector);
         if place == self.waiting().len() {
-            return false;
+            return Ok(false);
         }
         debug_assert!(
             self.waiting()
                 .get(place)
                 .is_none_or(|one| one.vector != vector)
         );
-        self.insert(place, irq, vector, true);
-        true
+        self.insert(place, irq, vector, true)?;
+        Ok(true)
     }
 
-    fn insert(&mut self, place: usize, irq: u32, vector: u8, ready: bool) {
-        debug_assert!(usize::from(self.len) < N);
-        let Some(above) = self.entries.get_mut(place..=self.len.into()) else {
-            return;
-        };
+    fn insert(&mut self, place: usize, irq: u32, vector: u8, ready: bool) -> Result<(), Full> {
+        let above = self.entries.get_mut(place..=self.len.into()).ok_or(Full)?;
         above.rotate_right(1);
-        if let Some(entry) = above.first_mut() {
-            *entry = Waiting { irq, vector, ready };
-        }
+        *above.first_mut().ok_or(Full)? = Waiting { irq, vector, ready };
         self.len += 1;
+        Ok(())
     }
 
     /// Lets the EOI of an IRQ be sent, as soon as those above were. Returns whether it waits.
@@ -118,9 +136,11 @@ impl<const N: usize> EoiStack<N> {
             .for_each(|one| one.ready = true);
     }
 
-    /// The one whose EOI is to be sent now; [`Self::pop`] follows that.
+    /// The one whose EOI is to be sent now; [`Self::pop`] follows that. None is while a handler of
+    /// Xen's runs.
     pub fn ready(&self) -> Option<Waiting> {
-        self.waiting().last().copied().filter(|top| top.ready)
+        let top = self.waiting().last().copied();
+        top.filter(|top| top.ready && self.handlers == 0)
     }
 
     /// Forgets the one at the top, whose EOI was sent.

@@ -1,20 +1,23 @@
-//! Some stacks by hand, and all that two CPUs, two IRQs of guests and one of Xen's can do, within
+//! Some stacks by hand, and all that two CPUs, two IRQs of guests and two of Xen's can do, within
 //! bounds; and that flaws are found.
 //!
-//! IRQs 0 and 2 are of guests, the first of two, the other of one; IRQ 1 is Xen's, between them by
-//! its vector. Each can arrive at either CPU, where nothing of its class or a higher one is in
-//! service. A guest that has unbound does not bind again; six interrupts arrive at most. CPU 1 goes
-//! offline once.
+//! IRQs 0 and 2 are of guests, the first of two, the other of one; IRQs 1 and 3 are Xen's, above
+//! these by their vectors. Each can arrive at either CPU, where nothing of its class or a higher
+//! one is in service. A guest that has unbound does not bind again; five interrupts arrive at most.
+//! CPU 1 goes offline once.
 
 use super::*;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::vec::Vec;
 
 const CPUS: usize = 2;
-const IRQS: usize = 3;
-const XEN: usize = 1;
-const GUESTS: [usize; IRQS] = [2, 0, 1];
-const ARRIVALS: u8 = 6;
+const IRQS: usize = 4;
+const GUESTS: [usize; IRQS] = [2, 0, 1, 0];
+const ARRIVALS: u8 = 5;
+
+fn is_xens(irq: usize) -> bool {
+    GUESTS[irq] == 0
+}
 
 fn vector(irq: usize) -> u8 {
     0x31 + 0x10 * irq as u8
@@ -29,6 +32,8 @@ enum Flaw {
     NotDeferred,
     /// What is ready is ended in the middle of one of Xen's handlers.
     Nested,
+    /// It is ended when one of them has returned, although that had interrupted another.
+    Inner,
     /// A CPU that is told that an IRQ is ready does not look whether it still is.
     InFlight,
     /// The last guest unbinds, and the CPUs are not told.
@@ -43,8 +48,8 @@ struct Cpu {
     /// What is in service, an IRQ each.
     service: [bool; IRQS],
     stack: EoiStack<8>,
-    /// Whether Xen's handler runs.
-    handles: bool,
+    /// The IRQs whose handlers run: each has interrupted the one before.
+    handles: [bool; IRQS],
     /// The IRQs of which it was told that they may be ended.
     told: [bool; IRQS],
 }
@@ -52,6 +57,16 @@ struct Cpu {
 impl Cpu {
     fn highest(&self) -> Option<usize> {
         (0..IRQS).rev().find(|&irq| self.service[irq])
+    }
+
+    /// The IRQ whose handler has interrupted the others.
+    fn innermost(&self) -> Option<usize> {
+        (0..IRQS).rev().find(|&irq| self.handles[irq])
+    }
+
+    /// As if no handler ran.
+    fn ready_whatever_runs(&self) -> Option<Waiting> {
+        self.stack.waiting().last().copied().filter(|top| top.ready)
     }
 }
 
@@ -96,7 +111,7 @@ impl State {
             online: true,
             service: [false; IRQS],
             stack: EoiStack::new(),
-            handles: false,
+            handles: [false; IRQS],
             told: [false; IRQS],
         };
         let irq = |number: usize| Irq {
@@ -107,7 +122,7 @@ impl State {
         };
         Self {
             cpus: [cpu.clone(), cpu],
-            irqs: [irq(0), irq(1), irq(2)],
+            irqs: [0, 1, 2, 3].map(irq),
             arrivals: 0,
             wrong: false,
         }
@@ -121,14 +136,19 @@ impl State {
         }
     }
 
-    fn flush(&mut self, cpu: usize, flaw: Flaw) {
-        while let Some(top) = self.cpus[cpu].stack.ready() {
+    fn flush(&mut self, cpu: usize, flaw: Flaw, nested: bool) {
+        let ready = |cpu: &Cpu| match nested {
+            true => cpu.ready_whatever_runs(),
+            false => cpu.stack.ready(),
+        };
+        while let Some(top) = ready(&self.cpus[cpu]) {
             self.end(cpu, top.irq as usize);
             self.cpus[cpu].stack.pop();
         }
         if flaw == Flaw::OutOfOrder {
             let waiting = self.cpus[cpu].stack.waiting().to_vec();
-            for one in waiting.iter().filter(|one| one.ready) {
+            let below = waiting.split_last().map_or(&[][..], |(_, below)| below);
+            for one in below.iter().filter(|one| one.ready) {
                 self.end(cpu, one.irq as usize);
             }
         }
@@ -154,8 +174,9 @@ impl State {
     fn arrive(&mut self, cpu: usize, irq: usize) {
         self.arrivals += 1;
         self.cpus[cpu].service[irq] = true;
-        if irq == XEN {
-            self.cpus[cpu].handles = true;
+        if is_xens(irq) {
+            self.cpus[cpu].handles[irq] = true;
+            self.cpus[cpu].stack.enter();
             return;
         }
         if self.irqs[irq].bound == [false; 2] {
@@ -163,7 +184,8 @@ impl State {
             self.end(cpu, irq);
             return;
         }
-        self.cpus[cpu].stack.push(irq as u32, vector(irq));
+        let pushed = self.cpus[cpu].stack.push(irq as u32, vector(irq));
+        assert_eq!(pushed, Ok(()));
         let known = &mut self.irqs[irq];
         known.waits[cpu] = true;
         for guest in 0..2 {
@@ -181,10 +203,7 @@ impl State {
             self.wrong |= known.in_flight != 0;
             self.cpus[cpu].stack.set_ready(irq as u32);
         }
-        // What Xen handles is above, and is not on the stack: its end sees to the rest.
-        if !self.cpus[cpu].handles || flaw == Flaw::Nested {
-            self.flush(cpu, flaw);
-        }
+        self.flush(cpu, flaw, flaw == Flaw::Nested);
     }
 
     fn unbind(&mut self, irq: usize, guest: usize, flaw: Flaw) {
@@ -205,13 +224,26 @@ impl State {
         }
         if flaw != Flaw::Offline {
             self.cpus[cpu].stack.set_all_ready();
-            self.flush(cpu, flaw);
+            self.flush(cpu, flaw, false);
         }
+    }
+
+    /// A handler of Xen's returns.
+    fn leave(&mut self, cpu: usize, flaw: Flaw) {
+        let Some(irq) = self.cpus[cpu].innermost() else {
+            return;
+        };
+        self.cpus[cpu].handles[irq] = false;
+        let waits = self.cpus[cpu].stack.leave(irq as u32, vector(irq)) == Ok(true);
+        if flaw == Flaw::NotDeferred || !waits {
+            self.end(cpu, irq);
+        }
+        self.flush(cpu, flaw, flaw == Flaw::Inner);
     }
 
     /// Whether nothing is going to happen by itself.
     fn is_at_rest(&self) -> bool {
-        let idle = |cpu: &Cpu| !cpu.handles && cpu.told == [false; IRQS];
+        let idle = |cpu: &Cpu| cpu.innermost().is_none() && cpu.told == [false; IRQS];
         self.cpus.iter().all(idle) && self.irqs.iter().all(|irq| irq.in_flight == 0)
     }
 }
@@ -233,7 +265,7 @@ impl Model for World {
                 let first = it.highest().map_or(0, |highest| highest + 1);
                 actions.extend((first..IRQS).map(|irq| Action::Arrive(cpu, irq)));
             }
-            if it.handles {
+            if it.innermost().is_some() {
                 actions.push(Action::Return(cpu));
             }
             let told = (0..IRQS).filter(|&irq| it.told[irq]);
@@ -252,7 +284,7 @@ impl Model for World {
                 actions.push(Action::TimeOut(irq));
             }
         }
-        if state.cpus[1].online && state.cpus.iter().all(|cpu| !cpu.handles) {
+        if state.cpus[1].online && state.cpus[1].innermost().is_none() {
             actions.push(Action::Offline);
         }
     }
@@ -261,15 +293,7 @@ impl Model for World {
         let mut state = last.clone();
         match action {
             Action::Arrive(cpu, irq) => state.arrive(cpu, irq),
-            Action::Return(cpu) => {
-                state.cpus[cpu].handles = false;
-                let waits = self.0 != Flaw::NotDeferred
-                    && state.cpus[cpu].stack.defer(XEN as u32, vector(XEN));
-                if !waits {
-                    state.end(cpu, XEN);
-                }
-                state.flush(cpu, self.0);
-            }
+            Action::Return(cpu) => state.leave(cpu, self.0),
             Action::Eoi(irq, guest) => {
                 if state.done(irq, guest) {
                     state.tell(irq);
@@ -300,7 +324,12 @@ impl Model for World {
                 state.cpus.iter().all(gone)
             }),
             Property::sometimes("deferred", |_, state: &State| {
-                let defers = |cpu: &Cpu| cpu.stack.waiting().iter().any(|one| one.irq == 1);
+                let defers = |cpu: &Cpu| {
+                    cpu.stack
+                        .waiting()
+                        .iter()
+                        .any(|one| is_xens(one.irq as usize))
+                };
                 state.cpus.iter().any(defers)
             }),
         ])
@@ -333,6 +362,7 @@ fn flaws_are_found() {
         Flaw::OutOfOrder,
         Flaw::NotDeferred,
         Flaw::Nested,
+        Flaw::Inner,
         Flaw::InFlight,
         Flaw::Unbind,
         Flaw::Offline,
@@ -344,12 +374,20 @@ fn flaws_are_found() {
 #[test]
 fn what_is_ready_waits_for_what_is_above() {
     let mut stack = EoiStack::<4>::new();
-    assert!(!stack.defer(9, 0x50) && stack.is_empty());
-    stack.push(1, 0x31);
-    stack.push(2, 0x41);
-    stack.push(3, 0x61);
+    let handled = |stack: &mut EoiStack<4>, vector| {
+        stack.enter();
+        stack.leave(9, vector)
+    };
+    assert!(handled(&mut stack, 0x50) == Ok(false) && stack.is_empty());
+    for (irq, vector) in [(1, 0x31), (2, 0x41), (3, 0x61)] {
+        assert_eq!(stack.push(irq, vector), Ok(()));
+    }
     // Above all, it is ended at once; between others, it waits and is ready.
-    assert!(!stack.defer(9, 0x71) && stack.defer(9, 0x51));
+    assert_eq!(handled(&mut stack, 0x71), Ok(false));
+    assert_eq!(handled(&mut stack, 0x51), Ok(true));
+    // There is no room for another, and the others stay.
+    assert_eq!(stack.push(4, 0x71), Err(Full));
+    assert_eq!(handled(&mut stack, 0x59), Err(Full));
     assert!(stack.set_ready(2) && stack.ready().is_none());
     assert!(stack.set_ready(3));
     for expected in [(3, 0x61), (9, 0x51), (2, 0x41)] {
@@ -367,8 +405,9 @@ fn what_is_ready_waits_for_what_is_above() {
 #[test]
 fn of_an_irq_that_waits_twice_the_last_is_ready() {
     let mut stack = EoiStack::<4>::new();
-    stack.push(1, 0x31);
-    stack.push(1, 0x41);
+    for vector in [0x31, 0x41] {
+        assert_eq!(stack.push(1, vector), Ok(()));
+    }
     assert!(stack.set_ready(1));
     assert_eq!(stack.ready().map(|top| top.vector), Some(0x41));
     stack.pop();
