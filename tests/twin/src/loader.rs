@@ -82,6 +82,8 @@ pub(crate) struct Image {
     map: Mapping,
     text: Range<usize>,
     symbols: HashMap<String, usize>,
+    /// The objects' own variables, those too that they do not export.
+    data: HashMap<String, usize>,
     variables: HashMap<String, usize>,
     functions: Vec<(usize, String)>,
     /// The objects' own variables: where they are, and what they hold to begin with.
@@ -142,6 +144,7 @@ impl Image {
             text: base + text_start..base + text_end,
             map,
             symbols: HashMap::new(),
+            data: HashMap::new(),
             variables: HashMap::new(),
             functions: Vec::new(),
             own: Vec::new(),
@@ -167,6 +170,8 @@ impl Image {
                 let name = symbol.name()?.to_owned();
                 if symbol.kind() == object::SymbolKind::Text {
                     image.functions.push((address, name.clone()));
+                } else if symbol.kind() == object::SymbolKind::Data {
+                    image.data.insert(name.clone(), address);
                 }
                 if symbol.is_global() && image.symbols.insert(name.clone(), address).is_some() {
                     bail!("{} is defined twice", name);
@@ -312,6 +317,11 @@ impl Image {
             .get(name)
             .copied()
             .with_context(|| format!("no object defines {name}"))
+    }
+
+    /// The address of a variable of the objects, exported or not.
+    pub(crate) fn own_variable(&self, name: &str) -> Option<usize> {
+        self.data.get(name).copied()
     }
 
     /// Tells the handler of traps which invalid opcodes are those of WARN().

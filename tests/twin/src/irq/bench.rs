@@ -2,7 +2,7 @@
 //!
 //! What is counted is irq.c with the Rust for it, and the handler of the IRQ.
 
-use super::op::Op;
+use super::op::{HandledBy, Op};
 use super::perform::{Api, perform};
 use super::spec::{GSIS, Maps, Spec, only};
 use super::world::World;
@@ -34,6 +34,7 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
             handler: 0,
             node: 2,
             permit: false,
+            handled_by: HandledBy::Xen,
         };
         step(side, &create);
         let irq = GSIS;

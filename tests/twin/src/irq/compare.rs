@@ -1,7 +1,7 @@
 //! What lies outside the arenas, or is kept private there.
 
 use super::spec::{IRQS, Mask};
-use super::world::{World, set_at};
+use super::world::{VECTORS, World, set_at};
 use crate::side::Side;
 use crate::xen::get;
 
@@ -25,6 +25,24 @@ pub(super) fn compare(
     }
     if c_world.platform.sources != rust_world.platform.sources {
         return differ("the sources".to_owned());
+    }
+    if c_world.fresh != rust_world.fresh {
+        return differ("the descriptors that were allocated".to_owned());
+    }
+    if c_world.platform.set_up != rust_world.platform.set_up {
+        return differ("the IRQs that were set up".to_owned());
+    }
+    // SAFETY: variables of the images, of that type; no call runs.
+    let most_guests =
+        [&*c, &*rust].map(|side| unsafe { (own(side, "irq_max_guests") as *const u8).read() });
+    if most_guests[0] != most_guests[1] {
+        return differ("the most guests of an IRQ".to_owned());
+    }
+    // SAFETY: as above.
+    let functions = [&*c, &*rust]
+        .map(|side| unsafe { (own(side, "direct_apic_vector") as *const [u64; VECTORS]).read() });
+    if functions[0] != functions[1] {
+        return differ("the functions of vectors".to_owned());
     }
     for cpu in 0..c_world.spec.cpus {
         // SAFETY: the arrays of the CPUs; no call runs.
@@ -63,4 +81,9 @@ pub(super) fn compare(
         }
     }
     Ok(())
+}
+
+/// Where a variable of irq.c is.
+fn own(side: &Side, name: &str) -> usize {
+    side.image.own_variable(name).expect("irq.o has it")
 }

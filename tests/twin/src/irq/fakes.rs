@@ -2,8 +2,9 @@
 
 use xen_sys as sys;
 
+use super::handled::Handled;
 use super::platform::{self, apic_id};
-use super::spec::{DOMAIN, MOST_CPUS, Mask};
+use super::spec::{DOMAIN, GSIS, MOST_CPUS, Mask};
 use crate::bits;
 use crate::loader::Import;
 use crate::side::{fault, record, with};
@@ -16,6 +17,8 @@ const GENAPIC: usize = 64;
 /// `struct hw_interrupt_type` and a function that does nothing.
 const HANDLER: usize = 64;
 const FUNCTION: usize = 16;
+/// The bits of a trace record's first word that say which event it tells.
+const EVENT: u32 = 0xffff_ffff >> 4;
 
 pub(super) fn import(name: &str) -> Option<Import> {
     let function = match name {
@@ -45,8 +48,16 @@ pub(super) fn import(name: &str) -> Option<Import> {
     Some(Import::Call(function as usize))
 }
 
-/// All descriptors of a world are initialized.
-extern "C" fn init_one_irq_desc() -> i32 {
+/// All descriptors of a world are initialized. Those of messages were reserved before.
+extern "C" fn init_one_irq_desc(desc: *const sys::irq_desc) -> i32 {
+    let irq = get!(desc, irq);
+    let is_reserved = get!(desc, arch.used) == sys::IRQ_RESERVED as i8;
+    if irq >= GSIS as i32 && !is_reserved {
+        fault(format!(
+            "IRQ {irq} is set up, and another CPU may find it free"
+        ));
+    }
+    platform::with(|platform| platform.set_up.push(irq));
     failure()
 }
 
@@ -122,6 +133,10 @@ extern "C" fn send_ipi_self(vector: u32) {
 }
 
 extern "C" fn trace(event: u32, size: u32, data: *const u32) {
+    let busy = platform::with(|platform| platform.handled.iter().any(Handled::is_busy));
+    if busy && event & EVENT == sys::XEN_IRQ_TRC_CLEAR_VECTOR as u32 & EVENT {
+        fault("an IRQ loses its vector while another CPU handles it".to_owned());
+    }
     let words = size as usize / 4;
     // SAFETY: the caller passes so many bytes.
     let word = |at: usize| (at < words).then(|| unsafe { data.add(at).read_unaligned() });
@@ -158,6 +173,7 @@ pub(super) extern "C" fn startup(desc: *const sys::irq_desc) -> u32 {
 
 pub(super) extern "C" fn shutdown(desc: *const sys::irq_desc) {
     handle("shutdown", desc);
+    platform::with(|platform| platform.handled.iter().for_each(Handled::end));
 }
 
 pub(super) extern "C" fn enable(desc: *const sys::irq_desc) {

@@ -1,15 +1,14 @@
 //! Makes up cases.
 
 use super::Irq;
-use super::op::Op;
-use super::spec::{Bound, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
+use super::op::{HandledBy, Op};
+use super::spec::{Bound, FILLER, GSIS, HPET, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
 use crate::heap::Failure;
 use crate::rng::Rng;
 use crate::side::Script;
 use crate::subject::Case;
 
-/// The vector of the HPET, and the last ones.
-const HPET: u8 = 0x30;
+/// The last vectors.
 const LAST_DYNAMIC: u8 = 0xef;
 const FIRST_HIGH: u8 = 0xf1;
 
@@ -105,6 +104,25 @@ fn irq(rng: &mut Rng) -> usize {
     }
 }
 
+/// What handles an IRQ: most often an action of Xen's.
+fn handled_by(rng: &mut Rng) -> HandledBy {
+    match rng.below(8) {
+        0 | 1 => HandledBy::Guests,
+        2 => HandledBy::Part,
+        3 => HandledBy::Nothing,
+        _ => HandledBy::Xen,
+    }
+}
+
+fn destroy(cpu: usize, irq: usize) -> Op {
+    Op::Destroy {
+        cpu,
+        irq,
+        handled_by: HandledBy::Xen,
+        in_progress: false,
+    }
+}
+
 /// A few steps that belong together, or one alone.
 fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
     let cpu = rng.below(spec.cpus);
@@ -120,8 +138,14 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
             handler: usize::from(rng.one_in(8)),
             node: rng.below(6) as u8,
             permit: rng.one_in(3),
+            handled_by: handled_by(rng),
         }],
-        4 | 30 => vec![Op::Destroy { cpu, irq }],
+        4 | 30 => vec![Op::Destroy {
+            cpu,
+            irq,
+            handled_by: handled_by(rng),
+            in_progress: rng.one_in(8),
+        }],
         5 | 31 => vec![Op::Assign {
             cpu,
             irq,
@@ -153,6 +177,14 @@ fn theme(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         19 | 45 => vec![Op::Offline { cpu }],
         20 | 21 | 46 => vec![Op::Online { cpu }],
         22 if rng.one_in(6) => vec![Op::FreeVector { vector: HPET }],
+        22 if rng.one_in(4) => {
+            let [first, second] = [0; 2].map(|_| GSIS + rng.below(4));
+            vec![
+                Op::ShareHpet { irq: first },
+                Op::ShareHpet { irq: second },
+                Op::AttachHpet { cpu, irq: first },
+            ]
+        }
         22 => vec![at_boot(rng, spec)],
         _ => vec![Op::ToVector {
             irq: rng.below(IRQS),
@@ -237,6 +269,7 @@ fn a_move_to_the_same_vector(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         handler: 0,
         node: 2,
         permit: false,
+        handled_by: HandledBy::Xen,
     };
     let set = |irq, cpu| Op::SetAffinity {
         cpu: 0,
@@ -261,7 +294,7 @@ fn a_move_to_the_same_vector(rng: &mut Rng, spec: &Spec) -> Vec<Op> {
         ops.push(arrive(irq, to));
         clean_up(&mut ops);
     }
-    ops.push(Op::Destroy { cpu: 0, irq });
+    ops.push(destroy(0, irq));
     ops
 }
 
@@ -303,7 +336,7 @@ fn a_move(rng: &mut Rng, spec: &Spec, irq: usize) -> Vec<Op> {
     let between = |rng: &mut Rng| match rng.below(8) {
         0 => Some(Op::Offline { cpu: from }),
         1 => Some(Op::Offline { cpu: to }),
-        2 => Some(Op::Destroy { cpu: other, irq }),
+        2 => Some(destroy(other, irq)),
         3 => Some(Op::SetAffinity {
             cpu: other,
             irq,

@@ -8,6 +8,7 @@ mod compare;
 mod cpus;
 mod fakes;
 mod generate;
+mod handled;
 mod model;
 mod op;
 mod perform;

@@ -2,6 +2,18 @@
 
 use super::spec::Mask;
 
+/// What handles an IRQ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandledBy {
+    /// Xen, by an action that was allocated.
+    Xen,
+    /// Guests.
+    Guests,
+    /// Xen, by an action that is a part of something else.
+    Part,
+    Nothing,
+}
+
 /// A call of irq.c, or a change of the world around it. CPUs and IRQs are taken modulo what the
 /// world has, so that any step can be left out of a case.
 #[derive(Clone, Debug)]
@@ -14,10 +26,14 @@ pub(crate) enum Op {
         handler: usize,
         node: u8,
         permit: bool,
+        handled_by: HandledBy,
     },
+    /// An IRQ is destroyed; meanwhile another CPU may handle it, which ends later.
     Destroy {
         cpu: usize,
         irq: usize,
+        handled_by: HandledBy,
+        in_progress: bool,
     },
     /// An IRQ gets a vector, or moves at once.
     Assign {
@@ -88,6 +104,15 @@ pub(crate) enum Op {
         mask: Mask,
     },
     Clear {
+        irq: usize,
+    },
+    /// A created IRQ becomes one of the HPET's, which share a vector.
+    ShareHpet {
+        irq: usize,
+    },
+    /// One of these is moved to another CPU, as the HPET's driver does by itself.
+    AttachHpet {
+        cpu: usize,
         irq: usize,
     },
     /// The sets of a new descriptor are allocated.

@@ -3,13 +3,15 @@
 use anyhow::Result;
 use xen_sys as sys;
 
-use super::op::Op;
+use super::handled::{Handled, Handler};
+use super::op::{HandledBy, Op};
 use super::platform;
-use super::spec::{FILLER, GSIS, IRQS, Mask, has};
+use super::spec::{FILLER, GSIS, HPET, IRQS, Maps, Mask, has, only};
 use super::thunks;
-use super::world::{CLEAN_UP, Forward, HANDLERS, Left, World, set_at};
+use super::world::{CLEAN_UP, Forward, HANDLERS, Left, World, fill_set, set_at};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
+use crate::heap::Failure;
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
@@ -88,14 +90,20 @@ pub(super) fn perform(
             handler,
             node,
             permit,
+            handled_by,
         } => {
             let cpu = online(world, cpu)?;
             let by = (cpu, *node, *permit);
-            create(side, api, world, by, (*device, *handler))
+            create(side, api, world, by, (*device, *handler, *handled_by))
         }
-        Op::Destroy { cpu, irq } => {
+        Op::Destroy {
+            cpu,
+            irq,
+            handled_by,
+            in_progress,
+        } => {
             let cpu = online(world, cpu)?;
-            destroy(side, api, world, (cpu, *irq))
+            destroy(side, api, world, (cpu, *irq), (*handled_by, *in_progress))
         }
         Op::Assign { cpu, irq, mask } => {
             let (cpu, irq) = (online(world, cpu)?, movable(world, *irq)?);
@@ -183,6 +191,10 @@ pub(super) fn perform(
             Some(Answer::void(outcome))
         }
         Op::FreeVector { vector } => {
+            if !world.hpet.is_empty() {
+                return None;
+            }
+            world.hpet_is_free |= *vector == HPET;
             let outcome = world.call(side, 0, api.free_vector, &[byte((*vector).into())], false);
             Some(Answer::void(outcome))
         }
@@ -215,6 +227,16 @@ pub(super) fn perform(
             world.platform.sources[irq] = None;
             let outcome = world.call(side, 0, api.clear, &[word(irq as u32)], false);
             Some(Answer::void(outcome))
+        }
+        Op::ShareHpet { irq } => share_hpet(side, api, world, irq % IRQS),
+        Op::AttachHpet { cpu, irq } => {
+            let (cpu, irq) = (online(world, cpu)?, irq % IRQS);
+            if !world.hpet.contains(&irq) {
+                return None;
+            }
+            world.set_slot(cpu, HPET, irq as i32);
+            fill_set(get!(world.desc(irq), arch.cpu_mask), only(cpu));
+            Some(Answer::void(Ok(0)))
         }
         Op::InitDesc => Some(init_desc(side, api, world)),
         Op::Direct { has_vector } => {
@@ -311,10 +333,12 @@ fn init_desc(side: &mut Side, api: &Api, world: &mut World) -> Answer {
     }
 }
 
-/// An IRQ that can move: of an IO-APIC, or of a message that was created.
+/// An IRQ that can move: of an IO-APIC, or of a message that was created. The HPET's driver moves
+/// its own.
 fn movable(world: &World, irq: usize) -> Option<usize> {
     let irq = irq % IRQS;
-    let can_move = irq < GSIS && !world.is_pic(irq) || world.is_created(irq);
+    let of_message = world.is_created(irq) && !world.hpet.contains(&irq);
+    let can_move = irq < GSIS && !world.is_pic(irq) || of_message;
     can_move.then_some(irq)
 }
 
@@ -346,7 +370,7 @@ fn create(
     api: &Api,
     world: &mut World,
     (cpu, node, permit): (usize, u8, bool),
-    (device, handler): (usize, usize),
+    (device, handler, handled_by): (usize, usize, HandledBy),
 ) -> Option<Answer> {
     let node = if node < 2 { node } else { NO_NODE };
     let arguments = [byte(node.into()), byte(permit.into())];
@@ -359,8 +383,16 @@ fn create(
         // Handlers of messages can move them, but for a few.
         let handler = world.handlers.wrapping_add(handler % (HANDLERS - 1));
         set!(desc, handler, handler.cast_const());
-        set!(desc, action, world.action.cast());
-        set!(desc, status, 0);
+        let action = match handled_by {
+            HandledBy::Nothing => std::ptr::null_mut(),
+            _ => world.action.cast(),
+        };
+        set!(desc, action, action);
+        let guests = match handled_by {
+            HandledBy::Guests => sys::XEN_IRQ_GUEST as u32,
+            _ => 0,
+        };
+        set!(desc, status, guests);
         let vector = get!(desc, arch.vector) as u8;
         if get!(desc, arch.used_vectors).is_null()
             && let Some(map) = world.map_of(device)
@@ -393,6 +425,7 @@ fn destroy(
     api: &Api,
     world: &mut World,
     (cpu, irq): (usize, usize),
+    (handled_by, in_progress): (HandledBy, bool),
 ) -> Option<Answer> {
     let irq = irq % IRQS;
     if !world.is_created(irq) {
@@ -400,15 +433,68 @@ fn destroy(
     }
     let desc = world.desc(irq);
     world.left = (get!(desc, arch.move_cleanup_count) != 0).then(|| left_of(world, irq));
-    let action = side
-        .env()
-        .heap
-        .allocate(size_of::<sys::irqaction>(), 8, true);
-    let action = action.expect("the heap has memory left") as *mut sys::irqaction;
+    let action = action_of(side, handled_by);
     set!(desc, action, action);
+    let guest = sys::XEN_IRQ_GUEST as u32;
+    let others = get!(desc, status) & !guest;
+    let is_guest = handled_by == HandledBy::Guests;
+    set!(desc, status, others | if is_guest { guest } else { 0 });
     world.platform.sources[irq] = None;
+    let handler = in_progress.then(|| {
+        let (handled, handler) = Handled::begin(desc);
+        world.platform.handled = Some(handled);
+        handler
+    });
     let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
-    Some(Answer::void(outcome))
+    world.platform.handled = None;
+    world.hpet.remove(&irq);
+    handler.into_iter().for_each(Handler::join);
+    // What is a part of something else is not freed; here it is, to see whether it was.
+    let is_part = handled_by == HandledBy::Part && outcome.is_ok();
+    let was_freed = is_part.then(|| side.env().heap.free(action as u64, true).is_err());
+    Some(Answer {
+        output: was_freed.map(u64::from),
+        ..Answer::void(outcome)
+    })
+}
+
+/// What handles an IRQ.
+fn action_of(side: &mut Side, handled_by: HandledBy) -> *mut sys::irqaction {
+    if handled_by == HandledBy::Nothing {
+        return std::ptr::null_mut();
+    }
+    let len = size_of::<sys::irqaction>();
+    // What failed in the last call does not fail here.
+    side.env().heap.start_call(Failure::Never);
+    let action = side.env().heap.allocate(len, 8, true);
+    let action = action.expect("the heap has memory left") as *mut sys::irqaction;
+    // The action of guests is of another type.
+    set!(action, free_on_release, handled_by == HandledBy::Xen);
+    action
+}
+
+/// Makes a created IRQ one of the HPET's (`hpet_setup_msi_irq()`): they all have the same vector.
+fn share_hpet(side: &mut Side, api: &Api, world: &mut World, irq: usize) -> Option<Answer> {
+    let desc = world.desc(irq);
+    let moves = get!(desc, arch.move_in_progress()) || get!(desc, arch.move_cleanup_count) != 0;
+    // A map would have to have the vector twice.
+    let has_map = world.spec.maps != Maps::None;
+    if !world.is_created(irq) || moves || has_map || world.hpet_is_free {
+        return None;
+    }
+    world.hpet.insert(irq);
+    let cleared = world.call(side, 0, api.clear, &[word(irq as u32)], false);
+    if cleared.is_err() {
+        return Some(Answer::void(cleared));
+    }
+    world.platform.sources[irq] = None;
+    let arguments = [
+        word(irq as u32),
+        word(HPET.into()),
+        pass(world, Some(&only(0))),
+    ];
+    let bound = world.call(side, 0, api.bind, &arguments, false);
+    Some(Answer::int(bound))
 }
 
 /// The old place of an IRQ.

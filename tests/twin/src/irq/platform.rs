@@ -2,6 +2,7 @@
 
 use xen_sys as sys;
 
+use super::handled::Handled;
 use super::spec::{IRQS, MOST_CPUS, Mask, has};
 use crate::side;
 use crate::xen::get;
@@ -19,6 +20,10 @@ pub(crate) struct Platform {
     pub(super) pending: Vec<[u64; 4]>,
     /// Where the source of each IRQ sends to.
     pub(super) sources: Vec<Option<Source>>,
+    /// The IRQs that `init_one_irq_desc()` was called for.
+    pub(super) set_up: Vec<i32>,
+    /// The IRQ that is destroyed, where another CPU handles it.
+    pub(super) handled: Option<Handled>,
     /// `set_desc_affinity()`.
     pub(super) set_desc_affinity: usize,
     /// The map of used vectors of an IO-APIC.

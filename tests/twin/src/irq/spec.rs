@@ -13,6 +13,9 @@ pub(super) const DEVICES: usize = 2;
 /// The first of two domains.
 pub(super) const DOMAIN: u16 = 7;
 
+/// The vector that interrupts of the HPET share.
+pub(super) const HPET: u8 = 0x30;
+
 /// A set of CPUs.
 pub(super) type Mask = [u64; MOST_CPUS / 64];
 

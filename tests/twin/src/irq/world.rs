@@ -23,6 +23,8 @@ const LAST: u8 = 0xef;
 /// The last vector of a PIC, and the one by which CPUs are told to clean up.
 const LAST_LEGACY: u8 = FIRST + 0xf;
 pub(super) const CLEAN_UP: u8 = FIRST + 2;
+/// The bytes of all descriptors.
+const DESCS: usize = size_of::<sys::irq_desc>() * IRQS;
 const DOMID_INVALID: u16 = 0x7ff4;
 const RET: u8 = 0xc3;
 /// Words of `struct genapic`.
@@ -50,6 +52,11 @@ pub(crate) struct World {
     /// The vectors that have a function, and how many of high priority are allocated.
     pub(super) direct: BTreeSet<u8>,
     pub(super) high_priority: usize,
+    /// The IRQs of the HPET, and whether others may have its vector.
+    pub(super) hpet: BTreeSet<usize>,
+    pub(super) hpet_is_free: bool,
+    /// The array of descriptors that `init_irq_data()` made.
+    pub(super) fresh: Vec<u8>,
     /// What fails in this step.
     pub(super) script: Script,
     pub(super) regs: *mut sys::cpu_user_regs,
@@ -151,6 +158,9 @@ impl World {
             spare,
             direct: BTreeSet::new(),
             high_priority: 0,
+            hpet: BTreeSet::new(),
+            hpet_is_free: false,
+            fresh: Vec::new(),
             script: Script::plain(0),
             offsets,
             vector_irq: symbol(side, "per_cpu__vector_irq") as u64,
@@ -172,8 +182,13 @@ impl World {
         assert_eq!(outcome, Ok(0), "init_irq_data()");
         // The descriptors of a world lie in its arena.
         let array = symbol(side, "irq_desc") as *mut u64;
-        // SAFETY: a variable of the image; no call runs.
-        let allocated = unsafe { array.replace(descs as u64) };
+        // SAFETY: a variable of the image, and the array that it leads to; no call runs.
+        let allocated = unsafe {
+            let allocated = array.replace(descs as u64);
+            let fresh = std::slice::from_raw_parts(allocated as *const u8, DESCS);
+            world.fresh = fresh.to_vec();
+            allocated
+        };
         let freed = side.env().heap.free(allocated, true);
         freed.expect("the array was allocated");
         world.set_handlers(side);

@@ -261,14 +261,14 @@ pub(super) const SLIPS: &[Slip] = &[
         "a domain may use an IRQ that is destroyed",
         OBJECTS,
         "",
-        "complain(domain, errno);",
-        "let _ = (domain, errno, complain);",
+        "self.set_access(domain, false)",
+        "self.set_access(domain, true)",
     ),
     slip(
         "the creator of an IRQ that is destroyed stays noted",
         OBJECTS,
         "complain(domain, errno);",
-        "set_field!(desc, arch.creator_domid)(NO_DOMAIN);",
+        "set_field!(self.0, arch.creator_domid)(Domain::NO_ID);",
         "",
     ),
     slip(

@@ -228,4 +228,29 @@ pub(super) const FAULTS: &[Fault] = &[
         "                desc->arch.move_in_progress = 0;\n                release_old_vec(desc);",
         "                desc->arch.move_in_progress = 0;",
     ),
+    (
+        "an IRQ is destroyed while another CPU handles it",
+        "do { smp_mb(); } while ( desc->status & IRQ_INPROGRESS );",
+        "smp_mb();",
+    ),
+    (
+        "what handled an IRQ is not freed",
+        "    spin_unlock_irqrestore(&desc->lock, flags);\n\n    xfree(action);",
+        "    spin_unlock_irqrestore(&desc->lock, flags);\n\n    if ( 0 ) xfree(action);",
+    ),
+    (
+        "an IRQ that is being created is not reserved",
+        "cmpxchg(&desc->arch.used, IRQ_UNUSED, IRQ_RESERVED)",
+        "cmpxchg(&desc->arch.used, IRQ_UNUSED, IRQ_UNUSED)",
+    ),
+    (
+        "descriptors have no numbers",
+        "        desc->irq = irq;\n",
+        "",
+    ),
+    (
+        "an IRQ may have a guest fewer",
+        "        irq_max_guests = 32;",
+        "        irq_max_guests = 31;",
+    ),
 ];
