@@ -4,6 +4,7 @@ use super::super::slip::{Slip, slip};
 
 const VECTORS: &str = "core/src/irq/vectors.rs";
 const MOVES: &str = "core/src/irq/moves.rs";
+const EOI: &str = "core/src/irq/eoi.rs";
 const CPUS: &str = "core/src/irq/cpus.rs";
 const UNIT: &str = "irq/src/lib.rs";
 const TABLE: &str = "xen/src/irq/table.rs";
@@ -265,12 +266,109 @@ pub(super) const SLIPS: &[Slip] = &[
         "self.set_access(domain, true)",
     ),
     slip(
+        "nothing is said where a domain may use an IRQ that is destroyed",
+        OBJECTS,
+        "",
+        "complain(domain, errno);",
+        "let _ = (domain, errno, complain);",
+    ),
+    slip(
         "the creator of an IRQ that is destroyed stays noted",
         OBJECTS,
         "complain(domain, errno);",
         "set_field!(self.0, arch.creator_domid)(Domain::NO_ID);",
         "",
     ),
+    slip(
+        "an IRQ in use is created again",
+        OBJECTS,
+        "",
+        "IrqDesc::of_messages().find(free)",
+        "IrqDesc::of_messages().find(|desc| free(desc) || true)",
+    ),
+    slip(
+        "an IRQ that is being created is not reserved",
+        OBJECTS,
+        "",
+        "used.compare_exchange(free, reserved, Ordering::SeqCst, Ordering::Relaxed)",
+        "used.compare_exchange(
+                free,
+                if $slipped { free } else { reserved },
+                Ordering::SeqCst,
+                Ordering::Relaxed,
+            )",
+    ),
+    slip(
+        "an IRQ is destroyed while another CPU handles it",
+        OBJECTS,
+        "",
+        "!self.desc.has(Status::IN_PROGRESS)",
+        "!self.desc.has(Status::IN_PROGRESS) || true",
+    ),
+    slip(
+        "an action that is a part of something else is freed",
+        OBJECTS,
+        "",
+        "unsafe { (&raw const (*action).free_on_release).read() }",
+        "unsafe { (&raw const (*action).free_on_release).read() || $slipped }",
+    ),
+    slip(
+        "what handled an IRQ for guests is not freed",
+        OBJECTS,
+        "",
+        "desc.has(Status::GUEST)",
+        "false",
+    ),
+    slip(
+        "an IRQ that is destroyed has its action",
+        OBJECTS,
+        "let is_owned = self.is_owned",
+        "set_field!(desc, action)(core::ptr::null_mut());",
+        "",
+    ),
+    slip(
+        "descriptors have no numbers",
+        OBJECTS,
+        "",
+        "set_field!(desc, irq)(irq as i32);",
+        "let _ = (desc, irq);",
+    ),
+    slip(
+        "an IRQ has no guests",
+        OBJECTS,
+        "",
+        "most_guests.write(MOST_GUESTS);",
+        "",
+    ),
+    slip(
+        "the HPET's vector is allocated",
+        OBJECTS,
+        "for vector in fixed.filter(|vector| *vector != 0) {",
+        "table::reserved().insert(vector);",
+        "let _ = vector;",
+    ),
+    slip(
+        "vectors below that of the clean-up are allocated",
+        OBJECTS,
+        "for vector in FIRST_DYNAMIC..=MOVE_CLEAN_UP {",
+        "table::reserved().insert(vector);",
+        "let _ = vector;",
+    ),
+    slip(
+        "CPU 0 begins with a vector of IRQ 0",
+        OBJECTS,
+        "",
+        "Vectors::of(variables).reset();",
+        "",
+    ),
+    slip(
+        "an IRQ is free before all else is written",
+        PLACE,
+        "",
+        "core::sync::atomic::fence(core::sync::atomic::Ordering::Release);",
+        "",
+    )
+    .equivalent("x86 writes in order, and the compiler has no reason to do otherwise here"),
     slip(
         "what is pending on a CPU that goes offline is lost",
         EVACUATE,
@@ -284,6 +382,41 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "desc.irq() != CASCADE",
         "true",
+    ),
+    slip(
+        "a CPU that goes offline stays in old places",
+        EVACUATE,
+        "",
+        "leave(desc, me);",
+        "",
+    ),
+    slip(
+        "what a CPU leaves is not noted",
+        UNIT,
+        "let left = places.leave(",
+        "place::write(desc, &places);",
+        "",
+    ),
+    slip(
+        "the vector that the last CPU leaves stays in the map",
+        UNIT,
+        "let left = places.leave(",
+        "release(place::used(*desc), left.release);",
+        "let _ = left.release;",
+    ),
+    slip(
+        "each IRQ that cannot move is told of",
+        EVACUATE,
+        "",
+        "WARNED.swap(true, Ordering::Relaxed)",
+        "WARNED.swap(true, Ordering::Relaxed) && false",
+    ),
+    slip(
+        "an IRQ without an action leaves a CPU",
+        EVACUATE,
+        "",
+        "!desc.has_action()",
+        "false",
     ),
     slip(
         "an affinity is broken while one of its CPUs is online",
@@ -340,5 +473,33 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "irq::complete(placed!(desc), cpu, vector as u8);",
         "irq::complete(placed!(desc), cpu, vector as u8 & 0x7f);",
+    ),
+    slip(
+        "an EOI is sent in the middle of a handler of Xen's",
+        EOI,
+        "",
+        "top.ready && self.handlers == 0",
+        "top.ready",
+    ),
+    slip(
+        "a handler that was interrupted counts as returned",
+        EOI,
+        "",
+        "self.handlers.saturating_sub(1)",
+        "0 & self.handlers",
+    ),
+    slip(
+        "an interrupt waits above one with a higher vector",
+        EOI,
+        "",
+        "self.waiting().partition_point(|one| one.vector < vector)",
+        "self.waiting().partition_point(|one| one.vector < vector || true)",
+    ),
+    slip(
+        "an interrupt that guests handle may be ended at once",
+        EOI,
+        "",
+        "self.insert(self.len.into(), irq, vector, false)",
+        "self.insert(self.len.into(), irq, vector, $slipped)",
     ),
 ];
