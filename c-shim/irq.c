@@ -99,7 +99,7 @@ bool shim_alloc_cpumask(cpumask_var_t *mask)
 
 void shim_free_cpumask(cpumask_var_t *mask)
 {
-    /* A CPU that comes online may look at the descriptor: it finds no mask, not a freed one. */
+    /* The descriptor has no mask again, rather than a freed one. */
     FREE_CPUMASK_VAR(*mask);
 }
 

@@ -156,12 +156,15 @@ extern "C" fn create_irq(node: u32, grant_access: u32) -> c_int {
 ///
 /// # Safety
 ///
-/// `create_irq()` returned the number, and the IRQ was not destroyed since; no guest is bound to
-/// it.
+/// `create_irq()` returned the number, and the IRQ was not destroyed since. The timer of a binding
+/// of guests, if it has one, does not run.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn destroy_irq(irq: c_uint) {
     // SAFETY: Who creates an IRQ destroys it, once. `unmap_domain_pirq()` unbinds the guest before
-    // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none.
+    // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none. Where
+    // dom0 removes a function whose interrupts are bound, `pci_cleanup_msi()` of msi.c unbinds
+    // nobody, nor does ours what XSM does not let go: a timer of such a binding that still runs
+    // does so in freed memory, as upstream's, until bindings are in Rust as well.
     let irq = unsafe { objects::CreatedIrq::from_number(irq) };
     xen_assert!(irq.is_some());
     if let Some(irq) = irq {

@@ -10,10 +10,11 @@
 //! ended at once, because Xen handles them with IRQs on: by the time the handler returns, one above
 //! may wait.
 //!
-//! While a handler of Xen's runs, its interrupt is in service and not on the stack. No EOI may be
-//! sent then, although one is ready at the top: it would end the interrupt that is handled. One
-//! handler interrupts another, so what is ready is ended when the last of them has returned
-//! ([`EoiStack::enter`], [`EoiStack::leave`]).
+//! While a handler of Xen's runs, its interrupt is in service and not on the stack. No EOI is sent
+//! then, although one is ready at the top: it would end the interrupt that is handled, unless it is
+//! of one that came above. One handler interrupts another, so what is ready is ended when the last
+//! of them has returned ([`EoiStack::enter`], [`EoiStack::leave`]): an EOI waits longer by the time
+//! for which handlers of Xen's run.
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ pub struct Waiting {
     ready: bool,
 }
 
-/// There is no room: more wait than there are vectors.
+/// The stack is full: more wait than there are vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 

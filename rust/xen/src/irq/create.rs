@@ -70,8 +70,8 @@ impl CreatedIrq {
     ///
     /// # Safety
     ///
-    /// `create_irq()` returned the number, and `destroy_irq()` was not called for it since. Its
-    /// guests were unbound (`pirq_guest_unbind()`), and nobody frees what handles it.
+    /// `create_irq()` returned the number, and `destroy_irq()` was not called for it since. Nothing
+    /// else frees what handles it, and where that is a binding of guests, its timer does not run.
     pub unsafe fn from_number(irq: u32) -> Option<Self> {
         IrqDesc::numbered(irq)
             .filter(|desc| desc.is_of_message())
@@ -136,6 +136,7 @@ impl CreatedIrq {
         let is_allocated = desc.has(Status::GUEST)
             || !action.is_null() && unsafe { (&raw const (*action).free_on_release).read() };
         Action {
+            desc: self.0,
             action,
             is_owned: is_allocated && desc.irq() == self.0.irq(),
         }
@@ -144,6 +145,7 @@ impl CreatedIrq {
 
 /// What handles an IRQ that is destroyed: nothing, or an action of Xen's or of guests.
 pub struct Action {
+    desc: IrqDesc<'static>,
     action: *mut sys::irqaction,
     /// It was allocated, and is freed with the IRQ. That of a serial port is a part of another
     /// object (`setup_irq()`).
@@ -157,7 +159,7 @@ impl Action {
         set_field!(desc, action)(core::ptr::null_mut());
         set_field!(desc, msi_desc)(core::ptr::null_mut());
         TakenAction {
-            desc: desc.for_good(),
+            desc: self.desc,
             owned: is_owned.then_some(self.action),
         }
     }
@@ -222,7 +224,7 @@ pub fn cpus_of_node(node: u8) -> Option<Cpus<'static>> {
 ///
 /// # Safety
 ///
-/// The IRQ has no sets yet, and no other CPU looks at them: `init_one_irq_desc()` initializes it,
+/// The IRQ has no sets yet, and no other CPU allocates some: `init_one_irq_desc()` initializes it,
 /// for the one CPU that runs at boot or that has reserved it ([`Reserved::first`]).
 #[doc(alias = "arch_init_one_irq_desc")]
 pub unsafe fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
@@ -230,16 +232,18 @@ pub unsafe fn allocate_sets(desc: IrqDesc<'_>) -> Result<(), Errno> {
     // is lost here or freed while it is in use.
     unsafe {
         let arch = &raw mut (*desc.as_ptr()).arch;
-        if !sys::shim_zalloc_cpumask(&raw mut (*arch).cpu_mask) {
-            return Err(Errno::NOMEM);
-        }
         if !sys::shim_alloc_cpumask(&raw mut (*arch).old_cpu_mask) {
-            sys::shim_free_cpumask(&raw mut (*arch).cpu_mask);
             return Err(Errno::NOMEM);
         }
         if !sys::shim_alloc_cpumask(&raw mut (*arch).pending_mask) {
             sys::shim_free_cpumask(&raw mut (*arch).old_cpu_mask);
-            sys::shim_free_cpumask(&raw mut (*arch).cpu_mask);
+            return Err(Errno::NOMEM);
+        }
+        // Last: a CPU that comes online looks for this one (`setup_vector_irq()`), and the one that
+        // it finds stays.
+        if !sys::shim_zalloc_cpumask(&raw mut (*arch).cpu_mask) {
+            sys::shim_free_cpumask(&raw mut (*arch).pending_mask);
+            sys::shim_free_cpumask(&raw mut (*arch).old_cpu_mask);
             return Err(Errno::NOMEM);
         }
     }
