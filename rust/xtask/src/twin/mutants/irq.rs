@@ -230,8 +230,8 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     (
         "an IRQ is destroyed while another CPU handles it",
-        "do { smp_mb(); } while ( desc->status & IRQ_INPROGRESS );",
-        "smp_mb();",
+        "IRQ_INPROGRESS );\n\n    spin_lock_irqsave(&desc->lock, flags);",
+        "0 );\n\n    spin_lock_irqsave(&desc->lock, flags);",
     ),
     (
         "what handled an IRQ is not freed",
