@@ -155,6 +155,7 @@ pub struct Action {
 impl Action {
     /// Takes it from the IRQ, with the MSI that the IRQ belongs to.
     pub fn take(self, desc: PlacedDesc<'_>) -> TakenAction {
+        xen_assert!(desc.irq() == self.desc.irq());
         let is_owned = self.is_owned && core::ptr::eq(field!(desc, action), self.action);
         set_field!(desc, action)(core::ptr::null_mut());
         set_field!(desc, msi_desc)(core::ptr::null_mut());

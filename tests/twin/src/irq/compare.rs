@@ -29,6 +29,9 @@ pub(super) fn compare(
     if c_world.fresh != rust_world.fresh {
         return differ("the descriptors that were allocated".to_owned());
     }
+    if c_world.fresh_slots != rust_world.fresh_slots {
+        return differ("the vectors that CPU 0 begins with".to_owned());
+    }
     if c_world.platform.set_up != rust_world.platform.set_up {
         return differ("the IRQs that were set up".to_owned());
     }

@@ -57,6 +57,8 @@ pub(crate) struct World {
     pub(super) hpet_is_free: bool,
     /// The array of descriptors that `init_irq_data()` made.
     pub(super) fresh: Vec<u8>,
+    /// The vectors of CPU 0 after that.
+    pub(super) fresh_slots: Vec<i32>,
     /// What fails in this step.
     pub(super) script: Script,
     pub(super) regs: *mut sys::cpu_user_regs,
@@ -161,6 +163,7 @@ impl World {
             hpet: BTreeSet::new(),
             hpet_is_free: false,
             fresh: Vec::new(),
+            fresh_slots: Vec::new(),
             script: Script::plain(0),
             offsets,
             vector_irq: symbol(side, "per_cpu__vector_irq") as u64,
@@ -180,6 +183,8 @@ impl World {
         let init = symbol(side, "init_irq_data");
         let outcome = world.call(side, 0, init, &[], false);
         assert_eq!(outcome, Ok(0), "init_irq_data()");
+        // SAFETY: the array of a CPU; no call runs.
+        world.fresh_slots = unsafe { (*world.slots(0)).to_vec() };
         // The descriptors of a world lie in its arena.
         let array = symbol(side, "irq_desc") as *mut u64;
         // SAFETY: a variable of the image, and the array that it leads to; no call runs.

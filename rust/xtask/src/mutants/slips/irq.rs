@@ -5,6 +5,7 @@ use super::super::slip::{Slip, slip};
 const VECTORS: &str = "core/src/irq/vectors.rs";
 const MOVES: &str = "core/src/irq/moves.rs";
 const EOI: &str = "core/src/irq/eoi.rs";
+const GUESTS: &str = "core/src/irq/guests.rs";
 const CPUS: &str = "core/src/irq/cpus.rs";
 const UNIT: &str = "irq/src/lib.rs";
 const TABLE: &str = "xen/src/irq/table.rs";
@@ -501,5 +502,47 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "self.insert(self.len.into(), irq, vector, false)",
         "self.insert(self.len.into(), irq, vector, $slipped)",
+    ),
+    slip(
+        "an interrupt may be ended that a guest handles",
+        GUESTS,
+        "",
+        "self.in_flight == 0 && self.waited_for.contains(me)",
+        "self.waited_for.contains(me)",
+    ),
+    slip(
+        "a CPU is not waited for that sends an EOI later",
+        GUESTS,
+        "",
+        "self.waited_for.insert(me);",
+        "let _ = me;",
+    ),
+    slip(
+        "a CPU that goes offline is waited for by guests",
+        GUESTS,
+        "pub fn leave(&mut self, me: u32) {",
+        "self.waited_for.remove(me);",
+        "let _ = me;",
+    ),
+    slip(
+        "a guest that has not answered is counted again",
+        GUESTS,
+        "",
+        "self.acknowledge != Acknowledge::None && !was_masked",
+        "self.acknowledge != Acknowledge::None",
+    ),
+    slip(
+        "a guest binds while CPUs have yet to send EOIs",
+        GUESTS,
+        "(true, false) => Err(Refused::OthersDoNotShare),",
+        "self.count == 0",
+        "false",
+    ),
+    slip(
+        "an IRQ has a guest too many",
+        GUESTS,
+        "",
+        "self.count >= self.most",
+        "self.count > self.most",
     ),
 ];
