@@ -30,7 +30,7 @@ pub struct Waiting {
     /// The vector at which it arrived.
     pub vector: u8,
     /// Whether the EOI may be sent.
-    ready: bool,
+    pub ready: bool,
 }
 
 /// The stack is full: more wait than there are vectors.
@@ -61,7 +61,8 @@ impl<const N: usize> EoiStack<N> {
         }
     }
 
-    fn waiting(&self) -> &[Waiting] {
+    /// What waits, from the bottom to the top.
+    pub fn waiting(&self) -> &[Waiting] {
         self.entries.get(..self.len.into()).unwrap_or_default()
     }
 
