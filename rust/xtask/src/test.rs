@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
 use crate::proc::{Cmd, cpu_time};
-use crate::units::{IN_WORK, UNITS};
+use crate::units::{IN_WORK, UNITS, Unit};
 use crate::xen::{self, Flavour, Options, Parts};
 use crate::{grub, guest, host, hosts, offline, run_line, ui};
 
@@ -108,7 +108,6 @@ const CHECKS: &[Check] = &[
             .iter()
             .try_for_each(|unit| run_line(&["twin", "--file", unit.name, "--cases", "20000"]))
     }),
-    quick("gates, twin and planted faults of units in work", in_work),
     quick("instructions of the hot paths", || {
         run_line(&["bench", "--no-times"])
     }),
@@ -126,12 +125,6 @@ const CHECKS: &[Check] = &[
         "smoke",
         Beside::Stock,
     ),
-    call(Cost::Slow, "units in work boot, as on stock Xen", || {
-        IN_WORK.iter().try_for_each(|unit| {
-            let line = ["boot", "--scenario", "smoke-pvh", "--compare", "--in-work"];
-            run_line(&[&line[..], &[unit.switch]].concat())
-        })
-    }),
     quick("clippy of the host's crates", host_clippy),
     quick("lints of the test kernels", guest::lint),
     quick("clippy of the hypervisor's crates", xen_clippy),
@@ -213,6 +206,23 @@ const CHECKS: &[Check] = &[
             // The second has a machine without remapping.
             || boot_debug(&["smoke", "stale"]),
         )
+    },
+    // Off by default, and built once more.
+    Check {
+        shards: &[2],
+        ..quick(
+            "gates, twin, planted faults and clippy of units in work",
+            in_work,
+        )
+    },
+    Check {
+        shards: &[2],
+        ..call(Cost::Slow, "units in work boot, as on stock Xen", || {
+            IN_WORK.iter().try_for_each(|unit| {
+                let line = ["boot", "--scenario", "smoke-pvh", "--compare", "--in-work"];
+                run_line(&[&line[..], &[unit.switch]].concat())
+            })
+        })
     },
     shard(
         &[0],
@@ -556,62 +566,68 @@ fn host_clippy() -> Result<()> {
     ])
 }
 
-/// Builds Xen with all units, those in work too.
-fn build_all() -> Result<xen::Build> {
-    xen::build(&Options {
+/// Makes the checks of replaced files for units in work, which those leave out.
+fn in_work() -> Result<()> {
+    let built = xen::build(&Options {
         flavour: Flavour::Rust,
         parts: Parts::with_all_in_work(),
         ..Options::default()
-    })
-}
-
-/// Makes the checks of replaced files for units in work, which those leave out.
-fn in_work() -> Result<()> {
-    let objects = build_all()?.objects;
-    run_line(&["gates", &objects.to_string_lossy()])?;
+    })?;
+    run_line(&["gates", &built.objects.to_string_lossy()])?;
     IN_WORK.iter().try_for_each(|unit| {
         let twin = ["twin", "--file", unit.name];
         run_line(&[&twin[..], &["--cases", "20000"]].concat())?;
         run_line(&[&twin[..], &["--self-check", "--faults", "12"]].concat())
-    })
+    })?;
+    let all: Vec<_> = UNITS.iter().chain(&IN_WORK).collect();
+    xen_clippy_in(&built, &all)?;
+    IN_WORK
+        .iter()
+        .try_for_each(|unit| xen_clippy_in(&built, &[unit]))
 }
 
-/// Runs clippy on the crates that are built for Xen, in the environment that Kbuild gave cargo:
-/// with all units, and with each alone, which must not need what belongs to another.
+/// Runs clippy on the crates that are built for Xen: with all units, and with each alone, which
+/// must not need what belongs to another.
 fn xen_clippy() -> Result<()> {
-    // With units in work: without, the bindings know nothing of these.
-    let built = build_all()?;
+    // Of units in work the bindings know nothing in this build.
+    let built = xen::build(&Options {
+        flavour: Flavour::Rust,
+        ..Options::default()
+    })?;
+    let all: Vec<_> = UNITS.iter().collect();
+    xen_clippy_in(&built, &all)?;
+    UNITS
+        .iter()
+        .try_for_each(|unit| xen_clippy_in(&built, &[unit]))
+}
+
+/// Runs clippy on the crates of some units, in the environment that Kbuild gave cargo in a build.
+fn xen_clippy_in(built: &xen::Build, units: &[&Unit]) -> Result<()> {
     let env = built.objects.join("arch/x86/xen-irq/cargo.env");
     let env =
         std::fs::read_to_string(&env).with_context(|| format!("cannot read {}", env.display()))?;
     let sources = host::rust_src()?.join("library");
-    let clippy = |choice: &[&str]| {
-        let mut command = Command::new("cargo");
-        command
-            .args(["clippy", "--quiet", "--lib"])
-            .args(choice)
-            .args(["--target", "x86_64-unknown-none"])
-            .arg("-Zbuild-std=core,compiler_builtins")
-            .args(["--", "--deny", "warnings"])
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("__CARGO_TESTS_ONLY_SRC_ROOT", &sources);
-        command.envs(env.lines().filter_map(|line| line.split_once('=')));
-        show(&mut command)
-    };
-    let units = || UNITS.iter().chain(&IN_WORK);
-    let packages = units().map(|unit| unit.package);
-    let packages = ["xen-irq", "xen"].into_iter().chain(packages);
-    let packages = packages.flat_map(|name| ["--package", name]);
-    let features: Vec<_> = units()
+    let features: Vec<_> = units
+        .iter()
         .map(|unit| format!("xen-irq/{}", unit.name))
         .collect();
-    let features = features.join(",");
-    clippy(
-        &packages
-            .chain(["--features", &features])
-            .collect::<Vec<_>>(),
-    )?;
-    units().try_for_each(|unit| clippy(&["--package", "xen-irq", "--features", unit.name]))
+    let mut command = Command::new("cargo");
+    command.args(["clippy", "--quiet", "--lib"]);
+    for package in ["xen-irq", "xen"] {
+        command.args(["--package", package]);
+    }
+    for unit in units {
+        command.args(["--package", unit.package]);
+    }
+    command
+        .args(["--features", &features.join(",")])
+        .args(["--target", "x86_64-unknown-none"])
+        .arg("-Zbuild-std=core,compiler_builtins")
+        .args(["--", "--deny", "warnings"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("__CARGO_TESTS_ONLY_SRC_ROOT", &sources);
+    command.envs(env.lines().filter_map(|line| line.split_once('=')));
+    show(&mut command)
 }
 
 #[cfg(test)]
