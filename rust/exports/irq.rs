@@ -163,7 +163,7 @@ unsafe extern "C" fn destroy_irq(irq: c_uint) {
     // SAFETY: Who creates an IRQ destroys it, once. `unmap_domain_pirq()` unbinds the guest before
     // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none. Where
     // dom0 removes a function whose interrupts are bound, `pci_cleanup_msi()` of msi.c unbinds
-    // nobody, nor does ours what XSM does not let go: a timer of such a binding that still runs
+    // no guest, nor does ours what XSM does not let go: a timer of such a binding that still runs
     // does so in freed memory, as upstream's, until bindings are in Rust as well.
     let irq = unsafe { objects::CreatedIrq::from_number(irq) };
     xen_assert!(irq.is_some());

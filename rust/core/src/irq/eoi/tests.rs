@@ -16,7 +16,7 @@ fn what_is_ready_waits_for_what_is_above() {
     // Above all, it is ended at once; between others, it waits and is ready.
     assert_eq!(handled(&mut stack, 0x71), Ok(false));
     assert_eq!(handled(&mut stack, 0x51), Ok(true));
-    // There is no room for another, and the others stay.
+    // The stack is full: another does not get in, and the others stay.
     assert_eq!(stack.push(4, 0x71), Err(Full));
     assert_eq!(handled(&mut stack, 0x59), Err(Full));
     assert!(stack.set_ready(2) && stack.ready().is_none());
