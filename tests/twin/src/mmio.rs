@@ -84,6 +84,7 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
             address,
             width,
             value,
+            function: env::with(|env| env.machine.function_at(address)),
         }
     });
     step(registers, &instruction)

@@ -18,11 +18,13 @@ pub(crate) enum Event {
         width: usize,
         value: u64,
     },
-    /// A device was written through the fixmap, and did not take it.
+    /// A device was written through the fixmap, and did not take it; the number of the function,
+    /// where it was a table of one.
     MmioLost {
         address: usize,
         width: usize,
         value: u64,
+        function: Option<usize>,
     },
     /// Another function of Xen was called: its name, and what it was told.
     Call(&'static str, [u64; 6]),

@@ -10,7 +10,7 @@ pub(crate) mod vtd;
 use anyhow::Result;
 
 use self::io_apic::IoApics;
-use self::pci::Pci;
+use self::pci::{Pci, Place};
 use self::vtd::Vtd;
 
 /// The devices of one side.
@@ -54,6 +54,14 @@ impl Machine {
         match self.pci.locate(address) {
             Some(Ok(place)) => Pci::compared(place, value),
             _ => value,
+        }
+    }
+
+    /// The number of the function whose table is at an address.
+    pub(crate) fn function_at(&self, address: usize) -> Option<usize> {
+        match self.pci.locate(address)?.ok()? {
+            Place::Table { function, .. } => Some(function),
+            Place::Nowhere => None,
         }
     }
 

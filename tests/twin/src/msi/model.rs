@@ -65,7 +65,7 @@
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
 //! [`super::registers::are_unclear`] and where steps are carried out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xen_sys as sys;
 
@@ -97,10 +97,10 @@ pub(crate) struct Model {
     behind: bool,
     /// Whether another CPU has masked an interrupt in this step that it could not reach.
     overlaps: bool,
-    /// The entries of which Rust has lost a message since the world changed: it has noticed. And
-    /// how often it had changed.
-    noticed: BTreeSet<usize>,
-    changes: u32,
+    /// The entries of which Rust has lost a message since their function changed: it has noticed.
+    /// And how often each function had changed.
+    noticed: BTreeMap<usize, Option<usize>>,
+    changes: Vec<u32>,
 }
 
 impl Model {
@@ -112,8 +112,8 @@ impl Model {
             lifted: false,
             behind: false,
             overlaps: false,
-            noticed: BTreeSet::new(),
-            changes: 0,
+            noticed: BTreeMap::new(),
+            changes: vec![0; spec.devices.len()],
         }
     }
 
@@ -137,10 +137,11 @@ impl Model {
         let says = |answer: &Answer, what| answer.output.is_some_and(|output| output & what != 0);
         self.behind = world.behind.contains(&true);
         self.overlaps = false;
-        let changes = std::mem::replace(&mut self.changes, world.changes);
-        if changes != world.changes || !matches!(op, Op::Irq { .. }) {
-            self.noticed.clear();
-        }
+        let before = std::mem::replace(&mut self.changes, world.changes.clone());
+        let is_irq = matches!(op, Op::Irq { .. });
+        let stays = |function: usize| before.get(function) == world.changes.get(function);
+        self.noticed
+            .retain(|_, function| is_irq && function.is_none_or(stays));
         let is_overlap = matches!(op, Op::Overlap { .. });
         if is_overlap && says(rust, UNDONE) {
             return Err("Rust has undone that another CPU masks all messages".to_owned());
@@ -301,6 +302,7 @@ impl Model {
         // Where C writes it as well the function is as it should be, and the table is not.
         let by_c: BTreeSet<usize> = entries_of(c, lost).collect();
         let by_rust = entries_of(rust, lost).filter(|entry| !by_c.contains(entry));
+        let by_rust = by_rust.map(|entry| (entry, function_of(rust, entry)));
         if hidden && !self.notices(by_rust) {
             return false;
         }
@@ -336,6 +338,7 @@ impl Model {
                     address,
                     width,
                     value,
+                    ..
                 } if direct && *value <= 1 && self.hides_its_table() => Entry {
                     event: Event::MmioWrite {
                         address: *address,
@@ -378,8 +381,8 @@ impl Model {
     }
 
     /// Takes note of the entries of which Rust has lost a message; false where it knew before.
-    fn notices(&mut self, mut entries: impl Iterator<Item = usize>) -> bool {
-        entries.all(|entry| self.noticed.insert(entry))
+    fn notices(&mut self, mut entries: impl Iterator<Item = (usize, Option<usize>)>) -> bool {
+        entries.all(|(entry, function)| self.noticed.insert(entry, function).is_none())
     }
 
     /// A trace without the messages that are written: three words of an entry in a row, or
@@ -454,6 +457,16 @@ fn entries_of(
     address: impl Fn(&Event) -> Option<usize>,
 ) -> impl Iterator<Item = usize> {
     (0..trace.len()).filter_map(move |at| message_at(trace, at, &address))
+}
+
+/// The function whose table did not take what was written to an address.
+fn function_of(trace: &[Entry], written: usize) -> Option<usize> {
+    trace.iter().find_map(|entry| match entry.event {
+        Event::MmioLost {
+            address, function, ..
+        } if address == written => function,
+        _ => None,
+    })
 }
 
 /// The address of the entry whose three words are in a row from here on.

@@ -64,8 +64,8 @@ pub(crate) struct World {
     pub(super) unanswered: bool,
     /// Which functions changed behind Xen, and was not looked at since.
     pub(super) behind: Vec<bool>,
-    /// How often a function changed behind Xen, or the machine slept.
-    pub(super) changes: u32,
+    /// How often each function changed behind Xen, or the machine slept.
+    pub(super) changes: Vec<u32>,
     /// Whose mask register of MSI may have been lost.
     pub(super) stale: Vec<bool>,
     /// Of which functions no entry was in use before this step.
@@ -114,7 +114,7 @@ impl World {
             foreign: Vec::new(),
             unanswered: false,
             behind: vec![false; spec.devices.len()],
-            changes: 0,
+            changes: vec![0; spec.devices.len()],
             stale: vec![false; spec.devices.len()],
             unused: vec![true; spec.devices.len()],
             lost: vec![false; spec.devices.len()],
@@ -266,24 +266,35 @@ impl World {
     /// Follows a change of which Xen is not told.
     pub(super) fn note(&mut self, change: &Change) {
         let count = self.devices.len();
-        match *change {
+        let changed = match *change {
             Change::Reset { device } | Change::Pull { device, .. } => {
                 self.behind[device % count] = true;
                 self.stale[device % count] = true;
                 self.lost[device % count] = true;
+                Some(device % count)
             }
             Change::Command { device, .. }
             | Change::Disable { device }
-            | Change::EnableItself { device } => self.behind[device % count] = true,
+            | Change::EnableItself { device } => {
+                self.behind[device % count] = true;
+                Some(device % count)
+            }
             // Xen knows when it has slept.
             Change::Sleep => {
                 self.behind.fill(false);
                 self.stale.fill(true);
                 self.lost.fill(false);
+                None
             }
             _ => return,
+        };
+        for (number, spec) in self.spec.devices.iter().enumerate() {
+            // What the physical function does, its virtual ones do.
+            let by = [Some(number), spec.physical];
+            if changed.is_none_or(|device| by.contains(&Some(device))) {
+                self.changes[number] += 1;
+            }
         }
-        self.changes += 1;
     }
 
     /// Follows what Xen is told or finds out.
