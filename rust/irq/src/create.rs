@@ -20,15 +20,16 @@ use xen::xen_assert;
 pub fn create(node: Option<u8>, permit: bool) -> Result<CreatedIrq, Errno> {
     let new = Reserved::first().ok_or(Errno::NOSPC)?;
     let desc = new.desc();
-    let assigned = new
-        .initialize()
-        .and_then(|()| assign_vector(desc, node.and_then(cpus_of_node)));
+    let assigned = new.initialize().and_then(|()| {
+        let assigned = assign_vector(desc, node.and_then(cpus_of_node));
+        xen_assert!(!new.has_creator());
+        assigned
+    });
     if let Err(errno) = assigned {
         new.free();
         return Err(errno);
     }
     let new = new.created();
-    xen_assert!(!new.has_creator());
     if permit && let Err((domain, errno)) = new.permit_access() {
         log::not_permitted(domain, desc.irq(), errno);
     }

@@ -36,6 +36,11 @@ impl Reserved {
         IrqDesc::of_messages().find(free).map(Self)
     }
 
+    /// Returns whether a domain may use it because it had the IRQ created.
+    pub fn has_creator(&self) -> bool {
+        field!(self.0, arch.creator_domid) != Domain::NO_ID
+    }
+
     /// Its descriptor.
     pub fn desc(&self) -> IrqDesc<'static> {
         self.0
@@ -86,11 +91,6 @@ impl CreatedIrq {
     /// Its descriptor.
     pub fn desc(&self) -> IrqDesc<'static> {
         self.0
-    }
-
-    /// Returns whether a domain may use it because it had the IRQ created.
-    pub fn has_creator(&self) -> bool {
-        field!(self.0, arch.creator_domid) != Domain::NO_ID
     }
 
     /// Lets the domain of the current vCPU use it.
