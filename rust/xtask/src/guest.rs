@@ -38,6 +38,8 @@ pub(crate) enum Kernel {
     TableFiller,
     /// A PV dom0 that watches what Xen does to a vector control of MSI-X.
     VectorControl,
+    /// A PV dom0 that binds, closes and moves the interrupt of a line that is asserted.
+    Intx,
     /// An HVM guest that walks the MSI-X tables of the devices passed through to it: a multiboot
     /// image.
     MsixWalker,
@@ -68,6 +70,7 @@ impl Kernel {
             Self::StaleEntries => "stale-entries",
             Self::TableFiller => "table-filler",
             Self::VectorControl => "vector-control",
+            Self::Intx => "intx",
             Self::MsixWalker => "msix-walker",
             Self::MsixHolder => "msix-holder",
             Self::PendingBits => "pending-bits",

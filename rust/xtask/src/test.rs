@@ -193,6 +193,12 @@ const CHECKS: &[Check] = &[
         "stale",
         Beside::Nothing,
     ),
+    shard(
+        &[0, 1],
+        "a line that is asserted while it is bound, closed and moved",
+        "intx",
+        Beside::Nothing,
+    ),
     slow(
         "interrupts that move while they come",
         "move",

@@ -17,6 +17,7 @@ mod emulator;
 mod firmware;
 mod gdb;
 mod image;
+mod intx;
 mod keys;
 mod leave;
 mod multi;

@@ -5,7 +5,7 @@ use super::keys::{self, Rule};
 use super::scenario::{
     AMD, AMD_XT, Number, Payload, Scenario, VTD, VTD_NOEIM, VTD_NOINTREMAP, dom0, machine,
 };
-use super::{bridges, firmware, leave, multi, owners, reads, smoke, stale};
+use super::{bridges, firmware, intx, leave, multi, owners, reads, smoke, stale};
 use crate::guest::Kernel;
 
 /// Two devices whose pending bits and table are in one page, and word of accesses to what nothing
@@ -139,6 +139,9 @@ pub(super) const ALL: &[Scenario] = &[
     stale::VTD,
     stale::AMD,
     stale::NONE,
+    intx::VTD,
+    intx::AMD,
+    intx::NONE,
     firmware::NO_IO_APIC,
     firmware::WRONG_IO_APIC,
     firmware::IO_APIC_TWICE,

@@ -31,7 +31,7 @@ pub(super) const AMD: Iommu = Iommu::Amd { xt: true };
 /// What most of the kernels have on Xen's command line.
 pub(super) const MEMORY: &str = "dom0_mem=128M,max:128M";
 /// Interrupts follow a vCPU of dom0, which the scheduler may move where the host is busy.
-const MOVER_LINE: &str = "dom0_mem=128M,max:128M dom0_vcpus_pin";
+pub(super) const MOVER_LINE: &str = "dom0_mem=128M,max:128M dom0_vcpus_pin";
 
 /// One of our own kernels as dom0, with what Xen has on its command line for it.
 pub(super) const fn own(

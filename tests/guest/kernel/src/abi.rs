@@ -48,6 +48,8 @@ pub mod physdev {
     pub const IRQ_STATUS_QUERY: u64 = 5;
     /// Permission for I/O ports.
     pub const SET_IOPL: u64 = 6;
+    /// Read a register of an IO-APIC.
+    pub const APIC_READ: u64 = 8;
     /// A call of old, which answers its own argument.
     pub const ALLOC_IRQ_VECTOR: u64 = 10;
     /// End of interrupt.
@@ -119,6 +121,17 @@ pub struct TwoWords {
     pub first: u32,
     /// Flags, vector, or pirq.
     pub second: u32,
+}
+
+/// `struct physdev_apic`.
+#[repr(C)]
+pub struct ApicAccess {
+    /// The address of the IO-APIC's registers.
+    pub base: u64,
+    /// The register.
+    pub register: u32,
+    /// What it has.
+    pub value: u32,
 }
 
 /// `struct physdev_setup_gsi`.

@@ -245,15 +245,37 @@ pub enum TwoWordCommand {
     SetIopl,
 }
 
-/// `PHYSDEVOP_setup_gsi`, level triggered and active low.
-pub fn setup_gsi(gsi: i32) -> i64 {
+/// How a line tells of an interrupt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// As long as it is low.
+    LevelLow,
+    /// When it rises.
+    EdgeHigh,
+}
+
+/// `PHYSDEVOP_setup_gsi`.
+pub fn setup_gsi(gsi: i32, trigger: Trigger) -> i64 {
+    let is_level = u8::from(trigger == Trigger::LevelLow);
     let mut argument = abi::SetupGsi {
         gsi,
-        triggering: 1,
-        polarity: 1,
+        triggering: is_level,
+        polarity: is_level,
     };
     // SAFETY: the command's structure.
     unsafe { call_with(abi::PHYSDEV_OP, physdev::SETUP_GSI, &mut argument) }
+}
+
+/// `PHYSDEVOP_apic_read`: the lower half of a pin's entry in the machine's first IO-APIC.
+pub fn read_pin(pin: u32) -> (i64, u32) {
+    let mut argument = abi::ApicAccess {
+        base: 0xfec0_0000,
+        register: 0x10 + 2 * pin,
+        value: 0,
+    };
+    // SAFETY: the command's structure.
+    let result = unsafe { call_with(abi::PHYSDEV_OP, physdev::APIC_READ, &mut argument) };
+    (result, argument.value)
 }
 
 /// `PHYSDEVOP_pci_device_add`.

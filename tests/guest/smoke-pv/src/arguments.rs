@@ -2,7 +2,7 @@
 
 use kernel::abi::{self, MapPirq};
 use kernel::devices::{E1000e, Edu};
-use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::hypercall::{self, Console, Trigger, TwoWordCommand};
 use kernel::pci::{self, Function};
 use kernel::report::Report;
 use kernel::source::{self, message};
@@ -214,12 +214,12 @@ pub(crate) fn check(report: &mut Report<Console>, remapped: bool) {
 
     report.expect(
         format_args!("setup_gsi -1"),
-        hypercall::setup_gsi(-1),
+        hypercall::setup_gsi(-1, Trigger::LevelLow),
         EINVAL,
     );
     report.expect(
         format_args!("setup_gsi 10000"),
-        hypercall::setup_gsi(10000),
+        hypercall::setup_gsi(10000, Trigger::LevelLow),
         EINVAL,
     );
     report.expect(

@@ -1,7 +1,7 @@
 //! A level-triggered line: mapped, bound, raised, ended.
 
 use kernel::devices::Edu;
-use kernel::hypercall::{self, Console, TwoWordCommand};
+use kernel::hypercall::{self, Console, Trigger, TwoWordCommand};
 use kernel::pci::{self, Msi};
 use kernel::pv::Machine;
 use kernel::report::Report;
@@ -24,7 +24,7 @@ pub(crate) fn check(report: &mut Report<Console>, machine: &mut Machine) {
         let gsi = LINES.start + index;
         report.expect(
             format_args!("setup_gsi {gsi}"),
-            hypercall::setup_gsi(gsi),
+            hypercall::setup_gsi(gsi, Trigger::LevelLow),
             0,
         );
         report.expect(

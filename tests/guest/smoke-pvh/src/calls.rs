@@ -1,7 +1,7 @@
 //! Calls that a PVH dom0 has no use for, or that must refuse their arguments.
 
 use kernel::abi::{self, MapPirq};
-use kernel::hypercall::{self, TwoWordCommand};
+use kernel::hypercall::{self, Trigger, TwoWordCommand};
 
 use crate::Transcript;
 
@@ -56,7 +56,7 @@ pub(crate) fn check(report: &mut Transcript) {
     );
     report.expect(
         format_args!("setup_gsi 10000"),
-        hypercall::setup_gsi(10000),
+        hypercall::setup_gsi(10000, Trigger::LevelLow),
         EINVAL,
     );
 }
