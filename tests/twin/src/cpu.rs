@@ -28,15 +28,25 @@ const CANARY: u64 = 0x5ca1_ab1e_0b5e_55ed;
 const WRMSR: [u8; 2] = [0x0f, 0x30];
 const RDMSR: [u8; 2] = [0x0f, 0x32];
 const UD2: [u8; 2] = [0x0f, 0x0b];
+const CLI: u8 = 0xfa;
+const STI: u8 = 0xfb;
 /// Seconds of CPU time after which a call counts as endless: on a loaded machine others take most.
 const PATIENCE: libc::time_t = 5;
 
 /// What RDMSR reads, in files that use it.
 static READ_MSR: OnceLock<fn(u32) -> u64> = OnceLock::new();
 
+/// What learns of each WRMSR, in files that have a use for it.
+static WRITE_MSR: OnceLock<fn(u32)> = OnceLock::new();
+
 /// Lets RDMSR read by a function from now on.
 pub(crate) fn read_msrs_by(read: fn(u32) -> u64) {
     READ_MSR.get_or_init(|| read);
+}
+
+/// Tells a function of each WRMSR from now on.
+pub(crate) fn tell_msrs_to(write: fn(u32)) {
+    WRITE_MSR.get_or_init(|| write);
 }
 
 /// The stack that calls run on.
@@ -71,7 +81,8 @@ impl Cpu {
         })
     }
 
-    fn info(&self) -> *mut xen_sys::cpu_info {
+    /// The structure that says which CPU runs.
+    pub(crate) fn info(&self) -> *mut xen_sys::cpu_info {
         let top = (self.map.base() + STACK).next_multiple_of(STACK);
         (top - size_of::<xen_sys::cpu_info>()) as *mut xen_sys::cpu_info
     }
@@ -351,19 +362,27 @@ fn end(context: &mut libc::ucontext_t, frame: *mut Frame, trap: Exit) {
     registers[libc::REG_EFL as usize] &= !TRAP_FLAG;
 }
 
-/// Does what the CPU or Xen does where a process gets a signal instead: a write of an MSR, and
-/// WARN(), which goes on after its line on the console.
+/// Does what the CPU or Xen does where a process gets a signal instead: accesses to MSRs, CLI and
+/// STI, and WARN(), which goes on after its line on the console.
 fn step_over(context: &mut libc::ucontext_t, at: usize) -> bool {
     let registers = &mut context.uc_mcontext.gregs;
     // SAFETY: the CPU has just tried to execute what is here; the loader leaves a page after the
     // code.
     let opcode = unsafe { (at as *const [u8; 2]).read() };
+    if matches!(opcode[0], CLI | STI) {
+        env::with(|env| env.irqs_on = opcode[0] == STI);
+        registers[libc::REG_RIP as usize] += 1;
+        return true;
+    }
     match opcode {
         WRMSR => {
             let [msr, high, low] = [libc::REG_RCX, libc::REG_RDX, libc::REG_RAX]
                 .map(|register| u64::from(registers[register as usize] as u32));
             let told = [msr, high << 32 | low, 0, 0, 0, 0];
             env::record(Event::Call("wrmsr", told));
+            if let Some(write) = WRITE_MSR.get() {
+                write(told[0] as u32);
+            }
         }
         RDMSR => {
             let Some(read) = READ_MSR.get() else {

@@ -82,6 +82,8 @@ pub(crate) struct Image {
     map: Mapping,
     text: Range<usize>,
     symbols: HashMap<String, usize>,
+    /// The object that exports each symbol.
+    exporters: HashMap<String, PathBuf>,
     /// The objects' own variables, those too that they do not export.
     data: HashMap<String, usize>,
     variables: HashMap<String, usize>,
@@ -144,6 +146,7 @@ impl Image {
             text: base + text_start..base + text_end,
             map,
             symbols: HashMap::new(),
+            exporters: HashMap::new(),
             data: HashMap::new(),
             variables: HashMap::new(),
             functions: Vec::new(),
@@ -175,6 +178,9 @@ impl Image {
                 }
                 if symbol.is_global() && image.symbols.insert(name.clone(), address).is_some() {
                     bail!("{} is defined twice", name);
+                }
+                if symbol.is_global() {
+                    image.exporters.insert(name, paths[number].clone());
                 }
             }
         }
@@ -317,6 +323,17 @@ impl Image {
             .get(name)
             .copied()
             .with_context(|| format!("no object defines {name}"))
+    }
+
+    /// The object that exports a symbol.
+    pub(crate) fn exporter(&self, name: &str) -> Option<&Path> {
+        self.exporters.get(name).map(PathBuf::as_path)
+    }
+
+    /// The address of the function whose name ends so; it need not be exported.
+    pub(crate) fn function_ending(&self, end: &str) -> Option<usize> {
+        let mut all = self.functions.iter();
+        all.find_map(|(address, known)| known.ends_with(end).then_some(*address))
     }
 
     /// The address of a variable of the objects, exported or not.

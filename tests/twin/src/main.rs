@@ -132,6 +132,7 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
         let (cases, seed) = (arguments.cases, arguments.seed);
         return vmsi::oracle::run([&mut c, &mut rust], cases, seed, fault);
     }
+    let note = S::note(&rust.image).filter(|_| !arguments.same);
     let start = Instant::now();
     let compared = Twin::<S>::new(c, rust, arguments.same)?.run(arguments.cases, arguments.seed)?;
     println!(
@@ -142,6 +143,9 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
         start.elapsed().as_secs_f64(),
         arguments.seed
     );
+    if let Some(note) = note {
+        println!("{}: {note}", S::NAME);
+    }
     for (rule, cases) in compared.alone {
         println!("{}: {cases} cases ended with Rust alone: {rule}", S::NAME);
     }

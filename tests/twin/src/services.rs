@@ -205,15 +205,15 @@ fn allocate(len: u64, align: u64, zeroed: bool) -> u64 {
     })
 }
 
-extern "C" fn xmalloc(len: u64, align: u64) -> u64 {
+pub(crate) extern "C" fn xmalloc(len: u64, align: u64) -> u64 {
     allocate(len, align, false)
 }
 
-extern "C" fn xzalloc(len: u64, align: u64) -> u64 {
+pub(crate) extern "C" fn xzalloc(len: u64, align: u64) -> u64 {
     allocate(len, align, true)
 }
 
-extern "C" fn xfree(address: u64) {
+pub(crate) extern "C" fn xfree(address: u64) {
     attempt(|env| {
         may_allocate(env)?;
         env.heap.free(address, env.in_callback)

@@ -83,6 +83,10 @@ pub(crate) trait Subject: Sized {
     ) -> Result<(), String> {
         Ok(())
     }
+    /// What a reader of the result has to know of the second side.
+    fn note(_rust: &Image) -> Option<&'static str> {
+        None
+    }
     /// The steps after which nothing may be allocated.
     fn end() -> Vec<Self::Op>;
     /// Carries out the rows of the benchmark on one side.

@@ -21,6 +21,7 @@ pub(super) fn rows(side: &mut Side, api: &Api, meter: &mut Meter) {
             fill,
             salt: 1,
             alike: false,
+            delivery: None,
         };
         side.clear();
         let mut world = World::build(side, &spec);

@@ -1,9 +1,13 @@
 //! What lies outside the arenas, or is kept private there.
 
+use std::collections::BTreeSet;
+
+use super::delivery::Delivery;
+use super::guest::{Guest, PIRQS};
 use super::spec::{IRQS, Mask};
 use super::world::{VECTORS, World, set_at};
 use crate::side::Side;
-use crate::xen::get;
+use crate::xen::{addr, get};
 
 pub(super) fn compare(
     (c, c_world): (&mut Side, &World),
@@ -47,6 +51,7 @@ pub(super) fn compare(
     if functions[0] != functions[1] {
         return differ("the functions of vectors".to_owned());
     }
+    compare_delivery(c_world, rust_world)?;
     for cpu in 0..c_world.spec.cpus {
         // SAFETY: the arrays of the CPUs; no call runs.
         let (a, b) = unsafe { (&*c_world.slots(cpu), &*rust_world.slots(cpu)) };
@@ -81,6 +86,64 @@ pub(super) fn compare(
         let [a, b] = descs.map(|desc| set_at(get!(desc, arch.old_cpu_mask)));
         if a != b {
             return differ(format!("the CPUs of IRQ {irq}'s old place"));
+        }
+    }
+    Ok(())
+}
+
+/// Compares what is there where interrupts arrive.
+fn compare_delivery(c_world: &World, rust_world: &World) -> Result<(), String> {
+    if c_world.spec.delivery.is_none() {
+        return Ok(());
+    }
+    let worlds = [c_world, rust_world];
+    let [c, rust] = worlds.map(|world| &world.platform.delivery);
+    let differ = |what: &str| Err(format!("{what} differ"));
+    if c.in_service != rust.in_service {
+        return differ("the vectors in service");
+    }
+    if c.masked != rust.masked {
+        return differ("the pins that are masked");
+    }
+    let timers = |state: &Delivery| {
+        let timers = state.timers.values();
+        let known = timers.map(|timer| (state.name_of(timer.data), timer.cpu, timer.expires));
+        known.collect::<BTreeSet<_>>()
+    };
+    if timers(c) != timers(rust) {
+        return differ("the timers");
+    }
+    let asked = |state: &Delivery| {
+        let asked = state.asked.iter();
+        asked
+            .map(|asked| asked.map(|(_, data)| state.name_of(data)))
+            .collect::<Vec<_>>()
+    };
+    if asked(c) != asked(rust) {
+        return differ("what CPUs are asked to do");
+    }
+    for (domain, (a, b)) in c.guests.iter().zip(&rust.guests).enumerate() {
+        let pirqs = |guest: &Guest| {
+            let known = |number| {
+                let pirq = guest.pirq(number);
+                let read = (!pirq.is_null())
+                    .then(|| (get!(pirq, arch.irq), get!(pirq, masked), get!(pirq, evtchn)));
+                (read, guest.pirqs[number].is_bound)
+            };
+            (0..PIRQS).map(known).collect::<Vec<_>>()
+        };
+        if pirqs(a) != pirqs(b) {
+            return differ(&format!("the pirqs of domain {domain}"));
+        }
+    }
+    for irq in 0..IRQS {
+        let private = worlds.map(|world| {
+            let desc = world.desc(irq);
+            let link = addr!(desc, rl_link);
+            (get!(desc, action).is_null(), get!(link, next) == link)
+        });
+        if private[0] != private[1] {
+            return differ(&format!("whether IRQ {irq} has an action, or is limited,"));
         }
     }
     Ok(())

@@ -2,9 +2,13 @@
 
 use xen_sys as sys;
 
+use super::act::When;
+use super::delivery::IRQ_STAT;
 use super::handled::Handled;
+use super::nested::{self, meanwhile, state};
 use super::platform::{self, apic_id};
-use super::spec::{DOMAIN, GSIS, MOST_CPUS, Mask};
+use super::spec::{DOMAIN, GSIS, IRQS, MOST_ARRIVALS, MOST_CPUS, Mask};
+use super::{calls, guests, timers};
 use crate::bits;
 use crate::loader::Import;
 use crate::side::{fault, record, with};
@@ -19,6 +23,8 @@ const HANDLER: usize = 64;
 const FUNCTION: usize = 16;
 /// The bits of a trace record's first word that say which event it tells.
 const EVENT: u32 = 0xffff_ffff >> 4;
+/// `TRC_HW_IRQ_HANDLED`.
+const HANDLED: u32 = 0x80_2008;
 
 pub(super) fn import(name: &str) -> Option<Import> {
     let function = match name {
@@ -31,6 +37,31 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "send_IPI_mask" => send_ipi_mask as *const (),
         "send_IPI_self" => send_ipi_self as *const (),
         "trace" => trace as *const (),
+        "init_timer" => timers::init_timer as *const (),
+        "set_timer" => timers::set_timer as *const (),
+        "stop_timer" => timers::stop_timer as *const (),
+        "migrate_timer" => timers::migrate_timer as *const (),
+        "kill_timer" => timers::kill_timer as *const (),
+        "get_s_time" => timers::get_s_time as *const (),
+        "xfree" => timers::xfree as *const (),
+        "_xmalloc" => xmalloc as *const (),
+        "_xzalloc" => xzalloc as *const (),
+        "on_selected_cpus" => calls::on_selected_cpus as *const (),
+        "radix_tree_lookup" => guests::radix_tree_lookup as *const (),
+        "radix_tree_lookup_slot" => guests::radix_tree_lookup_slot as *const (),
+        "radix_tree_delete" => guests::radix_tree_delete as *const (),
+        "radix_tree_gang_lookup" => guests::radix_tree_gang_lookup as *const (),
+        "send_guest_pirq" => guests::send_guest_pirq as *const (),
+        "hvm_do_IRQ_dpci" => guests::hvm_do_irq_dpci as *const (),
+        "free_pirq_struct" => guests::free_pirq_struct as *const (),
+        "pt_pirq_cleanup_check" => guests::pt_pirq_cleanup_check as *const (),
+        "bogus_8259A_irq" => bogus_8259a_irq as *const (),
+        "msi_maskable_irq" => msi_maskable_irq as *const (),
+        "msi_free_irq" => msi_free_irq as *const (),
+        "pci_disable_msi" => pci_disable_msi as *const (),
+        "register_keyhandler" | "dump_ioapic_irq_info" => nothing as *const (),
+        "strcmp" => libc::strcmp as *const (),
+        "irq_stat" => return Some(Import::Variable(IRQ_STAT * MOST_ARRIVALS)),
         "x2apic_enabled" | "tb_init_done" | "iommu_intremap" => return Some(Import::Variable(1)),
         "nr_cpu_ids" => return Some(Import::Variable(4)),
         "io_apic_irqs" => return Some(Import::Variable(8)),
@@ -132,6 +163,11 @@ extern "C" fn send_ipi_self(vector: u32) {
     platform::with(|platform| platform.pend(platform.me, vector));
 }
 
+/// Whether a trace record tells that an IRQ was handled.
+pub(super) fn is_handled(event: u32) -> bool {
+    event & EVENT == HANDLED & EVENT
+}
+
 extern "C" fn trace(event: u32, size: u32, data: *const u32) {
     let busy = platform::with(|platform| platform.handled.iter().any(Handled::is_busy));
     if busy && event & EVENT == sys::XEN_IRQ_TRC_CLEAR_VECTOR as u32 & EVENT {
@@ -140,6 +176,9 @@ extern "C" fn trace(event: u32, size: u32, data: *const u32) {
     let words = size as usize / 4;
     // SAFETY: the caller passes so many bytes.
     let word = |at: usize| (at < words).then(|| unsafe { data.add(at).read_unaligned() });
+    // What was handled carries the time before and after.
+    let words = if is_handled(event) { 1 } else { words };
+    let word = |at: usize| word(at).filter(|_| at < words);
     let pair = |at| u64::from(word(at).unwrap_or(0)) | u64::from(word(at + 1).unwrap_or(0)) << 32;
     let told = [
         event.into(),
@@ -152,6 +191,65 @@ extern "C" fn trace(event: u32, size: u32, data: *const u32) {
     record(Event::Call("trace", told));
 }
 
+/// Memory is allocated; meanwhile other CPUs go on.
+fn allocates() {
+    let is_first = state(|state| !std::mem::replace(&mut state.has_allocated, true));
+    if is_first {
+        meanwhile(When::Allocate);
+    }
+}
+
+extern "C" fn xmalloc(len: u64, align: u64) -> u64 {
+    allocates();
+    crate::services::xmalloc(len, align)
+}
+
+extern "C" fn xzalloc(len: u64, align: u64) -> u64 {
+    allocates();
+    crate::services::xzalloc(len, align)
+}
+
+/// The PIC knows of every third of its interrupts nothing.
+extern "C" fn bogus_8259a_irq(irq: u32) -> u64 {
+    record(Event::Call("bogus_8259A_irq", [irq.into(), 0, 0, 0, 0, 0]));
+    crate::services::garble(irq.is_multiple_of(3))
+}
+
+/// The IRQ of a message.
+fn irq_of_message(message: u64) -> usize {
+    let first = state(|state| state.messages);
+    let irq = (message as usize).wrapping_sub(first) / size_of::<sys::msi_desc>();
+    if irq >= IRQS {
+        fault("a message that is none of the world".to_owned());
+    }
+    irq
+}
+
+extern "C" fn msi_maskable_irq(message: u64) -> i32 {
+    let irq = irq_of_message(message);
+    let kind = state(|state| state.kind(irq));
+    kind.is_some_and(|kind| !kind.needs_eoi()).into()
+}
+
+/// The IRQ of a message is destroyed.
+extern "C" fn msi_free_irq(message: u64) -> i32 {
+    let irq = irq_of_message(message);
+    record(Event::Call("msi_free_irq", [irq as u64, 0, 0, 0, 0, 0]));
+    let (me, destroy) = platform::with(|platform| {
+        platform.sources[irq] = None;
+        platform.delivery.lose(irq);
+        (platform.me, platform.delivery.functions.destroy)
+    });
+    nested::call(me, destroy, [irq as u64], false);
+    0
+}
+
+extern "C" fn pci_disable_msi() {
+    record(Event::Call("pci_disable_msi", [0; 6]));
+}
+
+extern "C" fn nothing() {}
+
 /// Records a call of an IRQ's handler.
 fn handle(name: &'static str, desc: *const sys::irq_desc) {
     let irq = get!(desc, irq) as u64;
@@ -162,30 +260,42 @@ fn handle(name: &'static str, desc: *const sys::irq_desc) {
     record(Event::Call(name, [irq, 0, 0, 0, 0, 0]));
 }
 
+/// The pin of an IRQ is masked, or no longer.
+pub(super) fn mask(desc: *const sys::irq_desc, masks: bool) {
+    let irq = get!(desc, irq) as usize;
+    state(|state| {
+        if masks {
+            state.masked.insert(irq);
+        } else {
+            state.masked.remove(&irq);
+        }
+    });
+}
+
 fn lock_of(desc: *const sys::irq_desc) -> u64 {
     crate::xen::addr!(desc.cast_mut(), lock) as u64
 }
 
 pub(super) extern "C" fn startup(desc: *const sys::irq_desc) -> u32 {
     handle("startup", desc);
+    mask(desc, false);
     0
 }
 
 pub(super) extern "C" fn shutdown(desc: *const sys::irq_desc) {
     handle("shutdown", desc);
+    mask(desc, true);
     platform::with(|platform| platform.handled.iter().for_each(Handled::end));
 }
 
 pub(super) extern "C" fn enable(desc: *const sys::irq_desc) {
     handle("enable", desc);
+    mask(desc, false);
 }
 
 pub(super) extern "C" fn disable(desc: *const sys::irq_desc) {
     handle("disable", desc);
-}
-
-pub(super) extern "C" fn acknowledge(desc: *const sys::irq_desc) {
-    handle("acknowledge", desc);
+    mask(desc, true);
 }
 
 /// What a handler does: chooses a place, and has the source send there.

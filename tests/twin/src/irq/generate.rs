@@ -1,11 +1,11 @@
 //! Makes up cases.
 
 use super::Irq;
+use super::choices::{mask, with_failures};
+use super::generate_arrivals;
 use super::op::{HandledBy, Op};
-use super::spec::{Bound, FILLER, GSIS, HPET, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only};
-use crate::heap::Failure;
+use super::spec::{Bound, FILLER, GSIS, HPET, IRQS, MOST_CPUS, Maps, Spec, only};
 use crate::rng::Rng;
-use crate::side::Script;
 use crate::subject::Case;
 
 /// The last vectors.
@@ -14,22 +14,19 @@ const FIRST_HIGH: u8 = 0xf1;
 
 /// Makes up a case.
 pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
+    if rng.one_in(2) {
+        return generate_arrivals::case(rng);
+    }
     let spec = spec(rng);
     let count = 8 + rng.below(40);
     let mut steps = Vec::new();
     for _ in 0..count {
         steps.extend(theme(rng, &spec));
     }
-    let steps = steps.into_iter().map(|op| {
-        let mut script = Script::plain(0);
-        if rng.one_in(8) {
-            script.error = Some((rng.below(2) as u32, libc::ENOMEM));
-            script.memory = Failure::Nth(rng.below(3) as u32);
-        }
-        (op, script)
-    });
-    let steps = steps.collect();
-    Case { spec, steps }
+    Case {
+        spec,
+        steps: with_failures(rng, steps),
+    }
 }
 
 fn spec(rng: &mut Rng) -> Spec {
@@ -70,29 +67,8 @@ fn spec(rng: &mut Rng) -> Spec {
         fill: rng.pick(&[0, 0, 20, 50, 95, 99, 100]),
         salt: rng.next(),
         alike: rng.one_in(2),
+        delivery: None,
     }
-}
-
-fn mask(rng: &mut Rng, spec: &Spec) -> Mask {
-    let mut mask = Mask::default();
-    match rng.below(8) {
-        0 => return Mask::default(),
-        1 => return [u64::MAX; MOST_CPUS / 64],
-        2 => {
-            for cpu in (0..spec.cpus).filter(|_| rng.one_in(2)) {
-                mask[cpu / 64] |= 1 << (cpu % 64);
-            }
-            return mask;
-        }
-        _ => {}
-    }
-    for _ in 0..1 + rng.below(2) {
-        let cpu = rng.below(spec.cpus);
-        if has(&spec.online, cpu) || rng.one_in(3) {
-            mask[cpu / 64] |= 1 << (cpu % 64);
-        }
-    }
-    mask
 }
 
 /// An IRQ: most often one that may have been created first.

@@ -10,6 +10,13 @@
 //!    it to one of the IRQ's that is not, or nowhere.
 //! 4. *What handles an IRQ that is destroyed.* C frees it, also where it is a part of something
 //!    else, as the action of a serial port; no caller destroys such an IRQ. Rust does not.
+//! 5. *EOIs while Xen's handler runs.* Where the controller of an IRQ is told its end after Xen's
+//!    handler has returned, and a guest answers for another IRQ of that CPU meanwhile, C ends that
+//!    one at once. The local APIC may end the wrong one of the two then. Rust waits until the
+//!    handler has returned. Rust goes on alone.
+//! 6. *Locks.* Rust may take the lock of a descriptor by another function than C does, and takes it
+//!    where C writes without it on a CPU that goes offline. When Xen's handler has returned, IRQs
+//!    may be off or on while that is traced.
 
 use xen_sys as sys;
 
@@ -21,8 +28,13 @@ use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 use crate::xen::{get, set};
 
+/// Why Rust goes on alone.
+const EARLY: &str = "C ends a guest's IRQ while Xen's handler of another runs";
+
 /// What the last step asks for.
 pub(crate) struct Model {
+    /// Whether interrupts arrive in the world.
+    delivers: bool,
     /// The old place of an IRQ that was destroyed.
     left: Option<Left>,
     /// What a CPU had to forward that went offline.
@@ -35,8 +47,9 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(_spec: &Spec) -> Self {
+    pub(super) fn new(spec: &Spec) -> Self {
         Self {
+            delivers: spec.delivery.is_some(),
             left: None,
             forwards: Vec::new(),
             online: Mask::default(),
@@ -46,8 +59,20 @@ impl Model {
     }
 
     /// Decides whether the effects of a step agree.
-    pub(super) fn same_effects(&mut self, _op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        let mut rust = rust.to_vec();
+    pub(super) fn same_effects(&mut self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
+        let has_locks = self.delivers && matches!(op, Op::Deliver { .. } | Op::Offline { .. });
+        let known = |entries: &[Entry]| -> Vec<_> {
+            let mut entries = entries.to_vec();
+            if has_locks {
+                entries.retain(|entry| {
+                    !matches!(entry.event, Event::Lock { .. } | Event::Unlock { .. })
+                });
+                let records = entries.iter_mut().filter(|entry| is_handled(&entry.event));
+                records.for_each(|entry| entry.held.irqs_on = false);
+            }
+            entries
+        };
+        let (c, mut rust) = (known(c), known(rust));
         if let Some(left) = &self.left {
             let mut finished = Vec::new();
             rust.retain(|entry| {
@@ -62,7 +87,7 @@ impl Model {
         }
         let mut rust = rust.iter().peekable();
         let mut forwards = std::mem::take(&mut self.forwards);
-        for entry in c {
+        for entry in &c {
             let lost = sent(&entry.event).filter(|(cpus, _)| !intersect(cpus, &self.online));
             let Some((_, vector)) = lost else {
                 if rust.next() != Some(entry) {
@@ -106,6 +131,19 @@ impl Model {
         }
         if let Err(trap) = &rust.outcome {
             return Err(format!("Rust ends by {trap:?}"));
+        }
+        if let Op::Deliver { .. } = op {
+            self.left = None;
+            self.forwards.clear();
+            self.cleaner = None;
+            self.online = world.online();
+            self.forwarded.clear();
+            // Bit 0: ended while a handler runs; bit 1: by C.
+            return match (c.output, rust.output) {
+                (_, Some(1)) => Err("Rust ends a guest's IRQ while Xen's handler runs".to_owned()),
+                (Some(3), _) => Ok(Verdict::Alone(EARLY)),
+                _ => Ok(Verdict::Continue),
+            };
         }
         let is_part = matches!(
             op,
@@ -177,6 +215,11 @@ fn sent(event: &Event) -> Option<(Mask, u8)> {
         }
         _ => None,
     }
+}
+
+/// Whether this is the record that Xen's handler has returned.
+fn is_handled(event: &Event) -> bool {
+    matches!(event, Event::Call("trace", [event, ..]) if super::fakes::is_handled(*event as u32))
 }
 
 /// The IRQ, the vector and the CPU of a record that a move ended because the IRQ lost its vector.

@@ -1,5 +1,6 @@
 //! The steps of a case.
 
+use super::act::{Act, When};
 use super::spec::Mask;
 
 /// What handles an IRQ.
@@ -124,5 +125,10 @@ pub(crate) enum Op {
     /// A vector gets a function.
     SetDirect {
         vector: u8,
+    },
+    /// Something happens to an IRQ that is set up, and something else meanwhile.
+    Deliver {
+        act: Act,
+        meanwhile: Vec<(When, Act)>,
     },
 }

@@ -3,18 +3,21 @@
 use anyhow::Result;
 use xen_sys as sys;
 
+use super::act::{Act, When};
+use super::guest::Guest;
 use super::handled::{Handled, Handler};
 use super::op::{HandledBy, Op};
 use super::platform;
 use super::spec::{FILLER, GSIS, HPET, IRQS, Maps, Mask, has, only};
 use super::thunks;
-use super::world::{CLEAN_UP, Forward, HANDLERS, Left, World, fill_set, set_at};
+use super::world::{CLEAN_UP, Forward, Left, MESSAGES, World, fill_set, set_at};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
 use crate::heap::Failure;
 use crate::loader::Image;
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
+use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
 /// How many vectors of high priority there are.
@@ -258,6 +261,7 @@ pub(super) fn perform(
             }
             Some(Answer::void(outcome))
         }
+        Op::Deliver { act, meanwhile } => deliver(side, world, act, meanwhile),
         Op::SetDirect { vector } => {
             // What is set already makes C crash, and so does what is allocated later.
             if (0xf1..=0xf8).contains(vector) || !world.direct.insert(*vector) {
@@ -380,8 +384,13 @@ fn create(
         && irq < IRQS
     {
         let desc = world.desc(irq);
+        if world.spec.delivery.is_some() {
+            world.begin_message(irq, handler);
+            program_first(world, irq);
+            return Some(Answer::int(outcome));
+        }
         // Handlers of messages can move them, but for a few.
-        let handler = world.handlers.wrapping_add(handler % (HANDLERS - 1));
+        let handler = world.handlers.wrapping_add(handler % MESSAGES);
         set!(desc, handler, handler.cast_const());
         let action = match handled_by {
             HandledBy::Nothing => std::ptr::null_mut(),
@@ -433,6 +442,9 @@ fn destroy(
     }
     let desc = world.desc(irq);
     world.left = (get!(desc, arch.move_cleanup_count) != 0).then(|| left_of(world, irq));
+    if world.spec.delivery.is_some() {
+        return destroy_idle(side, api, world, (cpu, irq));
+    }
     let action = action_of(side, handled_by);
     set!(desc, action, action);
     let guest = sys::XEN_IRQ_GUEST as u32;
@@ -454,6 +466,52 @@ fn destroy(
     let was_freed = is_part.then(|| side.env().heap.free(action as u64, true).is_err());
     Some(Answer {
         output: was_freed.map(u64::from),
+        ..Answer::void(outcome)
+    })
+}
+
+/// Destroys an IRQ that no guest has.
+fn destroy_idle(
+    side: &mut Side,
+    api: &Api,
+    world: &mut World,
+    (cpu, irq): (usize, usize),
+) -> Option<Answer> {
+    let delivery = &mut world.platform.delivery;
+    let is_mapped = |guest: &Guest| guest.number_of(irq) != 0;
+    if delivery.guests.iter().any(is_mapped) {
+        return None;
+    }
+    delivery.by_xen.remove(&irq);
+    delivery.lose(irq);
+    world.platform.sources[irq] = None;
+    let outcome = world.call(side, cpu, api.destroy, &[word(irq as u32)], false);
+    Some(Answer::void(outcome))
+}
+
+/// Carries out what happens where interrupts arrive.
+fn deliver(
+    side: &mut Side,
+    world: &mut World,
+    act: &Act,
+    meanwhile: &[(When, Act)],
+) -> Option<Answer> {
+    world.spec.delivery?;
+    let delivery = &mut world.platform.delivery;
+    delivery.act = Some(act.clone());
+    delivery.run = Some(super::deliver::run);
+    delivery.meanwhile = meanwhile.to_vec().into();
+    delivery.is_early = false;
+    delivery.has_allocated = false;
+    let root = thunks::root as *const () as usize;
+    let outcome = world.call(side, 0, root, &[], false);
+    let delivery = &mut world.platform.delivery;
+    let outcome = match delivery.broken.take() {
+        Some(what) => outcome.and(Err(Trap::Fault(what))),
+        None => outcome,
+    };
+    (delivery.was_possible || outcome.is_err()).then(|| Answer {
+        output: Some(u64::from(delivery.is_early) | u64::from(delivery.is_c) << 1),
         ..Answer::void(outcome)
     })
 }
@@ -563,13 +621,30 @@ fn acknowledge(
 }
 
 fn clean_up(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Option<Answer> {
+    if world.spec.delivery.is_some() {
+        let delivery = &mut world.platform.delivery;
+        if !delivery.accepts(cpu, CLEAN_UP) {
+            return None;
+        }
+        delivery.begin_service(cpu, CLEAN_UP);
+    }
     let irqs = (0..IRQS).filter(|&irq| world.is_to_clean_up(irq, cpu));
     world.cleaner = Some((cpu, irqs.collect()));
     let outcome = world.call(side, cpu, api.clean_up, &[], true);
+    let broken = world.platform.delivery.broken.take();
+    let outcome = broken.map_or(outcome, |what| Err(Trap::Fault(what)));
     Some(Answer::void(outcome))
 }
 
 fn offline(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Answer {
+    // All CPUs stop, when they have done what they were asked to.
+    for asked in 0..world.spec.cpus {
+        if let Some(answer) = deliver(side, world, &Act::Call { cpu: asked }, &[])
+            && answer.outcome.is_err()
+        {
+            return answer;
+        }
+    }
     world.set_online(cpu, false);
     world.forwards = (0..IRQS)
         .filter_map(|irq| forward_of(world, irq, cpu))
@@ -577,7 +652,12 @@ fn offline(side: &mut Side, api: &Api, world: &mut World, cpu: usize) -> Answer 
     let waiting: Vec<_> = (0..IRQS)
         .filter(|&irq| is_pending_on(world, irq, cpu))
         .collect();
-    let outcome = world.call(side, cpu, api.fix_up, &[], true);
+    let mut outcome = world.call(side, cpu, api.fix_up, &[], true);
+    if world.spec.delivery.is_some() && outcome.is_ok() {
+        let function = world.platform.delivery.functions.fix_up;
+        outcome = world.call(side, cpu, function, &[], true);
+        world.platform.leave(cpu);
+    }
     let places: Vec<_> = waiting
         .into_iter()
         .map(|irq| place_of(world, irq))

@@ -2,8 +2,9 @@
 
 use xen_sys as sys;
 
+use super::delivery::Delivery;
 use super::handled::Handled;
-use super::spec::{IRQS, MOST_CPUS, Mask, has};
+use super::spec::{DOMAINS, IRQS, MOST_CPUS, Mask, has};
 use crate::side;
 use crate::xen::get;
 
@@ -31,13 +32,15 @@ pub(crate) struct Platform {
     /// Sets of one CPU, in a row.
     pub(super) single: u64,
     /// The domains, the number of the one that runs, and whether they are found by their IDs.
-    pub(super) domains: [u64; 2],
+    pub(super) domains: [u64; DOMAINS],
     pub(super) current: usize,
     pub(super) domain_lives: bool,
     /// Where the counts of preemption and RCU sections of CPU 0 are, and how far those of the CPU
     /// that runs are from there; 0 where the side has none.
     pub(super) counts: [u64; 2],
     pub(super) offset: u64,
+    /// What is for IRQs that are set up.
+    pub(super) delivery: Delivery,
 }
 
 impl Platform {
@@ -48,6 +51,14 @@ impl Platform {
             sources: vec![None; IRQS],
             ..Self::default()
         }
+    }
+
+    /// A CPU has gone offline: its timers go to another one.
+    pub(super) fn leave(&mut self, cpu: usize) {
+        let timers = self.delivery.timers.values_mut();
+        timers
+            .filter(|timer| timer.cpu == cpu)
+            .for_each(|timer| timer.cpu = 0);
     }
 
     /// The counts of preemption and RCU sections of the CPU that runs.
@@ -89,6 +100,15 @@ impl Platform {
     }
 }
 
+/// The vector by which CPUs are told to clean up.
+pub(super) const CLEAN_UP: u8 = sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u8 + 2;
+
+/// A descriptor's set of CPUs.
+pub(super) fn set_at(set: *mut sys::cpumask) -> Mask {
+    // SAFETY: a set of a world, for as many CPUs as Xen is built for; no call runs.
+    unsafe { set.cast::<Mask>().read() }
+}
+
 /// Gives a function its platform.
 pub(super) fn with<R>(body: impl FnOnce(&mut Platform) -> R) -> R {
     side::with(|env| body(env.unit.of_mut()))
@@ -105,16 +125,23 @@ fn cpu_of(id: u32) -> Option<usize> {
     (cpu < MOST_CPUS).then_some(cpu)
 }
 
-/// The first register with what is pending in x2APIC mode, of eight.
+/// The first registers with what is in service and pending in x2APIC mode, of eight.
+const ISR: u32 = 0x810;
 const IRR: u32 = 0x820;
 
 /// What RDMSR reads on the CPU that runs.
 pub(super) fn read_msr(msr: u32) -> u64 {
-    let Some(index) = msr.checked_sub(IRR).filter(|index| *index < 8) else {
-        return 0;
-    };
     with(|platform| {
-        let words = platform.pending[platform.me];
-        words[index as usize / 2] >> (index % 2 * 32) & 0xffff_ffff
+        let me = platform.me;
+        let in_service = platform.delivery.in_service.get(me);
+        let (words, index) = match msr.checked_sub(ISR)? {
+            index @ 0..8 => (in_service?, index),
+            _ => (
+                &platform.pending[me],
+                msr.checked_sub(IRR).filter(|index| *index < 8)?,
+            ),
+        };
+        Some(words[index as usize / 2] >> (index % 2 * 32) & 0xffff_ffff)
     })
+    .unwrap_or(0)
 }

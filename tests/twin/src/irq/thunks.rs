@@ -3,7 +3,7 @@
 
 use std::arch::naked_asm;
 
-use super::fakes;
+use super::{controllers, deliver, fakes, guests};
 
 macro_rules! thunks {
     ($($name:ident => $target:path;)*) => {$(
@@ -27,8 +27,17 @@ thunks! {
     shutdown => fakes::shutdown;
     enable => fakes::enable;
     disable => fakes::disable;
-    acknowledge => fakes::acknowledge;
     set_affinity => fakes::set_affinity;
     vector_allocation_cpumask => fakes::vector_allocation_cpumask;
     cpu_mask_to_apicid => fakes::cpu_mask_to_apicid;
+    ack_edge => controllers::ack_edge;
+    ack_masked => controllers::ack_masked;
+    ack_pic => controllers::ack_pic;
+    end_masked => controllers::end_masked;
+    end_level => controllers::end_level;
+    direct => controllers::direct;
+    handle_irq => controllers::handle_irq;
+    is_masked => guests::is_masked;
+    is_pending => guests::is_pending;
+    root => deliver::root;
 }

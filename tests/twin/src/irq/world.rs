@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use xen_sys as sys;
 
 use super::cpus;
+use super::delivery::{Functions, REGISTERS};
+use super::guest::{Guest, PIRQS};
+use super::kinds::{KINDS, Kind};
 use super::platform::{self, Platform};
+pub(super) use super::platform::{CLEAN_UP, set_at};
 use super::spec::{
-    Bound, DEVICES, DOMAIN, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec, has, only,
+    Arrivals, Bound, DEVICES, DOMAIN, DOMAINS, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec,
+    has, only,
 };
-use super::thunks;
+use super::{nested, thunks};
 use crate::loader::{Image, PER_CPU_OFFSET};
 use crate::rng::mix;
 use crate::side::{Env, Script, Side};
@@ -20,9 +25,8 @@ use crate::xen::{addr, get, set};
 pub(super) const VECTORS: usize = 256;
 const FIRST: u8 = sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u8;
 const LAST: u8 = 0xef;
-/// The last vector of a PIC, and the one by which CPUs are told to clean up.
+/// The last vector of a PIC.
 const LAST_LEGACY: u8 = FIRST + 0xf;
-pub(super) const CLEAN_UP: u8 = FIRST + 2;
 /// The bytes of all descriptors.
 const DESCS: usize = size_of::<sys::irq_desc>() * IRQS;
 const DOMID_INVALID: u16 = 0x7ff4;
@@ -30,10 +34,19 @@ const RET: u8 = 0xc3;
 /// Words of `struct genapic`.
 const ALLOCATION: usize = 4;
 const TO_APICID: usize = 5;
-/// Handlers of world: one that can move IRQs, one that cannot, and that of PICs.
-pub(super) const HANDLERS: usize = 3;
+/// Handlers of a world, by their kinds: those of messages come first, then that of PICs.
+const HANDLERS: usize = KINDS.len();
+pub(super) const MESSAGES: usize = 2;
 const FIXED: usize = 1;
 const PIC: usize = 2;
+const UNMASKABLE: usize = 3;
+const EDGE: usize = 4;
+/// `PCI_CAP_ID_MSI`.
+const CAPABILITY_OF_MSI: u8 = 5;
+/// The vector that has a function where interrupts arrive.
+const DIRECT: u8 = 0xfd;
+/// `X86_VENDOR_AMD`, which is the second byte of `struct cpuinfo_x86`.
+const AMD: u8 = 2;
 
 /// A built world.
 pub(crate) struct World {
@@ -95,15 +108,14 @@ pub(super) struct Forward {
     pub(super) targets: Mask,
 }
 
-/// A descriptor's set of CPUs.
-pub(super) fn set_at(set: *mut sys::cpumask) -> Mask {
-    // SAFETY: a set of a world, for as many CPUs as Xen is built for; no call runs.
-    unsafe { set.cast::<Mask>().read() }
-}
-
 pub(super) fn fill_set(set: *mut sys::cpumask, cpus: Mask) {
     // SAFETY: as in `set_at`.
     unsafe { set.cast::<Mask>().write(cpus) };
+}
+
+/// The address of a function.
+fn address(function: *const ()) -> usize {
+    function as usize
 }
 
 /// Writes a variable.
@@ -132,6 +144,7 @@ fn irqs_are_off(env: &mut Env) -> Result<(), String> {
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
         crate::cpu::read_msrs_by(platform::read_msr);
+        crate::cpu::tell_msrs_to(nested::write_msr);
         let offsets = cpus::reset(&side.image);
         let symbol = |side: &Side, name: &str| side.image.symbol(name).expect("irq.o has it");
         let arena = &mut side.env().arena;
@@ -172,6 +185,7 @@ impl World {
             forwards: Vec::new(),
             cleaner: None,
         };
+        world.set_delivery(side);
         side.env().guard = Some(irqs_are_off);
         world.platform.set_desc_affinity = symbol(side, "set_desc_affinity");
         world.platform.io_apic_map = maps.wrapping_add(DEVICES) as u64;
@@ -204,12 +218,196 @@ impl World {
         for bound in spec.bound.clone() {
             world.bind(side, symbol(side, "bind_irq_vector"), bound);
         }
+        if let Some(arrivals) = spec.delivery {
+            world.set_arrivals(side, arrivals);
+        }
         world
+    }
+
+    /// What the functions of the driver know of every world.
+    fn set_delivery(&mut self, side: &mut Side) {
+        let info = side.cpu.info() as usize;
+        let image = &side.image;
+        let template = |name: &str| image.variable(name).map(|address| address - PER_CPU_OFFSET);
+        let symbol = |name: &str| image.symbol(name).expect("irq.o has it");
+        let delivery = &mut self.platform.delivery;
+        delivery.info = info;
+        delivery.is_c = super::is_c(image);
+        delivery.offsets = self.offsets.clone();
+        delivery.irq_stat = image.variable("irq_stat").unwrap_or_default();
+        delivery.irq_regs = template("per_cpu__irq_regs").unwrap_or_default() as u64;
+        delivery.descs = self.descs as usize;
+        delivery.handlers = self.handlers as usize;
+        delivery.no_irq_type = self.no_irq_type;
+        delivery.vector_irq = self.vector_irq;
+        delivery.online = self.online as usize;
+        delivery.asked = vec![None; self.spec.cpus];
+        delivery.functions = Functions {
+            affinity: symbol("pirq_set_affinity"),
+            answer: symbol("pirq_guest_eoi"),
+            answer_locked: symbol("desc_guest_eoi"),
+            bind: symbol("pirq_guest_bind"),
+            clean_up_pirq: symbol("pirq_cleanup_check"),
+            complete_move: symbol("irq_complete_move"),
+            destroy: symbol("destroy_irq"),
+            do_irq: symbol("do_IRQ"),
+            dump: image.function("dump_irqs").expect("irq.o has key i"),
+            end: symbol("end_nonmaskable_irq"),
+            fix_up: symbol("fixup_eoi"),
+            handler: address(thunks::handle_irq as *const ()),
+            has_pending: symbol("cpu_has_pending_apic_eoi"),
+            lock: symbol("domain_spin_lock_irq_desc"),
+            move_native: symbol("move_native_irq"),
+            release: symbol("release_irq"),
+            request: symbol("request_irq"),
+            shared: symbol("pirq_shared"),
+            unbind: symbol("pirq_guest_unbind"),
+            unmap: symbol("unmap_domain_pirq"),
+            unmask: symbol("pirq_guest_unmask"),
+        };
+    }
+
+    /// Guests, and what else is there where interrupts arrive.
+    fn set_arrivals(&mut self, side: &mut Side, arrivals: Arrivals) {
+        let cpus = self.spec.cpus;
+        let arena = &mut side.env().arena;
+        let messages: *mut sys::msi_desc = arena.objects("msi_desc", 0, IRQS);
+        let regs: *mut sys::cpu_user_regs = arena.objects("regs", 1, REGISTERS);
+        let port_ops: *mut sys::evtchn_port_ops = arena.object("evtchn_port_ops", 0);
+        // SAFETY: pointers to functions of an object that was just made.
+        unsafe {
+            let is_masked = (&raw mut (*port_ops).is_masked).cast::<u64>();
+            is_masked.write(thunks::is_masked as *const () as u64);
+            let is_pending = (&raw mut (*port_ops).is_pending).cast::<u64>();
+            is_pending.write(thunks::is_pending as *const () as u64);
+        }
+        for domain in 0..DOMAINS {
+            let arena = &mut side.env().arena;
+            let [pirq_tree, irq_tree] = [PIRQS.max(IRQS), IRQS]
+                .map(|slots| arena.objects::<u64>("slot", domain, slots) as u64);
+            // The pirqs are in the heap.
+            for slot in 0..IRQS {
+                arena.keep_private((pirq_tree as *const u64).wrapping_add(slot));
+            }
+            let channels = arena.objects::<sys::evtchn>("evtchn", domain, PIRQS) as u64;
+            let vcpu: *mut sys::vcpu = arena.object("vcpu", 1 + domain);
+            let place = self.platform.domains[domain] as *mut sys::domain;
+            set!(vcpu, domain, place);
+            set!(place, nr_pirqs, PIRQS as u32);
+            set!(place, evtchn, channels as *mut sys::evtchn);
+            set!(place, valid_evtchns, PIRQS as u32);
+            set!(place, evtchn_port_ops, port_ops.cast_const());
+            let is_hvm = domain % 2 == 1;
+            if is_hvm {
+                set!(place, options, sys::XEN_IRQ_CDF_HVM as u32);
+            }
+            if domain != 2 {
+                let map: *mut [u64; 8] = arena.object("pirq_eoi_map", domain);
+                set!(place, arch.pirq_eoi_map, map.cast());
+            }
+            for number in 0..PIRQS {
+                let channel = (channels as *mut sys::evtchn).wrapping_add(number);
+                set!(channel, port, number as u32);
+            }
+            self.platform.delivery.guests.push(Guest {
+                domain: place as u64,
+                vcpu: vcpu as u64,
+                is_hvm,
+                takes_dpci: mix(arrivals.salt ^ domain as u64).is_multiple_of(2),
+                pirq_tree,
+                irq_tree,
+                channels,
+                ..Guest::default()
+            });
+        }
+        for irq in 0..IRQS {
+            let desc = self.desc(irq);
+            let arena = &mut side.env().arena;
+            arena.keep_private(addr!(desc, action));
+            arena.keep_private(addr!(desc, rl_link));
+            set!(desc, action, std::ptr::null_mut());
+            set!(desc, status, sys::XEN_IRQ_DISABLED as u32);
+            crate::xen::init_list(addr!(desc, rl_link));
+            if irq < GSIS && !self.is_pic(irq) {
+                let own = mix(arrivals.salt ^ irq as u64 ^ 0x50) as usize % 3;
+                let kind = EDGE + arrivals.pins.unwrap_or(own);
+                let handler = self.handlers.wrapping_add(kind);
+                set!(desc, handler, handler.cast_const());
+            }
+        }
+        let image = &side.image;
+        let most = image.own_variable("irq_max_guests").expect("irq.o has it");
+        write(most, arrivals.most_guests);
+        let no_balance = image.symbol("opt_noirqbalance").expect("irq.o has it");
+        write(no_balance, arrivals.no_balance);
+        set_variable(
+            image,
+            "boot_cpu_data",
+            1,
+            if arrivals.amd { AMD } else { 1 },
+        );
+        let init = image.function_ending("ratelimit_init");
+        let init = init.expect("what starts the limit of interrupts");
+        let limit = side.image.option("irq_ratelimit").expect("a boot option");
+        write(limit, arrivals.limit);
+        let set_direct = side
+            .image
+            .symbol("set_direct_apic_vector")
+            .expect("irq.o has it");
+        let delivery = &mut self.platform.delivery;
+        delivery.in_service = vec![[0; 4]; cpus];
+        delivery.messages = messages as usize;
+        delivery.regs = regs as usize;
+        delivery.direct = DIRECT;
+        let handler = thunks::direct as *const () as u64;
+        let outcome = self.call(side, 0, set_direct, &[DIRECT.into(), handler], false);
+        assert_eq!(outcome.map(|_| 0), Ok(0), "set_direct_apic_vector()");
+        self.direct.insert(DIRECT);
+        let outcome = self.call(side, 0, init, &[], false);
+        assert_eq!(outcome.map(|_| 0), Ok(0), "irq_ratelimit_init()");
+        self.set_pads(side);
+        side.env().trace.clear();
+    }
+
+    /// Each CPU has a set of CPUs of its own, for what runs there.
+    fn set_pads(&self, side: &mut Side) {
+        let Some(pad) = side.image.variable("per_cpu__scratch_cpumask") else {
+            return;
+        };
+        let template = pad - PER_CPU_OFFSET;
+        for cpu in 0..self.spec.cpus {
+            let pad: *mut Mask = side.env().arena.object("scratch", 1 + cpu);
+            side.env().arena.keep_private(pad);
+            write(
+                template.wrapping_add(self.offsets[cpu] as usize),
+                pad as u64,
+            );
+        }
+    }
+
+    /// What a message's IRQ begins with where interrupts arrive.
+    pub(super) fn begin_message(&mut self, irq: usize, handler: usize) {
+        let desc = self.desc(irq);
+        let numbers = [0, FIXED, UNMASKABLE, UNMASKABLE];
+        let number = numbers[handler % numbers.len()];
+        let handler = self.handlers.wrapping_add(number);
+        set!(desc, handler, handler.cast_const());
+        set!(desc, action, std::ptr::null_mut());
+        set!(desc, status, sys::XEN_IRQ_DISABLED as u32);
+        let messages = self.platform.delivery.messages as *mut sys::msi_desc;
+        let message = messages.wrapping_add(irq);
+        set!(message, msi_attrib.type_, CAPABILITY_OF_MSI);
+        set!(message, __bindgen_anon_1.msi.nvec, 1);
+        let maskable = number != UNMASKABLE;
+        // SAFETY: an object of the world; no call runs.
+        unsafe { (*message).msi_attrib.set_maskbit(maskable) };
+        set!(desc, msi_desc, message);
+        self.platform.delivery.masked.remove(&irq);
     }
 
     fn set_domain(&mut self, side: &mut Side) {
         let arena = &mut side.env().arena;
-        for number in 0..2 {
+        for number in 0..DOMAINS {
             let domain: *mut sys::domain = arena.object("domain", number);
             let caps: *mut u64 = arena.object("irq_caps", number);
             set!(domain, domain_id, DOMAIN + number as u16);
@@ -298,41 +496,53 @@ impl World {
     fn set_handlers(&self, side: &mut Side) {
         let pic = side.image.variable("enable_8259A_irq").unwrap_or_default();
         let none = self.no_irq_type as *mut sys::hw_interrupt_type;
+        let symbol = |name: &str| side.image.symbol(name).expect("irq.o has it");
+        let complete_move = symbol("irq_complete_move");
         for number in 0..=HANDLERS {
-            let handler = if number < HANDLERS {
-                self.handlers.wrapping_add(number)
-            } else {
-                none
+            let kind = KINDS.get(number);
+            let handler = match kind {
+                Some(_) => self.handlers.wrapping_add(number),
+                None => none,
             };
-            let enable = if number == PIC {
-                pic
-            } else {
-                thunks::enable as *const () as usize
+            let enable = match kind {
+                Some((Kind::Pic, _)) => pic,
+                _ => thunks::enable as *const () as usize,
             };
-            let moves = number == 0;
-            let mut functions = [
-                0,
+            let (ack, end) = match kind.map(|kind| kind.0) {
+                Some(Kind::Unmaskable | Kind::Level) => {
+                    (complete_move, address(thunks::end_level as *const ()))
+                }
+                Some(Kind::Masked) => (
+                    address(thunks::ack_masked as *const ()),
+                    address(thunks::end_masked as *const ()),
+                ),
+                Some(Kind::Pic) => (
+                    address(thunks::ack_pic as *const ()),
+                    address(thunks::end_masked as *const ()),
+                ),
+                _ => (address(thunks::ack_edge as *const ()), 0),
+            };
+            let moves = match kind.map(|kind| kind.0) {
+                None | Some(Kind::Fixed | Kind::Pic) => 0,
+                _ => thunks::set_affinity as *const () as usize,
+            };
+            let functions = [
+                kind.map_or(0, |kind| kind.1.as_ptr() as usize),
                 thunks::startup as *const () as usize,
                 thunks::shutdown as *const () as usize,
                 enable,
                 thunks::disable as *const () as usize,
-                thunks::acknowledge as *const () as usize,
-                0,
-                if moves {
-                    thunks::set_affinity as *const () as usize
-                } else {
-                    0
-                },
+                ack,
+                end,
+                moves,
             ];
-            if number == HANDLERS {
-                functions[3] = thunks::enable as *const () as usize;
-            }
             // SAFETY: a handler is a name and seven pointers to functions.
             unsafe { handler.cast::<[usize; 8]>().write(functions) };
         }
-        side.env()
-            .arena
-            .keep_private(self.handlers.wrapping_add(PIC));
+        for number in [PIC, UNMASKABLE, HANDLERS - 1] {
+            let handler = self.handlers.wrapping_add(number);
+            side.env().arena.keep_private(handler);
+        }
     }
 
     /// A descriptor.

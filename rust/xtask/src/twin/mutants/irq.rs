@@ -253,4 +253,264 @@ pub(super) const FAULTS: &[Fault] = &[
         "        irq_max_guests = 32;",
         "        irq_max_guests = 31;",
     ),
+    (
+        "an IRQ in use is set up again",
+        "    if ( desc->action != NULL )\n    {\n        spin_unlock_irqrestore(&desc->lock,flags);\n        return -EBUSY;",
+        "    if ( 0 )\n    {\n        spin_unlock_irqrestore(&desc->lock,flags);\n        return -EBUSY;",
+    ),
+    (
+        "an IRQ that is set up stays disabled",
+        "    desc->action  = new;\n    desc->status &= ~IRQ_DISABLED;",
+        "    desc->action  = new;",
+    ),
+    (
+        "a released IRQ is not disabled",
+        "    desc->handler->shutdown(desc);\n    desc->status |= IRQ_DISABLED;\n    spin_unlock_irqrestore(&desc->lock,flags);\n\n    /* Wait",
+        "    desc->handler->shutdown(desc);\n    spin_unlock_irqrestore(&desc->lock,flags);\n\n    /* Wait",
+    ),
+    (
+        "a released IRQ's action is not freed",
+        "    if (action && action->free_on_release)\n        xfree(action);",
+        "    if (0)\n        xfree(action);",
+    ),
+    (
+        "an EOI is not deferred behind higher vectors",
+        "    if ( !this_cpu(check_eoi_deferral) || !sp || peoi[sp - 1].vector < vector )",
+        "    if ( 1 )",
+    ),
+    (
+        "EOIs are deferred in the wrong order",
+        "    } while ( --sp && peoi[sp - 1].vector > vector );",
+        "    } while ( --sp && 0 );",
+    ),
+    (
+        "EOIs that are not ready are popped",
+        "    while ( (--sp >= 0) && peoi[sp].ready )",
+        "    while ( --sp >= 0 )",
+    ),
+    (
+        "an EOI for the wrong vector",
+        "            desc->handler->end(desc, peoi[sp].vector);\n        spin_unlock(&desc->lock);\n    }\n\n    pending_eoi_sp",
+        "            desc->handler->end(desc, peoi[0].vector);\n        spin_unlock(&desc->lock);\n    }\n\n    pending_eoi_sp",
+    ),
+    (
+        "an EOI is ready although another guest has the IRQ",
+        "    if ( !action || action->in_flight ||\n         !cpumask_test",
+        "    if ( !action ||\n         !cpumask_test",
+    ),
+    (
+        "a CPU's EOI is ready twice",
+        "         !cpumask_test_and_clear_cpu(smp_processor_id(),\n                                     action->cpu_eoi_map) )",
+        "         !cpumask_test_cpu(smp_processor_id(),\n                                     action->cpu_eoi_map) )",
+    ),
+    (
+        "a CPU does not wait for an EOI that is on its stack",
+        "        cpumask_set_cpu(smp_processor_id(), action->cpu_eoi_map);\n",
+        "        ;\n",
+    ),
+    (
+        "the timer of the guests is not stopped by their last EOI",
+        "    stop_timer(&action->eoi_timer);\n\n    if ( action->ack_type == ACKTYPE_UNMASK )",
+        "    if ( action->ack_type == ACKTYPE_UNMASK )",
+    ),
+    (
+        "other CPUs do not learn of an EOI",
+        "    if ( !cpumask_empty(&cpu_eoi_map) )\n        on_selected_cpus(&cpu_eoi_map, set_eoi_ready, desc, 0);\n}\n\nint pirq_guest_unmask",
+        "    if ( 0 )\n        on_selected_cpus(&cpu_eoi_map, set_eoi_ready, desc, 0);\n}\n\nint pirq_guest_unmask",
+    ),
+    (
+        "an EOI from one guest is one from all",
+        "         unlikely(--action->in_flight != 0) )\n    {\n        spin_unlock_irq(&desc->lock);\n        return;",
+        "         unlikely(--action->in_flight < 0) )\n    {\n        spin_unlock_irq(&desc->lock);\n        return;",
+    ),
+    (
+        "channels that are masked are answered for",
+        "            if ( pirqs[i]->masked &&\n                 !evtchn_port_is_masked(d, pirqs[i]->evtchn) )",
+        "            if ( pirqs[i]->masked )",
+    ),
+    (
+        "the timer ends an IRQ that nobody has",
+        "    if ( !action->in_flight || timer_is_active(&action->eoi_timer) )\n        goto out;",
+        "    if ( timer_is_active(&action->eoi_timer) )\n        goto out;",
+    ),
+    (
+        "the timer ends an IRQ that has come again",
+        "    if ( !action->in_flight || timer_is_active(&action->eoi_timer) )\n        goto out;",
+        "    if ( !action->in_flight )\n        goto out;",
+    ),
+    (
+        "the timer leaves the masks of pirqs",
+        "        if ( test_and_clear_bool(pirq->masked) )\n            action->in_flight--;\n    }\n\n    if",
+        "        if ( pirq->masked )\n            action->in_flight--;\n    }\n\n    if",
+    ),
+    (
+        "the timer does not unmask",
+        "    case ACKTYPE_UNMASK:\n        if ( desc->handler->end )\n            desc->handler->end(desc, 0);\n        break;\n\n    case ACKTYPE_EOI:\n        cpu_eoi_map = this_cpu",
+        "    case ACKTYPE_UNMASK:\n        break;\n\n    case ACKTYPE_EOI:\n        cpu_eoi_map = this_cpu",
+    ),
+    (
+        "a guest shares an IRQ that another does not",
+        "    else if ( !will_share || !action->shareable )",
+        "    else if ( !will_share )",
+    ),
+    (
+        "an IRQ has a guest too many",
+        "    if ( action->nr_guests >= max_nr_guests )",
+        "    if ( action->nr_guests > max_nr_guests )",
+    ),
+    (
+        "guests are not told who is asked for an EOI",
+        "    if ( action->ack_type != ACKTYPE_NONE )\n        set_pirq_eoi(v->domain, pirq->pirq);",
+        "    if ( 0 )\n        set_pirq_eoi(v->domain, pirq->pirq);",
+    ),
+    (
+        "an IRQ does not move to its guest",
+        "                affinity = cpumask_of(v->processor);",
+        "                affinity = NULL;",
+    ),
+    (
+        "a bound IRQ stays disabled",
+        "        desc->status &= ~IRQ_DISABLED;\n        desc->handler->startup(desc);\n    }\n    else if",
+        "        desc->handler->startup(desc);\n    }\n    else if",
+    ),
+    (
+        "a message that cannot be masked needs no EOI",
+        "        return msi_maskable_irq(desc->msi_desc) ? ACKTYPE_NONE : ACKTYPE_EOI;",
+        "        return ACKTYPE_NONE;",
+    ),
+    (
+        "the count in flight stays when a guest leaves",
+        "        if ( test_and_clear_bool(pirq->masked) &&\n             (--action->in_flight == 0) &&\n             desc->handler->end )",
+        "        if ( test_and_clear_bool(pirq->masked) &&\n             (action->in_flight == 1) &&\n             desc->handler->end )",
+    ),
+    (
+        "the other guests of an IRQ wait for one that has left",
+        "             (--action->in_flight == 0) &&\n             (action->nr_guests != 0) )",
+        "             (--action->in_flight == 0) && 0 )",
+    ),
+    (
+        "an unbinding does not wait for CPUs",
+        "        on_selected_cpus(&cpu_eoi_map, set_eoi_ready, desc, 1);",
+        "        on_selected_cpus(&cpu_eoi_map, set_eoi_ready, desc, 0);",
+    ),
+    (
+        "an IRQ without guests is in progress",
+        "    desc->status &= ~(IRQ_GUEST|IRQ_INPROGRESS);",
+        "    desc->status &= ~IRQ_INPROGRESS;",
+    ),
+    (
+        "an unbinding does not disable the IRQ",
+        "    desc->handler->disable(desc);\n    desc->status |= IRQ_DISABLED;\n\n    /*\n     * Mark",
+        "    desc->status |= IRQ_DISABLED;\n\n    /*\n     * Mark",
+    ),
+    (
+        "the timer of a guest that unbinds is not killed",
+        "    if ( oldaction != NULL )\n    {\n        kill_timer(&oldaction->eoi_timer);\n        free_cpumask_var(oldaction->cpu_eoi_map);\n        xfree(oldaction);\n    }\n    else if",
+        "    if ( oldaction != NULL )\n    {\n        free_cpumask_var(oldaction->cpu_eoi_map);\n        xfree(oldaction);\n    }\n    else if",
+    ),
+    (
+        "the timer of a guest that is unbound by force is not killed",
+        "    if ( oldaction != NULL )\n    {\n        kill_timer(&oldaction->eoi_timer);\n        free_cpumask_var(oldaction->cpu_eoi_map);\n        xfree(oldaction);\n    }\n\n    return bound;",
+        "    if ( oldaction != NULL )\n    {\n        free_cpumask_var(oldaction->cpu_eoi_map);\n        xfree(oldaction);\n    }\n\n    return bound;",
+    ),
+    (
+        "a pirq that was unmapped by force stays",
+        "        clear_domain_irq_pirq(d, irq, pirq);\n    }\n    else\n    {\n        oldaction",
+        "    }\n    else\n    {\n        oldaction",
+    ),
+    (
+        "an IRQ of no guest is not ended",
+        "    if ( unlikely(!action->nr_guests) )\n    {\n        /* An interrupt may slip through while freeing an ACKTYPE_EOI irq. */\n        ASSERT(action->ack_type == ACKTYPE_EOI);\n        ASSERT(desc->status & IRQ_DISABLED);\n        if ( desc->handler->end )",
+        "    if ( unlikely(!action->nr_guests) )\n    {\n        /* An interrupt may slip through while freeing an ACKTYPE_EOI irq. */\n        ASSERT(action->ack_type == ACKTYPE_EOI);\n        ASSERT(desc->status & IRQ_DISABLED);\n        if ( 0 )",
+    ),
+    (
+        "a guest is in flight twice",
+        "             !test_and_set_bool(pirq->masked) )\n            action->in_flight++;",
+        "             (test_and_set_bool(pirq->masked), 1) )\n            action->in_flight++;",
+    ),
+    (
+        "an HVM domain gets an interrupt twice",
+        "        if ( !is_hvm_domain(d) || !hvm_do_IRQ_dpci(d, pirq) )",
+        "        if ( !is_hvm_domain(d) || !hvm_do_IRQ_dpci(d, pirq) || 1 )",
+    ),
+    (
+        "the guests' timer runs on another CPU",
+        "        migrate_timer(&action->eoi_timer, smp_processor_id());\n",
+        "        migrate_timer(&action->eoi_timer, 0);\n",
+    ),
+    (
+        "guests have twice the time",
+        "        set_timer(&action->eoi_timer, NOW() + MILLISECS(1));",
+        "        set_timer(&action->eoi_timer, NOW() + MILLISECS(2));",
+    ),
+    (
+        "an interrupt for no IRQ is not acknowledged",
+        "            if ( apic_isr_read(vector) )\n                ack_APIC_irq();",
+        "            if ( apic_isr_read(vector) )\n                ;",
+    ),
+    (
+        "PICs are asked on each CPU",
+        "                   (!smp_processor_id() ||",
+        "                   (1 ||",
+    ),
+    (
+        "the limit acts an interrupt late",
+        "             unlikely(desc->rl_cnt++ >= irq_ratelimit_threshold) )",
+        "             unlikely(desc->rl_cnt++ > irq_ratelimit_threshold) )",
+    ),
+    (
+        "an IRQ is limited for ever",
+        "            desc->rl_cnt = 0;\n            desc->rl_quantum_start = now;",
+        "            desc->rl_quantum_start = now;",
+    ),
+    (
+        "a limited IRQ is on the list twice",
+        "                if ( likely(list_empty(&desc->rl_link)) )",
+        "                if ( 1 )",
+    ),
+    (
+        "limited IRQs stay disabled",
+        "        desc->handler->enable(desc);\n        list_del(&desc->rl_link);",
+        "        list_del(&desc->rl_link);",
+    ),
+    (
+        "an interrupt during its handler is lost",
+        "    desc->status |= IRQ_PENDING;\n\n    /*\n     * Since we set PENDING",
+        "    /*\n     * Since we set PENDING",
+    ),
+    (
+        "a handler runs on two CPUs",
+        "    if ( desc->status & (IRQ_DISABLED | IRQ_INPROGRESS) )\n        goto out;",
+        "    if ( desc->status & IRQ_DISABLED )\n        goto out;",
+    ),
+    (
+        "an IRQ stays in progress",
+        "    desc->status &= ~IRQ_INPROGRESS;\n\n out:",
+        "\n out:",
+    ),
+    (
+        "the registers stay those of the interrupt",
+        "    irq_exit();\n    set_irq_regs(old_regs);",
+        "    irq_exit();\n    (void)old_regs;",
+    ),
+    (
+        "a CPU that goes offline is waited for",
+        "        cpumask_clear_cpu(smp_processor_id(), action->cpu_eoi_map);\n    }\n\n    /* Flush",
+        "        ;\n    }\n\n    /* Flush",
+    ),
+    (
+        "a CPU goes offline with interrupts in service",
+        "        peoi[sp].ready = 1;\n    flush_ready_eoi();",
+        "        ;\n    flush_ready_eoi();",
+    ),
+    (
+        "a guest's affinity is ignored",
+        "    irq_set_affinity(desc, mask);\n    spin_unlock_irqrestore(&desc->lock, flags);\n}\n\nDEFINE_PER_CPU",
+        "    spin_unlock_irqrestore(&desc->lock, flags);\n}\n\nDEFINE_PER_CPU",
+    ),
+    (
+        "an IRQ of one guest is shared",
+        "    shared = (action && (action->nr_guests > 1));",
+        "    shared = (action && (action->nr_guests > 0));",
+    ),
 ];
