@@ -7,7 +7,9 @@ fn what_is_ready_waits_for_what_is_above() {
     let mut stack = EoiStack::<4>::new();
     let handled = |stack: &mut EoiStack<4>, vector| {
         stack.enter();
-        stack.leave(9, vector)
+        let waits = stack.defer(9, vector);
+        stack.leave();
+        waits
     };
     assert!(handled(&mut stack, 0x50) == Ok(false) && stack.is_empty());
     for (irq, vector) in [(1, 0x31), (2, 0x41), (3, 0x61)] {
@@ -23,12 +25,12 @@ fn what_is_ready_waits_for_what_is_above() {
     assert!(stack.set_ready(3));
     for expected in [(3, 0x61), (9, 0x51), (2, 0x41)] {
         let top = stack.ready().unwrap();
-        assert_eq!((top.irq, top.vector), expected);
+        assert_eq!((top.irq(), top.vector()), expected);
         stack.pop();
     }
     assert!(stack.ready().is_none() && !stack.is_empty());
     stack.set_all_ready();
-    assert_eq!(stack.ready().map(|top| top.irq), Some(1));
+    assert_eq!(stack.ready().map(|top| top.irq()), Some(1));
     stack.pop();
     assert!(stack.is_empty());
 }
@@ -40,7 +42,30 @@ fn of_an_irq_that_waits_twice_the_last_is_ready() {
         assert_eq!(stack.push(1, vector), Ok(()));
     }
     assert!(stack.set_ready(1));
-    assert_eq!(stack.ready().map(|top| top.vector), Some(0x41));
+    assert_eq!(stack.ready().map(|top| top.vector()), Some(0x41));
     stack.pop();
     assert!(stack.ready().is_none());
+}
+
+#[test]
+fn what_is_ended_outside_of_handlers_never_waits() {
+    let mut stack = EoiStack::<4>::new();
+    assert_eq!(stack.push(1, 0x41), Ok(()));
+    assert_eq!(stack.defer(2, 0x31), Ok(false));
+    stack.enter();
+    assert_eq!(stack.defer(2, 0x31), Ok(true));
+    let waiting = stack.waiting().iter().copied();
+    let waiting: std::vec::Vec<_> = waiting.map(|one| (one.irq(), one.is_ready())).collect();
+    assert_eq!(waiting, [(2, true), (1, false)]);
+}
+
+#[test]
+fn an_interrupt_is_four_bytes_with_all_that_is_known() {
+    let one = Waiting::new(0x7f_fffe, 0xef, true);
+    assert_eq!(
+        (one.irq(), one.vector(), one.is_ready()),
+        (0x7f_fffe, 0xef, true)
+    );
+    assert_eq!(size_of::<EoiStack>(), 832);
+    assert!(EoiStack::<4>::new().is_empty());
 }

@@ -92,7 +92,11 @@ impl Cpu {
 
     /// As if no handler ran.
     fn ready_whatever_runs(&self) -> Option<Waiting> {
-        self.stack.waiting().last().copied().filter(|top| top.ready)
+        self.stack
+            .waiting()
+            .last()
+            .copied()
+            .filter(|top| top.is_ready())
     }
 }
 
@@ -175,14 +179,14 @@ impl State {
             false => cpu.stack.ready(),
         };
         while let Some(top) = ready(&self.cpus[cpu]) {
-            self.end(cpu, top.irq as usize);
+            self.end(cpu, top.irq() as usize);
             self.cpus[cpu].stack.pop();
         }
         if flaw == Flaw::OutOfOrder {
             let waiting = self.cpus[cpu].stack.waiting().to_vec();
             let below = waiting.split_last().map_or(&[][..], |(_, below)| below);
-            for one in below.iter().filter(|one| one.ready) {
-                self.end(cpu, one.irq as usize);
+            for one in below.iter().filter(|one| one.is_ready()) {
+                self.end(cpu, one.irq() as usize);
             }
         }
     }
@@ -278,7 +282,8 @@ impl State {
             return;
         };
         self.cpus[cpu].handles[irq] = false;
-        let waits = self.cpus[cpu].stack.leave(irq as u32, vector(irq)) == Ok(true);
+        let waits = self.cpus[cpu].stack.defer(irq as u32, vector(irq)) == Ok(true);
+        self.cpus[cpu].stack.leave();
         if flaw == Flaw::NotDeferred || !waits {
             self.end(cpu, irq);
         }
@@ -374,7 +379,7 @@ impl Model for World {
                 (0..CPUS).all(|cpu| {
                     (0..IRQS).all(|irq| {
                         let entries = state.cpus[cpu].stack.waiting().iter();
-                        let of_irq = |one: &&Waiting| one.irq as usize == irq && !one.ready;
+                        let of_irq = |one: &&Waiting| one.irq() as usize == irq && !one.is_ready();
                         let waited = state.irqs[irq].guests.waited_for().contains(cpu as u32);
                         entries.filter(of_irq).count() == usize::from(waited)
                     })
@@ -385,7 +390,7 @@ impl Model for World {
                     cpu.stack
                         .waiting()
                         .iter()
-                        .any(|one| is_xens(one.irq as usize))
+                        .any(|one| is_xens(one.irq() as usize))
                 };
                 state.cpus.iter().any(defers)
             }),
