@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The functions of irq.c that Xen reaches through pointers, and the services of Xen that it alone uses. */
+#include <xen/event.h>
+#include <xen/init.h>
 #include <xen/iocap.h>
 #include <xen/irq.h>
+#include <xen/perfc.h>
 #include <xen/sched.h>
+#include <xen/timer.h>
 #include <xen/trace.h>
 
 #include <asm/apic.h>
@@ -29,6 +33,125 @@ void cf_check irq_move_cleanup_interrupt(void)
 
     if ( cpu_online(smp_processor_id()) )
         xen_irq_move_cleanup(smp_processor_id());
+}
+
+void cf_check irq_ack_none(struct irq_desc *desc)
+{
+    ack_bad_irq(desc->irq);
+}
+
+/* Without a higher interrupt whose EOI has yet to be sent. */
+void cf_check end_nonmaskable_irq(struct irq_desc *desc, uint8_t vector)
+{
+    if ( !xen_irq_defer_eoi(desc, vector) )
+        ack_APIC_irq();
+}
+
+DEFINE_PER_CPU(struct shim_eoi_stack, shim_eoi_stack);
+
+static void cf_check set_eoi_ready(void *desc)
+{
+    xen_irq_set_eoi_ready(desc);
+}
+
+void shim_tell_eoi_ready(const cpumask_t *cpus, struct irq_desc *desc,
+                         bool wait)
+{
+    on_selected_cpus(cpus, set_eoi_ready, desc, wait);
+}
+
+static void cf_check guest_eoi_timer(void *desc)
+{
+    xen_irq_guest_eoi_timer(desc);
+}
+
+void shim_init_eoi_timer(struct timer *timer, struct irq_desc *desc)
+{
+    init_timer(timer, guest_eoi_timer, desc, 0);
+}
+
+DEFINE_SPINLOCK(shim_ratelimit_lock);
+LIST_HEAD(shim_ratelimit_list);
+struct timer shim_ratelimit_timer;
+
+static void cf_check ratelimit_timer(void *unused)
+{
+    xen_irq_ratelimit_timer();
+}
+
+static int __init cf_check ratelimit_init(void)
+{
+    if ( irq_ratelimit_threshold )
+        init_timer(&shim_ratelimit_timer, ratelimit_timer, NULL, 0);
+    return 0;
+}
+__initcall(ratelimit_init);
+
+bool shim_is_in_service(uint8_t vector)
+{
+    return apic_isr_read(vector);
+}
+
+void shim_ack_apic(void)
+{
+    ack_APIC_irq();
+}
+
+bool shim_cpu_is_amd(void)
+{
+    return boot_cpu_data.x86_vendor & (X86_VENDOR_AMD | X86_VENDOR_HYGON);
+}
+
+void shim_count_interrupt(void)
+{
+    perfc_incr(irqs);
+}
+
+const cpumask_t *shim_cpumask_of(unsigned int cpu)
+{
+    return cpumask_of(cpu);
+}
+
+bool shim_is_acked_by_move(const struct irq_desc *desc)
+{
+    return desc->handler->ack == irq_complete_move;
+}
+
+bool shim_type_is(const struct irq_desc *desc, const char *name)
+{
+    return !strcmp(desc->handler->typename, name);
+}
+
+struct pirq *shim_pirq_info(struct domain *d, int pirq)
+{
+    return pirq_info(d, pirq);
+}
+
+unsigned int shim_pirqs(struct domain *d, unsigned int first,
+                        struct pirq **pirqs, unsigned int most)
+{
+    return radix_tree_gang_lookup(&d->pirq_tree,
+                                  (void **)pirqs, first, most);
+}
+
+bool shim_evtchn_is_masked(struct domain *d, evtchn_port_t port)
+{
+    return evtchn_port_is_masked(d, port);
+}
+
+/* Pending in bit 0, masked in bit 1, and bit 2 where neither can be told. */
+uint32_t shim_evtchn_state(struct domain *d, evtchn_port_t port)
+{
+    struct evtchn *evtchn = evtchn_from_port(d, port);
+    uint32_t state = 4;
+
+    if ( evtchn_read_trylock(evtchn) )
+    {
+        state = evtchn_is_pending(d, evtchn) | evtchn_is_masked(d, evtchn) << 1;
+        evtchn_read_unlock(evtchn);
+    }
+
+    return state;
 }
 
 unsigned int shim_cpumask_words(void)
@@ -68,6 +191,11 @@ void shim_forward(const cpumask_t *cpus, uint8_t vector)
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu)
 {
     TRACE_TIME(event, irq, vector, cpu);
+}
+
+void shim_trace_vector(uint32_t event, unsigned int vector)
+{
+    TRACE_TIME(event, vector);
 }
 
 /* A record holds the first 192 CPUs of a mask. */

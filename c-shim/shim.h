@@ -11,6 +11,7 @@
 #include <xen/rwlock.h>
 #include <xen/sched.h>
 #include <xen/spinlock.h>
+#include <xen/timer.h>
 #include <xen/vpci.h>
 
 #include <asm/msi.h>
@@ -139,9 +140,14 @@ void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
 #endif
 
 #ifdef CONFIG_RUST_IRQ_VECTORS
+#define SHIM_EOI_WORDS 104
+
 /* Of irq.c, where they are static without Rust. */
 extern unsigned char irq_max_guests;
+extern unsigned int irq_ratelimit_threshold;
 extern void (*direct_apic_vector[])(void);
+void clear_domain_irq_pirq(struct domain *d, int irq, struct pirq *pirq);
+void cleanup_domain_irq_pirq(struct domain *d, int irq, struct pirq *pirq);
 
 extern spinlock_t shim_vector_lock;
 extern cpumask_t shim_destination;
@@ -159,11 +165,43 @@ void shim_forward(const cpumask_t *cpus, uint8_t vector);
 void shim_trace_irq(uint32_t event, int irq, int vector, unsigned int cpu);
 void shim_trace_irq_mask(uint32_t event, int irq, int vector,
                          const cpumask_t *mask);
+void shim_trace_vector(uint32_t event, unsigned int vector);
+bool shim_is_in_service(uint8_t vector);
+void shim_ack_apic(void);
+bool shim_cpu_is_amd(void);
+void shim_count_interrupt(void);
+const cpumask_t *shim_cpumask_of(unsigned int cpu);
+bool shim_is_acked_by_move(const struct irq_desc *desc);
+bool shim_type_is(const struct irq_desc *desc, const char *name);
+struct pirq *shim_pirq_info(struct domain *d, int pirq);
+unsigned int shim_pirqs(struct domain *d, unsigned int first,
+                        struct pirq **pirqs, unsigned int most);
+bool shim_evtchn_is_masked(struct domain *d, evtchn_port_t port);
+uint32_t shim_evtchn_state(struct domain *d, evtchn_port_t port);
+void shim_init_eoi_timer(struct timer *timer, struct irq_desc *desc);
+void shim_tell_eoi_ready(const cpumask_t *cpus, struct irq_desc *desc,
+                         bool wait);
+extern spinlock_t shim_ratelimit_lock;
+extern struct list_head shim_ratelimit_list;
+extern struct timer shim_ratelimit_timer;
+
+/* The EOIs that a CPU has yet to send, as irq_core::irq::eoi lays them out. */
+struct shim_eoi_stack {
+    uint64_t words[SHIM_EOI_WORDS];
+};
+DECLARE_PER_CPU(struct shim_eoi_stack, shim_eoi_stack);
 
 /* What c-shim/irq.c calls. */
 void xen_irq_complete_move(struct irq_desc *desc, uint32_t vector,
                            unsigned int cpu);
 void xen_irq_move_cleanup(unsigned int cpu);
+bool xen_irq_defer_eoi(struct irq_desc *desc, uint32_t vector);
+void xen_irq_set_eoi_ready(struct irq_desc *desc);
+void xen_irq_guest_eoi_timer(struct irq_desc *desc);
+void xen_irq_ratelimit_timer(void);
+/* What irq.c calls. */
+bool xen_irq_guest_force_unbind(struct domain *d, struct pirq *pirq);
+void xen_irq_dump_guests(struct irq_desc *desc);
 #endif
 
 #endif

@@ -25,6 +25,8 @@
 #include <xen/rwlock.h>
 #include <xen/sched.h>
 #include <xen/softirq.h>
+#include <xen/timer.h>
+#include <xen/trace.h>
 #include <xen/vpci.h>
 #include <xen/xmalloc.h>
 #include <public/domctl.h>
@@ -53,6 +55,12 @@
 #include <../drivers/passthrough/vtd/extern.h>
 #endif
 
+#ifndef CONFIG_TRACEBUFFER
+/* A macro then; nothing of what refers to the variable is left. */
+#undef tb_init_done
+extern bool tb_init_done;
+#endif
+
 /* Macros as constants; an unused enumerator costs nothing. */
 enum xen_irq_constants {
     XEN_IRQ_STACK_SIZE = STACK_SIZE,
@@ -69,6 +77,13 @@ enum xen_irq_constants {
     XEN_IRQ_INPROGRESS = IRQ_INPROGRESS,
     XEN_IRQ_DISABLED = IRQ_DISABLED,
     XEN_IRQ_MOVE_PENDING = IRQ_MOVE_PENDING,
+    XEN_IRQ_PENDING = IRQ_PENDING,
+    XEN_IRQ_REPLAY = IRQ_REPLAY,
+    XEN_IRQ_TIMER_IN_HEAP = TIMER_STATUS_in_heap,
+    XEN_IRQ_TRACES = IS_ENABLED(CONFIG_TRACEBUFFER),
+    XEN_IRQ_PERF_COUNTERS = IS_ENABLED(CONFIG_PERF_COUNTERS),
+    /* The bits of pirq_eoi_map. */
+    XEN_IRQ_EOI_MAP_BITS = PAGE_SIZE * BITS_PER_BYTE,
     XEN_IRQ_DOMID_INVALID = DOMID_INVALID,
     XEN_IRQ_NODES = MAX_NUMNODES,
     XEN_IRQ_HPET_VECTOR = HPET_BROADCAST_VECTOR,
@@ -81,6 +96,8 @@ enum xen_irq_constants {
     XEN_IRQ_FIRST_HIPRIORITY_VECTOR = FIRST_HIPRIORITY_VECTOR,
     XEN_IRQ_LAST_HIPRIORITY_VECTOR = LAST_HIPRIORITY_VECTOR,
     XEN_IRQ_MOVE_CLEANUP = IRQ_MOVE_CLEANUP_VECTOR,
+    XEN_IRQ_TRC_HANDLED = TRC_HW_IRQ_HANDLED,
+    XEN_IRQ_TRC_UNMAPPED_VECTOR = TRC_HW_IRQ_UNMAPPED_VECTOR,
     XEN_IRQ_TRC_MOVE_CLEANUP_DELAY = TRC_HW_IRQ_MOVE_CLEANUP_DELAY,
     XEN_IRQ_TRC_MOVE_CLEANUP = TRC_HW_IRQ_MOVE_CLEANUP,
     XEN_IRQ_TRC_CLEAR_VECTOR = TRC_HW_IRQ_CLEAR_VECTOR,

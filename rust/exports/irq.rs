@@ -1,10 +1,11 @@
-//! What `arch/x86/irq.c` offers of vectors, of IRQs that are created and destroyed, and of moves.
-//! Prototypes: `asm/irq.h`, `xen/irq.h`, `asm/apic.h`, and c-shim/shim.h for what c-shim/irq.c
-//! calls.
+//! What `arch/x86/irq.c` offers of vectors, of IRQs that are created and destroyed, of moves, and
+//! of interrupts that Xen or guests handle. Prototypes: `asm/irq.h`, `xen/irq.h`, `asm/apic.h`, and
+//! c-shim/shim.h for what c-shim/irq.c and the rest of irq.c call.
 
-use core::ffi::{c_int, c_uint};
+use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use core::ptr::null_mut;
 use core::sync::atomic::AtomicU8;
-use irq::{create, evacuate};
+use irq::{create, deliver, evacuate, guests, own};
 use xen::arch::cpu::{CpuVariables, this_cpu_number};
 use xen::base::boot::Booting;
 use xen::base::bug::assertion_failed;
@@ -12,11 +13,20 @@ use xen::base::errno::{Errno, to_c};
 use xen::irq::cpus::Cpus;
 use xen::irq::create as objects;
 use xen::irq::direct;
+use xen::irq::guests::Guest;
+use xen::irq::interrupt::Interrupt;
 use xen::irq::place::{self, PlacedDesc};
+use xen::irq::rate_limit;
+use xen::irq::request::{Function, NewAction};
+use xen::irq::stack::OwnStack;
 use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
-use xen::objects::irq_desc::{HeldDesc, IrqDesc};
-use xen::sync::irqs::IrqsOff;
+use xen::objects::domain::Domain;
+use xen::objects::irq_desc::{HeldDesc, IrqDesc, LockedDesc};
+use xen::objects::pirq::{PirqView, lock_desc_of};
+use xen::objects::vcpu::Vcpu;
+use xen::sync::irqs::{INTERRUPT_FLAG, IrqsOff};
+use xen::sync::rwlock::EventLock;
 use xen::xen_assert;
 use xen_sys as sys;
 
@@ -309,4 +319,304 @@ unsafe extern "C" fn xen_irq_move_cleanup(cpu: c_uint) {
     let variables = CpuVariables::own(irqs);
     xen_assert!(variables.cpu() == cpu);
     irq::clean_up(Vectors::of(variables), irqs);
+}
+
+/// See [`deliver::deliver`].
+///
+/// # Safety
+///
+/// The frame is that of the interrupt, and IRQs are off.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn do_IRQ(regs: *mut sys::cpu_user_regs) {
+    // SAFETY: `common_interrupt` and `vmx_do_extint()` pass the frame on their stack, with IRQs
+    // off.
+    let mut interrupt = unsafe { Interrupt::begin(regs) };
+    deliver::deliver(&mut interrupt);
+}
+
+/// See [`guests::defer`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked, with IRQs off.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_defer_eoi(desc: *const sys::irq_desc, vector: u32) -> bool {
+    // SAFETY: `end_nonmaskable_irq()` is the `end` of handlers, which is called with the lock held
+    // and IRQs off.
+    guests::defer(held!(desc), vector as u8, unsafe { IrqsOff::new() })
+}
+
+/// See [`guests::set_ready`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_set_eoi_ready(desc: *const sys::irq_desc) {
+    // SAFETY: `on_selected_cpus()` has this called with IRQs off.
+    guests::set_ready(view!(IrqDesc, desc), unsafe { IrqsOff::new() });
+}
+
+/// See [`guests::time_out`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_guest_eoi_timer(desc: *const sys::irq_desc) {
+    guests::time_out(view!(IrqDesc, desc));
+}
+
+/// See [`rate_limit::enable_all`].
+#[unsafe(no_mangle)]
+extern "C" fn xen_irq_ratelimit_timer() {
+    rate_limit::enable_all();
+}
+
+/// See [`OwnStack::is_empty`].
+#[unsafe(no_mangle)]
+extern "C" fn cpu_has_pending_apic_eoi() -> bool {
+    // SAFETY: `errata_c6_workaround()` is called with IRQs off, before the CPU sleeps.
+    !OwnStack::of(unsafe { IrqsOff::new() }).is_empty()
+}
+
+/// See [`guests::leave`].
+#[unsafe(no_mangle)]
+extern "C" fn fixup_eoi() {
+    // SAFETY: `__cpu_disable()` calls this with IRQs off.
+    guests::leave(unsafe { IrqsOff::new() });
+}
+
+/// The descriptor of an IRQ that Xen is to handle, or no longer; C crashes where there is none.
+fn numbered_unsigned(irq: c_uint) -> Option<IrqDesc<'static>> {
+    let desc = IrqDesc::numbered(irq);
+    xen_assert!(desc.is_some());
+    desc
+}
+
+/// See [`own::request`].
+///
+/// # Safety
+///
+/// The handler may be called until the IRQ is released.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn request_irq(
+    irq: c_uint,
+    irqflags: c_uint,
+    handler: Option<Function>,
+    devname: *const c_char,
+    dev_id: *mut c_void,
+) -> c_int {
+    xen_assert!(irqflags == 0);
+    let (Some(desc), Some(handler)) = (IrqDesc::numbered(irq), handler) else {
+        return Errno::INVAL.negative();
+    };
+    // SAFETY: C passes a function and a text of its own; the device's object stays until the IRQ is
+    // released.
+    let action = unsafe { NewAction::allocate(handler, devname, dev_id) };
+    to_c(own::request(desc, action))
+}
+
+/// See [`own::set_up`].
+///
+/// # Safety
+///
+/// The action is one of C's, which stays, and which no IRQ has.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setup_irq(irq: c_uint, irqflags: c_uint, new: *mut sys::irqaction) -> c_int {
+    xen_assert!(irqflags == 0);
+    // SAFETY: The actions are variables of i8259.c, time.c and ns16550.c, which stay.
+    let action = unsafe { NewAction::from_c(new) };
+    let (Some(desc), Some(action)) = (numbered_unsigned(irq), action) else {
+        return Errno::INVAL.negative();
+    };
+    let result = own::set_up(desc, action);
+    result.map_or_else(|_| Errno::BUSY.negative(), |()| 0)
+}
+
+/// See [`own::release`].
+#[unsafe(no_mangle)]
+extern "C" fn release_irq(irq: c_uint, _dev_id: *const c_void) {
+    if let Some(desc) = numbered_unsigned(irq) {
+        own::release(desc);
+    }
+}
+
+/// A locked descriptor, for C: what the flags register was before goes to `flags`, if C wants it.
+///
+/// # Safety
+///
+/// `flags` is null or a variable of C's.
+unsafe fn locked_to_c(
+    locked: Option<LockedDesc<'static>>,
+    flags: *mut c_ulong,
+) -> *mut sys::irq_desc {
+    let Some((desc, before)) = locked.map(LockedDesc::into_c) else {
+        return null_mut();
+    };
+    if !flags.is_null() {
+        // SAFETY: It is a variable of C's.
+        unsafe { flags.write(before) };
+    }
+    desc
+}
+
+/// See [`lock_desc_of`].
+///
+/// # Safety
+///
+/// The domain is Xen's; the flags are a variable of C's or none.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn domain_spin_lock_irq_desc(
+    d: *const sys::domain,
+    pirq: c_int,
+    pflags: *mut c_ulong,
+) -> *mut sys::irq_desc {
+    let locked = lock_desc_of(view!(Domain, d), pirq);
+    // SAFETY: C passes a variable or none.
+    unsafe { locked_to_c(locked, pflags) }
+}
+
+/// See [`PirqView::lock_own_desc`].
+///
+/// # Safety
+///
+/// The pirq is Xen's; the flags are a variable of C's or none.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_spin_lock_irq_desc(
+    pirq: *const sys::pirq,
+    pflags: *mut c_ulong,
+) -> *mut sys::irq_desc {
+    let locked = view!(PirqView, pirq).lock_own_desc();
+    // SAFETY: C passes a variable or none.
+    unsafe { locked_to_c(locked, pflags) }
+}
+
+/// See [`guests::set_affinity`].
+///
+/// # Safety
+///
+/// The domain and the set are Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_set_affinity(
+    d: *const sys::domain,
+    pirq: c_int,
+    mask: *const sys::cpumask_t,
+) {
+    if let Some(cpus) = cpus!(mask) {
+        guests::set_affinity(view!(Domain, d), pirq, cpus);
+    }
+}
+
+/// See [`guests::is_shared`].
+///
+/// # Safety
+///
+/// The domain is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_shared(d: *const sys::domain, pirq: c_int) -> c_int {
+    guests::is_shared(view!(Domain, d), pirq).into()
+}
+
+/// See [`guests::answer_pirq`].
+///
+/// # Safety
+///
+/// The pirq is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_guest_eoi(pirq: *const sys::pirq) {
+    guests::answer_pirq(view!(PirqView, pirq));
+}
+
+/// See [`guests::answer`].
+///
+/// # Safety
+///
+/// Both are Xen's; the descriptor is locked, and the lock is this function's to drop.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn desc_guest_eoi(desc: *const sys::irq_desc, pirq: *const sys::pirq) {
+    let desc: IrqDesc<'static> = view!(IrqDesc, desc);
+    // SAFETY: `__msi_pirq_eoi()` and the EOI of pass-through devices lock the descriptor by
+    // `pirq_spin_lock_irq_desc()`, with IRQs on before, and leave the lock to this function.
+    let locked = unsafe { LockedDesc::from_c(desc, INTERRUPT_FLAG) };
+    guests::answer(locked, view!(PirqView, pirq));
+}
+
+/// See [`guests::answer_unmasked`].
+///
+/// # Safety
+///
+/// The domain is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_guest_unmask(d: *const sys::domain) -> c_int {
+    guests::answer_unmasked(view!(Domain, d));
+    0
+}
+
+/// A domain and its pirq, and the domain's event lock, which the caller of an export holds.
+macro_rules! guest {
+    ($domain:expr, $pirq:expr) => {{
+        let domain: Domain<'_> = $domain;
+        let pirq = view!(PirqView, $pirq);
+        // SAFETY: Event channels and pass-through devices bind and unbind pirqs of the domain with
+        // its event lock held for writing, and so does `unmap_domain_pirq()`. A pirq that is bound
+        // has an event channel, or is one of a pass-through device: `pirq_cleanup_check()` keeps it
+        // until both are gone, and they go after the pirq was unbound. A domain's channels are
+        // closed and its pirqs unmapped before it is freed.
+        unsafe {
+            let lock = EventLock::expected_of_caller(domain);
+            (Guest::new(domain, pirq), lock)
+        }
+    }};
+}
+
+/// See [`guests::bind`].
+///
+/// # Safety
+///
+/// The vCPU is Xen's and the pirq one of its domain's, whose event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_guest_bind(
+    v: *const sys::vcpu,
+    pirq: *const sys::pirq,
+    will_share: c_int,
+) -> c_int {
+    let vcpu = view!(Vcpu, v);
+    let (guest, lock) = guest!(vcpu.domain(), pirq);
+    to_c(guests::bind(vcpu, guest, will_share != 0, &lock))
+}
+
+/// See [`guests::unbind`].
+///
+/// # Safety
+///
+/// The pirq is one of the domain's, whose event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_guest_unbind(d: *const sys::domain, pirq: *const sys::pirq) {
+    let (guest, lock) = guest!(view!(Domain, d), pirq);
+    guests::unbind(guest, &lock);
+}
+
+/// See [`guests::force_unbind`].
+///
+/// # Safety
+///
+/// The pirq is one of the domain's, whose event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_guest_force_unbind(
+    d: *const sys::domain,
+    pirq: *const sys::pirq,
+) -> bool {
+    let (guest, lock) = guest!(view!(Domain, d), pirq);
+    guests::force_unbind(guest, &lock)
+}
+
+/// See [`guests::dump`].
+///
+/// # Safety
+///
+/// The descriptor is Xen's and locked.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn xen_irq_dump_guests(desc: *const sys::irq_desc) {
+    guests::dump(held!(desc));
 }

@@ -62,6 +62,16 @@ pub unsafe fn append(head: *mut list_head, node: *mut list_head) {
     }
 }
 
+/// Puts a node before all others of a list.
+///
+/// # Safety
+///
+/// As for [`append`].
+pub unsafe fn prepend(head: *mut list_head, node: *mut list_head) {
+    // SAFETY: What follows the head is behind it when the list is seen from there.
+    unsafe { append((*head).next, node) };
+}
+
 /// Takes a node out of its list.
 ///
 /// # Safety

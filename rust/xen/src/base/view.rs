@@ -1,8 +1,8 @@
 //! How a view of a C object is made.
 
 use core::sync::atomic::{
-    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
-    AtomicU64, Ordering,
+    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicPtr, AtomicU8, AtomicU16,
+    AtomicU32, AtomicU64, Ordering,
 };
 
 /// Declares a view: a non-null pointer to an object of Xen's that the call at hand keeps alive.
@@ -100,6 +100,7 @@ words!(
     i8 as AtomicI8,
     i16 as AtomicI16,
     i32 as AtomicI32,
+    i64 as AtomicI64,
     u64 as AtomicU64
 );
 

@@ -4,6 +4,7 @@ use crate::arch::cpu::cpu_ids;
 use crate::base::view::Word;
 use crate::objects::cpumask::CpuMask;
 use crate::sync::irqs::IrqsOff;
+use core::mem::MaybeUninit;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use xen_sys as sys;
 
@@ -41,6 +42,15 @@ impl<'a> Cpus<'a> {
         let mask = unsafe { CpuMask::from_raw((&raw const sys::cpumask_all).cast_mut()) };
         // SAFETY: The address of a constant is not null.
         Cpus(unsafe { mask.unwrap_unchecked() })
+    }
+
+    /// One CPU; `None` where there cannot be such a CPU.
+    pub fn one(cpu: u32) -> Option<Cpus<'static>> {
+        if cpu >= cpu_ids() {
+            return None;
+        }
+        // SAFETY: The set is a constant of Xen's, and nothing writes to a set of this type.
+        unsafe { CpuMask::from_raw(sys::shim_cpumask_of(cpu).cast_mut()) }.map(Cpus)
     }
 
     /// The set.
@@ -116,6 +126,55 @@ impl CpuSetMut for DescCpus<'_> {
             // SAFETY: The word is one of a descriptor's set, and others access a set's words one by
             // one.
             unsafe { u64::store(place, word) };
+        }
+    }
+}
+
+/// How many words a set has room for.
+const WORDS: usize = size_of::<sys::cpumask_t>() / size_of::<u64>();
+
+/// A copy of a set of CPUs, for what is done when the lock is dropped that guards the set.
+pub struct CpusCopy([MaybeUninit<u64>; WORDS]);
+
+impl CpusCopy {
+    /// Copies one.
+    pub fn of(cpus: &impl CpuSet) -> Self {
+        let mut copy = [const { MaybeUninit::uninit() }; WORDS];
+        for index in 0..words() {
+            if let Some(word) = copy.get_mut(index as usize) {
+                word.write(cpus.word(index));
+            }
+        }
+        Self(copy)
+    }
+
+    /// The set, for C, which only reads it.
+    pub(super) fn as_ptr(&self) -> *const sys::cpumask_t {
+        (&raw const self.0).cast()
+    }
+}
+
+impl CpuSet for CpusCopy {
+    fn limit(&self) -> u32 {
+        cpu_ids()
+    }
+
+    fn word(&self, index: u32) -> u64 {
+        let word = self.0.get(index as usize);
+        // SAFETY: `of` has written as many words as are in use.
+        word.filter(|_| index < words())
+            .map_or(0, |word| unsafe { word.assume_init_read() })
+    }
+}
+
+impl CpuSetMut for CpusCopy {
+    fn words(&self) -> u32 {
+        words()
+    }
+
+    fn set_word(&mut self, index: u32, word: u64) {
+        if let Some(place) = self.0.get_mut(index as usize) {
+            place.write(word);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::irq::place::{self, PlacedDesc};
 use crate::irq::table::{self, Vectors};
 use crate::objects::cpumask::CpuMask;
 use crate::objects::domain::Domain;
-use crate::objects::irq_desc::IrqDesc;
+use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use core::sync::atomic::{AtomicI8, Ordering, fence};
 use irq_core::irq::cpus::CpuSet;
 use irq_core::irq::vectors::{FIRST_DYNAMIC, MOVE_CLEAN_UP};
@@ -163,6 +163,22 @@ impl Action {
             desc: self.desc,
             owned: is_owned.then_some(self.action),
         }
+    }
+}
+
+/// Takes what of Xen's handles an IRQ (`release_irq()`).
+pub fn take_request(desc: IrqDesc<'static>, held: HeldDesc<'_>) -> TakenAction {
+    xen_assert!(desc.irq() == held.irq());
+    let action = field!(held, action);
+    if desc.irq() != held.irq() || action.is_null() || held.has(Status::GUEST) {
+        return TakenAction { desc, owned: None };
+    }
+    set_field!(held, action)(core::ptr::null_mut());
+    // SAFETY: Without GUEST it is a `struct irqaction`, which is not freed while it is in use.
+    let is_owned = unsafe { (*action).free_on_release };
+    TakenAction {
+        desc,
+        owned: is_owned.then_some(action),
     }
 }
 

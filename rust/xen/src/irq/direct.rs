@@ -1,6 +1,7 @@
 //! Vectors that have a function instead of an IRQ, and those of high priority.
 
 use crate::irq::table::VectorLock;
+use crate::sync::irqs::IrqsOff;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use irq_core::irq::vectors::{FIRST_HIGH_PRIORITY, LAST_HIGH_PRIORITY};
@@ -43,4 +44,19 @@ pub fn allocate(vector: &AtomicU8, handler: Handler) -> Option<()> {
         set(new, handler);
     }
     Some(())
+}
+
+/// Calls the function that handles a vector; returns whether there is one.
+#[inline(always)]
+pub fn call(vector: u8, _: IrqsOff<'_>) -> bool {
+    let slots = (&raw const sys::direct_apic_vector).cast::<Handler>();
+    // SAFETY: The array has an element for each vector, which is written in one piece, once.
+    let handler = unsafe { slots.add(vector.into()).read_volatile() };
+    match handler {
+        Some(handler) => {
+            handler();
+            true
+        }
+        None => false,
+    }
 }

@@ -2,8 +2,7 @@
 
 use crate::base::view::{field, set_field};
 use crate::irq::cpus::Cpus;
-use crate::irq::place::PlacedDesc;
-use crate::objects::irq_desc::IrqDesc;
+use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use core::sync::atomic::{Ordering, fence};
 use xen_sys as sys;
 
@@ -16,6 +15,10 @@ impl Status {
     pub const IN_PROGRESS: Self = Self(sys::XEN_IRQ_INPROGRESS as u32);
     /// It is not to be handled.
     pub const DISABLED: Self = Self(sys::XEN_IRQ_DISABLED as u32);
+    /// It has arrived, and is to be handled.
+    pub const PENDING: Self = Self(sys::XEN_IRQ_PENDING as u32);
+    /// It was sent again, and has not arrived yet.
+    pub const REPLAY: Self = Self(sys::XEN_IRQ_REPLAY as u32);
     /// Guests handle it.
     pub const GUEST: Self = Self(sys::XEN_IRQ_GUEST as u32);
     /// It is to move when it is acknowledged next.
@@ -30,7 +33,7 @@ impl IrqDesc<'_> {
     }
 }
 
-impl PlacedDesc<'_> {
+impl HeldDesc<'_> {
     /// Sets a bit of its status. What was written before is seen before.
     pub fn set(self, bit: Status) {
         fence(Ordering::Release);
@@ -44,21 +47,52 @@ impl PlacedDesc<'_> {
     }
 }
 
-/// Calls a function of an IRQ's handler; `None` where the handler has none.
+/// Calls a function of an IRQ's handler; `None` where the handler has none, or the IRQ was not
+/// initialized.
 macro_rules! call {
     ($desc:expr, $function:ident $(, $argument:expr)*) => {{
         let handler = field!($desc, handler);
         // SAFETY: A descriptor that has been initialized has a handler, and that is an object of
         // Xen's that stays. Its functions ask for the descriptor, the lock of which is held.
         unsafe {
-            (&raw const (*handler).$function)
-                .read()
-                .map(|function| function($desc.as_ptr() $(, $argument)*))
+            if handler.is_null() {
+                None
+            } else {
+                (&raw const (*handler).$function)
+                    .read()
+                    .map(|function| function($desc.as_ptr() $(, $argument)*))
+            }
         }
     }};
 }
 
-impl PlacedDesc<'_> {
+impl HeldDesc<'_> {
+    /// Sets its source up, and lets it send.
+    pub fn start_up(self) {
+        call!(self, startup);
+    }
+
+    /// Tells its source that this CPU has received an interrupt.
+    #[inline(always)]
+    pub fn acknowledge(self) {
+        call!(self, ack);
+    }
+
+    /// Returns whether something is to be done when an interrupt was handled ([`Self::end`]).
+    #[inline(always)]
+    pub fn has_end(self) -> bool {
+        let handler = field!(self, handler);
+        // SAFETY: As for `call!`.
+        !handler.is_null() && unsafe { (&raw const (*handler).end).read() }.is_some()
+    }
+
+    /// Tells its source that an interrupt was handled, which arrived at a vector of this CPU; 0
+    /// where the source alone is concerned.
+    #[inline(always)]
+    pub fn end(self, vector: u8) {
+        call!(self, end, vector);
+    }
+
     /// Switches its source off for good.
     pub fn shut_down(self) {
         call!(self, shutdown);
@@ -78,7 +112,7 @@ impl PlacedDesc<'_> {
     pub fn can_move(self) -> bool {
         let handler = field!(self, handler);
         // SAFETY: As for `call!`.
-        unsafe { (&raw const (*handler).set_affinity).read() }.is_some()
+        !handler.is_null() && unsafe { (&raw const (*handler).set_affinity).read() }.is_some()
     }
 
     /// Moves it to one of some CPUs; returns whether it can move at all.

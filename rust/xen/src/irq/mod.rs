@@ -1,13 +1,20 @@
 //! Vectors of IRQs and their moves: the descriptors' fields, `vector_irq[]`, the maps of vectors,
-//! and what CPUs send each other; IRQs that are created and destroyed.
+//! and what CPUs send each other; IRQs that are created and destroyed; interrupts that arrive, and
+//! Xen's handlers and guests, which handle them.
 
 pub mod cpus;
 pub mod create;
 pub mod direct;
+pub mod guests;
 pub mod handler;
+pub mod interrupt;
 pub mod log;
+pub mod options;
 pub mod place;
+pub mod rate_limit;
+pub mod request;
 pub mod signal;
+pub mod stack;
 pub mod table;
 
 use irq_core::irq::vectors;

@@ -16,6 +16,8 @@ use crate::objects::views::Vcpu;
 use core::iter::successors;
 #[cfg(hvm)]
 use core::ops::Deref;
+#[cfg(feature = "irq")]
+use core::sync::atomic::{AtomicU64, Ordering};
 use xen_sys as sys;
 
 impl<'a> Domain<'a> {
@@ -82,6 +84,38 @@ impl<'a> Domain<'a> {
     #[inline]
     pub fn was_created_as_hvm(self) -> bool {
         fixed!(self, options) & sys::XEN_IRQ_CDF_HVM as u32 != 0
+    }
+
+    /// How many pirqs it may have.
+    pub fn pirqs(self) -> u32 {
+        fixed!(self, nr_pirqs)
+    }
+
+    /// Tells a PV domain whether it is to send an EOI for a pirq: by a page that it shares, if it
+    /// has asked for that.
+    #[cfg(feature = "irq")]
+    pub fn set_pirq_eoi(self, pirq: i32, wanted: bool) {
+        // SAFETY: The domain is alive as a view's. The pointer is set once, to a page that stays
+        // mapped until the domain has ended and has no pirqs.
+        let map: *mut u64 =
+            unsafe { <*mut u64>::load(&raw const (*self.as_ptr()).arch.pirq_eoi_map) };
+        let Some(pirq) = u32::try_from(pirq).ok().filter(|_| !map.is_null()) else {
+            return;
+        };
+        let inside = pirq < sys::XEN_IRQ_EOI_MAP_BITS as u32;
+        xen_assert!(inside);
+        if !inside {
+            return;
+        }
+        // SAFETY: The word is one of the page's; Xen and the guest change it by atomic
+        // instructions.
+        let word = unsafe { AtomicU64::from_ptr(map.add(pirq as usize / 64)) };
+        let bit = 1 << (pirq % 64);
+        if wanted {
+            word.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Returns whether its vCPUs have local APICs.

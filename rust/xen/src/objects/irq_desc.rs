@@ -7,6 +7,7 @@ use crate::objects::hw_irq_controller::Handler;
 use crate::objects::msi_desc::{HeldMsi, KeptMsi};
 pub use crate::objects::views::IrqDesc;
 use crate::objects::views::MsiDesc;
+use crate::sync::irqs::{self, IrqsOff};
 use crate::sync::lock::IrqLocked;
 use core::marker::PhantomData;
 use core::ptr;
@@ -273,6 +274,32 @@ impl<'a> LockedDesc<'a> {
             desc,
             // SAFETY: `from_c` asks for the lock, which lives as long as the descriptor.
             _lock: unsafe { IrqLocked::adopt(&raw mut (*desc.as_ptr()).lock, flags) },
+        }
+    }
+
+    /// Leaves the lock to C, with what the flags register was before.
+    pub fn into_c(self) -> (*mut sys::irq_desc, u64) {
+        (self.desc.as_ptr(), self._lock.into_state())
+    }
+
+    /// IRQs are off while the lock is held.
+    #[inline]
+    pub fn irqs(&self) -> IrqsOff<'_> {
+        // SAFETY: The lock was taken so, and is held until this is dropped, which the result
+        // borrows.
+        unsafe { IrqsOff::new() }
+    }
+
+    /// Drops the lock, and runs something before IRQs are as they were when it was taken.
+    #[inline]
+    pub fn unlock_and(self, run: impl FnOnce(IrqsOff<'_>)) {
+        let flags = self._lock.into_state();
+        // SAFETY: The lock is held, and its guard was forgotten. IRQs stay off until they are
+        // restored, which nothing of the run outlives.
+        unsafe {
+            sys::_spin_unlock(&raw mut (*self.desc.as_ptr()).lock);
+            run(IrqsOff::new());
+            irqs::restore(flags);
         }
     }
 

@@ -4,8 +4,9 @@
 //! lock held for writing, and is freed a grace period later (`free_pirq_struct()`). So the event
 //! lock keeps it. Without that lock it is kept while the CPU that found it processes no softirqs.
 
+use crate::base::view::{field, set_field, view};
 use crate::objects::domain::Domain;
-use crate::objects::irq_desc::{IrqDesc, LockedDesc};
+use crate::objects::irq_desc::{HeldDesc, IrqDesc, LockedDesc};
 use crate::sync::rwlock::EventLock;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -63,4 +64,77 @@ pub fn lock_domain_pirq(domain: Domain, pirq: i32) -> Option<LockedDesc<'static>
     // which that function does not. It locks the descriptor that it returns, with IRQs off, and
     // leaves the lock to its caller.
     unsafe { take_over(|flags| sys::domain_spin_lock_irq_desc(domain.as_ptr(), pirq, flags)) }
+}
+
+view! {
+    /// A domain's name for an IRQ, which something keeps for as long as the view. For a PV domain
+    /// the object ends behind the number of the IRQ: none is read beyond that.
+    PirqView, sys::pirq
+}
+
+impl PirqView<'_> {
+    /// Its number in the domain.
+    pub fn number(self) -> i32 {
+        field!(self, pirq)
+    }
+
+    /// The event channel that it is bound to; 0 for none.
+    pub fn event_channel(self) -> u32 {
+        field!(self, evtchn)
+    }
+
+    /// The IRQ that it stands for. Zero for none, and negative where the guest was unbound by
+    /// force.
+    #[inline(always)]
+    pub fn irq(self) -> i32 {
+        field!(self, arch.irq)
+    }
+
+    /// Returns whether the guest's EOI is waited for.
+    pub fn is_masked(self) -> bool {
+        field!(self, masked)
+    }
+
+    /// Has the guest's EOI waited for; returns whether it was. Only who holds the lock of the IRQ's
+    /// descriptor writes this.
+    #[inline(always)]
+    pub fn mask(self, _: HeldDesc<'_>) -> bool {
+        let was = self.is_masked();
+        set_field!(self, masked)(true);
+        was
+    }
+
+    /// Has the guest's EOI no longer waited for; returns whether it was.
+    #[inline(always)]
+    pub fn unmask(self, _: HeldDesc<'_>) -> bool {
+        let was = self.is_masked();
+        set_field!(self, masked)(false);
+        was
+    }
+
+    /// Locks the descriptor of the IRQ that it stands for; `None` where it stands for none
+    /// (`pirq_spin_lock_irq_desc()`).
+    #[doc(alias = "pirq_spin_lock_irq_desc")]
+    #[inline]
+    pub fn lock_own_desc(self) -> Option<LockedDesc<'static>> {
+        loop {
+            let irq = u32::try_from(self.irq()).ok().filter(|irq| *irq != 0)?;
+            let locked = IrqDesc::numbered(irq)?.lock();
+            // It stands for the same one as long as that is locked.
+            if self.irq() == locked.held().irq() {
+                return Some(locked);
+            }
+        }
+    }
+}
+
+/// Locks the descriptor of the IRQ that a domain's pirq stands for; `None` where it stands for none
+/// (`domain_spin_lock_irq_desc()`).
+#[cfg(feature = "irq")]
+#[doc(alias = "domain_spin_lock_irq_desc")]
+pub fn lock_desc_of(domain: Domain<'_>, pirq: i32) -> Option<LockedDesc<'static>> {
+    // SAFETY: The domain is alive as a view's. A pirq that leaves the tree is freed a grace period
+    // later, and none ends meanwhile: the CPU processes no softirqs.
+    let pirq = unsafe { PirqView::from_raw(sys::shim_pirq_info(domain.as_ptr(), pirq)) };
+    pirq?.lock_own_desc()
 }

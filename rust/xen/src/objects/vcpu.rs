@@ -30,6 +30,11 @@ impl<'a> Vcpu<'a> {
         unsafe { Domain::from_raw(fixed!(self, domain)).unwrap_unchecked() }
     }
 
+    /// The CPU that it runs on, or ran on last.
+    pub fn processor(self) -> u32 {
+        field!(self, processor).cast_unsigned()
+    }
+
     /// The domain's next vCPU.
     #[inline]
     pub fn next(self) -> Option<Self> {

@@ -80,6 +80,14 @@ impl<K: Kind> Guard<'_, K> {
         }
     }
 
+    /// Leaves the lock held, and returns what was noted when it was taken.
+    #[inline]
+    pub fn into_state(self) -> K::State {
+        let state = self.state;
+        core::mem::forget(self);
+        state
+    }
+
     /// Takes a lock if that is free.
     ///
     /// # Safety

@@ -31,6 +31,22 @@ impl<'a> EventLock<'a> {
         }
     }
 
+    /// The same, where all builds check it and only warn.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::held_by_caller`].
+    pub unsafe fn expected_of_caller(domain: Domain<'a>) -> Self {
+        // SAFETY: A view's domain is alive, and the lock is a part of it.
+        if !unsafe { sys::shim_rw_is_write_locked(&raw const (*domain.as_ptr()).event_lock) } {
+            xen_warn!();
+        }
+        Self {
+            domain,
+            _lock: None,
+        }
+    }
+
     /// Stands for the lock that the caller of an export holds; debug builds check that it does.
     ///
     /// # Safety

@@ -161,7 +161,8 @@ fn entry(entry: &Entry) -> (&str, Kind) {
     (&entry.symbol, entry.kind)
 }
 
-/// Whether a name can only be this project's.
+/// Whether a name can only be this project's; a per-CPU variable has Xen's prefix before ours.
 fn is_ours(name: &str) -> bool {
+    let name = name.strip_prefix("per_cpu__").unwrap_or(name);
     name.starts_with("xen_irq_") || name.starts_with("shim_")
 }
