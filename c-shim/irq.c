@@ -154,11 +154,6 @@ uint32_t shim_evtchn_state(struct domain *d, evtchn_port_t port)
     return state;
 }
 
-unsigned int shim_cpumask_words(void)
-{
-    return BITS_TO_LONGS(nr_cpumask_bits);
-}
-
 bool shim_is_8259A(const struct irq_desc *desc)
 {
     return desc->handler->enable == enable_8259A_irq;

@@ -156,7 +156,6 @@ bool shim_alloc_cpumask(cpumask_var_t *mask);
 void shim_free_cpumask(cpumask_var_t *mask);
 void shim_rcu_unlock_domain(struct domain *d);
 int shim_irq_access(struct domain *d, unsigned int irq, bool allow);
-unsigned int shim_cpumask_words(void);
 bool shim_is_8259A(const struct irq_desc *desc);
 bool shim_is_pending(uint8_t vector);
 void shim_send_cleanup_self(void);

@@ -174,7 +174,7 @@ unsafe extern "C" fn destroy_irq(irq: c_uint) {
     // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none. Where
     // dom0 removes a function whose interrupts are bound, `pci_cleanup_msi()` of msi.c unbinds
     // no guest, nor does ours what XSM does not let go: a timer of such a binding that still runs
-    // does so in freed memory, as upstream's, until bindings are in Rust as well.
+    // does so in freed memory, as upstream's.
     let irq = unsafe { objects::CreatedIrq::from_number(irq) };
     xen_assert!(irq.is_some());
     if let Some(irq) = irq {
@@ -561,8 +561,10 @@ macro_rules! guest {
         // SAFETY: Event channels and pass-through devices bind and unbind pirqs of the domain with
         // its event lock held for writing, and so does `unmap_domain_pirq()`. A pirq that is bound
         // has an event channel, or is one of a pass-through device: `pirq_cleanup_check()` keeps it
-        // until both are gone, and they go after the pirq was unbound. A domain's channels are
-        // closed and its pirqs unmapped before it is freed.
+        // until both are gone, and they go after the pirq was unbound. Of a block of messages that
+        // `unmap_domain_pirq()` unmaps, only the first is unbound: `msi_free_irq()` destroys the
+        // IRQs of the others, with the event lock still held, before a channel can be closed. A
+        // domain's channels are closed and its pirqs unmapped before it is freed.
         unsafe {
             let lock = EventLock::expected_of_caller(domain);
             (Guest::new(domain, pirq), lock)

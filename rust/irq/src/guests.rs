@@ -60,7 +60,14 @@ pub fn flush(irqs: IrqsOff<'_>) {
     let stack = OwnStack::of(irqs);
     while let Some(top) = stack.ready() {
         if let Some(desc) = IrqDesc::numbered(top.irq()) {
-            signal::with_lock(desc, irqs, |held| held.end(top.vector()));
+            signal::with_lock(desc, irqs, |held| {
+                if held.has_end() {
+                    held.end(top.vector());
+                } else {
+                    // The IRQ was destroyed meanwhile. The interrupt is in service still.
+                    signal::end_of_interrupt();
+                }
+            });
         }
         stack.pop();
     }
@@ -257,7 +264,7 @@ pub fn bind(
     }
 }
 
-/// Sets an IRQ up for its first guest, near the CPU that this runs on.
+/// Sets an IRQ up for its first guest, on the CPU that the guest's vCPU is on.
 fn install(held: HeldDesc<'_>, new: NewGuests, cpu: u32, shares: bool) -> Result<(), Errno> {
     let Some(acknowledge) = held.acknowledge_type() else {
         log::unknown_type(held);

@@ -15,10 +15,17 @@ pub struct Cpus<'a>(CpuMask<'a>);
 /// A set of CPUs of a descriptor, which the holder of its lock changes in place.
 pub struct DescCpus<'a>(pub(super) Cpus<'a>);
 
-/// How many words of a set are in use.
+/// How many words of a set are in use. Small sets are used whole, as Xen does
+/// (`nr_cpumask_bits`).
+#[inline(always)]
 fn words() -> u32 {
-    // SAFETY: The function computes a number.
-    unsafe { sys::shim_cpumask_words() }
+    const SMALL: u32 = 4;
+    let all = WORDS as u32;
+    if all <= SMALL {
+        all
+    } else {
+        cpu_ids().div_ceil(u64::BITS)
+    }
 }
 
 impl<'a> Cpus<'a> {

@@ -375,11 +375,14 @@ impl<'a> GuestAction<'a> {
 
 impl LockedDesc<'_> {
     /// Takes what guests handled from an IRQ that has no guest any more, shuts the IRQ down and
-    /// drops the lock. `None` where there is nothing to be taken.
+    /// drops the lock. `None` where there is nothing to be taken, or it is in use.
     pub fn take_guests(self) -> Option<TakenGuests> {
         let desc = self.held();
         let guests = desc.guests()?;
         xen_assert!(guests.numbers().is_released());
+        if !guests.numbers().is_released() {
+            return None;
+        }
         let taken = TakenGuests(guests.raw);
         set_field!(desc, action)(core::ptr::null_mut());
         desc.unset(Status::GUEST);

@@ -537,11 +537,7 @@ fn finish() {
         settle();
     }
     let _ = expire(0);
-    let left = state(|state| {
-        let mut highest = (0..cpus).filter_map(|cpu| Some((cpu, state.highest(cpu)?)));
-        highest.find(|highest| !state.lost.contains(highest))
-    });
-    if let Some((cpu, vector)) = left {
+    if let Some((cpu, vector)) = state(|state| state.stuck()) {
         fault(format!("vector {vector:#x} of CPU {cpu} stays in service"));
     }
     for domain in 0..domains {

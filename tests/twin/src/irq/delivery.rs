@@ -95,7 +95,7 @@ pub(crate) struct Delivery {
     pub(super) messages: usize,
     /// The vectors that are in service on each CPU.
     pub(super) in_service: Vec<[u64; 4]>,
-    /// The vectors in service, by CPUs, whose IRQs were destroyed: nothing ends them.
+    /// The vectors that were in service, by CPUs, when their IRQs were destroyed.
     pub(super) lost: BTreeSet<(usize, u8)>,
     pub(super) timers: BTreeMap<u64, Timer>,
     pub(super) now: i64,
@@ -189,8 +189,8 @@ impl Delivery {
             .is_none_or(|highest| highest / 16 < vector / 16)
     }
 
-    /// An IRQ is destroyed. Where it waits for an EOI behind a higher vector, it never gets it: its
-    /// controller is gone then.
+    /// An IRQ is destroyed. Where it waits for an EOI behind a higher vector, C never sends that:
+    /// the controller is gone then.
     pub(super) fn lose(&mut self, irq: usize) {
         let desc = self.desc(irq);
         let vectors = [get!(desc, arch.vector), get!(desc, arch.old_vector)];
@@ -203,7 +203,26 @@ impl Delivery {
         }
     }
 
+    fn is_in_service(&self, cpu: usize, vector: u8) -> bool {
+        self.in_service[cpu][usize::from(vector / 64)] >> (vector % 64) & 1 != 0
+    }
+
+    /// How many interrupts are in service whose IRQs were destroyed.
+    pub(super) fn owed(&self) -> u64 {
+        let still = |&&(cpu, vector): &&(usize, u8)| self.is_in_service(cpu, vector);
+        self.lost.iter().filter(still).count() as u64
+    }
+
+    /// An interrupt that is in service in the end; C leaves those of IRQs that were destroyed.
+    pub(super) fn stuck(&self) -> Option<(usize, u8)> {
+        let all = (0..self.in_service.len()).flat_map(|cpu| (0..=u8::MAX).map(move |it| (cpu, it)));
+        let is_excused = |it: &(usize, u8)| self.is_c && self.lost.contains(it);
+        all.filter(|it| !is_excused(it))
+            .find(|&(cpu, vector)| self.is_in_service(cpu, vector))
+    }
+
     pub(super) fn begin_service(&mut self, cpu: usize, vector: u8) {
+        self.lost.remove(&(cpu, vector));
         self.in_service[cpu][usize::from(vector / 64)] |= 1 << (vector % 64);
     }
 

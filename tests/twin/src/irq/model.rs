@@ -17,6 +17,9 @@
 //! 6. *Locks.* Rust may take the lock of a descriptor by another function than C does, and takes it
 //!    where C writes without it on a CPU that goes offline. When Xen's handler has returned, IRQs
 //!    may be off or on while that is traced.
+//! 7. *EOIs of IRQs that are destroyed.* An interrupt waits for its EOI behind a higher one while
+//!    its IRQ is destroyed. C asks the controller, which has none any more, and its vector stays in
+//!    service. Rust sends the EOI. Rust goes on alone.
 
 use xen_sys as sys;
 
@@ -30,6 +33,8 @@ use crate::xen::{get, set};
 
 /// Why Rust goes on alone.
 const EARLY: &str = "C ends a guest's IRQ while Xen's handler of another runs";
+
+const OWED: &str = "an interrupt whose IRQ was destroyed before its EOI";
 
 /// What the last step asks for.
 pub(crate) struct Model {
@@ -138,11 +143,18 @@ impl Model {
             self.cleaner = None;
             self.online = world.online();
             self.forwarded.clear();
-            // Bit 0: ended while a handler runs; bit 1: by C.
-            return match (c.output, rust.output) {
-                (_, Some(1)) => Err("Rust ends a guest's IRQ while Xen's handler runs".to_owned()),
-                (Some(3), _) => Ok(Verdict::Alone(EARLY)),
-                _ => Ok(Verdict::Continue),
+            // Bit 0: ended while a handler runs; bit 1: by C; above: EOIs that are owed.
+            let (c, rust) = (c.output.unwrap_or(0), rust.output.unwrap_or(0));
+            return if rust & 3 == 1 {
+                Err("Rust ends a guest's IRQ while Xen's handler runs".to_owned())
+            } else if rust >> 2 > c >> 2 {
+                Err("Rust owes an EOI for an IRQ that was destroyed".to_owned())
+            } else if c & 3 == 3 {
+                Ok(Verdict::Alone(EARLY))
+            } else if c >> 2 > rust >> 2 {
+                Ok(Verdict::Alone(OWED))
+            } else {
+                Ok(Verdict::Continue)
             };
         }
         let is_part = matches!(

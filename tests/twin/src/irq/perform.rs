@@ -510,8 +510,9 @@ fn deliver(
         Some(what) => outcome.and(Err(Trap::Fault(what))),
         None => outcome,
     };
+    let says = u64::from(delivery.is_early) | u64::from(delivery.is_c) << 1 | delivery.owed() << 2;
     (delivery.was_possible || outcome.is_err()).then(|| Answer {
-        output: Some(u64::from(delivery.is_early) | u64::from(delivery.is_c) << 1),
+        output: Some(says),
         ..Answer::void(outcome)
     })
 }
