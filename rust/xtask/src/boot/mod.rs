@@ -16,6 +16,7 @@ mod cpio;
 mod emulator;
 mod firmware;
 mod gdb;
+mod hang;
 mod image;
 mod intx;
 mod keys;

@@ -31,6 +31,9 @@ const DEBUG_LINE: &str = " xsave=no";
 /// dom0's command line. Its messages below warnings only cost time: each byte is a hypercall.
 const DOM0_LINE: &str = "console=hvc0 loglevel=4";
 
+/// How often a machine is booted at most where the emulator loses an interrupt.
+const TRIES: u32 = 3;
+
 /// The emulator with what it boots.
 pub(super) struct Rig {
     emulator: Emulator,
@@ -213,14 +216,24 @@ impl Rig {
         })
     }
 
-    /// Boots and follows one machine; its serial log is kept under `name`.
+    /// Boots and follows one machine; its serial log is kept under `name`. Where the emulator has
+    /// lost an interrupt, that is said, and the machine is booted again.
     pub(super) fn boot(
         &mut self,
         name: &str,
         payload: &Payload,
         flavour: Flavour,
     ) -> Result<(Record, PathBuf)> {
-        self.boot_watched(name, payload, flavour, |_| Ok(()))
+        let mut tries = 1;
+        loop {
+            let (record, log) = self.boot_watched(name, payload, flavour, |_| Ok(()))?;
+            if !record.lost || tries == TRIES {
+                return Ok((record, log));
+            }
+            let why = record.failure.unwrap_or_default();
+            ui::line(&format!("{name}: {why}; the machine is booted again"));
+            tries += 1;
+        }
     }
 
     /// As [`Rig::boot`]; `watch` sees each event as it comes.
@@ -274,7 +287,8 @@ impl Rig {
             None => Ok(()),
         };
         let follow = (prepare, watch);
-        let mut record = runner::run(command, &log, &messages, &mut step, follow)?;
+        let machine = (command, payload.machine.cpus);
+        let mut record = runner::run(machine, &log, &messages, &mut step, follow)?;
         let said = fs::read_to_string(&messages).unwrap_or_default();
         record.events.extend(reads::between_marks(&said));
         record.events.extend(reads::beside_the_table(&said));

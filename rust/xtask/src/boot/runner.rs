@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::hang;
 use super::protocol::{Event, Parser};
 use crate::proc::Cmd;
 use crate::ui;
@@ -42,6 +43,8 @@ pub(super) struct Record {
     pub(super) failure: Option<String>,
     /// Whether that is because its time was up.
     pub(super) late: bool,
+    /// Whether that is because the emulator has lost an interrupt.
+    pub(super) lost: bool,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -54,19 +57,21 @@ enum Stop {
     Failure(String),
     /// Its time is up.
     Late(String),
+    /// The emulator has lost an interrupt.
+    Lost(String),
     /// The emulator ended by itself.
     Exit,
 }
 
-/// Runs `emulator`, whose serial line goes to `serial` and own messages to `messages`. `prepare` is
-/// called once it runs; `watch` sees each event as it comes.
+/// Runs `emulator`, a machine with so many processors, whose serial line goes to `serial` and own
+/// messages to `messages`. `prepare` is called once it runs; `watch` sees each event as it comes.
 ///
 /// # Errors
 ///
 /// When the emulator cannot be started, or one of the two fails. Everything that goes wrong later
 /// is in the record.
 pub(super) fn run(
-    emulator: Cmd,
+    (emulator, cpus): (Cmd, u32),
     serial: &Path,
     messages: &Path,
     step: &mut ui::Step,
@@ -83,6 +88,7 @@ pub(super) fn run(
     prepare()?;
     let started = Instant::now();
     let mut follow = Follow::new(started);
+    let mut monitor = hang::Watch::new(cpus, started);
     let mut watched = 0;
     let stop = loop {
         // Asked before reading: what a dead emulator has written is then read in full.
@@ -101,6 +107,15 @@ pub(super) fn run(
         if follow.wakes(Instant::now()) && status.is_none() {
             running.tell("system_wakeup\n")?;
         }
+        if status.is_none() {
+            let is_quiet = bytes.is_empty();
+            // An emulator that does not listen any more is about to end.
+            let tell = |text: &str| drop(running.tell(text));
+            let lost = monitor.look(is_quiet, Instant::now(), messages, tell)?;
+            if let Some(lost) = lost {
+                break Stop::Lost(format!("the emulator has lost an interrupt: {lost}"));
+            }
+        }
         match status {
             Some(status) if status.success() => break follow.exit(),
             Some(status) => {
@@ -115,9 +130,10 @@ pub(super) fn run(
     let mut record = follow.record;
     record.took = started.elapsed();
     record.late = matches!(stop, Stop::Late(_));
+    record.lost = matches!(stop, Stop::Lost(_));
     record.failure = match stop {
         Stop::Check => None,
-        Stop::Failure(failure) | Stop::Late(failure) => Some(failure),
+        Stop::Failure(failure) | Stop::Late(failure) | Stop::Lost(failure) => Some(failure),
         Stop::Exit => record.bad_end(),
     };
     Ok(record)

@@ -109,7 +109,7 @@ impl XtfRun {
         let kept = log.with_extension("hang.log");
         std::fs::copy(&log, &kept).with_context(|| format!("cannot write {}", kept.display()))?;
         Ok(Some(Death {
-            hung: record.late,
+            hung: record.late || record.lost,
             why: format!("{why}; see {}", kept.display()),
         }))
     }
