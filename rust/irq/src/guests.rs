@@ -314,7 +314,7 @@ fn unbind_locked(locked: LockedDesc<'static>, guest: Guest<'_>) -> Option<TakenG
         Unbound::Last(_) => {}
     }
     xen_assert!(guests.in_flight() == 0);
-    // Before the lock is dropped: a level that nobody handles would come again and again.
+    // Before the lock is dropped: a level that nothing handles would come again and again.
     held.disable();
     held.set(Status::DISABLED);
     let waited_for = guests.waited_for();

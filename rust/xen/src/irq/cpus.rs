@@ -137,7 +137,7 @@ impl CpuSetMut for DescCpus<'_> {
     }
 }
 
-/// How many words a set has room for.
+/// How many words a set has.
 const WORDS: usize = size_of::<sys::cpumask_t>() / size_of::<u64>();
 
 /// A copy of a set of CPUs, for what is done when the lock is dropped that guards the set.

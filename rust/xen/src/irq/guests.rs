@@ -104,8 +104,8 @@ impl NewGuests {
         xen_assert!(!desc.has_action());
         let (raw, most) = (self.raw.as_ptr(), self.most);
         core::mem::forget(self);
-        // SAFETY: The memory is this function's alone, and has room for a set of CPUs at that
-        // place, all zero. The set is used by who uses the allocation.
+        // SAFETY: The memory is this function's alone, large enough for a set of CPUs at that
+        // place, and all zero. The set is used by who uses the allocation.
         unsafe {
             let set = raw.cast::<u8>().add(set_offset(most)).cast();
             let Some(set) = CpuMask::from_raw(set) else {

@@ -65,7 +65,7 @@ pub(super) extern "C" fn radix_tree_gang_lookup(
     let slots = slots_of(root);
     let mut found = 0;
     for index in first as usize..IRQS {
-        // SAFETY: as above; the caller has room for as many results as it asks for.
+        // SAFETY: as above; the array takes as many results as are asked for.
         unsafe {
             let item = slots.wrapping_add(index).read();
             if item != 0 && found < most {

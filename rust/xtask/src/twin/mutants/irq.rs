@@ -329,7 +329,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "            if ( pirqs[i]->masked )",
     ),
     (
-        "the timer ends an IRQ that nobody has",
+        "the timer ends an IRQ that no guest has",
         "    if ( !action->in_flight || timer_is_active(&action->eoi_timer) )\n        goto out;",
         "    if ( timer_is_active(&action->eoi_timer) )\n        goto out;",
     ),
