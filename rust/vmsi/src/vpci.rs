@@ -48,11 +48,11 @@ fn bind_block(device: KeptDev, message: Message, count: u32, first: i32) -> Resu
         let vector = block_vector(message.data.vector(), count, index);
         let masked = message.mask.checked_shr(index).unwrap_or(0) & 1 != 0;
         let flags = GuestFlags::of_message(message.address, message.data, masked);
-        if let Err(errno) = bind::create(domain, pirq, vector, flags) {
+        if let Err(errno) = bind::create(device, pirq, vector, flags) {
             log::bind_failed(*device, pirq, errno);
             for bound in (first..pirq).rev() {
                 // What cannot be unbound stays with its pirq, which the caller unmaps.
-                let _ = bind::destroy(domain, bound);
+                let _ = bind::destroy(device, bound);
             }
             return Err(errno);
         }
@@ -79,10 +79,10 @@ fn release(device: KeptDev, first: i32, bound: u32) {
     };
     xen_assert!(domain.device_list_is_locked());
     for index in 0..bound {
-        let result = bind::destroy(domain, first as u32 + index);
+        let result = bind::destroy(device, first as u32 + index);
         xen_assert!(result.is_ok());
     }
-    bind::unmap(domain, first);
+    bind::unmap(device, first);
 }
 
 fn msi_message(msi: VpciMsi) -> Message {
@@ -131,7 +131,7 @@ pub fn msi_update(msi: VpciMsi, device: KeptDev) {
     let (first, count) = (msi.raw_pirq(), msi.vectors());
     if msi.is_bound() {
         for index in 0..count {
-            if bind::destroy(domain, first as u32 + index).is_err() {
+            if bind::destroy(device, first as u32 + index).is_err() {
                 xen_assert!(false);
                 domain.crash();
                 return;

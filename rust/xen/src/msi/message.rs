@@ -1,7 +1,7 @@
 //! How messages are composed and remapped.
 
 use crate::base::errno::Errno;
-use crate::objects::msi_desc::{HeldMsi, MsiDesc};
+use crate::objects::msi_desc::{HeldMsi, KeptMsi};
 use crate::objects::msi_msg::Message;
 use crate::remap;
 use irq_core::remap::Rewrite;
@@ -56,13 +56,14 @@ impl HeldMsi<'_> {
     }
 }
 
-impl MsiDesc<'_> {
-    /// Gives its entry of the remapping table back, where interrupts are remapped.
+impl KeptMsi<'_> {
+    /// Frees its entry of the remapping table, where interrupts are remapped.
     ///
     /// Context: IRQs on; the sender is quiet.
-    pub fn release_remapping(self) {
+    pub(super) fn release_remapping(self) {
         if remap::wanted() {
-            // SAFETY: The descriptor is alive. There is nothing to be done about an error.
+            // SAFETY: A lock keeps the descriptor and the function that it leads to, as `KeptMsi`
+            // says. There is nothing to be done about an error.
             let _ = unsafe { sys::shim_update_ire_from_msi(self.as_ptr(), core::ptr::null_mut()) };
         }
     }

@@ -212,7 +212,7 @@ impl<'a> MsiBlock<'a> {
     /// Context: as for `msi::disable::disable()`, which was called before.
     #[doc(alias = "msi_free_irq")]
     pub fn free(self) {
-        for desc in self.0.block().rev() {
+        for desc in self.first().block().rev() {
             if let Some(irq) = desc.irq_desc() {
                 // SAFETY: The IRQ was created for this message. `new` asks for what nothing else
                 // refers to, which is freed once.

@@ -268,7 +268,7 @@ impl<'a> KeptMsi<'a> {
 
     /// The descriptors of an MSI's messages, from the first on, which this is one of.
     #[inline]
-    pub fn block(self) -> impl Iterator<Item = Self> {
+    pub fn block(self) -> impl DoubleEndedIterator<Item = Self> {
         // They are freed together.
         self.0.block().map(Self)
     }

@@ -18,27 +18,37 @@ fn request(pirq: u32, vector: u8, flags: GuestFlags) -> sys::xen_domctl_bind_pt_
     bind
 }
 
-/// Binds a virtual MSI to a domain's pirq.
+/// Returns the domain to whose pirqs a function's interrupts are bound.
+fn owner<'a>(device: KeptDev<'a>) -> Result<Domain<'a>, Errno> {
+    device.owner().ok_or(Errno::NODEV)
+}
+
+/// Binds a virtual MSI to a pirq of a function's owner.
 ///
-/// Context: IRQs on; `pcidevs_lock` or the domain's `pci_lock` is held, its event lock is not.
+/// Context: IRQs on; the owner's event lock is not held.
 ///
 /// # Errors
 ///
-/// Those of `pt_irq_create_bind()`.
-pub fn create(domain: Domain, pirq: u32, vector: u8, flags: GuestFlags) -> Result<(), Errno> {
+/// Those of `pt_irq_create_bind()`; [`Errno::NODEV`] for a function without an owner.
+pub fn create(device: KeptDev, pirq: u32, vector: u8, flags: GuestFlags) -> Result<(), Errno> {
+    let domain = owner(device)?;
     let bind = request(pirq, vector, flags);
-    // SAFETY: The domain is alive, and the request is only read.
+    // SAFETY: The lock of `KeptDev` keeps the owner, and is the one that `pt_irq_create_bind()`
+    // asks for. The request is only read.
     Errno::check(unsafe { sys::pt_irq_create_bind(domain.as_ptr(), &raw const bind) })
 }
 
 /// Undoes [`create`].
 ///
+/// Context: as for [`create`].
+///
 /// # Errors
 ///
-/// Those of `pt_irq_destroy_bind()`.
-pub fn destroy(domain: Domain, pirq: u32) -> Result<(), Errno> {
+/// Those of `pt_irq_destroy_bind()`; [`Errno::NODEV`] for a function without an owner.
+pub fn destroy(device: KeptDev, pirq: u32) -> Result<(), Errno> {
+    let domain = owner(device)?;
     let bind = request(pirq, 0, GuestFlags::empty());
-    // SAFETY: The domain is alive, and the request is only read.
+    // SAFETY: As for `create`.
     Errno::check(unsafe { sys::pt_irq_destroy_bind(domain.as_ptr(), &raw const bind) })
 }
 
@@ -65,7 +75,7 @@ pub enum Interrupts {
 ///
 /// Those of `allocate_and_map_msi_pirq()`; [`Errno::NODEV`] for a function without an owner.
 pub fn map(device: KeptDev, interrupts: Interrupts) -> Result<i32, Errno> {
-    let domain = device.owner().ok_or(Errno::NODEV)?;
+    let domain = owner(device)?;
     let (kind, number, table_base) = match interrupts {
         Interrupts::Msi(count) => (sys::MAP_PIRQ_TYPE_MULTI_MSI, count, 0),
         Interrupts::Msix { entry, table } => (sys::MAP_PIRQ_TYPE_MSI, entry, table),
@@ -91,8 +101,12 @@ pub fn map(device: KeptDev, interrupts: Interrupts) -> Result<i32, Errno> {
 }
 
 /// Unmaps what [`map`] mapped.
-pub fn unmap(domain: Domain, pirq: i32) {
+///
+/// Context: as for [`map`].
+pub fn unmap(device: KeptDev, pirq: i32) {
+    let Some(domain) = device.owner() else { return };
     let _lock = EventLock::write(domain);
-    // SAFETY: The domain is alive as a view's, and its event lock held. An error changes nothing.
+    // SAFETY: The lock of `KeptDev` keeps the owner, and is the one that `unmap_domain_pirq()` asks
+    // for besides the event lock, which was just taken. An error changes nothing.
     unsafe { sys::unmap_domain_pirq(domain.as_ptr(), pirq) };
 }

@@ -213,7 +213,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a block that cannot be bound stays bound in part",
         VPCI,
         "",
-        "let _ = bind::destroy(domain, bound);",
+        "let _ = bind::destroy(device, bound);",
         "let _ = bound;",
     ),
     slip(
