@@ -1,9 +1,9 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
-use crate::base::view::{Word, fixed};
 #[cfg(hvm)]
-use crate::base::view::{field, set_field};
+use crate::base::view::set_field;
+use crate::base::view::{Word, field, fixed};
 #[cfg(hvm)]
 use crate::objects::pci_dev::PcidevsLocked;
 pub use crate::objects::views::Domain;
@@ -12,12 +12,13 @@ pub use crate::objects::views::HvmDomain;
 #[cfg(hvm)]
 use crate::objects::views::HvmVcpu;
 use crate::objects::views::Vcpu;
-#[cfg(hvm)]
+use crate::sync::rcu;
 use core::iter::successors;
 #[cfg(hvm)]
 use core::ops::Deref;
 #[cfg(feature = "irq")]
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use xen_sys as sys;
 
 impl<'a> Domain<'a> {
@@ -35,6 +36,17 @@ impl<'a> Domain<'a> {
         // SAFETY: The domain is the one that was found, and this ends the section, if there is one.
         unsafe { sys::shim_rcu_unlock_domain(domain.as_ptr()) };
         Some(result)
+    }
+
+    /// All domains but those that are still being created, for as long as an RCU section lasts.
+    fn all(_: &'a rcu::ReadGuard) -> impl Iterator<Item = Self> {
+        // SAFETY: The head is a pointer of Xen's data. `domlist_insert()` adds what was created
+        // whole, and `domlist_remove()` has what it takes out freed after a grace period.
+        let first = unsafe { Self::from_raw(<*mut _>::load(&raw const sys::domain_list)) };
+        // SAFETY: As for the first; one that is taken out meanwhile still leads on.
+        successors(first, |domain| unsafe {
+            Self::from_raw(field!(domain, next_in_list))
+        })
     }
 
     /// Its ID.
@@ -170,15 +182,36 @@ pub fn hardware_domain_exists() -> bool {
     !hardware_domain().is_null()
 }
 
+/// The address of the domain that owned the hardware when that was looked for last, with
+/// [`IS_HVM`]; no domain is at the first value.
+static HARDWARE_DOMAIN: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// It was created as one of HVM (or PVH). Structures of domains are aligned to pages.
+const IS_HVM: usize = 1;
+
 /// Returns whether the domain that owns the hardware was created as one of HVM (or PVH); `None`
-/// where there is none.
+/// where there is none, or where it is not in the list of domains yet.
+#[inline]
 pub fn hardware_domain_is_hvm() -> Option<bool> {
-    // SAFETY: A domain is freed a grace period after another took its place (`late_hwdom_init()`),
-    // and no grace period ends before this returns: the CPU processes no softirqs. One whose
-    // creation fails then is freed at once, which C's own readers of the pointer do not survive
-    // either.
-    let domain = unsafe { Domain::from_raw(hardware_domain()) }?;
-    Some(domain.was_created_as_hvm())
+    let address = hardware_domain() as usize;
+    let known = HARDWARE_DOMAIN.load(Ordering::Relaxed);
+    if known & !IS_HVM == address {
+        Some(known & IS_HVM != 0)
+    } else {
+        look_for_hardware_domain(address)
+    }
+}
+
+/// Looks for the domain at an address in the list of domains, and keeps what it is. A domain whose
+/// creation may still fail is in no list: it would be freed without a grace period.
+#[cold]
+fn look_for_hardware_domain(address: usize) -> Option<bool> {
+    let rcu = rcu::read();
+    let domain = Domain::all(&rcu).find(|domain| domain.as_ptr() as usize == address)?;
+    let is_hvm = domain.was_created_as_hvm();
+    let flag = if is_hvm { IS_HVM } else { 0 };
+    HARDWARE_DOMAIN.store(address | flag, Ordering::Relaxed);
+    Some(is_hvm)
 }
 
 #[cfg(hvm)]

@@ -19,6 +19,7 @@ pub(super) fn alter(side: &mut Side, world: &mut World, change: &Change) {
     let interrupt = |irq: usize| world.irq(irq % world.spec.irqs);
     match *change {
         Change::Boot { done } => world.boot(side, done),
+        Change::CreateHardwareDomain => World::begin_hardware_domain(side),
         Change::Run(runner) => world.run(side, runner),
         Change::Online { cpus } => {
             side.env().unit.of_mut::<Platform>().online = cpus;

@@ -61,7 +61,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "nr_irqs" | "nr_cpu_ids" | "nr_cpumask_bits" | "system_state" => {
             return Some(Import::Variable(4));
         }
-        "irq_desc" | "hardware_domain" | "dom_io" | "mmio_ro_ranges" => {
+        "irq_desc" | "domain_list" | "hardware_domain" | "dom_io" | "mmio_ro_ranges" => {
             return Some(Import::Variable(8));
         }
         "per_cpu__scratch_cpumask" => return Some(Import::PerCpu(8)),

@@ -233,6 +233,8 @@ pub(crate) enum Change {
     Boot {
         done: bool,
     },
+    /// A domain is being created that is to own the hardware instead of dom0.
+    CreateHardwareDomain,
     Run(Runner),
     Online {
         cpus: u64,

@@ -46,6 +46,7 @@ pub(super) fn steps(rng: &mut Rng, spec: &Spec, crowded: bool) -> Vec<Step> {
         }
     }
     disable_and_move(&mut ops, spec);
+    replace_hardware_domain(&mut ops);
     let steps = ops.into_iter().map(|op| {
         let script = script(rng, &op);
         (op, script)
@@ -64,6 +65,16 @@ fn disable_and_move(ops: &mut Vec<Op>, spec: &Spec) {
             call: Call::SetAffinity { cpus },
         });
         ops.extend(moves);
+    }
+}
+
+/// The hardware is to belong to another domain than dom0, and that is still being created when Xen
+/// asks next.
+fn replace_hardware_domain(ops: &mut Vec<Op>) {
+    ops.push(Op::World(Change::CreateHardwareDomain));
+    for irq in 0..3 {
+        let mask = true;
+        ops.extend([Call::GuestMask { mask }, Call::Mask].map(|call| Op::Irq { irq, call }));
     }
 }
 

@@ -28,6 +28,8 @@ const NO_EXECUTE: (usize, u32) = (5, 1 << 20);
 /// Where `struct genapic` has its two modes, and what makes an APIC ID.
 const MODES: usize = 4;
 const TO_APICID: usize = 5;
+/// Where a domain is that is being created; nothing is mapped there.
+const BEING_CREATED: u64 = 0x1000;
 /// `DOMID_IO`, and that of the idle domain.
 const DOM_IO: u16 = 0x7ff1;
 const IDLE: u16 = 0x7fff;
@@ -358,6 +360,15 @@ impl World {
             std::ptr::null_mut()
         };
         set_variable(side, "hardware_domain", dom0);
+        // dom0 need not be the first.
+        set!(self.guest.domain, next_in_list, dom0);
+        set_variable(side, "domain_list", self.guest.domain);
+    }
+
+    /// Lets the hardware belong to a domain that is still being created: it is in no list, and may
+    /// be freed at any time.
+    pub(super) fn begin_hardware_domain(side: &Side) {
+        set_variable(side, "hardware_domain", BEING_CREATED);
     }
 
     /// Whether [`Self::boot`] has said so last.
