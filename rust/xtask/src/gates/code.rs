@@ -1,6 +1,8 @@
 //! The instructions of an object: every executable section, disassembled from its first byte to its
 //! last.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Formatter, GasFormatter, Instruction};
 use object::SymbolKind;
 
@@ -63,6 +65,28 @@ impl<'a> Code<'a> {
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&Function, &Step)> {
         self.runs()
             .flat_map(|f| f.instructions.iter().map(move |s| (f, s)))
+    }
+
+    /// A function and those that it reaches by direct calls and jumps inside the object; none where
+    /// the object does not have it.
+    pub(crate) fn reached(&self, name: &str) -> Vec<&Function> {
+        let by_name: BTreeMap<&str, &Function> =
+            self.runs().map(|run| (run.name.as_str(), run)).collect();
+        let mut found: Vec<&Function> = by_name.get(name).copied().into_iter().collect();
+        let mut names = BTreeSet::from([name.to_owned()]);
+        let mut at = 0;
+        while let Some(&run) = found.get(at) {
+            at += 1;
+            for step in &run.instructions {
+                if let Some(next) = self.branch_target(run, step)
+                    && let Some(&next) = by_name.get(next.split('+').next().unwrap_or(&next))
+                    && names.insert(next.name.clone())
+                {
+                    found.push(next);
+                }
+            }
+        }
+        found
     }
 
     /// The function that a direct call or jump reaches: a symbol's name when the linker patches it,

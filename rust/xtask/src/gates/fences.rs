@@ -2,9 +2,12 @@
 //!
 //! A fence is an `lfence` with a record in `.altinstructions`, by which Xen removes it where it is
 //! not needed. It hardens a branch if it comes first on one of the branch's two ways, before memory
-//! is touched and before the next condition is computed; it hardens a lock if it follows the call
-//! that takes the lock, with no branch and no other fence in between. Two arms with equal text are
-//! merged by LLVM into one fence before the branch, which hardens nothing.
+//! is touched and before the next condition is computed, and another one on the other way; it
+//! hardens a lock if it follows the call that takes the lock, with no branch and no other fence in
+//! between. Two arms with equal text are merged by LLVM into one fence before the branch, which
+//! hardens nothing.
+//!
+//! Where C evaluates a condition with fences, Rust has to: [`EVALUATED`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,13 +39,26 @@ const TRY_LOCKS: [&str; 6] = [
     "shim_spin_trylock",
 ];
 
-/// Every fence hardens a branch or a lock, and every lock that is taken is hardened.
+/// In how many places C evaluates a condition by `evaluate_nospec()` in a function, and in the
+/// static ones that it calls: `is_hvm_domain()` in `msixtbl_init()`; `is_hardware_domain()` once in
+/// `msix_capability_init()` for who may say where the table is, and four times for the line that
+/// says who uses MSI-X and for the end of who could have mapped the table.
+const EVALUATED: [(&str, usize); 2] = [("msixtbl_init", 1), ("pci_enable_msi", 5)];
+
+/// Every fence hardens a branch or a lock, and every lock that is taken is hardened; conditions
+/// that C evaluates with fences are.
 pub(super) fn check(subject: &Subject) -> Finding {
     let fences = fences(subject);
     let (mut branches, mut locks, mut faults) = (0usize, 0usize, Vec::new());
+    let mut hardened = BTreeMap::new();
     for run in subject.code.runs() {
         let run = Run::new(run, &fences);
+        let evaluated = (0..run.steps().len()).filter(|&index| run.is_evaluated(index));
+        hardened.insert(run.function.name.as_str(), evaluated.count());
         for index in 0..run.steps().len() {
+            if is_conditional(&run.steps()[index]) && run.is_half_hardened(index) {
+                faults.push(format!("{}: one way has no fence", run.at(index)));
+            }
             if run.is_fence(index) {
                 if run.hardens_branch(index) {
                     branches += 1;
@@ -64,6 +80,17 @@ pub(super) fn check(subject: &Subject) -> Finding {
             if TRY_LOCKS.contains(&&*called) && !run.try_is_hardened(index) {
                 faults.push(format!("{}: its result is not hardened", run.at(index)));
             }
+        }
+    }
+    for (name, wanted) in EVALUATED {
+        let reached = subject.code.reached(name);
+        if reached.is_empty() {
+            continue;
+        }
+        let found = reached.iter().map(|run| hardened[run.name.as_str()]);
+        let found: usize = found.sum();
+        if found < wanted {
+            faults.push(format!("{name} evaluates {found} of {wanted} conditions"));
         }
     }
     Finding {
@@ -152,8 +179,49 @@ impl<'a> Run<'a> {
 
     /// Whether a fence comes first from an instruction on.
     fn begins_with_fence(&self, index: usize) -> bool {
-        let loud = (index..self.steps().len()).find(|&index| !is_quiet(&self.steps()[index]));
-        loud.is_some_and(|index| self.is_fence(index))
+        let mut index = index;
+        // No way to a fence has more jumps.
+        for _ in 0..4 {
+            let loud = (index..self.steps().len()).find(|&index| !is_quiet(&self.steps()[index]));
+            let Some(loud) = loud else { return false };
+            let step = &self.steps()[loud];
+            if step.instruction.flow_control() != FlowControl::UnconditionalBranch {
+                return self.is_fence(loud);
+            }
+            let Some(target) = self.target(step) else {
+                return false;
+            };
+            index = target;
+        }
+        false
+    }
+
+    /// On which of the two ways of a conditional jump a fence comes first.
+    fn fenced_ways(&self, branch: usize) -> [bool; 2] {
+        let far = self.target(&self.steps()[branch]);
+        [
+            self.begins_with_fence(branch + 1),
+            far.is_some_and(|far| self.begins_with_fence(far)),
+        ]
+    }
+
+    /// Where a jump leads to; none where that is not in the run.
+    fn target(&self, step: &Step) -> Option<usize> {
+        // What the linker patches leads to another function.
+        let target = step.instruction.near_branch_target();
+        let place = self.places.get(&target).copied();
+        place.filter(|_| step.relocation.is_none())
+    }
+
+    /// Whether a fence comes first on one of the ways only.
+    fn is_half_hardened(&self, branch: usize) -> bool {
+        let [next, far] = self.fenced_ways(branch);
+        next != far
+    }
+
+    /// Whether an instruction is a branch that has a fence on each of its ways.
+    fn is_evaluated(&self, index: usize) -> bool {
+        is_conditional(&self.steps()[index]) && self.fenced_ways(index) == [true; 2]
     }
 
     /// The call that takes the lock which a fence hardens.
@@ -181,13 +249,7 @@ impl<'a> Run<'a> {
     /// Whether both ways of the first branch behind a call begin with a fence.
     fn try_is_hardened(&self, call: usize) -> bool {
         let branch = (call + 1..self.steps().len()).find(|&index| !goes_on(&self.steps()[index]));
-        branch.is_some_and(|branch| {
-            let step = &self.steps()[branch];
-            let far = self.places.get(&step.instruction.near_branch_target());
-            is_conditional(step)
-                && self.begins_with_fence(branch + 1)
-                && far.is_some_and(|&far| self.begins_with_fence(far))
-        })
+        branch.is_some_and(|branch| self.is_evaluated(branch))
     }
 }
 

@@ -2,11 +2,11 @@
 //! `array_access_nospec()`. Else a CPU that guesses wrong reads beyond the array, and leaves a
 //! trace in its caches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use iced_x86::{Mnemonic, OpKind, Register};
 
-use super::code::{Function, Step};
+use super::code::Step;
 use super::subject::{Finding, Subject};
 
 /// Functions that take an address from a guest and find an entry of a table by it.
@@ -25,28 +25,16 @@ const NEAR: usize = 10;
 
 /// In what those functions reach, every index of an entry is masked; each of them has an index.
 pub(super) fn check(subject: &Subject) -> Finding {
-    let by_name: BTreeMap<&str, &Function> = subject
-        .code
-        .runs()
-        .map(|run| (run.name.as_str(), run))
-        .collect();
     let (mut masks, mut faults) = (0usize, Vec::new());
     let mut seen = BTreeSet::new();
     for root in FROM_GUESTS {
-        let Some(&root) = by_name.get(root) else {
+        let reached = subject.code.reached(root);
+        if reached.is_empty() {
             continue;
-        };
+        }
         let mut is_masked = false;
-        let mut reached = BTreeSet::from([root.name.clone()]);
-        let mut todo = vec![root];
-        while let Some(run) = todo.pop() {
+        for run in reached {
             for (number, step) in run.instructions.iter().enumerate() {
-                if let Some(next) = subject.code.branch_target(run, step)
-                    && let Some(&next) = by_name.get(next.split('+').next().unwrap_or(&next))
-                    && reached.insert(next.name.clone())
-                {
-                    todo.push(next);
-                }
                 let Some(register) = index(step) else {
                     continue;
                 };
@@ -62,7 +50,7 @@ pub(super) fn check(subject: &Subject) -> Finding {
             }
         }
         if !is_masked {
-            faults.push(format!("{} masks no index", root.name));
+            faults.push(format!("{root} masks no index"));
         }
     }
     Finding {

@@ -186,6 +186,18 @@ const PLANTS: &[Plant] = &[
         ..CLEAN
     },
     Plant {
+        gate: "speculation fences",
+        rust: "half_fenced",
+        names: "planted_half_fenced",
+        ..CLEAN
+    },
+    Plant {
+        gate: "speculation fences",
+        rust: "unevaluated",
+        names: "msixtbl_init evaluates 0 of 1 conditions",
+        ..CLEAN
+    },
+    Plant {
         gate: "names",
         rust: "mangled",
         names: "planted_mangled",
@@ -250,6 +262,12 @@ const PLANTS: &[Plant] = &[
         gate: "locked exchanges",
         rust: "unlocked",
         names: "planted_unlocked_word",
+        ..CLEAN
+    },
+    Plant {
+        gate: "locked exchanges",
+        rust: "plain_store",
+        names: "xen_irq_amd_iommu_ioapic_update_ire has 0 of 1",
         ..CLEAN
     },
     Plant {
