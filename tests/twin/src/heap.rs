@@ -91,6 +91,11 @@ impl Heap {
         self.failed = false;
     }
 
+    /// How many allocations were asked for since the call began.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked
+    }
+
     /// Whether an allocation was refused since the call began.
     pub(crate) fn failed(&self) -> bool {
         self.failed

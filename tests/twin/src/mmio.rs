@@ -92,6 +92,11 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
 
 /// Reads the device.
 fn read(address: usize, width: usize) -> Result<u64, String> {
+    // No device's: others do not see it.
+    let watched = env::with(|env| env.machine.watched);
+    if let Some(value) = watched.and_then(|list| list.read(address, width)) {
+        return value;
+    }
     env::record(Event::MmioRead { address, width });
     match env::with(|env| env.machine.read(address, width)) {
         Some(value) => value,

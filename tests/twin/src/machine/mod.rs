@@ -6,18 +6,21 @@ pub(crate) mod pci;
 pub(crate) mod ranges;
 pub(crate) mod table;
 pub(crate) mod vtd;
+pub(crate) mod watched;
 
 use anyhow::Result;
 
 use self::io_apic::IoApics;
 use self::pci::{Pci, Place};
 use self::vtd::Vtd;
+use self::watched::Watched;
 
 /// The devices of one side.
 pub(crate) struct Machine {
     pub(crate) io_apics: IoApics,
     pub(crate) pci: Pci,
     pub(crate) vtd: Vtd,
+    pub(crate) watched: Option<Watched>,
 }
 
 impl Machine {
@@ -27,6 +30,7 @@ impl Machine {
             io_apics: IoApics::new(),
             pci: Pci::default(),
             vtd: Vtd::new()?,
+            watched: None,
         })
     }
 
@@ -35,6 +39,7 @@ impl Machine {
         self.io_apics = IoApics::new();
         self.pci = Pci::default();
         self.vtd.clear();
+        self.watched = None;
     }
 
     /// Reads a register. None where no device is; an error for a register that it does not have.

@@ -7,10 +7,12 @@ use super::op::{Meanwhile, Message, Op, Request};
 use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io, shared};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
+use crate::heap::Failure;
 use crate::loader::Image;
+use crate::machine::watched::Watched;
 use crate::services::{force_lock, force_unlock, is_locked};
 use crate::side::{Script, Side};
-use crate::trace::Event;
+use crate::trace::{Entry, Event};
 use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
@@ -223,7 +225,10 @@ fn locked<R>(domain: *mut sys::domain, body: impl FnOnce() -> R) -> R {
 
 /// Carries out an access of a guest, which may mask and unmask interrupts of its own domain's
 /// functions only. (C masks any that its table leads to; the driver has it stop before it comes to
-/// that.)
+/// that.) Nothing is allocated for it.
+///
+/// With Rust's msi.c the `pci_lock` of the guest's domain is what keeps functions there: their list
+/// is read, and their registers are reached, while it is held for reading.
 fn access(
     side: &mut Side,
     api: &Api,
@@ -231,7 +236,44 @@ fn access(
     op: &Op,
     script: Script,
 ) -> Option<Answer> {
-    let mut answer = carry_out(side, api, world, op, script)?;
+    let domain = match *op {
+        Op::Accept { domain, .. }
+        | Op::Read { domain, .. }
+        | Op::Write { domain, .. }
+        | Op::Completion { domain, .. } => domain % 2,
+        _ => return carry_out(side, api, world, op, script),
+    };
+    let raw = world.domains[domain].domain;
+    let list_is_locked = side.image.symbol("pci_cleanup_msi").is_ok();
+    // The node would be counted with the others.
+    let watched = (list_is_locked && !side.cpu.counted).then(|| {
+        let lock = addr!(raw, pci_lock.cnts) as *const u32;
+        Watched::begin(addr!(raw, pdev_list), lock, READ_LOCKED as u32)
+    });
+    side.env().machine.watched = watched;
+    // An access that the device model answers calls nothing.
+    side.env().heap.start_call(Failure::Never);
+    let answer = carry_out(side, api, world, op, script);
+    side.env().machine.watched = None;
+    if let Some(watched) = watched {
+        watched.end();
+    }
+    let mut answer = answer?;
+    if side.env().heap.asked() != 0 {
+        let reason = "memory was asked for on an access of a guest".to_owned();
+        answer.outcome = Err(Trap::Fault(reason));
+    }
+    // Only the lock of the first domain is in the trace.
+    let reaches_unlocked = |entry: &Entry| {
+        matches!(
+            entry.event,
+            Event::MmioRead { .. } | Event::MmioWrite { .. }
+        ) && entry.held.rwlocks[1] != READ_LOCKED as u32
+    };
+    if list_is_locked && domain == 0 && side.env().trace.iter().any(reaches_unlocked) {
+        let reason = "registers of a function were reached without its domain's lock".to_owned();
+        answer.outcome = Err(Trap::Fault(reason));
+    }
     let (Op::Write { domain, .. } | Op::Completion { domain, .. }) = op else {
         return Some(answer);
     };
