@@ -187,6 +187,14 @@ impl Function {
         }
     }
 
+    /// Changes the bits of a register that software may not.
+    pub(crate) fn flip_reserved(&mut self, register: usize) {
+        self.changed = true;
+        for at in register..register + 4 {
+            self.config[at] ^= !self.writable[at];
+        }
+    }
+
     /// Where it differs from another, if it does.
     pub(crate) fn difference(&mut self, other: &mut Self) -> Option<String> {
         let changed = [&mut *self, &mut *other].map(|side| std::mem::take(&mut side.changed));

@@ -44,12 +44,17 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
         let truth = function.map_or(NOBODY, |function| function.read(register, width));
         let key = u64::from(sbdf) << 16 | register as u64;
         let value = pci.perhaps_lie(key, truth) & NOBODY >> (32 - 8 * width);
-        let here = |race: &Race| (race.sbdf, race.register) == (sbdf, register);
-        let races = env.unit.of::<Platform>().race.as_ref().is_some_and(here);
-        Ok((value, races.then(|| act_meanwhile(env)).flatten()))
+        Ok((value, act_meanwhile(env, (sbdf, register), false)))
     });
     waiting::after_read(sbdf, register);
-    let Some(race) = race else { return value };
+    if let Some(race) = race {
+        go_on(&race);
+    }
+    value
+}
+
+/// Another CPU has acted, and says so.
+fn go_on(race: &Race) {
     if let Some(written) = race.written {
         // SAFETY: The address is that of `pci_msi_conf_written()`, which has this prototype.
         let written: extern "C" fn() = unsafe { std::mem::transmute(written) };
@@ -58,12 +63,16 @@ fn config_read(sbdf: u32, register: u32, width: usize) -> u32 {
     if let Some(desc) = race.masks {
         mask_meanwhile(desc);
     }
-    value
 }
 
-/// Another CPU acts if its time has come: the function changes. What it does then is the answer.
-fn act_meanwhile(env: &mut Env) -> Option<Race> {
-    let race = env.unit.of_mut::<Platform>().race.take()?;
+/// A register was read, or written. Another CPU acts if its time has come: the function changes.
+/// What it does then is the answer.
+fn act_meanwhile(env: &mut Env, (sbdf, register): (u32, usize), written: bool) -> Option<Race> {
+    let race = &mut env.unit.of_mut::<Platform>().race;
+    let race = race.take_if(|race| {
+        let place = (race.sbdf, race.register);
+        place == (sbdf, register) && race.act.follows_write() == written
+    })?;
     let is_locked = |desc: *mut sys::irq_desc| is_locked(addr!(desc, lock) as u64);
     // It would wait for the lock until there is nothing to meet any more.
     let waits = race.masks.is_some_and(is_locked);
@@ -91,12 +100,14 @@ pub(super) fn act(env: &mut Env, race: &Race) {
                 function.reset();
                 function.write(COMMAND, 2, command);
             }
+            Meanwhile::LoseMessage => function.write(race.address, 4, 0),
+            Meanwhile::ChangeReserved => function.flip_reserved(race.register),
         }
     }
 }
 
 fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
-    attempt(|env| {
+    let race = attempt(|env| {
         let value = value & NOBODY >> (32 - 8 * width);
         let told = [sbdf.into(), register.into(), value.into()];
         let function = env.machine.pci.function(sbdf);
@@ -128,8 +139,11 @@ fn config_write(sbdf: u32, register: u32, width: usize, value: u32) {
         if let Some(function) = env.machine.pci.function(sbdf) {
             function.write(register, width, value);
         }
-        Ok(())
+        Ok(act_meanwhile(env, (sbdf, register), true))
     });
+    if let Some(race) = race {
+        go_on(&race);
+    }
 }
 
 pub(super) extern "C" fn read8(sbdf: u32, register: u32) -> u64 {

@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use xen_sys as sys;
 
-use super::platform::Platform;
+use super::platform::{Meanwhile, Platform};
 use super::world::World;
 use crate::side::Side;
 use crate::xen::{addr, get};
@@ -123,6 +123,15 @@ pub(super) fn choose_irq(
     };
     let irqs: Vec<_> = irqs.filter(is_one).collect();
     Some(irqs[number.checked_rem(irqs.len())?])
+}
+
+/// The interrupt that another CPU meets in a call, by a number.
+pub(super) fn raced(world: &World, number: usize, act: Meanwhile) -> Option<*mut sys::irq_desc> {
+    choose_irq(world, number, |msi| match act {
+        Meanwhile::StopMemory | Meanwhile::Reset => is_entry(msi),
+        Meanwhile::LoseMessage => !is_entry(msi),
+        Meanwhile::ChangeReserved => !is_entry(msi) && get!(msi, msi_attrib).maskbit(),
+    })
 }
 
 /// Whether a descriptor is of MSI-X.

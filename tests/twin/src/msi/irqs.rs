@@ -5,7 +5,7 @@ use xen_sys as sys;
 use super::api::Api;
 use super::call::{call, choose};
 use super::cpus::{cpus, set_cpus};
-use super::descs::{choose_irq, device_of, is_entry, is_free};
+use super::descs::{choose_irq, device_of, is_entry, is_free, raced};
 use super::enable::{enable_arguments, irq_for};
 use super::op::{Call, Op, Opening};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, Race};
@@ -197,7 +197,9 @@ pub(super) fn act_on(
     })
 }
 
-/// A call for an interrupt, while another CPU stops the memory of its function or resets it.
+/// A call for an interrupt, while another CPU changes its function. Where what changes is the
+/// function's MSI, the call comes once more: it must not rely on what the first has read or
+/// written.
 pub(super) fn race(
     side: &mut Side,
     api: &Api,
@@ -205,8 +207,15 @@ pub(super) fn race(
     (irq, what, act): (usize, Call, Meanwhile),
     script: Script,
 ) -> Option<Answer> {
-    let desc = choose_irq(world, irq, is_entry)?;
+    let desc = raced(world, irq, act)?;
     let device = device_of(world, get!(desc, msi_desc))?;
+    let unclear = world.spec.lies > 0
+        || world.stale[device]
+        || world.is_iommu(device)
+        || registers::is_changed_or_gone(side, world, device);
+    if act.is_about_msi() && unclear {
+        return None;
+    }
     let moves = matches!(what, Call::SetAffinity { .. } | Call::Retarget { .. });
     // What is moved is masked before.
     let skip = if moves { script.salt % 2 } else { 0 };
@@ -214,8 +223,12 @@ pub(super) fn race(
         return Some(Answer::int(announced));
     }
     side.env().trace.clear();
-    let answer = act_on(side, api, world, (desc, what), script);
+    let mut answer = act_on(side, api, world, (desc, what), script);
     end_race(side);
+    let goes_on = answer.as_ref().is_some_and(|answer| answer.outcome.is_ok());
+    if act.is_about_msi() && goes_on {
+        answer = act_on(side, api, world, (desc, what), script);
+    }
     // The function changes even where its interrupt has nothing that could be called.
     Some(answer.unwrap_or_else(|| Answer::void(Ok(0))))
 }
@@ -229,6 +242,7 @@ fn begin_race(
     (act, skip, masks): (Meanwhile, u64, Option<*mut sys::irq_desc>),
 ) -> Result<(), Outcome> {
     let functions = &side.env().machine.pci.functions;
+    let msi = world.spec.devices[device].msi;
     let (owner, register) = match act {
         // A virtual function decodes memory where its physical function does.
         Meanwhile::StopMemory => {
@@ -236,11 +250,18 @@ fn begin_race(
             (physical.unwrap_or(device), COMMAND)
         }
         Meanwhile::Reset => (device, functions[device].msix + 2),
+        Meanwhile::LoseMessage | Meanwhile::ChangeReserved => {
+            let register = msi.map_or(0, |msi| match act {
+                Meanwhile::LoseMessage => msi.data_register(),
+                _ => msi.mask_register(),
+            });
+            (device, register as usize)
+        }
     };
     let command = functions[owner].peek(COMMAND, 2);
     let written = match act {
         Meanwhile::StopMemory => command & !u32::from(MEMORY),
-        Meanwhile::Reset => command,
+        _ => command,
     };
     // SAFETY: the place lies in the arena.
     unsafe { world.data.write(written) };
@@ -256,6 +277,7 @@ fn begin_race(
         sbdf: world.spec.devices[owner].sbdf,
         register,
         act,
+        address: msi.map_or(0, |msi| msi.address_register() as usize),
         skip,
         written: api.written,
         masks,

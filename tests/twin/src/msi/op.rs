@@ -85,8 +85,8 @@ pub(crate) enum Op {
         irq: usize,
         call: Call,
     },
-    /// The same, while dom0 stops the function's memory or resets it: it has said so before, and
-    /// carries it out when the call has just seen that memory is decoded, or MSI-X enabled.
+    /// The same, while dom0 changes the function: it has said so before, and carries it out when
+    /// the call has just read or written one of its registers, as `act` says.
     Race {
         irq: usize,
         call: Call,

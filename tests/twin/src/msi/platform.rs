@@ -16,7 +16,7 @@ pub(super) const IRQ_DISABLED: u32 = 1 << 1;
 pub(super) const IRQ_GUEST: u32 = 1 << 4;
 pub(super) const IRQ_MOVE_PENDING: u32 = 1 << 5;
 
-/// What another CPU does to a function right after a read of one of its registers.
+/// What another CPU does to a function right after one of its registers was read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meanwhile {
     /// The function decodes memory no more; the read is that of its command word.
@@ -24,17 +24,36 @@ pub(crate) enum Meanwhile {
     /// The function is reset, and has its command word again; the read is that of message control
     /// of MSI-X.
     Reset,
+    /// The function loses the address of its MSI's message, the data of which was just written.
+    LoseMessage,
+    /// The function changes the bits of its MSI's mask register that are its own; the read is that
+    /// of the register.
+    ChangeReserved,
+}
+
+impl Meanwhile {
+    /// Whether it is about an MSI; else about an entry of a table.
+    pub(super) const fn is_about_msi(self) -> bool {
+        matches!(self, Self::LoseMessage | Self::ChangeReserved)
+    }
+
+    /// Whether the register is written before; else it is read.
+    pub(super) const fn follows_write(self) -> bool {
+        matches!(self, Self::LoseMessage)
+    }
 }
 
 /// Another CPU carries out a write of dom0's that it has announced before. Then it may mask an
 /// interrupt.
 pub(super) struct Race {
-    /// The function, and the register of it that is read.
+    /// The function, and the register of it that is read or written.
     pub(super) sbdf: u32,
     pub(super) register: usize,
     /// What is done to it.
     pub(super) act: Meanwhile,
-    /// How many reads of the register come before.
+    /// Where the address of its MSI's message is.
+    pub(super) address: usize,
+    /// How many reads or writes of the register come before.
     pub(super) skip: u64,
     /// What it calls when the write has been carried out.
     pub(super) written: Option<usize>,

@@ -4,7 +4,7 @@ use xen_sys as sys;
 
 use super::api::Api;
 use super::config::{BY_DOM0, as_write};
-use super::descs::{self, Found, choose_irq, device_of, is_entry};
+use super::descs::{self, Found, choose_irq, device_of, raced};
 use super::op::{Call, Change, Op, Opening};
 use super::platform::Meanwhile;
 use super::says::{BLIND, DIGEST, GUEST_WRONG, KEPT, LIFTED, SETTLED, UNMASKED, WRONG};
@@ -88,7 +88,9 @@ pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answ
             }
         }
         let function = &mut side.env().machine.pci.functions[device];
-        expected |= msi.reserved & !(u32::MAX >> (32 - (1 << msi.most)));
+        // What is the device's nobody can write.
+        let own = !(u32::MAX >> (32 - (1 << msi.most)));
+        expected |= function.peek(register as usize, 4) & own;
         if function.peek(register as usize, 4) != expected {
             settled |= WRONG;
             function.write(register as usize, 4, expected);
@@ -466,7 +468,7 @@ fn is_move(call: Call) -> bool {
 fn touched(world: &World, op: &Op) -> Vec<usize> {
     let desc = match *op {
         Op::Irq { irq, .. } => choose_irq(world, irq, |_| true),
-        Op::Race { irq, .. } => choose_irq(world, irq, is_entry),
+        Op::Race { irq, act, .. } => raced(world, irq, act),
         _ => None,
     };
     let device = desc.and_then(|desc| device_of(world, get!(desc, msi_desc)));

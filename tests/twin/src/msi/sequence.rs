@@ -45,6 +45,7 @@ pub(super) fn steps(rng: &mut Rng, spec: &Spec, crowded: bool) -> Vec<Step> {
             _ => ops.push(op(rng)),
         }
     }
+    change_msis(&mut ops);
     disable_and_move(&mut ops, spec);
     replace_hardware_domain(&mut ops);
     let steps = ops.into_iter().map(|op| {
@@ -65,6 +66,23 @@ fn disable_and_move(ops: &mut Vec<Op>, spec: &Spec) {
             call: Call::SetAffinity { cpus },
         });
         ops.extend(moves);
+    }
+}
+
+/// Functions change what Xen reads or writes of their MSIs, while it does.
+fn change_msis(ops: &mut Vec<Op>) {
+    for irq in 0..3 {
+        let cpus = 3;
+        ops.push(Op::Race {
+            irq,
+            call: Call::SetAffinity { cpus },
+            act: Meanwhile::LoseMessage,
+        });
+        ops.extend([Call::Mask, Call::Unmask].map(|call| Op::Race {
+            irq,
+            call,
+            act: Meanwhile::ChangeReserved,
+        }));
     }
 }
 

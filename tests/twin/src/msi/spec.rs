@@ -34,6 +34,16 @@ pub(super) struct MsiSpec {
 }
 
 impl MsiSpec {
+    /// Where the address of the message is.
+    pub(super) fn address_register(self) -> u32 {
+        u32::from(self.pos) + 4
+    }
+
+    /// Where the data of the message is.
+    pub(super) fn data_register(self) -> u32 {
+        u32::from(self.pos) + if self.is_64 { 12 } else { 8 }
+    }
+
     /// Where the mask bits are.
     pub(super) fn mask_register(self) -> u32 {
         u32::from(self.pos) + if self.is_64 { 16 } else { 12 }
