@@ -50,6 +50,76 @@ pub(super) const SLIPS: &[Slip] = &[
         }",
     ),
     slip(
+        "a lock for reading is dropped at once and taken again at its end",
+        LOCK,
+        "",
+        "sys::shim_read_lock(lock)",
+        "{
+            sys::shim_read_lock(lock);
+            if $slipped {
+                sys::shim_read_unlock(lock);
+            }
+        }",
+    )
+    .and(
+        "sys::shim_read_unlock(lock)",
+        "{
+            if $slipped {
+                sys::shim_read_lock(lock);
+            }
+            sys::shim_read_unlock(lock)
+        }",
+    ),
+    slip(
+        "a lock for writing is dropped at once and taken again at its end",
+        LOCK,
+        "",
+        "sys::shim_write_lock(lock)",
+        "{
+            sys::shim_write_lock(lock);
+            if $slipped {
+                sys::shim_write_unlock(lock);
+            }
+        }",
+    )
+    .and(
+        "sys::shim_write_unlock(lock)",
+        "{
+            if $slipped {
+                sys::shim_write_lock(lock);
+            }
+            sys::shim_write_unlock(lock)
+        }",
+    ),
+    slip(
+        "the lock of all functions is dropped at once and taken again at its end",
+        LOCK,
+        "",
+        "sys::shim_pcidevs_lock()",
+        "{
+            sys::shim_pcidevs_lock();
+            if $slipped {
+                sys::pcidevs_unlock();
+            }
+        }",
+    )
+    .and(
+        "sys::pcidevs_unlock()",
+        "{
+            if $slipped {
+                sys::shim_pcidevs_lock();
+            }
+            sys::pcidevs_unlock()
+        }",
+    ),
+    slip(
+        "a domain that is still being created is looked at",
+        "xen/src/objects/domain.rs",
+        "",
+        "look_for_hardware_domain(address)",
+        "unsafe { Domain::from_raw(address as *mut _) }.map(Domain::was_created_as_hvm)",
+    ),
+    slip(
         "an event lock is not taken",
         "xen/src/sync/rwlock.rs",
         "",

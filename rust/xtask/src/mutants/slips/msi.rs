@@ -496,6 +496,28 @@ pub(super) const SLIPS: &[Slip] = &[
         }",
     ),
     slip(
+        "it is asked after a message was written whether it still holds",
+        MESSAGE,
+        "",
+        "let generation = config::generation();",
+        "let generation = if $slipped { None } else { config::generation() };",
+    )
+    .and(
+        "generation.filter(|_| matches!(holds, Ok(true)))",
+        "(if $slipped { config::generation() } else { generation })
+            .filter(|_| matches!(holds, Ok(true)))",
+    ),
+    slip(
+        "it is asked after reserved bits were read whether they still hold",
+        "xen/src/msi/reserved.rs",
+        "",
+        "let generation = config::generation();
+        let bits = read();",
+        "let early = (!$slipped).then(config::generation);
+        let bits = read();
+        let generation = early.unwrap_or_else(config::generation);",
+    ),
+    slip(
         "an upper byte of a narrow flag counts",
         "exports/msi.rs",
         "",

@@ -84,6 +84,31 @@ pub(super) const SLIPS: &[Slip] = &[
         "unsafe { PciDev::from_raw(id.structure as *mut _) }",
     ),
     slip(
+        "a domain's functions are searched without their lock",
+        "xen/src/objects/pci_dev.rs",
+        "",
+        "let lock = unsafe { Guard::take(&raw mut (*domain.as_ptr()).pci_lock) };
+            return run(&Self {
+                domain,
+                _list: Some(lock),",
+        "let take = || unsafe { Guard::take(&raw mut (*domain.as_ptr()).pci_lock) };
+            return run(&Self {
+                domain,
+                _list: (!$slipped).then(take),",
+    ),
+    slip(
+        "memory is allocated on a guest's access",
+        TABLES,
+        "",
+        "devices.find(self.device)",
+        "{
+            if $slipped && let Some(memory) = memory::zalloc(Layout::new::<u64>()) {
+                unsafe { sys::xfree(memory.as_ptr().cast()) };
+            }
+            devices.find(self.device)
+        }",
+    ),
+    slip(
         "a table stays when its function goes",
         "vmsi/src/register.rs",
         "",
