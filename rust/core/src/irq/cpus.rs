@@ -100,9 +100,39 @@ pub fn each<S: CpuSet + ?Sized>(cpus: &S) -> impl Iterator<Item = u32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::vec::Vec;
+
+    /// At most eight CPUs, for models.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub(in crate::irq) struct Few(pub(in crate::irq) u8);
+
+    impl Few {
+        pub(in crate::irq) fn both(self, other: Self) -> Self {
+            Self(self.0 & other.0)
+        }
+    }
+
+    impl CpuSet for Few {
+        fn limit(&self) -> u32 {
+            u8::BITS
+        }
+
+        fn word(&self, _index: u32) -> u64 {
+            self.0.into()
+        }
+    }
+
+    impl CpuSetMut for Few {
+        fn words(&self) -> u32 {
+            1
+        }
+
+        fn set_word(&mut self, _index: u32, word: u64) {
+            self.0 = word as u8;
+        }
+    }
 
     /// As many CPUs, and two words.
     struct Set(u32, [u64; 2]);

@@ -7,7 +7,7 @@
 //! CPU 1 goes offline once.
 
 use super::*;
-use crate::irq::cpus::CpuSet;
+use crate::irq::cpus::{CpuSet, tests::Few as Set};
 use crate::irq::eoi::Waiting;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::vec::Vec;
@@ -54,30 +54,6 @@ struct Cpu {
     handles: [bool; IRQS],
     /// The IRQs of which it was told that they may be ended.
     told: [bool; IRQS],
-}
-
-/// CPUs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Set(u8);
-
-impl CpuSet for Set {
-    fn limit(&self) -> u32 {
-        CPUS as u32
-    }
-
-    fn word(&self, _index: u32) -> u64 {
-        self.0.into()
-    }
-}
-
-impl CpuSetMut for Set {
-    fn words(&self) -> u32 {
-        1
-    }
-
-    fn set_word(&mut self, _index: u32, word: u64) {
-        self.0 = word as u8;
-    }
 }
 
 impl Cpu {

@@ -10,6 +10,7 @@
 //! is a vector for each IRQ that has to leave a CPU.
 
 use super::*;
+use crate::irq::cpus::tests::Few as Set;
 use crate::irq::vectors::{Cursor, Taken, VectorSet};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::vec::Vec;
@@ -19,36 +20,6 @@ const IRQS: usize = 2;
 const VECTORS: [u8; 3] = [0x31, 0x39, 0x41];
 const ALL: Set = Set(0b111);
 const UNUSED: i32 = i32::MIN;
-
-/// A set of CPUs, a bit each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Set(u8);
-
-impl Set {
-    fn both(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-}
-
-impl CpuSet for Set {
-    fn limit(&self) -> u32 {
-        CPUS as u32
-    }
-
-    fn word(&self, _index: u32) -> u64 {
-        self.0.into()
-    }
-}
-
-impl CpuSetMut for Set {
-    fn words(&self) -> u32 {
-        1
-    }
-
-    fn set_word(&mut self, _index: u32, word: u64) {
-        self.0 = word as u8;
-    }
-}
 
 /// Where something arrives: a CPU, and a vector's index.
 type At = (usize, usize);
