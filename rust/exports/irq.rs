@@ -13,7 +13,7 @@ use xen::base::errno::{Errno, to_c};
 use xen::irq::cpus::Cpus;
 use xen::irq::create as objects;
 use xen::irq::direct;
-use xen::irq::guests::Guest;
+use xen::irq::guests::LockedGuest;
 use xen::irq::interrupt::Interrupt;
 use xen::irq::place::{self, PlacedDesc};
 use xen::irq::rate_limit;
@@ -166,15 +166,10 @@ extern "C" fn create_irq(node: u32, grant_access: u32) -> c_int {
 ///
 /// # Safety
 ///
-/// `create_irq()` returned the number, and the IRQ was not destroyed since. The timer of a binding
-/// of guests, if it has one, does not run.
+/// `create_irq()` returned the number, and the IRQ was not destroyed since.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn destroy_irq(irq: c_uint) {
-    // SAFETY: Who creates an IRQ destroys it, once. `unmap_domain_pirq()` unbinds the guest before
-    // `msi_free_irq()`; `create_irq()`'s other callers (HPET, IOMMUs, ns16550.c) have none. Where
-    // dom0 removes a function whose interrupts are bound, `pci_cleanup_msi()` of msi.c unbinds
-    // no guest, nor does ours what XSM does not let go: a timer of such a binding that still runs
-    // does so in freed memory, as upstream's.
+    // SAFETY: Who creates an IRQ destroys it, once: `msi_free_irq()`, HPET, IOMMUs, ns16550.c.
     let irq = unsafe { objects::CreatedIrq::from_number(irq) };
     xen_assert!(irq.is_some());
     if let Some(irq) = irq {
@@ -553,22 +548,27 @@ unsafe extern "C" fn pirq_guest_unmask(d: *const sys::domain) -> c_int {
     0
 }
 
-/// A domain and its pirq, and the domain's event lock, which the caller of an export holds.
-macro_rules! guest {
-    ($domain:expr, $pirq:expr) => {{
+/// The event lock of a domain, which the caller of an export holds for writing.
+macro_rules! event_lock {
+    ($domain:expr) => {{
         let domain: Domain<'_> = $domain;
-        let pirq = view!(PirqView, $pirq);
         // SAFETY: Event channels and pass-through devices bind and unbind pirqs of the domain with
-        // its event lock held for writing, and so does `unmap_domain_pirq()`. A pirq that is bound
-        // has an event channel, or is one of a pass-through device: `pirq_cleanup_check()` keeps it
-        // until both are gone, and they go after the pirq was unbound. Of a block of messages that
-        // `unmap_domain_pirq()` unmaps, only the first is unbound: `msi_free_irq()` destroys the
-        // IRQs of the others, with the event lock still held, before a channel can be closed. A
-        // domain's channels are closed and its pirqs unmapped before it is freed.
-        unsafe {
-            let lock = EventLock::expected_of_caller(domain);
-            (Guest::new(domain, pirq), lock)
-        }
+        // its event lock held for writing, and so does `unmap_domain_pirq()`.
+        unsafe { EventLock::expected_of_caller(domain) }
+    }};
+}
+
+/// A pirq of the domain whose event lock is held.
+macro_rules! guest {
+    ($lock:expr, $pirq:expr) => {{
+        let pirq = view!(PirqView, $pirq);
+        // SAFETY: A pirq that is bound has an event channel, or is one of a pass-through device:
+        // `pirq_cleanup_check()` keeps it until both are gone, and they go after the pirq was
+        // unbound. Of a block of messages that `unmap_domain_pirq()` unmaps, only the first is
+        // unbound: `msi_free_irq()` destroys the IRQs of the others, with the event lock still
+        // held, before a channel can be closed. A domain's channels are closed and its pirqs
+        // unmapped before it is freed.
+        unsafe { LockedGuest::new(&$lock, pirq) }
     }};
 }
 
@@ -584,8 +584,8 @@ unsafe extern "C" fn pirq_guest_bind(
     will_share: c_int,
 ) -> c_int {
     let vcpu = view!(Vcpu, v);
-    let (guest, lock) = guest!(vcpu.domain(), pirq);
-    to_c(guests::bind(vcpu, guest, will_share != 0, &lock))
+    let lock = event_lock!(vcpu.domain());
+    to_c(guests::bind(vcpu, guest!(lock, pirq), will_share != 0))
 }
 
 /// See [`guests::unbind`].
@@ -595,8 +595,8 @@ unsafe extern "C" fn pirq_guest_bind(
 /// The pirq is one of the domain's, whose event lock is held for writing.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pirq_guest_unbind(d: *const sys::domain, pirq: *const sys::pirq) {
-    let (guest, lock) = guest!(view!(Domain, d), pirq);
-    guests::unbind(guest, &lock);
+    let lock = event_lock!(view!(Domain, d));
+    guests::unbind(guest!(lock, pirq));
 }
 
 /// See [`guests::force_unbind`].
@@ -609,8 +609,8 @@ unsafe extern "C" fn xen_irq_guest_force_unbind(
     d: *const sys::domain,
     pirq: *const sys::pirq,
 ) -> bool {
-    let (guest, lock) = guest!(view!(Domain, d), pirq);
-    guests::force_unbind(guest, &lock)
+    let lock = event_lock!(view!(Domain, d));
+    guests::force_unbind(guest!(lock, pirq))
 }
 
 /// See [`guests::dump`].

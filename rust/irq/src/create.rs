@@ -1,13 +1,13 @@
 //! IRQs that are created for messages, and destroyed.
 
-use crate::{assign_vector, clear, with_vectors};
+use crate::{assign_vector, clear, guests};
 use irq_core::irq::cpus::CpuSetMut;
 use xen::base::errno::Errno;
 use xen::irq::cpus::Cpus;
-use xen::irq::create::{CreatedIrq, Reserved, cpus_of_node};
-use xen::irq::handler::Status;
+use xen::irq::create::{CreatedIrq, Reserved, cpus_of_node, take_request};
 use xen::irq::log;
 use xen::irq::place::{self, PlacedDesc};
+use xen::irq::table::VectorLock;
 use xen::xen_assert;
 
 /// Creates an IRQ, with a vector on one of a node's CPUs, or of all. With `permit`, the current
@@ -44,24 +44,26 @@ pub fn destroy(irq: CreatedIrq) {
     let desc = irq.desc();
     irq.deny_access(|domain, errno| log::not_denied(domain, desc.irq(), errno));
     let locked = desc.lock();
-    let Some(held) = PlacedDesc::of(locked.held()) else {
-        xen_assert!(false);
-        return;
-    };
-    let action = irq.action(held);
-    held.unset(Status::GUEST);
+    let held = locked.held();
     held.shut_down();
-    held.set(Status::DISABLED);
-    let action = action.take(held);
-    place::affinity(held).copy(&Cpus::all());
+    held.set_disabled(true);
+    let action = take_request(desc, held);
     drop(locked);
 
+    // The CPU that handles it tells its controller when the handler has returned.
     let action = action.wait();
-
-    with_vectors(desc, |held, lock| {
-        held.set_unused_handler();
-        clear(held, lock);
+    let (locked, bound) = guests::abandon(desc);
+    let placed = PlacedDesc::of(locked.held());
+    xen_assert!(placed.is_some());
+    if let Some(held) = placed {
+        held.unbind_msi();
+        place::affinity(held).copy(&Cpus::all());
+        clear(held, &VectorLock::take());
         place::set_used(*held, None);
-    });
+    }
+    drop(locked);
     action.free();
+    if let Some(bound) = bound {
+        bound.free();
+    }
 }

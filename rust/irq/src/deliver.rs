@@ -85,16 +85,14 @@ fn handle(interrupt: &mut Interrupt, desc: IrqDesc<'_>, request: Request, ends: 
     let mut next = Some(request);
     while let Some(request) = next {
         let begin = signal::trace_begin();
-        interrupt.handle(desc, &request);
+        interrupt.handle(&request);
         signal::trace_handled(desc, begin);
         let irqs = interrupt.irqs();
-        next = signal::with_lock(desc, irqs, |held| {
-            let next = held.next(request);
-            if next.is_none() && ends {
+        next = request.next(irqs, |held| {
+            if ends {
                 held.end(vector);
                 OwnStack::of(irqs).leave();
             }
-            next
         });
     }
     if ends {

@@ -12,7 +12,7 @@
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use irq_core::irq::guests::{Acknowledge, Arrival, Done, Refused, Unbound};
 use xen::base::errno::Errno;
-use xen::irq::guests::{Guest, NewGuests, TakenGuests, affinity_of_first, unmasked};
+use xen::irq::guests::{Guest, LockedGuest, NewGuests, TakenGuests, affinity_of_first, unmasked};
 use xen::irq::handler::Status;
 use xen::irq::place::PlacedDesc;
 use xen::irq::stack::OwnStack;
@@ -22,7 +22,6 @@ use xen::objects::irq_desc::{HeldDesc, IrqDesc, LockedDesc};
 use xen::objects::pirq::{PirqView, lock_desc_of};
 use xen::objects::vcpu::Vcpu;
 use xen::sync::irqs::{self, IrqsOff};
-use xen::sync::rwlock::EventLock;
 use xen::xen_assert;
 
 /// Tells guests of an interrupt that this CPU has received (`do_IRQ_guest()`).
@@ -164,13 +163,20 @@ pub fn time_out(desc: IrqDesc<'_>) {
         log::still_in_flight(held.irq(), guests.in_flight(), guests.count());
         xen_assert!(false);
     }
+    carry_out(done, locked, desc);
+}
+
+/// Does what is to be done when guests have answered, and drops the lock.
+fn carry_out(done: Done, locked: LockedDesc<'_>, desc: IrqDesc<'_>) {
     match done {
         Done::Nothing => {}
-        Done::Unmask => held.end(0),
+        Done::Unmask => locked.held().end(0),
         Done::TellCpus => {
-            let waited_for = guests.waited_for();
+            let waited_for = locked.held().guests().map(|guests| guests.waited_for());
             drop(locked);
-            signal::tell_ready(&waited_for, desc, false);
+            if let Some(waited_for) = waited_for {
+                signal::tell_ready(&waited_for, desc, false);
+            }
         }
     }
 }
@@ -201,15 +207,10 @@ pub fn set_affinity(domain: Domain<'_>, pirq: i32, cpus: xen::irq::cpus::Cpus<'_
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where the pirq stands for no IRQ, [`Errno::BUSY`] where another has it,
-/// [`Errno::NOMEM`].
+/// [`Errno::INVAL`] where the pirq stands for no IRQ, or one that was destroyed, [`Errno::BUSY`]
+/// where another has it, [`Errno::NOMEM`].
 #[doc(alias = "pirq_guest_bind")]
-pub fn bind(
-    vcpu: Vcpu<'_>,
-    guest: Guest<'_>,
-    shares: bool,
-    _: &EventLock<'_>,
-) -> Result<(), Errno> {
+pub fn bind(vcpu: Vcpu<'_>, guest: LockedGuest<'_>, shares: bool) -> Result<(), Errno> {
     xen_assert!(irqs::are_on());
     let (domain, pirq) = (guest.domain(), guest.pirq());
     let most = if shares { options::most_guests() } else { 1 };
@@ -219,6 +220,9 @@ pub fn bind(
         let held = locked.held();
         let is_first = held.guests().is_none();
         if is_first {
+            if held.is_of_message() && held.is_unused() {
+                return Err(Errno::INVAL);
+            }
             if held.has_action() {
                 log::in_use(held, domain, pirq);
                 return Err(Errno::BUSY);
@@ -278,7 +282,7 @@ fn install(held: HeldDesc<'_>, new: NewGuests, cpu: u32, shares: bool) -> Result
     {
         held.move_to(cpus);
     }
-    held.unset(Status::DISABLED);
+    held.set_disabled(false);
     held.start_up();
     Ok(())
 }
@@ -290,24 +294,16 @@ fn unbind_locked(locked: LockedDesc<'static>, guest: Guest<'_>) -> Option<TakenG
     let held = locked.held();
     let desc = IrqDesc::numbered(held.number())?;
     let Some(guests) = held.guests() else {
+        // Its device was removed, and the IRQ with it.
         log::nothing_to_unbind(guest.domain(), guest.pirq());
-        xen_assert!(held.has(Status::GUEST));
         return None;
     };
-    let unbound = guests.unbind(guest.domain());
-    xen_assert!(unbound.is_some());
+    // Another domain may have the number of such an IRQ.
+    let unbound = guests.unbind(guest.domain())?;
     xen_assert!(!guest.pirq().is_masked());
-    match unbound? {
+    match unbound {
         Unbound::Others(done) => {
-            match done {
-                Done::Nothing => {}
-                Done::Unmask => held.end(0),
-                Done::TellCpus => {
-                    let waited_for = guests.waited_for();
-                    drop(locked);
-                    signal::tell_ready(&waited_for, desc, false);
-                }
-            }
+            carry_out(done, locked, desc);
             return None;
         }
         Unbound::Last(Done::Unmask) => held.end(0),
@@ -316,36 +312,67 @@ fn unbind_locked(locked: LockedDesc<'static>, guest: Guest<'_>) -> Option<TakenG
     xen_assert!(guests.in_flight() == 0);
     // Before the lock is dropped: a level that nothing handles would come again and again.
     held.disable();
-    held.set(Status::DISABLED);
+    held.set_disabled(true);
     let waited_for = guests.waited_for();
     if waited_for.is_empty() {
-        return locked.take_guests();
+        return take_and_shut_down(held);
     }
     xen_assert!(guests.acknowledge() == Acknowledge::Eoi);
     drop(locked);
     signal::tell_ready(&waited_for, desc, true);
-    desc.lock().take_guests()
+    take_and_shut_down(desc.lock().held())
+}
+
+/// Takes what guests handled from an IRQ that has no guest any more, and switches its source off.
+fn take_and_shut_down(held: HeldDesc<'_>) -> Option<TakenGuests> {
+    let taken = held.take_guests()?;
+    held.shut_down();
+    Some(taken)
+}
+
+/// Locks an IRQ that is destroyed, after all guests were unbound from it. What they handled is to
+/// be freed when the lock was dropped.
+///
+/// Most often there are none: who unmaps a pirq unbinds its guest first. Not so where dom0 removes
+/// a function and XSM does not let its pirqs be unmapped.
+///
+/// Context: IRQs on.
+pub fn abandon(desc: IrqDesc<'static>) -> (LockedDesc<'static>, Option<TakenGuests>) {
+    loop {
+        let locked = desc.lock();
+        let held = locked.held();
+        let Some(guests) = held.guests() else {
+            return (locked, None);
+        };
+        held.shut_down();
+        held.set_disabled(true);
+        guests.unbind_all();
+        let waited_for = guests.waited_for();
+        if waited_for.is_empty() {
+            let taken = held.take_guests();
+            return (locked, taken);
+        }
+        // These CPUs send the EOI now; later the IRQ has no controller. Meanwhile another CPU may
+        // take what the guests handled, and a guest be bound anew: so look again.
+        drop(locked);
+        signal::tell_ready(&waited_for, desc, true);
+    }
 }
 
 /// Unbinds a guest from the IRQ of its pirq (`pirq_guest_unbind()`).
 ///
 /// Context: IRQs on.
 #[doc(alias = "pirq_guest_unbind")]
-pub fn unbind(guest: Guest<'_>, lock: &EventLock<'_>) {
+pub fn unbind(guest: LockedGuest<'_>) {
     xen_assert!(irqs::are_on());
     if let Some(locked) = guest.pirq().lock_own_desc() {
-        if let Some(taken) = unbind_locked(locked, guest) {
+        if let Some(taken) = unbind_locked(locked, *guest) {
             taken.free();
         }
-        return;
-    }
-    // It was unbound by force before, and the pirq has waited for this.
-    let irq = guest.pirq().irq().wrapping_neg();
-    let desc = u32::try_from(irq).ok().filter(|irq| *irq != 0);
-    let desc = desc.and_then(IrqDesc::numbered);
-    xen_assert!(desc.is_some());
-    if let Some(desc) = desc {
-        guest.forget(desc, lock);
+    } else {
+        // It was unbound by force before, and the pirq has waited for this.
+        let was_known = guest.forget();
+        xen_assert!(was_known);
     }
 }
 
@@ -353,7 +380,7 @@ pub fn unbind(guest: Guest<'_>, lock: &EventLock<'_>) {
 ///
 /// Context: IRQs on.
 #[doc(alias = "pirq_guest_force_unbind")]
-pub fn force_unbind(guest: Guest<'_>, _: &EventLock<'_>) -> bool {
+pub fn force_unbind(guest: LockedGuest<'_>) -> bool {
     xen_assert!(irqs::are_on());
     let locked = guest.pirq().lock_own_desc();
     xen_assert!(locked.is_some());
@@ -366,7 +393,7 @@ pub fn force_unbind(guest: Guest<'_>, _: &EventLock<'_>) -> bool {
         return false;
     };
     let is_bound = guests.guests().any(|one| one.domain() == guest.domain());
-    if is_bound && let Some(taken) = unbind_locked(locked, guest) {
+    if is_bound && let Some(taken) = unbind_locked(locked, *guest) {
         taken.free();
     }
     is_bound

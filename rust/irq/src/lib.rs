@@ -219,9 +219,9 @@ pub fn clear_vector(desc: IrqDesc<'_>) {
 pub fn set_pending_affinity(desc: PlacedDesc<'_>, cpus: Cpus<'_>) {
     if desc.can_move() {
         xen_assert!(desc.is_locked());
-        desc.unset(Status::MOVE_PENDING);
+        desc.set_move_pending(false);
         place::pending(desc).copy(&cpus);
-        desc.set(Status::MOVE_PENDING);
+        desc.set_move_pending(true);
     }
 }
 
@@ -253,7 +253,7 @@ fn to_move(desc: HeldDesc<'_>) -> Option<PlacedDesc<'_>> {
 }
 
 fn move_now(desc: PlacedDesc<'_>) {
-    desc.unset(Status::MOVE_PENDING);
+    desc.set_move_pending(false);
     if !desc.can_move() {
         return;
     }

@@ -2,7 +2,6 @@
 
 use xen::base::errno::Errno;
 use xen::irq::create::take_request;
-use xen::irq::handler::Status;
 use xen::irq::request::NewAction;
 use xen::objects::irq_desc::IrqDesc;
 
@@ -16,7 +15,7 @@ pub fn set_up(desc: IrqDesc<'_>, action: NewAction) -> Result<(), NewAction> {
     let locked = desc.lock();
     let held = locked.held();
     held.set_action(action)?;
-    held.unset(Status::DISABLED);
+    held.set_disabled(false);
     held.start_up();
     Ok(())
 }
@@ -47,7 +46,7 @@ pub fn release(desc: IrqDesc<'static>) {
     let held = locked.held();
     let action = take_request(desc, held);
     held.shut_down();
-    held.set(Status::DISABLED);
+    held.set_disabled(true);
     drop(locked);
     action.wait().free();
 }

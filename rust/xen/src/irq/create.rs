@@ -6,7 +6,7 @@ use crate::base::errno::Errno;
 use crate::base::view::{field, set_field};
 use crate::irq::cpus::Cpus;
 use crate::irq::handler::Status;
-use crate::irq::place::{self, PlacedDesc};
+use crate::irq::place;
 use crate::irq::table::{self, Vectors};
 use crate::objects::cpumask::CpuMask;
 use crate::objects::domain::Domain;
@@ -75,8 +75,7 @@ impl CreatedIrq {
     ///
     /// # Safety
     ///
-    /// `create_irq()` returned the number, and `destroy_irq()` was not called for it since. Nothing
-    /// else frees what handles it, and where that is a binding of guests, its timer does not run.
+    /// `create_irq()` returned the number, and `destroy_irq()` was not called for it since.
     pub unsafe fn from_number(irq: u32) -> Option<Self> {
         IrqDesc::numbered(irq)
             .filter(|desc| desc.is_of_message())
@@ -126,47 +125,9 @@ impl CreatedIrq {
         let changed = unsafe { sys::shim_irq_access(domain.as_ptr(), self.0.number(), allow) };
         Errno::check(changed)
     }
-
-    /// What handles it. [`Status::GUEST`] has not been cleared yet, which tells what that is.
-    pub fn action(&self, desc: PlacedDesc<'_>) -> Action {
-        xen_assert!(desc.irq() == self.0.irq());
-        let action = field!(desc, action);
-        // SAFETY: Guests have an action of another type, which `pirq_guest_bind()` allocates. Else
-        // it is a `struct irqaction`, which is neither changed nor freed while the lock is held.
-        let is_allocated = desc.has(Status::GUEST)
-            || !action.is_null() && unsafe { (&raw const (*action).free_on_release).read() };
-        Action {
-            desc: self.0,
-            action,
-            is_owned: is_allocated && desc.irq() == self.0.irq(),
-        }
-    }
 }
 
-/// What handles an IRQ that is destroyed: nothing, or an action of Xen's or of guests.
-pub struct Action {
-    desc: IrqDesc<'static>,
-    action: *mut sys::irqaction,
-    /// It was allocated, and is freed with the IRQ. That of a serial port is a part of another
-    /// object (`setup_irq()`).
-    is_owned: bool,
-}
-
-impl Action {
-    /// Takes it from the IRQ, with the MSI that the IRQ belongs to.
-    pub fn take(self, desc: PlacedDesc<'_>) -> TakenAction {
-        xen_assert!(desc.irq() == self.desc.irq());
-        let is_owned = self.is_owned && core::ptr::eq(field!(desc, action), self.action);
-        set_field!(desc, action)(core::ptr::null_mut());
-        set_field!(desc, msi_desc)(core::ptr::null_mut());
-        TakenAction {
-            desc: self.desc,
-            owned: is_owned.then_some(self.action),
-        }
-    }
-}
-
-/// Takes what of Xen's handles an IRQ (`release_irq()`).
+/// Takes what of Xen's handles an IRQ, if anything does.
 pub fn take_request(desc: IrqDesc<'static>, held: HeldDesc<'_>) -> TakenAction {
     xen_assert!(desc.irq() == held.irq());
     let action = field!(held, action);
@@ -174,7 +135,8 @@ pub fn take_request(desc: IrqDesc<'static>, held: HeldDesc<'_>) -> TakenAction {
         return TakenAction { desc, owned: None };
     }
     set_field!(held, action)(core::ptr::null_mut());
-    // SAFETY: Without GUEST it is a `struct irqaction`, which is not freed while it is in use.
+    // SAFETY: Without GUEST it is a `struct irqaction`, which is not freed while it is in use. That
+    // of a serial port is a part of another object (`setup_irq()`).
     let is_owned = unsafe { (*action).free_on_release };
     TakenAction {
         desc,
@@ -214,9 +176,9 @@ impl IdleAction {
     /// Context: IRQs on.
     pub fn free(self) {
         if let Some(action) = self.0 {
-            // SAFETY: `request_irq()` or `pirq_guest_bind()` allocated it. `take` took it from the
-            // descriptor, with the lock held under which a CPU looks for it and sets IN_PROGRESS;
-            // CPUs that had found it before were waited for.
+            // SAFETY: `request_irq()` allocated it. `take_request` took it from the descriptor,
+            // with the lock held under which a CPU looks for it and sets IN_PROGRESS; CPUs that had
+            // found it before were waited for.
             unsafe { sys::xfree(action.cast()) };
         }
     }

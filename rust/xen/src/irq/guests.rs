@@ -11,7 +11,7 @@
 //! lock is taken: so they may be used by who holds it, without a look into the domain's tree.
 
 use crate::base::memory::zalloc;
-use crate::base::view::{Word, field, set_field};
+use crate::base::view::{Word, deref, field, set_field};
 use crate::irq::cpus::{Cpus, CpusCopy, DescCpus};
 use crate::irq::handler::Status;
 use crate::irq::place::PlacedDesc;
@@ -19,7 +19,7 @@ use crate::irq::rate_limit;
 use crate::irq::stack::OwnStack;
 use crate::objects::cpumask::CpuMask;
 use crate::objects::domain::Domain;
-use crate::objects::irq_desc::{HeldDesc, IrqDesc, LockedDesc};
+use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use crate::objects::pirq::PirqView;
 use crate::sync::irqs::IrqsOff;
 use crate::sync::rwlock::EventLock;
@@ -48,24 +48,55 @@ struct Action {
     places: [Place; 0],
 }
 
-/// What an IRQ may be bound to: a pirq of a domain.
+/// What an IRQ is bound to: a pirq of a domain.
 #[derive(Clone, Copy)]
 pub struct Guest<'a> {
     domain: Domain<'a>,
     pirq: PirqView<'a>,
 }
 
-impl<'a> Guest<'a> {
-    /// Puts them together.
+/// What an IRQ may be bound to, or unbound from, as long as the domain's event lock is held.
+#[derive(Clone, Copy)]
+pub struct LockedGuest<'l>(Guest<'l>);
+
+deref!(LockedGuest, 0: Guest);
+
+impl<'l> LockedGuest<'l> {
+    /// A pirq of the domain whose event lock is held.
     ///
     /// # Safety
     ///
     /// The pirq is one of the domain's. Both stay until the guest was unbound from the IRQ, or the
     /// IRQ was destroyed.
-    pub unsafe fn new(domain: Domain<'a>, pirq: PirqView<'a>) -> Self {
-        Self { domain, pirq }
+    pub unsafe fn new(lock: &'l EventLock<'_>, pirq: PirqView<'l>) -> Self {
+        let domain = lock.domain();
+        Self(Guest { domain, pirq })
     }
 
+    /// Takes the pirq from the IRQ from which its guest was unbound by force, after it was
+    /// unmapped: nothing of it may be left when the channel is closed. Returns whether there is
+    /// such an IRQ.
+    ///
+    /// Context: IRQs on.
+    pub fn forget(self) -> bool {
+        let irq = u32::try_from(self.pirq.irq().wrapping_neg()).ok();
+        let Some(desc) = irq.filter(|irq| *irq != 0).and_then(IrqDesc::numbered) else {
+            return false;
+        };
+        let (domain, pirq) = (self.domain.as_ptr(), self.pirq.as_ptr());
+        // SAFETY: The domain's event lock is held for writing, as both functions ask, and the first
+        // one for the lock of the descriptor. What is freed is freed a grace period later.
+        unsafe {
+            let locked = desc.lock();
+            sys::clear_domain_irq_pirq(domain, desc.irq(), pirq);
+            drop(locked);
+            sys::cleanup_domain_irq_pirq(domain, desc.irq(), pirq);
+        }
+        true
+    }
+}
+
+impl<'a> Guest<'a> {
     /// The domain.
     pub fn domain(self) -> Domain<'a> {
         self.domain
@@ -227,7 +258,7 @@ impl<'a> GuestAction<'a> {
         if index >= self.count() {
             return None;
         }
-        // SAFETY: `bind` wrote the place, and `Guest::new` asked that what it has stays until
+        // SAFETY: `bind` wrote the place, and `LockedGuest::new` asked that what it has stays until
         // `unbind`, which asks for the lock that is held.
         unsafe {
             let place = self.place(index).read();
@@ -249,7 +280,7 @@ impl<'a> GuestAction<'a> {
     /// # Errors
     ///
     /// Those of [`Refused`].
-    pub fn bind(&self, guest: Guest<'_>, first: bool, shares: bool) -> Result<(), Refused> {
+    pub fn bind(&self, guest: LockedGuest<'_>, first: bool, shares: bool) -> Result<(), Refused> {
         let index = if first {
             self.numbers().bind_first()
         } else {
@@ -280,6 +311,15 @@ impl<'a> GuestAction<'a> {
         Some(self.numbers().unbind(was_masked))
     }
 
+    /// Unbinds all.
+    pub fn unbind_all(&self) {
+        while let Some(guest) = self.count().checked_sub(1).and_then(|last| self.get(last)) {
+            let was_masked = guest.pirq.unmask(self.desc);
+            // What is to be done then is told by who is waited for.
+            let _ = self.numbers().unbind(was_masked);
+        }
+    }
+
     /// See [`Guests::arrive`].
     #[inline(always)]
     pub fn arrive(&self) -> Arrival {
@@ -306,7 +346,7 @@ impl<'a> GuestAction<'a> {
             self.numbers().tell(was_masked);
         }
         let (domain, pirq) = (guest.domain.as_ptr(), guest.pirq.as_ptr());
-        // SAFETY: Both stay, see `Guest::new`. The lock of the IRQ's descriptor is held: who
+        // SAFETY: Both stay, see `LockedGuest::new`. The lock of the IRQ's descriptor is held: who
         // unbinds the guest from it, and closes its event channel then, waits for that.
         unsafe {
             #[cfg(hvm)]
@@ -373,21 +413,19 @@ impl<'a> GuestAction<'a> {
     }
 }
 
-impl LockedDesc<'_> {
-    /// Takes what guests handled from an IRQ that has no guest any more, shuts the IRQ down and
-    /// drops the lock. `None` where there is nothing to be taken, or it is in use.
+impl HeldDesc<'_> {
+    /// Takes what guests handled from an IRQ that has no guest any more. `None` where there is
+    /// nothing to be taken, or it is in use.
     pub fn take_guests(self) -> Option<TakenGuests> {
-        let desc = self.held();
-        let guests = desc.guests()?;
+        let guests = self.guests()?;
         xen_assert!(guests.numbers().is_released());
         if !guests.numbers().is_released() {
             return None;
         }
         let taken = TakenGuests(guests.raw);
-        set_field!(desc, action)(core::ptr::null_mut());
-        desc.unset(Status::GUEST);
-        desc.unset(Status::IN_PROGRESS);
-        desc.shut_down();
+        set_field!(self, action)(core::ptr::null_mut());
+        self.unset(Status::GUEST);
+        self.unset(Status::IN_PROGRESS);
         Some(taken)
     }
 }
@@ -402,8 +440,9 @@ impl TakenGuests {
     /// Context: IRQs on, and no lock held that is taken with IRQs off: the timer takes that of the
     /// descriptor.
     pub fn free(self) {
-        // SAFETY: `take_guests` took it from the descriptor, and dropped the lock by which others
-        // find it. The timer is not set again and does not run when `kill_timer()` returns.
+        // SAFETY: `take_guests` took it from the descriptor with the lock held under which alone
+        // others find it and use it. The timer is not set again and does not run when
+        // `kill_timer()` returns.
         unsafe {
             sys::kill_timer(&raw mut (*self.0.as_ptr()).timer);
             sys::xfree(self.0.as_ptr().cast());
@@ -437,22 +476,6 @@ impl Guest<'_> {
         // SAFETY: Both stay, see `new`. A port that a pirq has is one of the domain's, and so is 0.
         let state = unsafe { sys::shim_evtchn_state(self.domain.as_ptr(), port) };
         (state & 4 == 0).then_some((state & 1 != 0, state & 2 != 0))
-    }
-
-    /// Takes the pirq from the IRQ from which its guest was unbound by force, after it was
-    /// unmapped. Nothing of it may be left then.
-    ///
-    /// Context: IRQs on.
-    pub fn forget(self, desc: IrqDesc<'_>, _: &EventLock<'_>) {
-        let (domain, pirq) = (self.domain.as_ptr(), self.pirq.as_ptr());
-        // SAFETY: The domain's event lock is held for writing, as both functions ask, and the first
-        // one for the lock of the descriptor. What is freed is freed a grace period later.
-        unsafe {
-            let locked = desc.lock();
-            sys::clear_domain_irq_pirq(domain, desc.irq(), pirq);
-            drop(locked);
-            sys::cleanup_domain_irq_pirq(domain, desc.irq(), pirq);
-        }
     }
 }
 

@@ -6,7 +6,8 @@ use crate::objects::irq_desc::{HeldDesc, IrqDesc};
 use core::sync::atomic::{Ordering, fence};
 use xen_sys as sys;
 
-/// A bit of an IRQ's status. The holder of the descriptor's lock changes it.
+/// A bit of an IRQ's status. The holder of the descriptor's lock changes it; what says of which
+/// type the action is, or who uses it, is changed with the action alone.
 #[derive(Clone, Copy)]
 pub struct Status(u32);
 
@@ -35,15 +36,33 @@ impl IrqDesc<'_> {
 
 impl HeldDesc<'_> {
     /// Sets a bit of its status. What was written before is seen before.
-    pub fn set(self, bit: Status) {
+    pub(super) fn set(self, bit: Status) {
         fence(Ordering::Release);
         set_field!(self, status)(field!(self, status) | bit.0);
     }
 
     /// Clears a bit of its status. What is written afterwards is seen afterwards.
-    pub fn unset(self, bit: Status) {
+    pub(super) fn unset(self, bit: Status) {
         set_field!(self, status)(field!(self, status) & !bit.0);
         fence(Ordering::Release);
+    }
+
+    /// Notes whether it is not to be handled.
+    pub fn set_disabled(self, disabled: bool) {
+        if disabled {
+            self.set(Status::DISABLED);
+        } else {
+            self.unset(Status::DISABLED);
+        }
+    }
+
+    /// Notes whether it is to move when it is acknowledged next.
+    pub fn set_move_pending(self, pending: bool) {
+        if pending {
+            self.set(Status::MOVE_PENDING);
+        } else {
+            self.unset(Status::MOVE_PENDING);
+        }
     }
 }
 
@@ -123,10 +142,5 @@ impl HeldDesc<'_> {
     /// Returns whether it has no handler: it has been destroyed, or not been set up.
     pub fn is_unused(self) -> bool {
         core::ptr::eq(field!(self, handler), &raw const sys::no_irq_type)
-    }
-
-    /// Takes its handler away.
-    pub fn set_unused_handler(self) {
-        set_field!(self, handler)(&raw const sys::no_irq_type);
     }
 }

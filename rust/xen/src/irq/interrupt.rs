@@ -4,7 +4,6 @@ use crate::arch::cpu::CpuVariables;
 use crate::base::view::Word;
 use crate::irq::request::Request;
 use crate::irq::table::Vectors;
-use crate::objects::irq_desc::IrqDesc;
 use crate::sync::irqs::{self, INTERRUPT_FLAG, IrqsOff};
 use core::marker::PhantomData;
 use xen_sys as sys;
@@ -75,10 +74,10 @@ impl Interrupt {
     }
 
     /// Runs one of Xen's handlers, with IRQs on.
-    pub fn handle(&mut self, desc: IrqDesc<'_>, request: &Request) {
+    pub fn handle(&mut self, request: &Request) {
         // SAFETY: This is borrowed alone, so that nothing relies on IRQs being off.
         unsafe { irqs::restore(INTERRUPT_FLAG) };
-        request.handle(desc);
+        request.handle();
         irqs::disable();
     }
 }

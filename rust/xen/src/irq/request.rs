@@ -2,7 +2,9 @@
 
 use crate::base::view::{field, set_field};
 use crate::irq::handler::Status;
+use crate::irq::signal;
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
+use crate::sync::irqs::IrqsOff;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::NonNull;
 use xen_sys as sys;
@@ -70,6 +72,7 @@ impl NewAction {
 /// lives, and who takes the action from the IRQ waits until it has not.
 #[must_use = "the IRQ is in progress until this is handed to `next`"]
 pub struct Request {
+    desc: IrqDesc<'static>,
     function: Option<Function>,
     dev_id: *mut c_void,
 }
@@ -78,12 +81,26 @@ impl Request {
     /// Runs it.
     ///
     /// Context: IRQs on, the descriptor's lock not held.
-    pub(super) fn handle(&self, desc: IrqDesc<'_>) {
+    pub(super) fn handle(&self) {
         if let Some(function) = self.function {
             // SAFETY: `release_irq()` and `destroy_irq()` wait while the IRQ is in progress, before
             // the action or what it refers to is freed.
-            unsafe { function(desc.irq(), self.dev_id) };
+            unsafe { function(self.desc.irq(), self.dev_id) };
         }
+    }
+
+    /// The handler has returned. Returns it if it is to run again, because the IRQ has arrived
+    /// meanwhile; else calls `end`, with the descriptor locked.
+    pub fn next(self, irqs: IrqsOff<'_>, end: impl FnOnce(HeldDesc<'_>)) -> Option<Self> {
+        signal::with_lock(self.desc, irqs, |held| {
+            if held.has(Status::PENDING) && !held.has(Status::DISABLED) {
+                held.unset(Status::PENDING);
+                return Some(self);
+            }
+            held.unset(Status::IN_PROGRESS);
+            end(held);
+            None
+        })
     }
 }
 
@@ -117,32 +134,23 @@ impl HeldDesc<'_> {
     pub fn begin(self) -> Option<Request> {
         self.unset(Status::REPLAY);
         self.set(Status::PENDING);
-        if self.has(Status::DISABLED) || self.has(Status::IN_PROGRESS) {
+        let others = [Status::DISABLED, Status::IN_PROGRESS, Status::GUEST];
+        if others.into_iter().any(|status| self.has(status)) {
             return None;
         }
         self.set(Status::IN_PROGRESS);
         self.unset(Status::PENDING);
+        let mut request = Request {
+            // SAFETY: Descriptors are allocated at boot and stay.
+            desc: unsafe { IrqDesc::from_raw(self.as_ptr()) }?,
+            function: None,
+            dev_id: core::ptr::null_mut(),
+        };
         let action = field!(self, action);
-        if action.is_null() {
-            return Some(Request {
-                function: None,
-                dev_id: core::ptr::null_mut(),
-            });
+        if !action.is_null() {
+            // SAFETY: As for the name: `begin` returns before where guests have the IRQ.
+            (request.function, request.dev_id) = unsafe { ((*action).handler, (*action).dev_id) };
         }
-        // SAFETY: As for the name. No guests have the IRQ, see `deliver`.
-        let (function, dev_id) = unsafe { ((*action).handler, (*action).dev_id) };
-        Some(Request { function, dev_id })
-    }
-
-    /// The handler has returned. Returns it if it is to run again, because the IRQ has arrived
-    /// meanwhile.
-    pub fn next(self, request: Request) -> Option<Request> {
-        if self.has(Status::PENDING) && !self.has(Status::DISABLED) {
-            self.unset(Status::PENDING);
-            Some(request)
-        } else {
-            self.unset(Status::IN_PROGRESS);
-            None
-        }
+        Some(request)
     }
 }

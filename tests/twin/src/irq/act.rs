@@ -37,6 +37,11 @@ pub(crate) enum Act {
         domain: usize,
         pirq: usize,
     },
+    /// dom0 removes the function that sends a message, which guests may have.
+    Remove {
+        cpu: usize,
+        irq: usize,
+    },
     /// A guest binds a pirq to an event channel, or closes the channel.
     Bind {
         cpu: usize,

@@ -20,6 +20,8 @@ const FIRST: u8 = sys::XEN_IRQ_FIRST_DYNAMIC_VECTOR as u8;
 /// What is left of the entry's vector when it is cut to a byte.
 const ABOVE_VECTOR: u32 = 0x5a00;
 const NAME: &std::ffi::CStr = c"a handler";
+/// What is wrong where a guest binds such an IRQ.
+pub(super) const GONE: &str = "a guest has an IRQ that was destroyed";
 
 /// The call that carries out an act.
 pub(super) extern "C" fn root() {
@@ -110,6 +112,7 @@ fn perform(act: &Act) -> Option<()> {
         Act::Release { cpu, irq } => release(cpu, irq % FILLER),
         Act::Map { domain, pirq, irq } => map(domain, pirq, irq % FILLER),
         Act::Unmap { cpu, domain, pirq } => unmap(cpu, domain, pirq),
+        Act::Remove { cpu, irq } => remove(cpu, irq % FILLER),
         Act::Bind {
             cpu,
             domain,
@@ -233,16 +236,24 @@ fn arrive(choice: usize, irq: usize) -> Option<()> {
         let is_masked = is_still && state.masked.contains(&irq);
         (state.is_pic(irq), is_masked, platform.cpus)
     });
-    let vector = if is_pic {
-        pic_vector(irq)
+    let places = if is_pic {
+        vec![(i16::from(pic_vector(irq)), get!(desc, arch.cpu_mask))]
     } else {
-        u8::try_from(get!(desc, arch.vector)).ok()?
+        let mut places = vec![(get!(desc, arch.vector), get!(desc, arch.cpu_mask))];
+        // One that was sent before the IRQ moved.
+        if get!(desc, arch.move_in_progress()) {
+            places.push((get!(desc, arch.old_vector), get!(desc, arch.old_cpu_mask)));
+        }
+        places
     };
-    let place = set_at(get!(desc, arch.cpu_mask));
-    let place: Vec<_> = (0..cpus)
-        .filter(|&cpu| has(&place, cpu) && is_online(cpu))
-        .collect();
-    let cpu = *place.get(choice % place.len().max(1))?;
+    let mut targets = Vec::new();
+    for (vector, set) in places {
+        let vector = u8::try_from(vector).ok()?;
+        let set = set_at(set);
+        let cpus = (0..cpus).filter(|&cpu| has(&set, cpu) && is_online(cpu));
+        targets.extend(cpus.map(|cpu| (cpu, vector)));
+    }
+    let (cpu, vector) = *targets.get(choice % targets.len().max(1))?;
     if is_masked || !has_handler(irq) || slot(cpu, vector) != irq as i32 {
         return None;
     }
@@ -347,12 +358,13 @@ fn unmap(cpu: usize, domain: usize, pirq: usize) -> Option<()> {
         .ok()
         .filter(|&irq| irq != 0)?;
     let desc = desc_of(irq);
-    let moves = get!(desc, arch.move_cleanup_count) != 0;
+    let moves = may_clean_up(desc);
     let in_progress = get!(desc, status) & sys::XEN_IRQ_INPROGRESS as u32 != 0;
     let is_message = irq >= GSIS;
     let leaves = state(|state| state.leaving.contains(&irq));
     let by_xen = is_message && state(|state| state.by_xen.contains(&irq));
-    if moves || in_progress || leaves || by_xen {
+    let is_gone = is_message && !has_handler(irq);
+    if moves || in_progress || leaves || by_xen || is_gone {
         return None;
     }
     let cpu = idle(cpu)?;
@@ -368,6 +380,34 @@ fn unmap(cpu: usize, domain: usize, pirq: usize) -> Option<()> {
     Some(())
 }
 
+/// Whether CPUs have yet to clean up after a move, or may have to before a call ends.
+fn may_clean_up(desc: *mut sys::irq_desc) -> bool {
+    let arrives = state(|state| !state.meanwhile.is_empty());
+    get!(desc, arch.move_cleanup_count) != 0 || get!(desc, arch.move_in_progress()) && arrives
+}
+
+/// Destroys the IRQ of a message whatever has it. Its pirqs stay.
+fn remove(cpu: usize, irq: usize) -> Option<()> {
+    let desc = desc_of(irq);
+    let moves = may_clean_up(desc);
+    let in_progress = get!(desc, status) & sys::XEN_IRQ_INPROGRESS as u32 != 0;
+    let leaves = state(|state| state.leaving.contains(&irq));
+    if irq < GSIS || !has_handler(irq) || moves || in_progress || leaves {
+        return None;
+    }
+    let cpu = idle(cpu)?;
+    platform::with(|platform| {
+        platform.sources[irq] = None;
+        platform.delivery.by_xen.remove(&irq);
+        platform.delivery.lose(irq);
+        platform.delivery.leaving.insert(irq);
+    });
+    let function = functions(|functions| functions.destroy);
+    nested::call(cpu, function, [word(irq as u32)], false);
+    state(|state| state.leaving.remove(&irq));
+    Some(())
+}
+
 fn bind(cpu: usize, domain: usize, number: usize, shares: bool) -> Option<()> {
     let (domain, guest, number) = unlocked(domain, number)?;
     let pirq = guest.pirq(number);
@@ -376,7 +416,8 @@ fn bind(cpu: usize, domain: usize, number: usize, shares: bool) -> Option<()> {
     }
     let irq = guest.irq_of(number);
     let leaves = usize::try_from(irq).is_ok_and(|irq| state(|state| state.leaving.contains(&irq)));
-    if leaves || irq > 0 && !has_handler(irq as usize) {
+    let is_gone = irq > 0 && !has_handler(irq as usize);
+    if leaves || is_gone && irq < GSIS as i32 {
         return None;
     }
     let cpu = idle(cpu)?;
@@ -389,6 +430,9 @@ fn bind(cpu: usize, domain: usize, number: usize, shares: bool) -> Option<()> {
     let arguments = [guest.vcpu, pirq as u64, word(shares.into())];
     let value = nested::call(cpu, function, arguments, false) as u32;
     told("pirq_guest_bind", value.into());
+    if value == 0 && is_gone {
+        fault(GONE.to_owned());
+    }
     if value == 0 {
         state(|state| state.guests[domain].pirqs[number].is_bound = true);
     } else {

@@ -83,9 +83,8 @@ fn irq(rng: &mut Rng) -> usize {
 /// What handles an IRQ: most often an action of Xen's.
 fn handled_by(rng: &mut Rng) -> HandledBy {
     match rng.below(8) {
-        0 | 1 => HandledBy::Guests,
-        2 => HandledBy::Part,
-        3 => HandledBy::Nothing,
+        0 => HandledBy::Part,
+        1 => HandledBy::Nothing,
         _ => HandledBy::Xen,
     }
 }

@@ -155,7 +155,9 @@ fn pair(rng: &mut Rng, about: &About) -> Vec<Op> {
 fn with(rng: &mut Rng, about: &About, act: Act) -> Op {
     let places = match act {
         Act::Bind { .. } => &[When::Allocate][..],
-        Act::Unbind { .. } | Act::Unmap { .. } => &[When::Asked, When::Done, When::Kill],
+        Act::Unbind { .. } | Act::Unmap { .. } | Act::Remove { .. } => {
+            &[When::Asked, When::Done, When::Kill]
+        }
         Act::Answer { .. } | Act::Unmask { .. } => &[When::Asked, When::Done],
         Act::Expire { .. } | Act::Limit => &[When::Due, When::Asked],
         Act::Arrive { .. } => &[When::Handler],
@@ -276,6 +278,7 @@ fn theme(rng: &mut Rng, spec: &Spec, about: &About) -> Vec<Op> {
         10 | 11 => handlers_in_handlers(rng, spec, about),
         12 => again_when_due(rng, about),
         13 => late_for_its_guest(rng, spec, about),
+        14 if rng.one_in(8) => removed_with_its_guest(rng, about),
         _ => {
             let act = act_of(rng, about);
             vec![with(rng, about, act)]
@@ -377,6 +380,29 @@ fn again_when_due(rng: &mut Rng, about: &About) -> Vec<Op> {
         act: Act::Expire { irq },
         meanwhile,
     });
+    ops
+}
+
+/// A function is removed whose IRQ has arrived and has a guest, which closes its channel later, or
+/// binds it again.
+fn removed_with_its_guest(rng: &mut Rng, about: &About) -> Vec<Op> {
+    let irq = GSIS + rng.below(MESSAGES);
+    let (mut ops, domain, pirq) = to_guest(rng, irq);
+    let cpu = rng.below(MOST_ARRIVALS);
+    if !rng.one_in(3) {
+        ops.push(alone(Act::Arrive { choice: cpu, irq }));
+    }
+    ops.push(with(rng, about, Act::Remove { cpu, irq }));
+    if rng.one_in(2) {
+        ops.push(alone(Act::Unbind { cpu, domain, pirq }));
+        let shares = true;
+        ops.push(alone(Act::Bind {
+            cpu,
+            domain,
+            pirq,
+            shares,
+        }));
+    }
     ops
 }
 

@@ -20,20 +20,30 @@
 //! 7. *EOIs of IRQs that are destroyed.* An interrupt waits for its EOI behind a higher one while
 //!    its IRQ is destroyed. C asks the controller, which has none any more, and its vector stays in
 //!    service. Rust sends the EOI. Rust goes on alone.
+//! 8. *IRQs that are destroyed while guests have them.* C frees the guests' timer, which may run.
+//!    Rust unbinds the guests before, and goes on alone.
+//! 9. *Guests that bind an IRQ that was destroyed.* C lets them have it. Rust refuses, and goes on
+//!    alone.
 
 use xen_sys as sys;
 
+use super::act::Act;
+use super::deliver::GONE;
 use super::op::{HandledBy, Op};
 use super::spec::{Mask, Spec, has};
+use super::timers::TIMER_LEFT;
 use super::world::{Forward, Left, World, fill_set, set_at};
 use crate::answer::Answer;
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
+use crate::trap::Trap;
 use crate::xen::{get, set};
 
 /// Why Rust goes on alone.
 const EARLY: &str = "C ends a guest's IRQ while Xen's handler of another runs";
 
+const DESTROYED: &str = "a guest binds an IRQ that was destroyed";
+const BOUND: &str = "an IRQ was destroyed while guests had it";
 const OWED: &str = "an interrupt whose IRQ was destroyed before its EOI";
 
 /// What the last step asks for.
@@ -131,6 +141,20 @@ impl Model {
         c: &Answer,
         rust: &Answer,
     ) -> Result<Verdict, String> {
+        let removes = |act: &Act| matches!(act, Act::Remove { .. });
+        let binds = |act: &Act| matches!(act, Act::Bind { .. });
+        let rules = [
+            (TIMER_LEFT, any(op, removes), BOUND),
+            (GONE, any(op, binds), DESTROYED),
+        ];
+        if let Err(Trap::Fault(fault)) = &c.outcome
+            && let Some(rule) = rules.iter().find(|rule| rule.0 == fault && rule.1)
+        {
+            return match &rust.outcome {
+                Ok(_) => Ok(Verdict::Alone(rule.2)),
+                Err(trap) => Err(format!("Rust ends by {trap:?}")),
+            };
+        }
         if let Err(trap) = &c.outcome {
             return Err(format!("C ends by {trap:?}"));
         }
@@ -213,6 +237,11 @@ impl Model {
             fill_set(get!(desc, arch.old_cpu_mask), old);
         }
     }
+}
+
+/// Whether such an act is part of a step.
+fn any(op: &Op, is: impl Fn(&Act) -> bool) -> bool {
+    matches!(op, Op::Deliver { act, meanwhile } if is(act) || meanwhile.iter().any(|(_, act)| is(act)))
 }
 
 fn intersect(a: &Mask, b: &Mask) -> bool {

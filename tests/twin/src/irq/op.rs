@@ -8,8 +8,6 @@ use super::spec::Mask;
 pub(crate) enum HandledBy {
     /// Xen, by an action that was allocated.
     Xen,
-    /// Guests.
-    Guests,
     /// Xen, by an action that is a part of something else.
     Part,
     Nothing,

@@ -397,11 +397,7 @@ fn create(
             _ => world.action.cast(),
         };
         set!(desc, action, action);
-        let guests = match handled_by {
-            HandledBy::Guests => sys::XEN_IRQ_GUEST as u32,
-            _ => 0,
-        };
-        set!(desc, status, guests);
+        set!(desc, status, 0);
         let vector = get!(desc, arch.vector) as u8;
         if get!(desc, arch.used_vectors).is_null()
             && let Some(map) = world.map_of(device)
@@ -447,10 +443,6 @@ fn destroy(
     }
     let action = action_of(side, handled_by);
     set!(desc, action, action);
-    let guest = sys::XEN_IRQ_GUEST as u32;
-    let others = get!(desc, status) & !guest;
-    let is_guest = handled_by == HandledBy::Guests;
-    set!(desc, status, others | if is_guest { guest } else { 0 });
     world.platform.sources[irq] = None;
     let handler = in_progress.then(|| {
         let (handled, handler) = Handled::begin(desc);
@@ -527,7 +519,6 @@ fn action_of(side: &mut Side, handled_by: HandledBy) -> *mut sys::irqaction {
     side.env().heap.start_call(Failure::Never);
     let action = side.env().heap.allocate(len, 8, true);
     let action = action.expect("the heap has memory left") as *mut sys::irqaction;
-    // The action of guests is of another type.
     set!(action, free_on_release, handled_by == HandledBy::Xen);
     action
 }

@@ -129,6 +129,9 @@ pub(super) extern "C" fn get_s_time() -> i64 {
     state(|state| state.now)
 }
 
+/// What is wrong where memory is freed in which a timer is.
+pub(super) const TIMER_LEFT: &str = "memory is freed whose timer was not killed";
+
 /// Frees memory, in which no timer may be left.
 pub(super) extern "C" fn xfree(address: u64) {
     crate::services::xfree(address);
@@ -139,6 +142,6 @@ pub(super) extern "C" fn xfree(address: u64) {
         timers.any(|&timer| heap.range().contains(&(timer as usize)) && !heap.holds(timer))
     });
     if left {
-        fault("memory is freed whose timer was not killed".to_owned());
+        fault(TIMER_LEFT.to_owned());
     }
 }
