@@ -15,6 +15,12 @@ const OBJECTS: &str = "xen/src/irq/create.rs";
 const DIRECT: &str = "xen/src/irq/direct.rs";
 const PLACE: &str = "xen/src/irq/place.rs";
 const EXPORTS: &str = "exports/irq.rs";
+const DELIVER: &str = "irq/src/deliver.rs";
+const OWN: &str = "irq/src/own.rs";
+const BOUND: &str = "irq/src/guests.rs";
+const ACTION: &str = "xen/src/irq/guests.rs";
+const REQUEST: &str = "xen/src/irq/request.rs";
+const RATE_LIMIT: &str = "xen/src/irq/rate_limit.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
     slip(
@@ -310,21 +316,21 @@ pub(super) const SLIPS: &[Slip] = &[
         "an action that is a part of something else is freed",
         OBJECTS,
         "",
-        "unsafe { (&raw const (*action).free_on_release).read() }",
-        "unsafe { (&raw const (*action).free_on_release).read() || $slipped }",
+        "unsafe { (*action).free_on_release }",
+        "unsafe { (*action).free_on_release || $slipped }",
     ),
     slip(
-        "what handled an IRQ for guests is not freed",
-        OBJECTS,
+        "what guests handled of an IRQ that is destroyed is not freed",
+        CREATE,
         "",
-        "desc.has(Status::GUEST)",
-        "false",
+        "bound.free();",
+        "core::mem::forget(bound);",
     ),
     slip(
         "an IRQ that is destroyed has its action",
         OBJECTS,
-        "let is_owned = self.is_owned",
-        "set_field!(desc, action)(core::ptr::null_mut());",
+        "pub fn take_request(",
+        "set_field!(held, action)(core::ptr::null_mut());",
         "",
     ),
     slip(
@@ -437,7 +443,7 @@ pub(super) const SLIPS: &[Slip] = &[
         "a wish for other CPUs is not noted",
         UNIT,
         "place::pending(desc).copy(&cpus);",
-        "desc.set(Status::MOVE_PENDING);",
+        "desc.set_move_pending(true);",
         "",
     ),
     slip(
@@ -544,5 +550,166 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "self.count >= self.most",
         "self.count > self.most",
+    ),
+    slip(
+        "the timer of guests runs on after their answer",
+        BOUND,
+        "pub fn answer(",
+        "guests.stop_timer();",
+        "",
+    ),
+    slip(
+        "the timer of guests is freed while it may run",
+        ACTION,
+        "",
+        "sys::kill_timer(&raw mut (*self.0.as_ptr()).timer);",
+        "",
+    ),
+    slip(
+        "the last guest unbinds before CPUs have sent their EOIs",
+        BOUND,
+        "fn unbind_locked(",
+        "signal::tell_ready(&waited_for, desc, true);",
+        "signal::tell_ready(&waited_for, desc, false);",
+    ),
+    slip(
+        "a guest's EOI waits on the CPU on which it answered",
+        BOUND,
+        "",
+        "locked.unlock_and(flush);",
+        "drop(locked);",
+    ),
+    slip(
+        "guests that do not answer are waited for for ever",
+        BOUND,
+        "",
+        "guests.start_timer(irqs);",
+        "",
+    ),
+    slip(
+        "guests have no time for an interrupt that has come again",
+        BOUND,
+        "",
+        "guests.in_flight() == 0 || guests.timer_is_active()",
+        "guests.in_flight() == 0",
+    ),
+    slip(
+        "an IRQ is destroyed before CPUs have sent their EOIs",
+        BOUND,
+        "guests.unbind_all();",
+        "waited_for.is_empty()",
+        "waited_for.is_empty() || true",
+    ),
+    slip(
+        "an IRQ that was destroyed is bound",
+        BOUND,
+        "",
+        "held.is_of_message() && held.is_unused()",
+        "false",
+    ),
+    slip(
+        "an IRQ is destroyed with its guests",
+        BOUND,
+        "",
+        "guests.unbind_all();",
+        "",
+    ),
+    slip(
+        "a guest that unbinds leaves the source masked",
+        BOUND,
+        "Unbound::Last(Done::Unmask) => ",
+        "held.end(0)",
+        "()",
+    ),
+    slip(
+        "an interrupt is lost that comes while Xen's handler runs",
+        REQUEST,
+        "",
+        "held.has(Status::PENDING) && !held.has(Status::DISABLED)",
+        "false",
+    ),
+    slip(
+        "an IRQ stays in progress when Xen's handler has returned",
+        REQUEST,
+        "return Some(self);",
+        "held.unset(Status::IN_PROGRESS);",
+        "",
+    ),
+    slip(
+        "two CPUs run Xen's handler of an IRQ at once",
+        REQUEST,
+        "",
+        "[Status::DISABLED, Status::IN_PROGRESS, Status::GUEST]",
+        "[Status::DISABLED, if $slipped { Status::DISABLED } else { Status::IN_PROGRESS }, Status::GUEST]",
+    ),
+    slip(
+        "the EOI of an interrupt of Xen's is sent before those above",
+        BOUND,
+        "",
+        "waits == Ok(true)",
+        "waits.is_err()",
+    ),
+    slip(
+        "what became ready while Xen's handler ran is not ended",
+        DELIVER,
+        "fn handle(",
+        "guests::flush(interrupt.irqs());",
+        "",
+    ),
+    slip(
+        "an IRQ comes once more than it may",
+        DELIVER,
+        "",
+        "held.count_interrupt() >= options::rate_limit()",
+        "held.count_interrupt() > options::rate_limit()",
+    ),
+    slip(
+        "an IRQ that comes too often is not switched off",
+        DELIVER,
+        "",
+        "held.disable();",
+        "",
+    ),
+    slip(
+        "an IRQ that came too often stays switched off",
+        RATE_LIMIT,
+        "",
+        "core::ptr::eq((*all).next, all)",
+        "false",
+    ),
+    slip(
+        "a guest is told that it need not send an EOI that is waited for",
+        BOUND,
+        "",
+        "domain.set_pirq_eoi(pirq.number(), waits);",
+        "domain.set_pirq_eoi(pirq.number(), !waits);",
+    ),
+    slip(
+        "a CPU goes offline with EOIs that it has yet to send",
+        BOUND,
+        "",
+        "stack.set_all_ready();",
+        "",
+    ),
+    slip(
+        "an interrupt at a vector that nothing has stays in service",
+        DELIVER,
+        "",
+        "signal::end_of_interrupt();",
+        "",
+    ),
+    slip(
+        "an IRQ that Xen has released may be handled",
+        OWN,
+        "",
+        "held.set_disabled(true);",
+        "",
+    ),
+    slip(
+        "the guests behind one that unbinds are told no more",
+        ACTION,
+        "",
+        "self.place(index + 1)",
+        "self.place(index)",
     ),
 ];
