@@ -2,8 +2,13 @@
 /* A fixture in the place of the rest of Xen. */
 int xen_irq_abi_private(unsigned long address);
 
+void abi_hook(void);
+
 int abi_needed(int value)
 {
+#ifndef PLANT_NO_HOOK
+    abi_hook();
+#endif
     return value + 1;
 }
 

@@ -69,3 +69,6 @@ pub extern "C" fn xen_irq_abi_private(address: u64) -> i32 {
 pub extern "C" fn xen_irq_abi_private(address: u32) -> i32 {
     (address & 1) as i32
 }
+
+#[unsafe(no_mangle)]
+pub extern "C" fn abi_hook() {}

@@ -81,11 +81,12 @@ struct Inputs {
 /// Name and check of each row of the table.
 type Check = (&'static str, fn(&Inputs) -> Finding);
 
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     ("manifest is what C offers", symbols::manifest_is_stock),
     ("Rust and shim offer it", symbols::offered),
     ("nothing leaks out", symbols::leaks),
     ("what they need exists", symbols::needs),
+    ("hooks are called", symbols::hooks),
     ("prototypes of Rust and C agree", prototypes::check),
     ("each has a line in exports.h", header::check),
 ];

@@ -19,8 +19,9 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Whether c-shim offers it, not Rust.
     pub(super) by_shim: bool,
-    /// Whether a hunk of the patches calls it, of which stock Xen does not know.
-    pub(super) is_hook: bool,
+    /// The objects of C files that call it by a hunk of the patches. Stock Xen does not know such
+    /// a symbol; none for all others.
+    pub(super) callers: Vec<String>,
 }
 
 /// What a symbol names.
@@ -44,12 +45,15 @@ impl Manifest {
             .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
         {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let (&[switch, symbol, kind] | &[switch, symbol, kind, "shim" | "hook"]) =
-                words.as_slice()
-            else {
-                bail!(
-                    "symbols.txt: a line is `switch symbol kind [shim|hook]`, but this is `{line}`"
-                );
+            let (switch, symbol, kind, by_shim, callers) = match *words.as_slice() {
+                [switch, symbol, kind] => (switch, symbol, kind, false, &[][..]),
+                [switch, symbol, kind, "shim"] => (switch, symbol, kind, true, &[][..]),
+                [switch, symbol, kind, "hook", ref callers @ ..] if !callers.is_empty() => {
+                    (switch, symbol, kind, false, callers)
+                }
+                _ => bail!(
+                    "symbols.txt: a line is `switch symbol kind [shim|hook OBJECT...]`, but this is `{line}`"
+                ),
             };
             let kind = match kind {
                 "text" => Kind::Text,
@@ -63,8 +67,8 @@ impl Manifest {
                 switch: switch.to_owned(),
                 symbol: symbol.to_owned(),
                 kind,
-                by_shim: words.last() == Some(&"shim"),
-                is_hook: words.last() == Some(&"hook"),
+                by_shim,
+                callers: callers.iter().map(|caller| (*caller).to_owned()).collect(),
             });
         }
         Ok(Self { entries })
@@ -82,7 +86,7 @@ impl Manifest {
     pub(super) fn public(&self) -> impl Iterator<Item = &Entry> {
         self.entries
             .iter()
-            .filter(|e| !e.is_private() && !e.is_hook)
+            .filter(|e| !e.is_private() && !e.is_hook())
     }
 
     /// What only c-shim calls.
@@ -92,6 +96,11 @@ impl Manifest {
 }
 
 impl Entry {
+    /// Whether a hunk of the patches calls it, of which stock Xen does not know.
+    pub(super) fn is_hook(&self) -> bool {
+        !self.callers.is_empty()
+    }
+
     fn is_private(&self) -> bool {
         self.symbol.starts_with("xen_irq_")
     }
@@ -113,7 +122,7 @@ mod tests {
     #[test]
     fn comments_are_skipped_and_private_symbols_told_apart() {
         let manifest = Manifest::parse(
-            "# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data shim\nRUST_B h text hook\n",
+            "# a\n\nRUST_A f text\nRUST_A xen_irq_g text\nRUST_B v data shim\nRUST_B h text hook a/b.o c.o\n",
         );
         let manifest = manifest.expect("the text is well formed");
         assert_eq!(manifest.switches(), ["RUST_A", "RUST_B"]);
@@ -125,6 +134,9 @@ mod tests {
         assert_eq!(manifest.private().count(), 1);
         let by_shim = manifest.entries.iter().map(|e| e.by_shim);
         assert!(by_shim.eq([false, false, true, false]));
+        let hooks = manifest.entries.iter().filter(|entry| entry.is_hook());
+        let callers: Vec<_> = hooks.map(|hook| hook.callers.as_slice()).collect();
+        assert_eq!(callers, [["a/b.o", "c.o"]]);
     }
 
     #[test]
@@ -134,6 +146,7 @@ mod tests {
             "RUST_A f code",
             "RUST_A f text extra",
             "RUST_A f text shim extra",
+            "RUST_A f text hook",
             "A f text\nA f text",
         ] {
             assert!(Manifest::parse(text).is_err(), "{text}");

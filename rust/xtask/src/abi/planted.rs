@@ -14,7 +14,7 @@ use crate::proc::Cmd;
 use crate::ui::{self, Table};
 
 /// What the fixture in C offers.
-const MANIFEST: &str = "RUST_A abi_first text\nRUST_A abi_second text\nRUST_A abi_value data\nRUST_A xen_irq_abi_private text\n";
+const MANIFEST: &str = "RUST_A abi_first text\nRUST_A abi_second text\nRUST_A abi_value data\nRUST_A xen_irq_abi_private text\nRUST_A abi_hook text hook other.o\n";
 
 /// A header that names all of it.
 const HEADER: &str = "XEN_IRQ_EXPORT(int, abi_first,\nXEN_IRQ_EXPORT(bool, abi_second,\nXEN_IRQ_EXPORT(int, abi_value,\n";
@@ -100,6 +100,18 @@ const PLANTS: &[Plant] = &[
         check: "what they need exists",
         define: "PLANT_NEED",
         names: "abi_nowhere is needed",
+        ..CLEAN
+    },
+    Plant {
+        check: "hooks are called",
+        define: "PLANT_NO_HOOK",
+        names: "other.o does not call abi_hook",
+        ..CLEAN
+    },
+    Plant {
+        check: "hooks are called",
+        manifest: "RUST_A abi_hook text hook nowhere.o\n",
+        names: "nowhere.o does not call abi_hook",
         ..CLEAN
     },
     Plant {

@@ -52,7 +52,7 @@ pub(super) fn check(inputs: &Inputs) -> Finding {
                 );
             }
             // A hook is called by no object that was built without it; it takes nothing.
-            (Some(ours), None) if entry.is_hook => {
+            (Some(ours), None) if entry.is_hook() => {
                 if !ours.parameters.is_empty() || ours.result.is_some() {
                     faults.push(format!("{} is a hook and takes something", entry.symbol));
                 }

@@ -1,6 +1,7 @@
 //! Which symbols are offered, by whom, and which are missed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use object::SymbolKind;
 
@@ -120,6 +121,28 @@ pub(super) fn needs(inputs: &Inputs) -> Finding {
         .collect();
     Finding {
         figure: format!("{} of Xen's symbols", needed.len()),
+        faults,
+    }
+}
+
+/// Each object from which a hook is to be called refers to it.
+pub(super) fn hooks(inputs: &Inputs) -> Finding {
+    let (mut faults, mut calls) = (Vec::new(), 0);
+    for entry in &inputs.manifest.entries {
+        for caller in &entry.callers {
+            let refers = |object: &Object| {
+                let mut symbols = object.symbols.iter();
+                symbols.any(|symbol| symbol.undefined && symbol.name == entry.symbol)
+            };
+            let is_caller = |object: &&Object| Path::new(&object.path).ends_with(caller);
+            calls += 1;
+            if !inputs.others.iter().find(is_caller).is_some_and(refers) {
+                faults.push(format!("{caller} does not call {}", entry.symbol));
+            }
+        }
+    }
+    Finding {
+        figure: format!("{calls} callers"),
         faults,
     }
 }
