@@ -1,7 +1,8 @@
 //! How often configuration space is read while interrupts move.
 //!
 //! The emulator says each read. A kernel of ours marks the time that counts by reading a register
-//! that nothing else reads.
+//! that nothing else reads; another register marks a time in which each move comes after a write to
+//! configuration space.
 
 use super::protocol::Event;
 
@@ -11,23 +12,33 @@ pub(super) const OPTIONS: &[&str] = &["-trace", "pci_cfg_read"];
 /// What the number is called.
 pub(super) const NAME: &str = "config-reads-while-moving";
 
-/// The register that begins and ends the time: the last of the device at 00:06.0.
-const MARK: &str = " 00:06.0 @0xfc ";
+/// What the number of those that Xen does after writes is called.
+pub(super) const AFTER_WRITES: &str = "config-reads-after-writes";
 
-/// How many reads the emulator says between the first mark and the last; none where there are no
-/// two.
-pub(super) fn between_marks(messages: &str) -> Option<Event> {
-    let (_, behind) = messages.split_once(MARK)?;
-    let (between, _) = behind.rsplit_once(MARK)?;
-    let reads = between
-        .lines()
-        .filter(|line| line.contains("pci_cfg_read "));
-    // The last line is the beginning of the mark's.
-    let number = reads.filter(|line| line.contains(" @")).count() as u64;
-    Some(Event::Count {
-        name: NAME.to_owned(),
-        number,
-    })
+/// The registers that begin and end a time: the last ones of the device at 00:06.0.
+const MARK: &str = " 00:06.0 @0xfc ";
+const OTHER_MARK: &str = " 00:06.0 @0xf8 ";
+
+/// The register that the kernel reads itself in the second time.
+const COMMAND: &str = " @0x4 ";
+
+/// How many reads the emulator says between the first mark of a kind and the last, for each kind of
+/// which there are two.
+pub(super) fn between_marks(messages: &str) -> Vec<Event> {
+    let count = |mark, name: &str, is_xens: fn(&&str) -> bool| {
+        let (_, behind) = messages.split_once(mark)?;
+        let (between, _) = behind.rsplit_once(mark)?;
+        let lines = between.lines();
+        // The last line is the beginning of the mark's.
+        let reads = lines.filter(|line| line.contains("pci_cfg_read ") && line.contains(" @"));
+        Some(Event::Count {
+            name: name.to_owned(),
+            number: reads.filter(is_xens).count() as u64,
+        })
+    };
+    let moving = count(MARK, NAME, |_| true);
+    let written = count(OTHER_MARK, AFTER_WRITES, |line| !line.contains(COMMAND));
+    moving.into_iter().chain(written).collect()
 }
 
 /// The emulator's option that has it say which accesses to memory nothing answers.
@@ -86,13 +97,23 @@ mod tests {
             name: NAME.to_owned(),
             number,
         };
-        assert_eq!(between_marks(said), Some(count(2)));
+        assert_eq!(between_marks(said), [count(2)]);
         let quiet =
             "pci_cfg_read edu 00:06.0 @0xfc -> 0x0\npci_cfg_read edu 00:06.0 @0xfc -> 0x0\n";
-        assert_eq!(between_marks(quiet), Some(count(0)));
+        assert_eq!(between_marks(quiet), [count(0)]);
+        let one = "pci_cfg_read edu 00:06.0 @0xfc -> 0x0\n";
+        assert_eq!(between_marks(one), []);
+        let written = "pci_cfg_read edu 00:06.0 @0xf8 -> 0x0\n\
+            pci_cfg_read edu 00:06.0 @0x4 -> 0x107\n\
+            pci_cfg_read edu 00:06.0 @0x42 -> 0x1\n\
+            pci_cfg_read edu 00:06.0 @0xf8 -> 0x0\n";
+        let after = Event::Count {
+            name: AFTER_WRITES.to_owned(),
+            number: 1,
+        };
         assert_eq!(
-            between_marks("pci_cfg_read edu 00:06.0 @0xfc -> 0x0\n"),
-            None
+            between_marks(&format!("{quiet}{written}")),
+            [count(0), after]
         );
     }
 }

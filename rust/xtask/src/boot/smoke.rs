@@ -96,11 +96,18 @@ const fn mover(
             more: reads::OPTIONS,
             ..machine(iommu)
         },
-        numbers: &[Number {
-            part: "RUST_MSI",
-            name: reads::NAME,
-            is_zero: true,
-        }],
+        numbers: &[
+            Number {
+                part: "RUST_MSI",
+                name: reads::NAME,
+                is_zero: true,
+            },
+            Number {
+                part: "RUST_MSI",
+                name: reads::AFTER_WRITES,
+                is_zero: false,
+            },
+        ],
         ..own(
             name,
             about,
@@ -112,7 +119,7 @@ const fn mover(
     }
 }
 
-/// A minute of messages from six sources, whose interrupts move all the time.
+/// Half a minute of messages from six sources, whose interrupts move all the time.
 pub(super) const MOVE_VTD: Scenario = mover(
     "move-vtd",
     "interrupts move between processors while they come; VT-d",
@@ -308,6 +315,7 @@ pub(super) const MOVER_CHECKS: &[&str] = &[
     "interrupter-3",
     "interrupter-4",
     "moves",
+    "moves-after-writes",
 ];
 
 /// Where Xen has all six in the end.

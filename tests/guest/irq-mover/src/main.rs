@@ -1,4 +1,4 @@
-//! A PV dom0 that has devices send messages for a minute, or only for a short time if its command
+//! A PV dom0 that has devices send messages for half a minute, or for a shorter time if its command
 //! line says so, while it moves their interrupts from processor to processor, and counts what was
 //! sent and what arrived.
 //!
@@ -14,7 +14,7 @@ use kernel::hypercall::{self, Console};
 use kernel::pv::{Machine, StartInfo};
 use kernel::report::Report;
 use kernel::source::{self, Marker, Source};
-use kernel::{abi, pv_entry};
+use kernel::{abi, pci, pv_entry};
 
 const SECOND: u64 = 1_000_000_000;
 const DURATION: u64 = 30 * SECOND;
@@ -25,6 +25,8 @@ const WARM_UP: u64 = 2 * SECOND;
 const PATIENCE: u64 = 20 * SECOND;
 /// The machine's processors.
 const VCPUS: u32 = 2;
+/// How often all move after writes to configuration space.
+const ROUNDS: u32 = 20;
 
 pv_entry!(main);
 
@@ -37,6 +39,7 @@ extern "C" fn main(start_info: &StartInfo) -> ! {
     let duration = if is_short { SHORT } else { DURATION };
     run(&mut report, &machine, &mut sources, duration);
     settle(&mut report, &machine, &mut sources);
+    after_writes(&mut report, &machine, &mut sources);
     report.result();
     report.end();
     hypercall::power_off()
@@ -109,6 +112,33 @@ fn settle(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source
         }
         hypercall::debug_keys(report, "iV", label);
     }
+}
+
+/// Writes to configuration space, below all capabilities and what is there already, and moves
+/// interrupts: Xen may not rely on what it has read of the functions before.
+fn after_writes(report: &mut Report<Console>, machine: &Machine, sources: &mut [Source]) {
+    let marker = Marker::find();
+    let functions = source::FUNCTIONS.map(|id| pci::find(id).expect("a device is missing"));
+    let (mut moves, end) = (0, machine.now() + PATIENCE);
+    marker.mark_other();
+    for round in 0..ROUNDS {
+        for function in functions {
+            function.command(0, 0);
+        }
+        for source in sources.iter_mut() {
+            let wanted = source.received + 1;
+            moves += u64::from(source.move_to(round % VCPUS));
+            while source.received < wanted && machine.now() < end {
+                source.step(machine);
+            }
+        }
+    }
+    marker.mark_other();
+    report.check(
+        "moves-after-writes",
+        moves == u64::from(ROUNDS) * sources.len() as u64 && machine.now() < end,
+        format_args!("{moves} moves after writes"),
+    );
 }
 
 fn every_processor_answers(report: &mut Report<Console>) {

@@ -111,8 +111,9 @@ pub fn exchange(
 pub struct Marker(Function);
 
 impl Marker {
-    /// The last register of a function, which nobody else reads.
+    /// The last registers of a function, which nothing else reads.
     const REGISTER: u8 = 0xfc;
+    const OTHER: u8 = 0xf8;
 
     /// Finds the function.
     pub fn find() -> Self {
@@ -122,6 +123,11 @@ impl Marker {
     /// Marks this moment.
     pub fn mark(self) {
         self.0.read32(Self::REGISTER);
+    }
+
+    /// Marks this moment in another way.
+    pub fn mark_other(self) {
+        self.0.read32(Self::OTHER);
     }
 }
 
