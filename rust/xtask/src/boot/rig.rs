@@ -224,16 +224,13 @@ impl Rig {
         payload: &Payload,
         flavour: Flavour,
     ) -> Result<(Record, PathBuf)> {
-        let mut tries = 1;
-        loop {
-            let (record, log) = self.boot_watched(name, payload, flavour, |_| Ok(()))?;
-            if !record.lost || tries == TRIES {
-                return Ok((record, log));
-            }
-            let why = record.failure.unwrap_or_default();
-            ui::line(&format!("{name}: {why}; the machine is booted again"));
-            tries += 1;
-        }
+        let mut log = PathBuf::new();
+        let record = unless_lost(name, || {
+            let (record, path) = self.boot_watched(name, payload, flavour, |_| Ok(()))?;
+            log = path;
+            Ok(record)
+        })?;
+        Ok((record, log))
     }
 
     /// As [`Rig::boot`]; `watch` sees each event as it comes.
@@ -318,5 +315,82 @@ impl Rig {
         let image = xen::build(&options)?.image;
         *slot = Some(image.clone());
         Ok(image)
+    }
+}
+
+/// Boots a machine, and again where the emulator has lost an interrupt, [`TRIES`] times at most.
+fn unless_lost(name: &str, mut boot: impl FnMut() -> Result<Record>) -> Result<Record> {
+    for _ in 1..TRIES {
+        let record = boot()?;
+        if !record.lost {
+            return Ok(record);
+        }
+        let why = record.failure.unwrap_or_default();
+        ui::line(&format!("{name}: {why}; the machine is booted again"));
+    }
+    boot()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Boots of a machine that end so; returns how many there were, and how the last one ended.
+    fn boots(ends: &[Record]) -> (usize, Option<String>, bool) {
+        let mut count = 0;
+        let last = unless_lost("a machine", || {
+            let Record {
+                failure,
+                late,
+                lost,
+                ..
+            } = &ends[count];
+            count += 1;
+            Ok(Record {
+                failure: failure.clone(),
+                late: *late,
+                lost: *lost,
+                ..Record::default()
+            })
+        });
+        let last = last.expect("a boot answers");
+        (count, last.failure, last.lost)
+    }
+
+    fn failure(why: &str, lost: bool) -> Record {
+        Record {
+            failure: Some(why.to_owned()),
+            lost,
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_machine_is_booted_again_where_an_interrupt_was_lost_and_only_there() {
+        let lost = || failure("lost", true);
+        let ok = Record::default;
+        assert_eq!(boots(&[ok()]), (1, None, false));
+        assert_eq!(boots(&[lost(), lost(), ok()]), (3, None, false));
+        let late = Record {
+            late: true,
+            ..failure("late", false)
+        };
+        assert_eq!(boots(&[late]), (1, Some("late".to_owned()), false));
+        assert_eq!(
+            boots(&[lost(), failure("a check", false)]),
+            (2, Some("a check".to_owned()), false)
+        );
+        let three = [lost(), lost(), lost()];
+        assert_eq!(boots(&three), (3, Some("lost".to_owned()), true));
+    }
+
+    #[test]
+    fn what_cannot_be_booted_ends_it() {
+        let mut count = 0;
+        let ended = unless_lost("a machine", || {
+            count += 1;
+            anyhow::bail!("no emulator")
+        });
+        assert!(ended.is_err() && count == 1);
     }
 }
