@@ -20,6 +20,38 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .alone(),
     slip(
+        "a condition is evaluated without a fence where it does not hold",
+        "xen/src/arch/nospec.rs",
+        "",
+        "lfence_unless!($feature, \"false\");",
+        "",
+    )
+    .alone(),
+    slip(
+        "whether a domain is one of HVM is asked without fences",
+        "xen/src/objects/domain.rs",
+        "",
+        "nospec::evaluate(self.was_created_as_hvm())",
+        "self.was_created_as_hvm()",
+    )
+    .alone(),
+    slip(
+        "whether a domain owns the hardware is asked without fences",
+        "xen/src/objects/domain.rs",
+        "",
+        "nospec::evaluate(hardware_domain() == self.as_ptr())",
+        "hardware_domain() == self.as_ptr()",
+    )
+    .alone(),
+    slip(
+        "an entry of 32 bits is written without a barrier",
+        "xen/src/remap/amd/lock.rs",
+        "",
+        "store(new, Ordering::SeqCst)",
+        "store(new, Ordering::Relaxed)",
+    )
+    .alone(),
+    slip(
         "an index may panic",
         "core/src/vmsi/shadow.rs",
         "",
