@@ -14,7 +14,6 @@
 
 #include <asm/apic.h>
 #include <asm/fixmap.h>
-#include <asm/genapic.h>
 #include <asm/io_apic.h>
 #include <asm/irq.h>
 #include <asm/msi.h>
@@ -126,16 +125,6 @@ int shim_update_ire_from_msi(struct msi_desc *msi_desc, struct msi_msg *msg)
 bool shim_firmware_allows_msi(void)
 {
     return !(acpi_gbl_FADT.boot_flags & ACPI_FADT_NO_MSI);
-}
-
-bool shim_msi_is_logical(void)
-{
-    return INT_DEST_MODE;
-}
-
-bool shim_msi_is_lowest_priority(void)
-{
-    return INT_DELIVERY_MODE == dest_LowestPrio;
 }
 
 static DEFINE_PER_CPU(bool, config_writing);

@@ -8,7 +8,6 @@
 
 #include <asm/genapic.h>
 #include <asm/io_apic.h>
-#include <asm/smp.h>
 
 #include "shim.h"
 
@@ -79,11 +78,6 @@ bool shim_pdev_list_is_read_locked(const struct domain *d)
 void shim_domain_crash(struct domain *d)
 {
     domain_crash(d);
-}
-
-cpumask_t *shim_scratch_cpumask(void)
-{
-    return this_cpu(scratch_cpumask);
 }
 
 unsigned int shim_cpu_mask_to_apicid(const cpumask_t *mask)

@@ -35,6 +35,7 @@
 #include <asm/cpufeatureset.h>
 #include <asm/current.h>
 #include <asm/fixmap.h>
+#include <asm/genapic.h>
 #include <asm/hvm/emulate.h>
 #include <asm/hvm/hvm.h>
 #include <asm/hvm/io.h>

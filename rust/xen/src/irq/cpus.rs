@@ -2,7 +2,7 @@
 
 use crate::arch::cpu::cpu_ids;
 use crate::base::view::Word;
-use crate::objects::cpumask::CpuMask;
+use crate::objects::cpumask::{self, CpuMask, WORDS, words};
 use crate::sync::irqs::IrqsOff;
 use core::mem::MaybeUninit;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
@@ -14,19 +14,6 @@ pub struct Cpus<'a>(CpuMask<'a>);
 
 /// A set of CPUs of a descriptor, which the holder of its lock changes in place.
 pub struct DescCpus<'a>(pub(super) Cpus<'a>);
-
-/// How many words of a set are in use. Small sets are used whole, as Xen does
-/// (`nr_cpumask_bits`).
-#[inline(always)]
-fn words() -> u32 {
-    const SMALL: u32 = 4;
-    let all = WORDS as u32;
-    if all <= SMALL {
-        all
-    } else {
-        cpu_ids().div_ceil(u64::BITS)
-    }
-}
 
 impl<'a> Cpus<'a> {
     /// The CPUs of a set.
@@ -80,7 +67,7 @@ impl<'a> Cpus<'a> {
     pub fn scratch(_: IrqsOff<'_>) -> Cpus<'_> {
         // SAFETY: The set is allocated before the CPU comes online, and stays while the CPU runs.
         unsafe {
-            CpuMask::from_raw(sys::shim_scratch_cpumask())
+            CpuMask::from_raw(cpumask::scratch())
                 .map(Cpus)
                 .unwrap_unchecked()
         }
@@ -136,9 +123,6 @@ impl CpuSetMut for DescCpus<'_> {
         }
     }
 }
-
-/// How many words a set has.
-const WORDS: usize = size_of::<sys::cpumask_t>() / size_of::<u64>();
 
 /// A copy of a set of CPUs, for what is done when the lock is dropped that guards the set.
 pub struct CpusCopy([MaybeUninit<u64>; WORDS]);

@@ -1,6 +1,7 @@
 //! How messages are composed and remapped.
 
 use crate::base::errno::Errno;
+use crate::base::view::Word;
 use crate::objects::msi_desc::{HeldMsi, KeptMsi};
 use crate::objects::msi_msg::Message;
 use crate::remap;
@@ -10,13 +11,14 @@ use xen_sys as sys;
 
 /// Composes a message in the way in which Xen addresses its local APICs.
 pub fn compose(vector: u8, destination: u32) -> Message {
-    // SAFETY: Both ask what was chosen while Xen booted.
-    let (logical, lowest) = unsafe {
+    // SAFETY: The variable is written while Xen boots on one CPU.
+    let (mode, delivery) = unsafe {
         (
-            sys::shim_msi_is_logical(),
-            sys::shim_msi_is_lowest_priority(),
+            Word::load(&raw const sys::genapic.int_dest_mode),
+            Word::load(&raw const sys::genapic.int_delivery_mode),
         )
     };
+    let (logical, lowest) = (mode != 0, delivery == sys::dest_LowestPrio as _);
     Message {
         address: Address::interrupt(logical, lowest)
             .with_destination(destination as u8)

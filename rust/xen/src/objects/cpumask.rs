@@ -1,6 +1,6 @@
 //! Sets of CPUs, and the APIC IDs that reach them (`xen/cpumask.h`, `asm/genapic.h`).
 
-use crate::arch::cpu::cpu_ids;
+use crate::arch::cpu::{cpu_ids, this_cpu};
 use crate::base::view::{Word, view};
 use xen_sys as sys;
 
@@ -18,7 +18,7 @@ impl CpuMask<'_> {
         // own.
         unsafe {
             let online = CpuMask::from_raw((&raw const sys::cpu_online_map).cast_mut())?;
-            Self::destination([self, online], sys::shim_scratch_cpumask())
+            Self::destination([self, online], scratch())
         }
     }
 
@@ -32,7 +32,7 @@ impl CpuMask<'_> {
         sets: [CpuMask<'_>; N],
         scratch: *mut sys::cpumask_t,
     ) -> Option<u32> {
-        let words = cpu_ids().div_ceil(64) as usize;
+        let words = words() as usize;
         let mut any = 0;
         // SAFETY: Sets have a bit for each CPU that there can be, and other CPUs change their words
         // by atomic instructions. `destination` asks for a scratch set that is this CPU's alone.
@@ -46,6 +46,27 @@ impl CpuMask<'_> {
             (any != 0).then(|| sys::shim_cpu_mask_to_apicid(scratch))
         }
     }
+}
+
+/// How many words a set has.
+pub const WORDS: usize = size_of::<sys::cpumask_t>() / size_of::<u64>();
+
+/// How many words of a set are in use. Small sets are used whole, as Xen does (`nr_cpumask_bits`).
+#[inline(always)]
+pub fn words() -> u32 {
+    const SMALL: u32 = 4;
+    let all = WORDS as u32;
+    if all <= SMALL {
+        all
+    } else {
+        cpu_ids().div_ceil(u64::BITS)
+    }
+}
+
+/// This CPU's scratch set, which is allocated before the CPU comes online and stays while it runs.
+pub fn scratch() -> *mut sys::cpumask_t {
+    // SAFETY: The variable is this CPU's own.
+    unsafe { CpuMaskVar::set(this_cpu(&raw mut sys::per_cpu__scratch_cpumask)) }
 }
 
 /// `cpumask_var_t`: a pointer to a set, or the set itself where Xen is configured for few CPUs.

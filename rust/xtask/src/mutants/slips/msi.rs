@@ -382,8 +382,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "only the first 64 CPUs are looked at",
         "xen/src/objects/cpumask.rs",
         "",
-        "cpu_ids().div_ceil(64) as usize",
-        "1usize",
+        "let words = words() as usize;",
+        "let words = if $slipped { 1 } else { words() as usize };",
     ),
     slip(
         "a place for a mapping is taken in two pieces",
