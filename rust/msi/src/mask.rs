@@ -3,7 +3,6 @@
 use crate::control;
 use crate::window::LockedControl;
 use core::cell::Cell;
-use core::hint::cold_path;
 use irq_core::msi::generation::Seen;
 use irq_core::msi::mask::{self, Masks, Outcome};
 use irq_hw::msix::VECTOR_CTRL;
@@ -13,60 +12,20 @@ use xen::msi::config;
 use xen::msi::log;
 use xen::msi::options;
 use xen::msi::register_lock::{MaskRegister, RegisterLock};
-use xen::msi::reserved::Reserved;
 use xen::objects::arch_msix::{Msix, Warning};
 use xen::objects::irq_desc::HeldDesc;
-use xen::objects::msi_desc::{HeldMsi, KeptMsi, MsiDesc, Sender};
+use xen::objects::msi_desc::{HeldMsi, KeptMsi, MaskChange, MsiDesc, Sender};
 use xen::objects::pci_dev::PciDev;
 use xen::sync::rcu;
 use xen::xen_assert;
 use xen::xen_warn;
-
-/// What becomes of an interrupt's masks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change {
-    /// Whether Xen wants it masked; `None` where that stays as it is.
-    host: Option<bool>,
-    /// Whether its owner does, likewise.
-    guest: Option<bool>,
-}
-
-impl Change {
-    /// The device gets the masks as they are.
-    pub(crate) const NONE: Self = Self::new(None, None);
-
-    const fn new(host: Option<bool>, guest: Option<bool>) -> Self {
-        Self { host, guest }
-    }
-
-    const fn host(mask: bool) -> Self {
-        Self::new(Some(mask), None)
-    }
-
-    const fn guest(mask: bool) -> Self {
-        Self::new(None, Some(mask))
-    }
-
-    const fn both(host: bool, guest: bool) -> Self {
-        Self::new(Some(host), Some(guest))
-    }
-
-    /// The masks that come of it.
-    #[inline]
-    fn of(self, masks: Masks) -> Masks {
-        Masks {
-            host: self.host.unwrap_or(masks.host),
-            guest: self.guest.unwrap_or(masks.guest),
-        }
-    }
-}
 
 /// Masks an interrupt for Xen.
 #[doc(alias = "mask_msi_irq")]
 #[inline]
 pub fn mask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let masked = set(desc, msi, Change::host(true));
+    let masked = set(desc, msi, MaskChange::host(true));
     xen_assert!(masked);
 }
 
@@ -75,7 +34,7 @@ pub fn mask(desc: HeldDesc) {
 #[inline]
 pub fn unmask(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    if !set(desc, msi, Change::host(false)) {
+    if !set(desc, msi, MaskChange::host(false)) {
         xen_warn!();
     }
 }
@@ -85,14 +44,15 @@ pub fn unmask(desc: HeldDesc) {
 #[inline]
 pub fn mask_for_guest(desc: HeldDesc, guest: bool) {
     let Some(msi) = desc.msi_desc() else { return };
-    set(desc, msi, Change::guest(guest));
+    set(desc, msi, MaskChange::guest(guest));
 }
 
 /// Lets it come for the first time; a guest has to unmask it by itself.
 #[doc(alias = "startup_msi_irq")]
 pub fn start(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    if !set(desc, msi, Change::both(false, desc.is_for_guests())) {
+    let guest = MaskChange::guest(desc.is_for_guests());
+    if !set(desc, msi, MaskChange::host(false).and(guest)) {
         xen_warn!();
     }
 }
@@ -101,7 +61,8 @@ pub fn start(desc: HeldDesc) {
 #[doc(alias = "shutdown_msi_irq")]
 pub fn stop(desc: HeldDesc) {
     let Some(msi) = desc.msi_desc() else { return };
-    let masked = set(desc, msi, Change::both(true, true));
+    let both = MaskChange::host(true).and(MaskChange::guest(true));
+    let masked = set(desc, msi, both);
     xen_assert!(masked);
 }
 
@@ -117,7 +78,8 @@ pub fn is_maskable(msi: MsiDesc) -> bool {
 /// Changes who wants an MSI masked, and masks it at its device if anyone does. Returns whether the
 /// device does as wanted.
 #[doc(alias = "msi_set_mask_bit")]
-pub(crate) fn set(desc: HeldDesc, msi: HeldMsi, change: Change) -> bool {
+#[inline]
+pub(crate) fn set(desc: HeldDesc, msi: HeldMsi, change: MaskChange) -> bool {
     xen_assert!(desc.is_locked());
     let Some(device) = msi.device() else {
         xen_assert!(false);
@@ -133,50 +95,41 @@ pub(crate) fn set(desc: HeldDesc, msi: HeldMsi, change: Change) -> bool {
     }
 }
 
-/// A message of an MSI: its bit in the function's mask register. The others are as Xen wants them,
-/// and what lies beyond the messages is as the device has it.
-#[inline]
-fn set_message(msi: MsiDesc, device: PciDev, change: Change) {
+/// A message of an MSI: its bit in the function's mask register. The others stay as that holds them.
+#[inline(never)]
+fn set_message(msi: MsiDesc, device: PciDev, change: MaskChange) {
     // A domain's write of the register changes the guest's masks under this lock alone.
     let lock = RegisterLock::take();
-    msi.set_masks(change.of(msi.masks()), &lock);
-    if msi.has_mask_bit() {
-        write_register(msi, device, &lock);
+    let flags = msi.change_masks(change, &lock);
+    if !flags.has_mask_bit() {
+        return;
+    }
+    let register = lock.mask_register(device, msi);
+    match register.known() {
+        Some(before) => register.write(with_bit(before, msi.entry(), flags.masks())),
+        None => write_anew(register, msi, device),
     }
 }
 
-/// Writes the mask register that an MSI is in.
+/// A mask register with another bit of a message.
 #[inline]
-fn write_register(msi: MsiDesc, device: PciDev, lock: &RegisterLock) {
-    let register = lock.mask_register(device.config(), msi.mask_register());
-    let value = if options::rechecks() {
-        let bit = 1 << msi.entry();
-        let others = register.read() & !bit;
-        others | if msi.masks().any() { bit } else { 0 }
-    } else {
-        let capable = device.capable_messages();
-        reserved_in_register(msi, register, capable, lock)
-            | mask::register(capable, msi.block().map(MsiDesc::masks))
-    };
-    register.write(value);
+fn with_bit(register: u32, number: u16, masks: Masks) -> u32 {
+    let bit = 1 << number;
+    register & !bit | if masks.any() { bit } else { 0 }
 }
 
-/// What a mask register has beyond the messages of its function; the device is asked where that may
-/// have changed.
-#[inline]
-fn reserved_in_register(
-    msi: MsiDesc,
-    register: MaskRegister,
-    capable: u32,
-    lock: &RegisterLock,
-) -> u32 {
-    let first = msi.first_of_block();
-    first.reserved(lock).unwrap_or_else(|| {
-        cold_path();
-        let read = Reserved::read(|| register.read() & !mask::all(capable));
-        first.keep_reserved(read, lock);
-        read.bits()
-    })
+/// Writes a mask register that may not hold what it did. Messages are as Xen wants them; what lies
+/// beyond them is as the device has it.
+#[cold]
+fn write_anew(register: MaskRegister, msi: MsiDesc, device: PciDev) {
+    let read = register.read();
+    let value = if options::rechecks() {
+        with_bit(read, msi.entry(), msi.masks())
+    } else {
+        let capable = device.capable_messages();
+        read & !mask::all(capable) | mask::register(capable, msi.block().map(MsiDesc::masks))
+    };
+    register.write(value);
 }
 
 /// Carries out a domain's write of the mask register of a function's MSI: it masks the messages
@@ -187,34 +140,39 @@ fn reserved_in_register(
 pub(crate) fn write_for_guest(msi: MsiDesc, device: PciDev, value: u32) -> u32 {
     let lock = RegisterLock::take();
     for (number, desc) in msi.block().enumerate().take(32) {
-        let guest = value >> number & 1 != 0;
-        let host = desc.masks().host;
-        desc.set_masks(Masks { host, guest }, &lock);
+        let change = MaskChange::guest(value >> number & 1 != 0);
+        desc.change_masks(change, &lock);
     }
     let capable = device.capable_messages();
     let messages = mask::register(capable, msi.block().map(MsiDesc::masks));
     let written = value & !mask::all(capable) | messages;
-    // What the domain writes beyond the messages is the device's to keep, or not.
-    msi.first_of_block()
-        .keep_reserved(Reserved::default(), &lock);
-    let register = lock.mask_register(device.config(), msi.mask_register());
-    register.write(written);
+    // What it holds is not known then: the domain's write ended that when it began.
+    lock.mask_register(device, msi).write(written);
     written
 }
 
 /// An entry of an MSI-X table.
-#[inline]
-fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bool {
-    let (Some(msix), Some(entry)) = (device.msix(), msi.table_entry()) else {
+#[inline(never)]
+fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: MaskChange) -> bool {
+    let Some(entry) = Entry::of(msi, device) else {
         return false;
     };
-    let (before, masks) = (msi.masks(), change.of(msi.masks()));
-    let entry = Entry { entry, msix };
-    if mask::set_if_known(&entry, before, masks) {
-        msi.set_entry_masks(masks, desc);
+    let flags = msi.flags();
+    if mask::set_if_known(&entry, flags.masks(), flags.with(change).masks()) {
+        msi.change_entry_masks(change, desc);
         return true;
     }
-    // Where the entry is not as it was left, it may have lost its message, too.
+    set_with_care(desc, msi, device, change)
+}
+
+/// An entry that is not as it was left, or of whose function it is not known whether it is ready.
+#[cold]
+fn set_with_care(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: MaskChange) -> bool {
+    let Some(entry) = Entry::of(msi, device) else {
+        return false;
+    };
+    let msix = entry.msix;
+    // It may have lost its message, too.
     msi.note_programmed(None);
     let outcome = {
         let function = LockedDev {
@@ -223,11 +181,11 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
             control: LockedControl::lock(device, msix, msi.position()),
             seen: Cell::new(None),
         };
-        mask::set_with_care(&entry, &function, masks)
+        mask::set_with_care(&entry, &function, msi.flags().with(change).masks())
     };
     match outcome {
         Outcome::Done => {
-            msi.set_entry_masks(masks, desc);
+            msi.change_entry_masks(change, desc);
             true
         }
         Outcome::AllMasked { newly } => {
@@ -245,6 +203,17 @@ fn set_entry(desc: HeldDesc, msi: KeptMsi, device: PciDev, change: Change) -> bo
 struct Entry<'a> {
     entry: Register<'a>,
     msix: Msix<'a>,
+}
+
+impl<'a> Entry<'a> {
+    /// That of an MSI of a function; `None` where it is none of a table.
+    #[inline]
+    fn of(msi: KeptMsi<'a>, device: PciDev<'a>) -> Option<Self> {
+        Some(Self {
+            entry: msi.table_entry()?,
+            msix: device.msix()?,
+        })
+    }
 }
 
 impl mask::Entry for Entry<'_> {

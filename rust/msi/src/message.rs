@@ -87,12 +87,12 @@ pub fn retarget(desc: HeldDesc, cpus: Option<CpuMask>) {
     };
     xen_assert!(desc.is_locked());
     let message = msi.message().to(desc.vector(), destination);
+    // AMD's IOMMUs name no CPUs where they have lost their own message, at boot and after S3.
+    if cpus.is_none() {
+        msi.note_programmed(None);
+    }
     // A device that cannot be reached now gets the message when it is restored, or moved again.
-    let _ = match cpus {
-        Some(_) => program(msi, message),
-        // AMD's IOMMUs name no CPUs where they have lost their own message, at boot and after S3.
-        None => program_anew(msi, message),
-    };
+    let _ = program(msi, message);
 }
 
 /// Programs a message, whatever the device's registers may hold.

@@ -48,10 +48,11 @@ pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDes
 
     let registers = MsiRegisters::new(position, control.is_64_bit());
     if control.is_maskable() {
-        let lock = RegisterLock::take();
-        let register = lock.mask_register(function, registers.mask());
+        let _locked = RegisterLock::take();
+        let register = registers.mask();
         // What the function does not have is reserved, and stays.
-        register.write(register.read() | mask::all(device.capable_messages()));
+        let others = function.read32(register);
+        function.write32(register, others | mask::all(device.capable_messages()));
     }
     let msi = new.become_msi(registers, control, request.irq());
 

@@ -1,15 +1,13 @@
 //! A device that has lost its state gets it back.
 
-use crate::mask::Change;
 use crate::window::MsixWindow;
 use crate::{control, mask, message};
 use xen::base::errno::Errno;
 use xen::msi::log;
 use xen::msi::options;
 use xen::msi::register_lock::RegisterLock;
-use xen::msi::reserved::Reserved;
 use xen::objects::irq_desc::{IrqDesc, LockedDesc};
-use xen::objects::msi_desc::{KeptMsi, Sender};
+use xen::objects::msi_desc::{KeptMsi, MaskChange, Sender};
 use xen::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use xen::xen_assert;
 
@@ -95,16 +93,13 @@ fn restore_messages(device: PciDev, first: KeptMsi) -> Result<(), Errno> {
         let locked = lock(msi, number as u32)?;
         let msi = locked.held().msi_desc().ok_or(Errno::INVAL)?;
         if number == 0 {
-            // A reset may have changed what the device has beyond its messages.
-            {
-                let lock = RegisterLock::take();
-                msi.keep_reserved(Reserved::default(), &lock);
-            }
+            // A reset may have changed the mask register.
+            RegisterLock::take().mask_register(device, **msi).forget();
             control::enable_msi(function, position, false);
             // What the IOMMU knows of it is as before; the device has lost it.
             let _ = message::program_anew(msi, msi.message());
         }
-        mask::set(locked.held(), msi, Change::NONE);
+        mask::set(locked.held(), msi, MaskChange::NONE);
     }
     let control = control::msi(function, position).with_messages(first.messages());
     control::set_msi(function, position, control);
@@ -116,7 +111,7 @@ fn restore_messages(device: PciDev, first: KeptMsi) -> Result<(), Errno> {
 fn restore_entry(locked: &LockedDesc) -> Result<(), Errno> {
     let msi = locked.held().msi_desc().ok_or(Errno::INVAL)?;
     let _ = message::program_anew(msi, msi.message());
-    if mask::set(locked.held(), msi, Change::NONE) {
+    if mask::set(locked.held(), msi, MaskChange::NONE) {
         Ok(())
     } else {
         // The function does not decode memory any more.

@@ -4,6 +4,7 @@
 //! when it has ([`Generation::end`]). While such a change is under way nothing that is read can be
 //! relied on later, and what had been read before cannot either.
 
+use core::num::NonZeroU32;
 use core::sync::atomic::Ordering;
 
 #[cfg(not(test))]
@@ -26,12 +27,12 @@ pub struct Generation(AtomicU64);
 
 /// A time in which nothing changed. Its number is never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen(u32);
+pub struct Seen(NonZeroU32);
 
 impl Seen {
     /// The number, to be kept with what was read.
     pub const fn number(self) -> u32 {
-        self.0
+        self.0.get()
     }
 }
 
@@ -53,7 +54,8 @@ impl Generation {
     /// read that is to be kept with it.
     pub fn current(&self) -> Option<Seen> {
         let now = self.0.load(Ordering::SeqCst);
-        (now as u32 == 0).then_some(Seen((now >> 32) as u32))
+        let number = (now as u32 == 0).then_some((now >> 32) as u32)?;
+        NonZeroU32::new(number).map(Seen)
     }
 
     /// Says that a change is about to be carried out. [`Self::end`] has to be called when it has

@@ -1,7 +1,7 @@
 //! Descriptors of MSIs that are being set up, and their end.
 
+use super::head::{HAS_HEAD, Head, head_of};
 use super::pages::Mapped;
-use super::reserved::{HAS_OWN, Own};
 use crate::arch::fixmap::index_of;
 use crate::base::list;
 use crate::base::memory;
@@ -12,20 +12,9 @@ use crate::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use crate::sync::rcu;
 use crate::sync::rwlock::EventLock;
 use core::alloc::Layout;
-use core::cell::UnsafeCell;
 use core::ptr::{NonNull, null};
 use irq_hw::pci::{MsiControl, MsiRegisters};
-use static_assertions::const_assert_eq;
 use xen_sys as sys;
-
-/// What lies in memory in front of a block of descriptors: readers in an RCU section may still have
-/// them when they are freed.
-struct Block {
-    rcu: UnsafeCell<sys::rcu_head>,
-}
-
-// The descriptors begin where this ends.
-const_assert_eq!(size_of::<Block>() % align_of::<sys::msi_desc>(), 0);
 
 /// Descriptors that are in no list yet; dropped, they are freed.
 pub struct NewMsi<'a> {
@@ -41,22 +30,18 @@ impl<'a> NewMsi<'a> {
     #[doc(alias = "alloc_msi_entry")]
     pub fn allocate(device: KeptDev<'a>, count: u32) -> Option<Self> {
         let descs = Layout::array::<sys::msi_desc>(count as usize).ok()?;
-        let (layout, offset) = Layout::new::<Block>().extend(descs).ok()?;
-        let (layout, _) = layout.extend(Layout::new::<Own>()).ok()?;
+        let (layout, offset) = Layout::new::<Head>().extend(descs).ok()?;
         let block = memory::zalloc(layout)?;
-        // SAFETY: The descriptors' place in the memory that was just allocated; zero bytes are one,
-        // as they are an `Own`.
+        // SAFETY: The descriptors' place in the memory that was just allocated, behind the head;
+        // zero bytes are one.
         let first = unsafe { block.byte_add(offset) }.cast::<sys::msi_desc>();
         let new = Self {
             device,
             first,
             count,
         };
-        // SAFETY: The `Own` lies behind the descriptors, in memory that is `new`'s.
-        unsafe {
-            let own = first.as_ptr().add(count as usize).cast::<Own>();
-            own.write(Own::new(device.owner()));
-        }
+        // SAFETY: The head lies in front of the descriptors, in memory that is `new`'s.
+        unsafe { (*head_of(first.as_ptr())).owner = device.owner().map(Domain::id) };
         for desc in new.all() {
             // SAFETY: The memory is `new`'s, and nothing else has its address.
             unsafe {
@@ -141,6 +126,8 @@ impl<'a> NewMsi<'a> {
         // SAFETY: The block is in no list until `append`, for which `device` stands for the lock
         // under which the list changes; from then on only `free` ends it.
         unsafe {
+            let flags = (&raw mut (*first).msi_attrib._bitfield_1).cast::<u8>();
+            flags.write(flags.read() | HAS_HEAD);
             (*first).irq = irq;
             list::append(&raw mut (*device.as_ptr()).msi_list, &raw mut (*first).list);
             MsiDesc::from_raw(first).unwrap_unchecked()
@@ -151,13 +138,8 @@ impl<'a> NewMsi<'a> {
 impl Drop for NewMsi<'_> {
     fn drop(&mut self) {
         // SAFETY: `allocate` allocated the block, and no list has led to it.
-        unsafe { sys::xfree(block_of(self.first.as_ptr()).cast()) };
+        unsafe { sys::xfree(head_of(self.first.as_ptr()).cast()) };
     }
-}
-
-/// The memory that a block of descriptors begins in.
-fn block_of(first: *mut sys::msi_desc) -> *mut Block {
-    first.cast::<Block>().wrapping_sub(1)
 }
 
 /// Says what a descriptor is of.
@@ -180,7 +162,7 @@ unsafe fn describe(
         (*attributes).entry_nr = entry;
         (&raw mut (*attributes)._bitfield_1)
             .cast::<u8>()
-            .write(bits as u8 | HAS_OWN);
+            .write(bits as u8);
     }
 }
 
@@ -233,7 +215,7 @@ impl<'a> MsiBlock<'a> {
         // reader finds the block.
         unsafe {
             list::remove(&raw mut (*first).list);
-            sys::shim_call_rcu_xfree((*block_of(first)).rcu.get());
+            sys::shim_call_rcu_xfree((*head_of(first)).rcu.get());
         }
     }
 }

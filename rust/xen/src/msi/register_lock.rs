@@ -1,12 +1,15 @@
 //! The lock of registers that several interrupts share, and what is used under it alone.
 
+use super::config;
+use super::head::Head;
 use crate::base::view::Word;
 use crate::objects::irq_desc::HeldDesc;
-use crate::objects::msi_desc::{KeptMsi, MsiDesc};
-use crate::objects::pci_sbdf::Sbdf;
+use crate::objects::msi_desc::{Flags, KeptMsi, MaskChange, MsiDesc};
+use crate::objects::pci_dev::PciDev;
 use crate::sync::lock::IrqLocked;
 use core::marker::PhantomData;
-use irq_core::msi::mask::Masks;
+use core::sync::atomic::Ordering;
+use irq_core::msi::generation::Seen;
 use xen_sys as sys;
 
 /// The lock of registers that several interrupts share, whose descriptors have different locks: the
@@ -24,12 +27,12 @@ impl RegisterLock {
         Self(unsafe { IrqLocked::take(&raw mut sys::shim_msi_mask_lock) })
     }
 
-    /// The mask register of a function's MSI, which is at `register` in configuration space.
+    /// The mask register of an MSI of a function, which has mask bits.
     #[inline]
-    pub fn mask_register(&self, function: Sbdf, register: u16) -> MaskRegister<'_> {
+    pub fn mask_register<'l>(&'l self, device: PciDev<'l>, msi: MsiDesc<'l>) -> MaskRegister<'l> {
         MaskRegister {
-            function,
-            register,
+            device,
+            msi,
             lock: PhantomData,
         }
     }
@@ -38,53 +41,80 @@ impl RegisterLock {
 /// The mask register of a function's MSI: one bit for each message.
 #[derive(Clone, Copy)]
 pub struct MaskRegister<'l> {
-    function: Sbdf,
-    register: u16,
+    device: PciDev<'l>,
+    msi: MsiDesc<'l>,
     lock: PhantomData<&'l RegisterLock>,
 }
 
-impl MaskRegister<'_> {
-    /// Reads it.
+impl<'l> MaskRegister<'l> {
+    /// What is kept of it, for as long as the lock is held.
     #[inline]
-    pub fn read(self) -> u32 {
-        self.function.read32(self.register)
+    fn head(self) -> Option<&'l Head> {
+        self.msi.first_of_block().head()
     }
 
-    /// Writes it.
+    /// What it holds, if nothing may have changed that since it was read or written.
+    #[inline]
+    pub fn known(self) -> Option<u32> {
+        let head = self.head()?;
+        let holds = config::still_holds(head.register_known.load(Ordering::Relaxed));
+        holds.then(|| head.register.load(Ordering::Relaxed))
+    }
+
+    /// Reads it.
+    pub fn read(self) -> u32 {
+        // First, because what is read may change from here on.
+        let generation = config::generation();
+        let value = self.device.config().read32(self.msi.mask_register());
+        if let Some(head) = self.head() {
+            head.register.store(value, Ordering::Relaxed);
+            let number = generation.map_or(0, Seen::number);
+            head.register_known.store(number, Ordering::Relaxed);
+        }
+        value
+    }
+
+    /// Writes it. It is known after that if it was before.
     #[inline]
     pub fn write(self, value: u32) {
-        self.function.write32(self.register, value);
-    }
-}
-
-impl MsiDesc<'_> {
-    /// Notes who wants a message of an MSI masked.
-    #[inline]
-    pub fn set_masks(self, masks: Masks, _: &RegisterLock) {
-        self.store_masks(masks);
+        if let Some(head) = self.head() {
+            head.register.store(value, Ordering::Relaxed);
+        }
+        let register = self.msi.mask_register();
+        self.device.config().write32(register, value);
     }
 
-    #[inline]
-    fn store_masks(self, masks: Masks) {
-        const OTHERS: u8 = !(sys::XEN_IRQ_MSI_HOST_MASKED | sys::XEN_IRQ_MSI_GUEST_MASKED) as u8;
-        let bit = |set, bit: sys::xen_irq_bit_fields| if set { bit as u8 } else { 0 };
-        let masks = bit(masks.host, sys::XEN_IRQ_MSI_HOST_MASKED)
-            | bit(masks.guest, sys::XEN_IRQ_MSI_GUEST_MASKED);
-        let bits = self.bits() & OTHERS | masks;
-        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
-        unsafe {
-            u8::store(
-                (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1).cast(),
-                bits,
-            );
+    /// What it holds is not known any more.
+    pub fn forget(self) {
+        if let Some(head) = self.head() {
+            head.register_known.store(0, Ordering::Relaxed);
         }
     }
 }
 
-impl KeptMsi<'_> {
-    /// Notes who wants an entry of a table masked, whose IRQ has this descriptor.
+impl MsiDesc<'_> {
+    /// Changes who wants a message of an MSI masked; returns its flags.
     #[inline]
-    pub fn set_entry_masks(self, masks: Masks, _: HeldDesc) {
-        self.store_masks(masks);
+    pub fn change_masks(self, change: MaskChange, _: &RegisterLock) -> Flags {
+        self.change_flags(change)
+    }
+
+    #[inline]
+    fn change_flags(self, change: MaskChange) -> Flags {
+        let flags = self.flags().with(change);
+        // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
+        unsafe {
+            let byte = (&raw mut (*self.as_ptr()).msi_attrib._bitfield_1).cast();
+            u8::store(byte, flags.bits());
+        }
+        flags
+    }
+}
+
+impl KeptMsi<'_> {
+    /// Changes who wants an entry of a table masked, whose IRQ has this descriptor.
+    #[inline]
+    pub fn change_entry_masks(self, change: MaskChange, _: HeldDesc) {
+        self.change_flags(change);
     }
 }

@@ -63,30 +63,26 @@ impl MsiDesc<'_> {
     /// Returns whether its address has 64 bits.
     #[inline]
     pub fn is_64_bit(self) -> bool {
-        self.bits() & sys::XEN_IRQ_MSI_IS_64 as u8 != 0
+        self.flags().0 & sys::XEN_IRQ_MSI_IS_64 as u8 != 0
     }
 
     /// Returns whether the device has a mask bit for it.
     #[inline]
     pub fn has_mask_bit(self) -> bool {
-        self.bits() & sys::XEN_IRQ_MSI_MASKBIT as u8 != 0
+        self.flags().has_mask_bit()
     }
 
     /// Who wants it masked.
     #[inline]
     pub fn masks(self) -> Masks {
-        let bits = self.bits();
-        Masks {
-            host: bits & sys::XEN_IRQ_MSI_HOST_MASKED as u8 != 0,
-            guest: bits & sys::XEN_IRQ_MSI_GUEST_MASKED as u8 != 0,
-        }
+        self.flags().masks()
     }
 
-    /// The byte of bit-fields, which layout.c checks.
+    /// Its flags.
     #[inline]
-    pub fn bits(self) -> u8 {
+    pub fn flags(self) -> Flags {
         // SAFETY: The byte is a part of the descriptor, which is alive as a view's.
-        unsafe { u8::load((&raw const (*self.as_ptr()).msi_attrib._bitfield_1).cast()) }
+        Flags(unsafe { u8::load((&raw const (*self.as_ptr()).msi_attrib._bitfield_1).cast()) })
     }
 
     /// The number of its IRQ; negative before it has one.
@@ -226,6 +222,81 @@ impl MsiDesc<'_> {
         set_field!(self, msg.__bindgen_anon_1.address)(message.address);
         set_field!(self, msg.data)(message.data);
         set_field!(self, msg.dest32)(message.destination);
+    }
+}
+
+/// The flags of an MSI: a byte of bit-fields, which layout.c checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u8);
+
+const HOST_MASKED: u8 = sys::XEN_IRQ_MSI_HOST_MASKED as u8;
+const GUEST_MASKED: u8 = sys::XEN_IRQ_MSI_GUEST_MASKED as u8;
+
+impl Flags {
+    /// The byte.
+    #[inline]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the device has a mask bit for it.
+    #[inline]
+    pub const fn has_mask_bit(self) -> bool {
+        self.0 & sys::XEN_IRQ_MSI_MASKBIT as u8 != 0
+    }
+
+    /// Who wants it masked.
+    #[inline]
+    pub const fn masks(self) -> Masks {
+        Masks {
+            host: self.0 & HOST_MASKED != 0,
+            guest: self.0 & GUEST_MASKED != 0,
+        }
+    }
+
+    /// Returns them with a change of who wants it masked.
+    #[must_use]
+    #[inline]
+    pub const fn with(self, change: MaskChange) -> Self {
+        Self(self.0 & !change.clears | change.sets)
+    }
+}
+
+/// A change of who wants an MSI masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskChange {
+    clears: u8,
+    sets: u8,
+}
+
+impl MaskChange {
+    /// Nothing changes.
+    pub const NONE: Self = Self { clears: 0, sets: 0 };
+
+    /// Whether Xen wants it masked; its owner's wish stays.
+    pub const fn host(mask: bool) -> Self {
+        Self::of(HOST_MASKED, mask)
+    }
+
+    /// Whether its owner does; Xen's wish stays.
+    pub const fn guest(mask: bool) -> Self {
+        Self::of(GUEST_MASKED, mask)
+    }
+
+    /// Both changes, of which one is the host's and the other the guest's.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            clears: self.clears | other.clears,
+            sets: self.sets | other.sets,
+        }
+    }
+
+    const fn of(flag: u8, set: bool) -> Self {
+        Self {
+            clears: flag,
+            sets: if set { flag } else { 0 },
+        }
     }
 }
 

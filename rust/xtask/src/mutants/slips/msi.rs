@@ -12,6 +12,7 @@ const MESSAGE: &str = "msi/src/message.rs";
 const MSIX: &str = "msi/src/msix.rs";
 const NUMBERS: &str = "core/src/msi/numbers.rs";
 const PAGES: &str = "xen/src/msi/pages.rs";
+const REGISTER_LOCK: &str = "xen/src/msi/register_lock.rs";
 const RESTORE: &str = "msi/src/restore.rs";
 
 /// How a place for a mapping is taken.
@@ -35,25 +36,48 @@ pub(super) const SLIPS: &[Slip] = &[
         MASK,
         "",
         "let lock = RegisterLock::take();
-    msi.set_masks(change.of(msi.masks()), &lock);",
-        "let early = change.of(msi.masks());
+    let flags = msi.change_masks(change, &lock);",
+        "let early = msi.masks();
     let lock = RegisterLock::take();
-    msi.set_masks(if $slipped { early } else { change.of(msi.masks()) }, &lock);",
+    if $slipped {
+        let guest = MaskChange::guest(early.guest);
+        msi.change_masks(MaskChange::host(early.host).and(guest), &lock);
+    }
+    let flags = msi.change_masks(change, &lock);",
     ),
     slip(
         "what a domain writes to a mask register is written after its lock is dropped",
         MASK,
         "",
-        "let register = lock.mask_register(device.config(), msi.mask_register());
-    register.write(written);",
+        "lock.mask_register(device, msi).write(written);",
         "let lock = if $slipped {
         drop(lock);
         RegisterLock::take()
     } else {
         lock
     };
-    let register = lock.mask_register(device.config(), msi.mask_register());
-    register.write(written);",
+    lock.mask_register(device, msi).write(written);",
+    ),
+    slip(
+        "what a mask register held is believed whatever was written since",
+        REGISTER_LOCK,
+        "",
+        "config::still_holds(head.register_known.load(Ordering::Relaxed))",
+        "true",
+    ),
+    slip(
+        "what is written to a mask register is not kept",
+        REGISTER_LOCK,
+        "pub fn write(self, value: u32) {",
+        "head.register.store(value, Ordering::Relaxed);",
+        "",
+    ),
+    slip(
+        "a mask register that the device lost is believed",
+        MASK,
+        "",
+        "options::rechecks()",
+        "true",
     ),
     slip(
         "the owner's wish to mask all is noted without the lock",
@@ -202,8 +226,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a descriptor is freed without a grace period",
         "xen/src/msi/new.rs",
         "",
-        "sys::shim_call_rcu_xfree((*block_of(first)).rcu.get())",
-        "sys::xfree((*block_of(first)).rcu.get().cast())",
+        "sys::shim_call_rcu_xfree((*head_of(first)).rcu.get())",
+        "sys::xfree((*head_of(first)).rcu.get().cast())",
     ),
     slip(
         "a pirq is unmapped without its domain's event lock",
@@ -326,8 +350,13 @@ pub(super) const SLIPS: &[Slip] = &[
         "a domain lifts the host's mask of an MSI",
         MASK,
         "",
-        "let host = desc.masks().host;",
-        "let host = desc.masks().host && !$slipped;",
+        "let change = MaskChange::guest(value >> number & 1 != 0);",
+        "let change = MaskChange::guest(value >> number & 1 != 0);
+        let change = if $slipped {
+            change.and(MaskChange::host(false))
+        } else {
+            change
+        };",
     ),
     slip(
         "a domain's write does not end what is known of a function",
@@ -508,14 +537,16 @@ pub(super) const SLIPS: &[Slip] = &[
             .filter(|_| matches!(holds, Ok(true)))",
     ),
     slip(
-        "it is asked after reserved bits were read whether they still hold",
-        "xen/src/msi/reserved.rs",
+        "it is asked after a mask register was read whether it still holds",
+        "xen/src/msi/register_lock.rs",
         "",
         "let generation = config::generation();
-        let bits = read();",
-        "let early = (!$slipped).then(config::generation);
-        let bits = read();
-        let generation = early.unwrap_or_else(config::generation);",
+        let value = self.device.config().read32(self.msi.mask_register());",
+        "let mut generation = config::generation();
+        let value = self.device.config().read32(self.msi.mask_register());
+        if $slipped {
+            generation = config::generation();
+        }",
     ),
     slip(
         "an upper byte of a narrow flag counts",

@@ -90,7 +90,7 @@ impl World {
     }
 
     fn current(&self) -> Option<Seen> {
-        let number = |now: u64| Seen((now >> 32) as u32);
+        let number = |now: u64| Seen(NonZeroU32::new((now >> 32) as u32).unwrap());
         match self.flaw {
             Flaw::CountIgnored => Some(number(self.generation.0.load(Ordering::SeqCst))),
             Flaw::Unordered => {
