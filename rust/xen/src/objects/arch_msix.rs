@@ -91,13 +91,14 @@ impl<'a> Msix<'a> {
     ///
     /// Context: any; reads configuration space.
     pub fn protected(self, device: PciDev) -> Option<[Bytes; 2]> {
-        let registers = MsixRegisters::new(device.msix_capability()?);
+        let registers = MsixRegisters::new(device.msix_position()?);
+        let function = device.config();
         let offset = |register| {
-            let location = Location::new(device.read_config(register));
+            let location = Location::new(function.read32(register));
             let base_address = location.base_address();
             (base_address < BASE_ADDRESSES).then(|| {
                 let register = BASE_ADDRESS_0 + 4 * u16::from(base_address);
-                offset_in_page(location, device.read_config(register))
+                offset_in_page(location, function.read32(register))
             })
         };
         let (table, pending) = (offset(registers.table())?, offset(registers.pending())?);

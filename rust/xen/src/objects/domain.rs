@@ -1,9 +1,9 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
-#[cfg(hvm)]
-use crate::base::view::set_field;
 use crate::base::view::{Word, field, fixed};
+#[cfg(hvm)]
+use crate::base::view::{deref, set_field};
 #[cfg(hvm)]
 use crate::objects::pci_dev::PcidevsLocked;
 pub use crate::objects::views::Domain;
@@ -14,8 +14,6 @@ use crate::objects::views::HvmVcpu;
 use crate::objects::views::Vcpu;
 use crate::sync::rcu;
 use core::iter::successors;
-#[cfg(hvm)]
-use core::ops::Deref;
 #[cfg(feature = "irq")]
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -275,11 +273,4 @@ impl<'a> HvmDomain<'a> {
 }
 
 #[cfg(hvm)]
-impl<'a> Deref for HvmDomain<'a> {
-    type Target = Domain<'a>;
-
-    #[inline]
-    fn deref(&self) -> &Domain<'a> {
-        &self.0
-    }
-}
+deref!(HvmDomain, 0: Domain);

@@ -4,7 +4,7 @@ use crate::arch::nospec;
 use crate::base::errno::Errno;
 use crate::base::list;
 use crate::base::units::MSI_IN_RUST;
-use crate::base::view::{Word, element, field, fixed};
+use crate::base::view::{Word, deref, element, field, fixed};
 use crate::objects::msi_desc::KeptMsi;
 use crate::objects::pci_sbdf::Sbdf;
 use crate::objects::views::Domain;
@@ -16,7 +16,6 @@ use crate::sync::rcu;
 use core::ffi::c_int;
 use core::marker::PhantomData;
 use core::mem::offset_of;
-use core::ops::Deref;
 use core::ptr;
 use irq_core::remap::source::{Kind, Upstream};
 use xen_sys as sys;
@@ -57,11 +56,6 @@ impl<'a> KeptDev<'a> {
         Self(device)
     }
 
-    /// The function.
-    pub fn device(self) -> PciDev<'a> {
-        self.0
-    }
-
     /// The domain that owns it, if any does.
     pub fn owner(self) -> Option<Domain<'a>> {
         // SAFETY: A domain is freed after its functions were taken from it
@@ -77,13 +71,7 @@ impl<'a> KeptDev<'a> {
     }
 }
 
-impl<'a> Deref for KeptDev<'a> {
-    type Target = PciDev<'a>;
-
-    fn deref(&self) -> &PciDev<'a> {
-        &self.0
-    }
-}
+deref!(KeptDev, 0: PciDev);
 
 /// The functions of a domain. None goes while this is held, and of none does the list of interrupts
 /// lead to freed memory.
@@ -298,18 +286,6 @@ impl<'a> PciDev<'a> {
     #[inline]
     pub fn segment(self) -> u16 {
         fixed!(self, __bindgen_anon_1.__bindgen_anon_1.seg)
-    }
-
-    /// Where its MSI-X capability is; `None` where it has none.
-    pub fn msix_capability(self) -> Option<u16> {
-        let at = field!(self, msix_pos);
-        (at != 0).then_some(at.into())
-    }
-
-    /// Reads 32 bits of its configuration space.
-    pub fn read_config(self, register: u16) -> u32 {
-        // SAFETY: Any register of any function may be read.
-        unsafe { sys::pci_conf_read32(self.sbdf_value(), register.into()) }
     }
 
     /// What it is.
