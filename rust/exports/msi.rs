@@ -6,7 +6,7 @@ use msi::enable::{self, Refused};
 use msi::intercept::{self, Write};
 use msi::{control, disable, dump, mask, message, restore};
 use xen::base::errno::{Errno, to_c};
-use xen::msi::config;
+use xen::msi::config::{self, Writing};
 use xen::msi::new::{Leaving, MsiBlock};
 use xen::msi::options;
 use xen::objects::cpumask::CpuMask;
@@ -256,7 +256,7 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
     let device = unsafe { PciDev::from_raw(pdev.cast_mut()).map(|device| KeptDev::new(device)) };
     // SAFETY: `pci_conf_write_intercept()` and vPCI pass the address of a local variable.
     let value = unsafe { data.read() };
-    config::writing();
+    let writing = Writing::begin();
     let result = match intercept::intercept(device, reg, size, value) {
         Ok(Write::Other) => 0,
         Ok(Write::Allowed) => 1,
@@ -269,8 +269,8 @@ unsafe extern "C" fn pci_msi_conf_write_intercept(
         }
         Err(errno) => errno.negative(),
     };
-    if result < 0 {
-        config::written();
+    if result >= 0 {
+        writing.leave_to_c();
     }
     result
 }

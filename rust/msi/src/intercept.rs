@@ -25,7 +25,7 @@ pub enum Write {
 /// out. What other CPUs may change meanwhile is written here, under the lock of those registers.
 /// Nothing is known of the function of `None`.
 ///
-/// Context: IRQs on; the write has begun ([`xen::msi::config::writing`]).
+/// Context: IRQs on; the write has begun ([`xen::msi::config::Writing`]).
 ///
 /// # Errors
 ///

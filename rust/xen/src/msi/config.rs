@@ -32,8 +32,7 @@ fn writes_are_seen() -> bool {
     domain::hardware_domain_is_hvm() == Some(false)
 }
 
-/// Notes whether this CPU has begun a write that it has not said to be carried out; returns what
-/// was noted before.
+/// Notes whether a write is left to C on this CPU; returns what was noted before.
 fn note_writing(writing: bool) -> bool {
     // SAFETY: The variable is that of this CPU, which does not go offline meanwhile, and is used
     // here alone.
@@ -43,24 +42,42 @@ fn note_writing(writing: bool) -> bool {
     before
 }
 
-/// This CPU is about to carry out a domain's write to configuration space. Nothing is kept of what
-/// is read there until [`written`].
-///
-/// Context: the CPU does nothing else for a domain until then.
-pub fn writing() {
-    let missed = note_writing(true);
-    // A way out that misses `written` is a fault of the series. The write before counts as under
-    // way until this one has been carried out.
-    xen_assert!(!missed);
-    if !missed {
+/// A domain's write to configuration space, from before it is carried out until it has been.
+/// Nothing is kept of what is read there meanwhile.
+#[must_use = "the write has been carried out where this is dropped"]
+pub struct Writing(());
+
+impl Writing {
+    /// This CPU is about to carry out a write.
+    pub fn begin() -> Self {
         GENERATION.begin();
+        Self(())
+    }
+
+    /// Leaves the write to C on this CPU, which then calls [`written`].
+    ///
+    /// Context: the CPU does nothing else for a domain until then.
+    pub fn leave_to_c(self) {
+        let missed = note_writing(true);
+        // A way out that misses `written` is a fault of the series. The write before counts as under
+        // way in place of this one, until this one has been carried out.
+        xen_assert!(!missed);
+        if !missed {
+            core::mem::forget(self);
+        }
     }
 }
 
-/// This CPU has carried out the write that it had begun, if any.
+impl Drop for Writing {
+    fn drop(&mut self) {
+        GENERATION.end();
+    }
+}
+
+/// C has carried out on this CPU what was left to it, if anything was.
 pub fn written() {
     if note_writing(false) {
-        GENERATION.end();
+        drop(Writing(()));
     }
 }
 

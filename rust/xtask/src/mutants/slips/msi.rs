@@ -3,6 +3,7 @@
 use super::super::slip::{Slip, slip};
 
 const BAR: &str = "xen/src/msi/bar.rs";
+const CONFIG: &str = "xen/src/msi/config.rs";
 const CONTROL: &str = "msi/src/control.rs";
 const DISABLE: &str = "msi/src/disable.rs";
 const ENABLE: &str = "msi/src/enable.rs";
@@ -343,7 +344,7 @@ pub(super) const SLIPS: &[Slip] = &[
         RESTORE,
         "let _ = message::program_anew(msi, msi.message());
         }",
-        "mask::set(locked.held(), msi, Change::NONE);",
+        "mask::set(locked.held(), msi, MaskChange::NONE);",
         "",
     ),
     slip(
@@ -360,11 +361,12 @@ pub(super) const SLIPS: &[Slip] = &[
     ),
     slip(
         "a domain's write does not end what is known of a function",
-        "exports/msi.rs",
+        CONFIG,
         "",
-        "config::writing();",
+        "GENERATION.begin();",
         "",
-    ),
+    )
+    .and("GENERATION.end();", ""),
     slip(
         "the table of a function that does not answer is found",
         "xen/src/msi/table.rs",
@@ -383,8 +385,8 @@ pub(super) const SLIPS: &[Slip] = &[
         "a write that is not carried out counts as under way",
         "exports/msi.rs",
         "",
-        "result < 0",
-        "false",
+        "result >= 0",
+        "true",
     ),
     slip(
         "the owner's wish to mask all is not noted",
