@@ -263,8 +263,9 @@ impl<'a> PciDev<'a> {
         let head = unsafe { &raw mut (*self.as_ptr()).msi_list };
         // SAFETY: The lock, or the RCU section, that `entries` asks for keeps the nodes, which are
         // members of MSI descriptors.
-        unsafe { list::nodes(head) }.filter_map(|node| unsafe {
-            MsiDesc::from_raw(list::container(node, offset_of!(sys::msi_desc, list)))
+        unsafe { list::nodes(head) }.map(|node| unsafe {
+            let msi = list::container(node, offset_of!(sys::msi_desc, list));
+            MsiDesc::from_raw(msi).unwrap_unchecked()
         })
     }
 
