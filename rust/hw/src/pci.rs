@@ -214,7 +214,7 @@ impl MsixRegisters {
 
     /// Returns whether a register lies in the capability.
     pub const fn holds(self, register: u32) -> bool {
-        register >= self.0 as u32 && register < self.0 as u32 + 12
+        register.wrapping_sub(self.0 as u32) < 12
     }
 }
 
