@@ -43,12 +43,8 @@ const SHARED: &str = "the requesters that share the table are looked up anew, \
 const LOGICAL: &str = "what Xen writes is kept beside the pin, so that a read takes no lock";
 /// Why an access of a guest to vector control costs more.
 const CHECKED: &str = "the IRQ's number and the function's owner are checked under the lock";
-/// Why masking an MSI-X entry costs more.
-const VECTOR_CONTROL: &str =
-    "vector control is read first, which preserves bits 31:1; no configuration space is read";
 /// Why masking an MSI costs more.
-const BLOCK: &str =
-    "the register is computed from the masks of its messages under one lock, not read";
+const BLOCK: &str = "the register is kept and not read; one lock guards it for all messages";
 /// Why moving an interrupt costs more.
 const LOST: &str =
     "it is noted whether the device holds the message, so that a lost one is written again";
@@ -121,8 +117,8 @@ const EXCEPTIONS: &[Exception] = &[
         "msi",
         "compose a message",
         None,
-        142,
-        "the CPU's APIC ID comes through the shim",
+        117,
+        "what C calls to search sets of CPUs is not counted, and Rust does it in place",
     ),
     Exception::new("vmsi", "unmask, to the device model", None, 118, CHECKED),
     Exception::new(
@@ -148,19 +144,16 @@ const EXCEPTIONS: &[Exception] = &[
         123,
         "a completed write is applied to what Xen has now",
     ),
-    Exception::new("msi", "mask, MSI-X", None, 137, VECTOR_CONTROL),
-    Exception::new("msi", "unmask, MSI-X", None, 148, VECTOR_CONTROL),
-    Exception::new("msi", "mask by the guest", None, 146, VECTOR_CONTROL),
-    Exception::new("msi", "restore", None, 150, LOST),
-    Exception::new("msi", "mask, MSI", None, 216, BLOCK),
-    Exception::new("msi", "unmask, MSI", None, 234, BLOCK),
-    Exception::new("msi", "retarget, MSI", None, 196, LOST),
-    Exception::new("msi", "retarget, MSI-X", None, 145, LOST),
+    Exception::new("msi", "restore", None, 131, LOST),
+    Exception::new("msi", "mask, MSI", None, 134, BLOCK),
+    Exception::new("msi", "unmask, MSI", None, 144, BLOCK),
+    Exception::new("msi", "retarget, MSI", None, 140, LOST),
+    Exception::new("msi", "retarget, MSI-X", None, 125, LOST),
     Exception::new(
         "msi",
         "write of the control register",
         None,
-        403,
+        369,
         "the write is carried out under the register lock, and nothing is cached meanwhile",
     ),
     Exception::new(
@@ -171,7 +164,6 @@ const EXCEPTIONS: &[Exception] = &[
         "all other entries are masked first, so that what an earlier kernel left unmasked is \
          silent",
     ),
-    Exception::new("msi", "map an entry", Some("2047 in use"), 132, UNDONE),
     Exception::new("msi", "unmap an entry", None, 163, UNDONE),
 ];
 
