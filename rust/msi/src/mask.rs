@@ -95,7 +95,8 @@ pub(crate) fn set(desc: HeldDesc, msi: HeldMsi, change: MaskChange) -> bool {
     }
 }
 
-/// A message of an MSI: its bit in the function's mask register. The others stay as that holds them.
+/// A message of an MSI: its bit in the function's mask register. The others stay as that holds
+/// them.
 #[inline(never)]
 fn set_message(msi: MsiDesc, device: PciDev, change: MaskChange) {
     // A domain's write of the register changes the guest's masks under this lock alone.

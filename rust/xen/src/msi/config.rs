@@ -59,8 +59,8 @@ impl Writing {
     /// Context: the CPU does nothing else for a domain until then.
     pub fn leave_to_c(self) {
         let missed = note_writing(true);
-        // A way out that misses `written` is a fault of the series. The write before counts as under
-        // way in place of this one, until this one has been carried out.
+        // A way out that misses `written` is a fault of the series. The write before counts as
+        // under way in place of this one, until this one has been carried out.
         xen_assert!(!missed);
         if !missed {
             core::mem::forget(self);

@@ -1,10 +1,10 @@
 //! What lies in memory in front of a block of descriptors: what Xen knows of its MSIs besides what
-//! C's descriptors say. That is the domain that they were set up for; whether the device's registers
-//! hold the message that was programmed last; and what the mask register of an MSI holds.
+//! C's descriptors say. That is the domain that they were set up for; whether the device's
+//! registers hold the message that was programmed last; and what the mask register of an MSI holds.
 //!
 //! What the device's registers hold is known until configuration space may have changed, as by a
-//! reset or in S3. The descriptor of an IOMMU's MSI is a part of another structure: nothing is known
-//! of it.
+//! reset or in S3. The descriptor of an IOMMU's MSI is a part of another structure: nothing is
+//! known of it.
 
 use super::config;
 use crate::objects::domain::Domain;
@@ -17,8 +17,8 @@ use irq_core::msi::generation::Seen;
 use static_assertions::{const_assert, const_assert_eq};
 use xen_sys as sys;
 
-/// What [`super::new`] allocates in front of the descriptors of a block. Zero bytes are one of which
-/// nothing is known.
+/// What [`super::new`] allocates in front of the descriptors of a block. Zero bytes are one of
+/// which nothing is known.
 #[repr(C)]
 pub(super) struct Head {
     /// First, because C frees a block by its address: readers in an RCU section may still have the
