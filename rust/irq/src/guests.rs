@@ -207,8 +207,8 @@ pub fn set_affinity(domain: Domain<'_>, pirq: i32, cpus: xen::irq::cpus::Cpus<'_
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] where the pirq stands for no IRQ, or one that was destroyed, [`Errno::BUSY`]
-/// where another has it, [`Errno::NOMEM`].
+/// [`Errno::INVAL`] where the pirq stands for no IRQ, or for one that was destroyed and is not in
+/// use again, [`Errno::BUSY`] where another has it, [`Errno::NOMEM`].
 #[doc(alias = "pirq_guest_bind")]
 pub fn bind(vcpu: Vcpu<'_>, guest: LockedGuest<'_>, shares: bool) -> Result<(), Errno> {
     xen_assert!(irqs::are_on());
@@ -333,8 +333,9 @@ fn take_and_shut_down(held: HeldDesc<'_>) -> Option<TakenGuests> {
 /// Locks an IRQ that is destroyed, after all guests were unbound from it. What they handled is to
 /// be freed when the lock was dropped.
 ///
-/// Most often there are none: who unmaps a pirq unbinds its guest first. Not so where dom0 removes
-/// a function and XSM does not let its pirqs be unmapped.
+/// Most often there are none: who unmaps a pirq unbinds its guest first. Not so for the messages of
+/// a block behind the first, and where dom0 removes a function and XSM does not let its pirqs be
+/// unmapped.
 ///
 /// Context: IRQs on.
 pub fn abandon(desc: IrqDesc<'static>) -> (LockedDesc<'static>, Option<TakenGuests>) {

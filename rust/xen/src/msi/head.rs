@@ -40,6 +40,7 @@ pub(super) struct Head {
 
 // The descriptors begin where this ends.
 const_assert_eq!(size_of::<Head>() % align_of::<sys::msi_desc>(), 0);
+const_assert_eq!(core::mem::offset_of!(Head, rcu), 0);
 
 /// The flag of a descriptor, among those that C does not use, which says that there is a head in
 /// front of it: of the first of a block.

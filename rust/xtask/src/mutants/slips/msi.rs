@@ -64,7 +64,7 @@ pub(super) const SLIPS: &[Slip] = &[
         REGISTER_LOCK,
         "",
         "config::still_holds(head.register_known.load(Ordering::Relaxed))",
-        "true",
+        "head.register_known.load(Ordering::Relaxed) != 0",
     ),
     slip(
         "what is written to a mask register is not kept",
