@@ -244,9 +244,10 @@ fn access(
         _ => return carry_out(side, api, world, op, script),
     };
     let raw = world.domains[domain].domain;
-    let list_is_locked = side.image.symbol("pci_cleanup_msi").is_ok();
+    let list_is_locked = world.list_is_locked;
     // The node would be counted with the others.
-    let watched = (list_is_locked && !side.cpu.counted).then(|| {
+    let watches = list_is_locked && world.watches && !side.cpu.counted;
+    let watched = watches.then(|| {
         let lock = addr!(raw, pci_lock.cnts) as *const u32;
         Watched::begin(addr!(raw, pdev_list), lock, READ_LOCKED as u32)
     });

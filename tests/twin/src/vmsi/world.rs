@@ -101,6 +101,10 @@ pub(super) struct Desc {
 /// A built world.
 pub(crate) struct World {
     pub(super) spec: Spec,
+    /// Whether a domain's list of functions is read with its lock held: msi.c is in Rust.
+    pub(super) list_is_locked: bool,
+    /// Whether reads of that list are watched. Each is a fault, which takes its time.
+    pub(super) watches: bool,
     pub(super) dom0_vcpu: *mut sys::vcpu,
     /// Two HVM domains with local APICs, and three that lack one or both.
     pub(super) domains: Vec<Domain>,
@@ -137,6 +141,7 @@ const PAGE: usize = 4096;
 
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
+        let list_is_locked = side.image.symbol("pci_cleanup_msi").is_ok();
         side.env().heap.most = PAGE;
         let irqs = Self::interrupts(side, spec.irqs);
         let dom0 = build_domain(side, 0, 0, 1, 0, 0);
@@ -171,6 +176,8 @@ impl World {
         }
         let arena = &mut side.env().arena;
         let mut world = Self {
+            list_is_locked,
+            watches: true,
             spec: spec.clone(),
             dom0_vcpu: dom0.vcpus[0],
             domains,

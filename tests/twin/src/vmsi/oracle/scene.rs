@@ -183,6 +183,8 @@ impl<'a> Scene<'a> {
     pub(super) fn new(side: &'a mut Side, api: &'a Api, spec: &Spec, fault: Fault) -> Self {
         side.clear();
         let mut world = World::build(side, &world_spec(spec));
+        // The twin looks at that; here are many more accesses.
+        world.watches = false;
         let mut descs = HashMap::new();
         for (function, its) in spec.functions.iter().enumerate() {
             for entry in &its.mappable {
