@@ -14,7 +14,10 @@ use crate::proc::Cmd;
 use crate::ui::{self, Table};
 
 /// What the fixture in C offers.
-const MANIFEST: &str = "RUST_A abi_first text\nRUST_A abi_second text\nRUST_A abi_value data\nRUST_A xen_irq_abi_private text\nRUST_A abi_hook text hook other.o\n";
+const MANIFEST: &str = concat!(
+    "RUST_A abi_first text\nRUST_A abi_second text\nRUST_A abi_value data\n",
+    "RUST_A xen_irq_abi_private text\nRUST_A abi_hook text hook other.o\n",
+);
 
 /// A header that names all of it.
 const HEADER: &str = "XEN_IRQ_EXPORT(int, abi_first,\nXEN_IRQ_EXPORT(bool, abi_second,\nXEN_IRQ_EXPORT(int, abi_value,\n";

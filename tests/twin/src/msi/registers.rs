@@ -88,7 +88,7 @@ pub(super) fn settle(side: &mut Side, world: &mut World, answer: Answer) -> Answ
             }
         }
         let function = &mut side.env().machine.pci.functions[device];
-        // What is the device's nobody can write.
+        // Bits that are the device's can not be written.
         let own = !(u32::MAX >> (32 - (1 << msi.most)));
         expected |= function.peek(register as usize, 4) & own;
         if function.peek(register as usize, 4) != expected {
