@@ -241,7 +241,10 @@ impl Model {
 
 /// Whether such an act is part of a step.
 fn any(op: &Op, is: impl Fn(&Act) -> bool) -> bool {
-    matches!(op, Op::Deliver { act, meanwhile } if is(act) || meanwhile.iter().any(|(_, act)| is(act)))
+    let Op::Deliver { act, meanwhile } = op else {
+        return false;
+    };
+    is(act) || meanwhile.iter().any(|(_, act)| is(act))
 }
 
 fn intersect(a: &Mask, b: &Mask) -> bool {
