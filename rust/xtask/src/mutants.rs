@@ -19,7 +19,7 @@ use crate::patch::repository;
 use crate::proc::Cmd;
 use crate::twin::{Twin, on_all_cpus, random_seed, some_of};
 use crate::units::{IN_WORK, Unit};
-use crate::{bench, cache, gates, ui};
+use crate::{bench, cache, gates, ui, xen};
 
 mod build;
 mod copy;
@@ -323,9 +323,9 @@ impl Court<'_> {
         step.done();
         let step = ui::step("building the object with all slips, none of them chosen");
         let object = self.place.join("choices.o");
-        build::object(
+        xen::object(
             &copy,
-            (self.twin.rust(), self.in_work),
+            (self.twin.rust(), &build::features(self.in_work)),
             &self.place.join("choices-target"),
             &object,
             &[WORD],
@@ -547,8 +547,9 @@ impl Court<'_> {
         texts.write(&copy)?;
         let object = self.place.join("alone.o");
         let target = self.place.join("alone-target");
-        let build = (self.twin.rust(), self.in_work);
-        build::object(&copy, build, &target, &object, &[])?;
+        let features = build::features(self.in_work);
+        let build = (self.twin.rust(), features.as_str());
+        xen::object(&copy, build, &target, &object, &[])?;
         step.done();
         Ok(object)
     }

@@ -138,6 +138,13 @@ const CHECKS: &[Check] = &[
     quick("twin fails on planted faults", || {
         run_line(&["twin", "--self-check", "--faults", "12"])
     }),
+    // Where msi.c is in C, what it frees is kept by other locks.
+    Check {
+        shards: &[3],
+        ..quick("twin of vmsi.c with the other files in C", || {
+            run_line(&["twin", "--file", "vmsi", "--alone", "--cases", "20000"])
+        })
+    },
     // Other ones for each commit.
     Check {
         shards: &[1],

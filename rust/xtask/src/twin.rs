@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::gates::FOLDER;
 use crate::patch::repository;
 use crate::proc::{Cmd, cpus};
 use crate::units::Unit;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Build both sides for so many CPUs (CONFIG_NR_CPUS); more than 300 have worlds of 300.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(256..=4095))]
     cpus: Option<u32>,
+    /// Build the second side of that file alone, as where Xen has the others in C.
+    #[arg(long, requires = "file", conflicts_with_all = ["self_check", "cpus"])]
+    alone: bool,
     /// Plant faults in copies of the C originals and see that each is found.
     #[arg(long)]
     self_check: bool,
@@ -64,7 +68,14 @@ pub(crate) fn run(args: Args) -> Result<()> {
         in_work.is_none() || args.cpus.is_none(),
         "the worlds of a unit in work have at most 256 CPUs: leave --cpus out"
     );
-    let twin = Twin::build(args.cpus, in_work)?;
+    ensure!(
+        in_work.is_none() || !args.alone,
+        "a unit in work is built with all others"
+    );
+    let mut twin = Twin::build(args.cpus, in_work)?;
+    if let Some(unit) = args.file.as_deref().filter(|_| args.alone) {
+        twin.take_alone(unit)?;
+    }
     let seed = match args.seed {
         Some(seed) => seed,
         None => random_seed()?,
@@ -154,6 +165,8 @@ pub(crate) struct Twin {
     program: PathBuf,
     /// The unit in work that the Rust of this build has, too.
     in_work: Option<&'static Unit>,
+    /// The objects of the second side, where that is of one file alone.
+    alone: Option<Vec<PathBuf>>,
 }
 
 impl Twin {
@@ -208,7 +221,30 @@ impl Twin {
             rust,
             program: target.join("release/xen-irq-twin"),
             in_work,
+            alone: None,
         })
+    }
+
+    /// Has the second side be the Rust of one file alone, as where the other switches are off.
+    fn take_alone(&mut self, file: &str) -> Result<()> {
+        let place = repository().join("target/twin/alone");
+        std::fs::create_dir_all(&place)
+            .with_context(|| format!("cannot create {}", place.display()))?;
+        let _lock = cache::Lock::take(&place.join(".lock"))?;
+        let object = place.join(format!("{file}.o"));
+        let step = ui::step(format!("building the Rust of {file} alone"));
+        xen::object(
+            &repository(),
+            (&self.rust, file),
+            &place.join("cargo"),
+            &object,
+            &[],
+        )?;
+        step.done();
+        let shim = ["shim.o".to_owned(), format!("{file}.o")];
+        let shim = shim.map(|name| self.rust.objects.join(FOLDER).join(name));
+        self.alone = Some([vec![object], shim.into()].concat());
+        Ok(())
     }
 
     /// The objects of the C original of a file.
@@ -238,6 +274,9 @@ impl Twin {
     /// The Rust object with its shim, as Xen's make joins them; with the rest of a C file of which
     /// a part is in Rust.
     fn rust_objects(&self) -> Vec<PathBuf> {
+        if let Some(objects) = &self.alone {
+            return objects.clone();
+        }
         let rest = self.in_work.map(|unit| unit.object);
         rest.into_iter()
             .chain(["arch/x86/xen-irq/built_in.o"])

@@ -8,6 +8,7 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
 use crate::env;
+use crate::machine::looked;
 use crate::rng::mix;
 use crate::trace::Event;
 
@@ -44,6 +45,17 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
         };
         let value = read(address, width)? & with & mask(width);
         set_flags(registers, value, width);
+        return step(registers, &instruction);
+    }
+    if instruction.mnemonic() == Mnemonic::Cmp {
+        let operand = |number: u32, kind: OpKind, register: Register| match kind {
+            OpKind::Memory => read(address, width),
+            OpKind::Register => load(registers, register),
+            _ => Ok(instruction.immediate(number)),
+        };
+        let first = operand(0, instruction.op0_kind(), instruction.op0_register())? & mask(width);
+        let second = operand(1, instruction.op1_kind(), instruction.op1_register())? & mask(width);
+        compare(registers, first, second, width);
         return step(registers, &instruction);
     }
     let value = match (
@@ -93,8 +105,12 @@ pub(crate) fn emulate(context: &mut libc::ucontext_t, address: usize) -> Result<
 /// Reads the device.
 fn read(address: usize, width: usize) -> Result<u64, String> {
     // No device's: others do not see it.
-    let watched = env::with(|env| env.machine.watched);
-    if let Some(value) = watched.and_then(|list| list.read(address, width)) {
+    let watched = env::with(|env| {
+        let listed = env.machine.watched;
+        let listed = listed.and_then(|list| list.read(address, width));
+        listed.or_else(|| looked::read(&env.machine.looked, address, width))
+    });
+    if let Some(value) = watched {
         return value;
     }
     env::record(Event::MmioRead { address, width });
@@ -117,6 +133,20 @@ fn set_flags(registers: &mut Registers, value: u64, width: usize) {
     }
     if value >> (8 * width - 1) != 0 {
         *flags |= sign;
+    }
+}
+
+/// Sets the flags as a comparison does.
+fn compare(registers: &mut Registers, first: u64, second: u64, width: usize) {
+    let value = first.wrapping_sub(second) & mask(width);
+    set_flags(registers, value, width);
+    let (carry, overflow) = (1 << 0, 1 << 11);
+    let flags = &mut registers[libc::REG_EFL as usize];
+    if first < second {
+        *flags |= carry;
+    }
+    if ((first ^ second) & (first ^ value)) >> (8 * width - 1) != 0 {
+        *flags |= overflow;
     }
 }
 

@@ -59,7 +59,8 @@ impl<S: Subject> Twin<S> {
         let mut steps = 0;
         for seed in (seed..).take(cases as usize) {
             trap::CASE.store(seed, Ordering::Relaxed);
-            let case = S::generate(&mut Rng::new(seed));
+            let mut case = S::generate(&mut Rng::new(seed));
+            S::fit(&mut case.spec, &self.rust.image);
             steps += case.steps.len() as u64;
             if self.run_case(&case).is_err() {
                 bail!("{}", self.report(&case, seed));
@@ -282,8 +283,9 @@ impl<S: Subject> Twin<S> {
             }
         }
         text.push_str(&format!(
-            "replay with: cargo xtask twin --file {} --seed {seed} --cases 1",
-            S::NAME
+            "replay with: cargo xtask twin --file {}{} --seed {seed} --cases 1",
+            S::NAME,
+            S::asked_by(&self.rust.image)
         ));
         text
     }

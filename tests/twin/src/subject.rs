@@ -37,6 +37,12 @@ pub(crate) trait Subject: Sized {
     fn api(image: &Image) -> Result<Self::Api>;
     /// Makes up a case.
     fn generate(rng: &mut Rng) -> Case<Self>;
+    /// The words by which `cargo xtask twin` is asked for such a second side.
+    fn asked_by(_rust: &Image) -> &'static str {
+        ""
+    }
+    /// Has a world be one for what the second side is made of.
+    fn fit(_spec: &mut Self::Spec, _rust: &Image) {}
     /// Builds a world in the empty arena of a side.
     fn build(side: &mut Side, spec: &Self::Spec) -> Self::World;
     /// Carries out a step; none when the state of the world does not allow it, which must be so on

@@ -1,4 +1,4 @@
-//! What is built from a copy: the tests of the host's crates, and the object that Xen links.
+//! What is built from a copy besides the object that Xen links: the tests of the host's crates.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,19 @@ use object::read::elf::ElfFile64;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::copy::WORD;
-use crate::gates::{FOLDER, RUST_OBJECT, elf};
 use crate::patch::repository;
 use crate::proc::Cmd;
-use crate::units::Unit;
-use crate::{host, xen};
+use crate::units::{self, Unit};
 
 /// The crates whose tests run on the host.
 const TESTED: [&str; 3] = ["irq-core", "irq-hw", "irq-sim"];
 
-/// The features of the library: a replaced file each, and none in work.
-const FEATURES: &str = "amd,msi,vmsi,vtd";
+/// The features of the library: a replaced file each, and one in work at most.
+pub(super) fn features(in_work: Option<&Unit>) -> String {
+    let in_work = in_work.map(|unit| unit.name);
+    let all: Vec<_> = units::NAMES.into_iter().chain(in_work).collect();
+    all.join(",")
+}
 
 /// Builds the tests of a copy's crates; returns their programs, those of the crate itself first.
 pub(super) fn tests(copy: &Path) -> Result<Vec<PathBuf>> {
@@ -60,97 +62,6 @@ fn wrapper(copy: &Path) -> Result<PathBuf> {
         .and_then(|()| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)))
         .with_context(|| format!("cannot make {} a program", path.display()))?;
     Ok(path)
-}
-
-/// Builds the object of a copy as Xen's make does (c-shim/Makefile), and leaves it at `output`,
-/// with its IR beside it.
-pub(super) fn object(
-    copy: &Path,
-    (build, in_work): (&xen::Build, Option<&Unit>),
-    target: &Path,
-    output: &Path,
-    kept: &[&str],
-) -> Result<()> {
-    let folder = build.objects.join(FOLDER);
-    if !target.exists() {
-        // What does not belong to the copy, as core, is built there already.
-        Cmd::new("cp")
-            .arg("-a")
-            .args([folder.join("cargo"), target.to_owned()])
-            .run()?;
-    }
-    let environment = folder.join("cargo.env");
-    let environment = std::fs::read_to_string(&environment)
-        .with_context(|| format!("cannot read {}", environment.display()))?;
-    let in_work = in_work.map(|unit| unit.name);
-    let features: Vec<_> = [FEATURES].into_iter().chain(in_work).collect();
-    let mut cargo = Cmd::new("cargo")
-        .args([
-            "rustc",
-            "--quiet",
-            "--offline",
-            "--package",
-            "xen-irq",
-            "--lib",
-        ])
-        .args(["--profile", "xen", "--target", "x86_64-unknown-none"])
-        .args(["-Zbuild-std=core,compiler_builtins", "--features"])
-        .arg(features.join(","))
-        .arg("--")
-        .arg(format!(
-            "--emit=llvm-ir={}",
-            output.with_extension("ll").display()
-        ))
-        .dir(copy)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "__CARGO_TESTS_ONLY_SRC_ROOT",
-            host::rust_src()?.join("library"),
-        );
-    for (key, value) in environment.lines().filter_map(|line| line.split_once('=')) {
-        cargo = cargo.env(key, value);
-    }
-    cargo = cargo
-        .env("CARGO_TARGET_DIR", target)
-        .env("XEN_SYS_LAYOUT", target.join("layout.h"));
-    cargo.run()?;
-
-    let original = elf::Object::read_image(&build.objects.join(RUST_OBJECT))?;
-    let mut symbols: Vec<_> = original.exported().map(|s| s.name.as_str()).collect();
-    ensure!(!symbols.is_empty(), "{} exports nothing", original.path);
-    symbols.extend(kept);
-    let whole = output.with_extension("whole");
-    Cmd::new("ld")
-        .args(["-m", "elf_x86_64", "-r"])
-        .args(symbols.iter().flat_map(|name| ["-u", name]))
-        .arg("-o")
-        .arg(&whole)
-        .arg(target.join("x86_64-unknown-none/xen/libxen_irq.a"))
-        .run()?;
-    // The name of a file stands before each local symbol, and rustc's has a hash in it.
-    let names = Cmd::new("nm").arg("-a").arg(&whole).output()?;
-    let files = names.lines().filter_map(|line| {
-        let (_, name) = line.split_once(" a ")?;
-        Some(format!("--redefine-sym={name}=xen-irq.rs"))
-    });
-    Cmd::new("objcopy")
-        .args(files)
-        .args(
-            symbols
-                .iter()
-                .map(|name| format!("--keep-global-symbol={name}")),
-        )
-        .args([
-            "-R",
-            ".comment",
-            "-R",
-            ".eh_frame",
-            "-R",
-            ".note.gnu.property",
-        ])
-        .args([&whole, output])
-        .run()?;
-    std::fs::remove_file(&whole).with_context(|| format!("cannot remove {}", whole.display()))
 }
 
 /// Whether a program has the word that chooses: the linker drops it where no slip looks at it.

@@ -13,12 +13,14 @@ mod compare;
 mod configs;
 mod elsewhere;
 mod make;
+mod object;
 mod source;
 pub(crate) mod tarball;
 
 pub(crate) use compare::{matrix, menu_off, times};
 pub(crate) use configs::{Args as ConfigsArgs, run as run_configs};
 pub(crate) use elsewhere::elsewhere;
+pub(crate) use object::object;
 
 /// Arguments.
 #[derive(clap::Args)]

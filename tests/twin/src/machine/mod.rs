@@ -2,6 +2,7 @@
 
 pub(crate) mod function;
 pub(crate) mod io_apic;
+pub(crate) mod looked;
 pub(crate) mod pci;
 pub(crate) mod ranges;
 pub(crate) mod table;
@@ -11,6 +12,7 @@ pub(crate) mod watched;
 use anyhow::Result;
 
 use self::io_apic::IoApics;
+use self::looked::Looked;
 use self::pci::{Pci, Place};
 use self::vtd::Vtd;
 use self::watched::Watched;
@@ -21,6 +23,7 @@ pub(crate) struct Machine {
     pub(crate) pci: Pci,
     pub(crate) vtd: Vtd,
     pub(crate) watched: Option<Watched>,
+    pub(crate) looked: Vec<Looked>,
 }
 
 impl Machine {
@@ -31,6 +34,7 @@ impl Machine {
             pci: Pci::default(),
             vtd: Vtd::new()?,
             watched: None,
+            looked: Vec::new(),
         })
     }
 
@@ -40,6 +44,7 @@ impl Machine {
         self.pci = Pci::default();
         self.vtd.clear();
         self.watched = None;
+        self.looked.clear();
     }
 
     /// Reads a register. None where no device is; an error for a register that it does not have.

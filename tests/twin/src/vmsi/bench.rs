@@ -97,8 +97,8 @@ fn table_spec(devices: usize, entries: u32) -> Spec {
     Spec {
         irqs: devices * entries as usize + 2,
         vcpus: [1, 1],
-        disabled: 0,
         devices: (0..devices).map(|number| device(number, entries)).collect(),
+        ..Spec::default()
     }
 }
 
@@ -273,8 +273,7 @@ fn delivery_rows(side: &mut Side, api: &Api, meter: &mut Meter, vcpus: usize) {
     let spec = Spec {
         irqs: 4,
         vcpus: [vcpus, 1],
-        disabled: 0,
-        devices: Vec::new(),
+        ..Spec::default()
     };
     side.clear();
     let mut world = World::build(side, &spec);

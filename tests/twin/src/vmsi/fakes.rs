@@ -6,9 +6,11 @@
 
 use xen_sys as sys;
 
+use super::pcidevs;
 use super::platform::Platform;
 use super::world::{act_at_lock, guest_masked, hvm, set_guest_masked, vlapic};
 use crate::loader::Import;
+use crate::machine::looked;
 use crate::rng::mix;
 use crate::services::{flags, garble, is_locked, lock};
 use crate::side::{Env, attempt, record, with};
@@ -35,7 +37,7 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "unmap_domain_pirq" => unmap_domain_pirq as *const (),
         "irq_desc" => return Some(Import::Variable(8)),
         "nr_irqs" => return Some(Import::Variable(4)),
-        _ => return None,
+        _ => return pcidevs::import(name),
     };
     Some(Import::Call(function as usize))
 }
@@ -109,7 +111,11 @@ extern "C" fn guest_mask_msi_irq(desc: *mut sys::irq_desc, mask: u64) {
         if !is_locked(addr!(desc, lock) as u64) {
             return Err("guest_mask_msi_irq() without the descriptor's lock".to_owned());
         }
-        let msi = get!(desc, msi_desc);
+        let msi = looked::truth(&env.machine.looked, get!(desc, msi_desc) as usize);
+        let msi = msi as *mut sys::msi_desc;
+        if msi.is_null() && env.unit.of::<Platform>().pcidevs.is_some() {
+            return Err("guest_mask_msi_irq() of C without an MSI".to_owned());
+        }
         if !msi.is_null() && guest_masked(msi) != truth(mask) {
             set_guest_masked(msi, truth(mask));
         }

@@ -31,7 +31,7 @@ pub(super) fn case(rng: &mut Rng) -> Case<Vmsi> {
         Theme::Delivery,
         Theme::Vpci,
     ]);
-    let spec = spec(rng, theme);
+    let mut spec = spec(rng, theme);
     let mut steps = Vec::new();
     if !rng.one_in(16) {
         steps.extend(
@@ -50,6 +50,7 @@ pub(super) fn case(rng: &mut Rng) -> Case<Vmsi> {
             steps.push((op, script));
         }
     }
+    spec.intpost = rng.one_in(2);
     Case { spec, steps }
 }
 
@@ -86,7 +87,7 @@ fn spec(rng: &mut Rng, theme: Theme) -> Spec {
         irqs: 64,
         vcpus: [rng.pick(&[1, 1, 2, 3, 4, 8]), rng.pick(&[1, 2])],
         disabled: if rng.one_in(2) { 0 } else { rng.next() },
-        devices: Vec::new(),
+        ..Spec::default()
     };
     for _ in 0..devices {
         let device = device(rng, &spec, theme);

@@ -6,11 +6,13 @@ mod generate;
 mod model;
 mod op;
 pub(crate) mod oracle;
+mod pcidevs;
 mod perform;
 mod platform;
 mod world;
 
 use crate::allocator::Frames;
+use crate::loader::Image;
 use crate::meter::Meter;
 use crate::side::Side;
 use crate::subject::Subject;
@@ -27,6 +29,22 @@ impl Subject for Vmsi {
     type Part = platform::Platform;
 
     crate::subject::files!();
+
+    fn asked_by(rust: &Image) -> &'static str {
+        if pcidevs::has_c_msi(rust) {
+            " --alone"
+        } else {
+            ""
+        }
+    }
+
+    fn fit(spec: &mut Self::Spec, rust: &Image) {
+        spec.has_c_msi = pcidevs::has_c_msi(rust);
+    }
+
+    fn note(rust: &Image) -> Option<&'static str> {
+        pcidevs::has_c_msi(rust).then_some("Rust has vmsi.c alone, and C has msi.c")
+    }
 
     fn leaves_c_behind(op: &Self::Op) -> bool {
         matches!(op, op::Op::Remove { .. } | op::Op::Spoil { .. })

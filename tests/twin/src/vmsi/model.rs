@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use xen_sys as sys;
 
 use super::op::{Op, Request};
+use super::pcidevs::{GAVE_UP, without_looks};
 use super::world::{Kind, READ_LOCKED, Spec, World, guest_masked, hvm_io};
 use crate::answer::Answer;
 use crate::subject::Verdict;
@@ -76,7 +77,7 @@ fn same(c: &[Entry], rust: &[Entry]) -> bool {
 
 /// Leaves out where Rust takes the locks of tables' pages, and what it holds more than C when it
 /// reaches registers beside a table, or says why it does not. None where it reaches one without.
-fn without_page_locks(page_locks: &[u64], rust: &[Entry]) -> Option<Vec<Entry>> {
+fn without_page_locks(page_locks: &[u64], has_c_msi: bool, rust: &[Entry]) -> Option<Vec<Entry>> {
     let mut locked = false;
     let mut others = Vec::new();
     for entry in rust {
@@ -91,6 +92,9 @@ fn without_page_locks(page_locks: &[u64], rust: &[Entry]) -> Option<Vec<Entry>> 
                 continue;
             }
             Event::MmioRead { .. } | Event::MmioWrite { .. } if !locked => return None,
+            Event::MmioRead { .. } | Event::MmioWrite { .. } | Event::Log(_) if has_c_msi => {
+                entry.held.spin_locks -= usize::from(locked);
+            }
             Event::MmioRead { .. } | Event::MmioWrite { .. } | Event::Log(_)
                 if entry.held.rcu == 2 =>
             {
@@ -196,8 +200,10 @@ impl Table {
 
 /// The tables of the two domains, the last registered first, and what was accepted last.
 pub(crate) struct Model {
-    /// Where the locks of the tables' pages are.
+    /// Where the locks are that keep the mappings beside tables.
     page_locks: Vec<u64>,
+    /// Whether msi.c is in C on Rust's side.
+    has_c_msi: bool,
     tables: [Vec<Table>; 2],
     tables_made: u64,
     /// Which table the read is of that the device model answers for a vCPU, by its domain and
@@ -225,10 +231,15 @@ impl Model {
     /// Registers beside a table: Rust reaches them with the locks that keep the function and the
     /// mapping; C takes neither.
     pub(super) fn same_effects(&self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        let Some(rust) = without_page_locks(&self.page_locks, rust) else {
+        let Some(rust) = without_page_locks(&self.page_locks, self.has_c_msi, rust) else {
             return false;
         };
-        let rust = &rust[..];
+        let looked = self.has_c_msi;
+        let sides = looked.then(|| (without_looks(c), without_looks(&rust)));
+        let (c, rust) = match &sides {
+            Some((c, rust)) => (&c[..], &rust[..]),
+            None => (c, &rust[..]),
+        };
         let Some(may_be_written) = self.beside else {
             // C applies an unmasking write to whatever lies at its address when the device model is
             // done.
@@ -314,9 +325,10 @@ impl Model {
         Some(!reaches(table_at, entries * ENTRY) && !reaches(pending_at, entries.div_ceil(64) * 8))
     }
 
-    pub(super) fn new(_spec: &Spec) -> Self {
+    pub(super) fn new(spec: &Spec) -> Self {
         Self {
             page_locks: Vec::new(),
+            has_c_msi: spec.has_c_msi,
             tables: [Vec::new(), Vec::new()],
             tables_made: 0,
             noted: HashMap::new(),
@@ -372,6 +384,9 @@ impl Model {
             } => self.write_beside(world, domain % 2, address, len),
             _ => None,
         };
+        if self.has_c_msi && rust.output == Some(GAVE_UP) {
+            return Ok(Verdict::Alone("a vCPU that is to be paused gives up"));
+        }
         match *op {
             Op::Read {
                 domain,
@@ -429,9 +444,9 @@ impl Model {
                 let device = device % world.devices.len();
                 let owner = world.devices[device].domain;
                 let is_its = |table: &Table| table.device == device;
-                // Rust is told when a function goes, and so drops the table that its owner has of
-                // it.
-                let dropped = self.tables[owner].iter().any(is_its);
+                // Rust's msi.c is told when a function goes, and so drops the table that its owner
+                // has of it.
+                let dropped = !self.has_c_msi && self.tables[owner].iter().any(is_its);
                 let expected = Answer {
                     output: Some(dropped.into()),
                     ..Answer::void(Ok(0))

@@ -4,6 +4,7 @@ use anyhow::Result;
 use xen_sys as sys;
 
 use super::op::{Meanwhile, Message, Op, Request};
+use super::pcidevs;
 use super::world::{PROCESSOR, READ_LOCKED, WRITE_LOCKED, World, hvm_io, shared};
 use crate::answer::Answer;
 use crate::argument::{byte, word};
@@ -228,7 +229,8 @@ fn locked<R>(domain: *mut sys::domain, body: impl FnOnce() -> R) -> R {
 /// that.) Nothing is allocated for it.
 ///
 /// With Rust's msi.c the `pci_lock` of the guest's domain is what keeps functions there: their list
-/// is read, and their registers are reached, while it is held for reading.
+/// is read, and their registers are reached, while it is held for reading. With C's it is
+/// `pcidevs_lock`.
 fn access(
     side: &mut Side,
     api: &Api,
@@ -236,26 +238,37 @@ fn access(
     op: &Op,
     script: Script,
 ) -> Option<Answer> {
-    let domain = match *op {
-        Op::Accept { domain, .. }
-        | Op::Read { domain, .. }
-        | Op::Write { domain, .. }
-        | Op::Completion { domain, .. } => domain % 2,
+    let (domain, vcpu) = match *op {
+        Op::Accept { domain, vcpu, .. }
+        | Op::Read { domain, vcpu, .. }
+        | Op::Write { domain, vcpu, .. }
+        | Op::Completion { domain, vcpu, .. } => (domain % 2, vcpu),
         _ => return carry_out(side, api, world, op, script),
     };
+    let vcpus = &world.domains[domain].vcpus;
+    let vcpu = vcpus[vcpu % vcpus.len()];
     let raw = world.domains[domain].domain;
     let list_is_locked = world.list_is_locked;
     // The node would be counted with the others.
-    let watches = list_is_locked && world.watches && !side.cpu.counted;
-    let watched = watches.then(|| {
-        let lock = addr!(raw, pci_lock.cnts) as *const u32;
-        Watched::begin(addr!(raw, pdev_list), lock, READ_LOCKED as u32)
+    let watches = world.watches && !side.cpu.counted;
+    let kept = pcidevs::address(side).or(list_is_locked.then(|| addr!(raw, pci_lock.cnts) as u64));
+    let watched = kept.filter(|_| watches).map(|lock| {
+        // The word of `pcidevs_lock` is the same while that is held.
+        Watched::begin(
+            addr!(raw, pdev_list),
+            lock as *const u32,
+            READ_LOCKED as u32,
+        )
     });
     side.env().machine.watched = watched;
+    if watches {
+        pcidevs::begin(side, world.bound(), vcpu, &script);
+    }
     // An access that the device model answers calls nothing.
     side.env().heap.start_call(Failure::Never);
-    let answer = carry_out(side, api, world, op, script);
+    let mut answer = carry_out(side, api, world, op, script);
     side.env().machine.watched = None;
+    pcidevs::end(side, op, &mut answer);
     if let Some(watched) = watched {
         watched.end();
     }

@@ -5,6 +5,7 @@ use std::ptr;
 
 use xen_sys as sys;
 
+use super::pcidevs;
 use super::platform::Platform;
 use crate::machine::function::Function;
 use crate::side::{Env, Side};
@@ -57,7 +58,7 @@ pub(super) struct DeviceSpec {
 }
 
 /// A world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Spec {
     /// Interrupts of the machine.
     pub(super) irqs: usize,
@@ -66,6 +67,10 @@ pub(crate) struct Spec {
     /// Which local APICs are switched off: one bit per vCPU of the first domain.
     pub(super) disabled: u64,
     pub(super) devices: Vec<DeviceSpec>,
+    /// Whether interrupts are posted; it matters where msi.c is in C.
+    pub(super) intpost: bool,
+    /// Whether msi.c is in C on Rust's side.
+    pub(super) has_c_msi: bool,
 }
 
 /// A domain.
@@ -115,7 +120,8 @@ pub(crate) struct World {
     pub(super) ioreq: *mut sys::ioreq,
     pub(super) value: *mut u64,
     pub(super) dpci: *mut sys::hvm_pirq_dpci,
-    /// Where the locks of the tables' pages are in the arena.
+    /// Where the locks are in the arena that keep the mappings beside tables: those of the tables'
+    /// pages, or `pcidevs_lock`.
     pub(super) page_locks: Vec<u64>,
     /// Whether the last request was accepted.
     pub(super) accepted: bool,
@@ -142,6 +148,8 @@ const PAGE: usize = 4096;
 impl World {
     pub(super) fn build(side: &mut Side, spec: &Spec) -> Self {
         let list_is_locked = side.image.symbol("pci_cleanup_msi").is_ok();
+        let pcidevs: *mut u32 = side.env().arena.object("pcidevs_lock", 0);
+        pcidevs::build(side, pcidevs as u64, spec.intpost);
         side.env().heap.most = PAGE;
         let irqs = Self::interrupts(side, spec.irqs);
         let dom0 = build_domain(side, 0, 0, 1, 0, 0);
@@ -197,6 +205,9 @@ impl World {
         arena.keep_private(world.value);
         for device in &spec.devices {
             world.add_device(side, device, irqs);
+        }
+        if spec.has_c_msi {
+            world.page_locks = vec![side.env().offset(pcidevs)];
         }
         let first = world.domains[0].domain;
         side.env().watched = [
@@ -472,6 +483,13 @@ impl World {
             .iter()
             .filter(|desc| desc.live && desc.irq == irq)
             .any(|desc| self.devices[desc.device].domain != domain)
+    }
+
+    /// The interrupts whose descriptors name an MSI.
+    pub(super) fn bound(&self) -> impl Iterator<Item = *mut sys::irq_desc> {
+        let live = self.descs.iter().filter(|desc| desc.live);
+        live.filter(|desc| get!(desc.irq, msi_desc) == desc.desc)
+            .map(|desc| desc.irq)
     }
 
     /// A pirq and the device whose table it belongs to; two of them are odd ones.

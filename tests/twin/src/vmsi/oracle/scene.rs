@@ -174,8 +174,8 @@ fn world_spec(spec: &Spec) -> WorldSpec {
     WorldSpec {
         irqs,
         vcpus: [spec.vcpus, 1],
-        disabled: 0,
         devices,
+        ..WorldSpec::default()
     }
 }
 
