@@ -8,6 +8,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod dpci;
 pub mod irq;
 pub mod msi;
 pub mod publish;
