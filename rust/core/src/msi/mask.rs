@@ -122,10 +122,9 @@ pub fn set_with_care(entry: &impl Entry, function: &impl LockedDev, masks: Masks
         function.set_host_mask_all(true);
         function.set_control(opened(control));
     }
-    let (outcome, mask_all) = if function.decodes_memory() {
-        entry.set_vector_control(with_mask(entry.vector_control(), mask));
-        // The write has reached the device before Xen relies on it.
-        entry.vector_control();
+    // What does not answer may have ceased to decode memory after it was asked.
+    let decodes = function.decodes_memory() && (write(entry, mask) || function.decodes_memory());
+    let (outcome, mask_all) = if decodes {
         if control.enabled() {
             return Outcome::Done;
         }
@@ -140,6 +139,12 @@ pub fn set_with_care(entry: &impl Entry, function: &impl LockedDev, masks: Masks
     let masked = control.masks_all() || mask_all || function.mask_all().guest;
     function.set_control(control.with_mask_all(masked));
     outcome
+}
+
+/// Writes the mask bit of an entry, and has that reach the device. Returns whether it answers.
+fn write(entry: &impl Entry, mask: bool) -> bool {
+    entry.set_vector_control(with_mask(entry.vector_control(), mask));
+    entry.vector_control() != u32::MAX
 }
 
 /// The mask bits that an MSI with `capable` messages (1 to 32) has.

@@ -9,7 +9,7 @@ use super::descs::{choose_irq, device_of, is_entry, is_free, raced};
 use super::enable::{enable_arguments, irq_for};
 use super::op::{Call, Op, Opening};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, Race};
-use super::says::{ACTED, UNDONE};
+use super::says::{ACTED, IN_VAIN, STOPPED, UNDONE};
 use super::world::World;
 use super::{config, descs, functions, model, registers};
 use crate::answer::Answer;
@@ -17,6 +17,7 @@ use crate::argument::{byte, word};
 use crate::machine::function::{COMMAND, MEMORY};
 use crate::services::{force_lock, force_unlock};
 use crate::side::{Outcome, Script, Side};
+use crate::trace::Event;
 use crate::trap::Trap;
 use crate::xen::{addr, get, set};
 
@@ -197,6 +198,35 @@ pub(super) fn act_on(
     })
 }
 
+/// Whether the entry of an interrupt is masked, or not, as Xen has noted.
+fn is_as_noted(side: &mut Side, device: usize, desc: *mut sys::irq_desc) -> bool {
+    let msi = get!(desc, msi_desc);
+    if msi.is_null() || !is_entry(msi) {
+        return true;
+    }
+    let attributes = get!(msi, msi_attrib);
+    let noted = attributes.host_masked() || attributes.guest_masked();
+    let vector_control = 4 * usize::from(attributes.entry_nr) + 3;
+    let function = &side.env().machine.pci.functions[device];
+    noted == (function.table_word(vector_control) & 1 != 0)
+}
+
+/// Where the entry of an interrupt did not take what was written to its mask bit: the function
+/// that has its table there, if one has.
+fn lost_mask(side: &mut Side, desc: *mut sys::irq_desc) -> Option<Option<usize>> {
+    let msi = get!(desc, msi_desc);
+    if msi.is_null() || !is_entry(msi) {
+        return None;
+    }
+    let vector_control = get!(msi, __bindgen_anon_1.mask_base) as usize + 12;
+    side.env().trace.iter().find_map(|entry| match entry.event {
+        Event::MmioLost {
+            address, function, ..
+        } if address == vector_control => Some(function),
+        _ => None,
+    })
+}
+
 /// A call for an interrupt, while another CPU changes its function. Where what changes is the
 /// function's MSI, the call comes once more: it must not rely on what the first has read or
 /// written.
@@ -223,8 +253,22 @@ pub(super) fn race(
         return Some(Answer::int(announced));
     }
     side.env().trace.clear();
+    let was_as_noted = is_as_noted(side, device, desc);
     let mut answer = act_on(side, api, world, (desc, what), script);
     end_race(side);
+    if act == Meanwhile::StopMemory
+        && let Some(answer) = &mut answer
+    {
+        let lost = lost_mask(side, desc);
+        // One that is gone seems to decode memory, and can not be masked.
+        let is_there = lost == Some(Some(device)) && !registers::is_gone(side, world, device);
+        let in_vain = is_there && was_as_noted && !is_as_noted(side, device, desc);
+        let says = [(in_vain, IN_VAIN), (lost.is_some(), STOPPED)];
+        let says = says.into_iter().filter(|(holds, _)| *holds);
+        for (_, says) in says {
+            answer.output = Some(answer.output.unwrap_or_default() | says);
+        }
+    }
     let goes_on = answer.as_ref().is_some_and(|answer| answer.outcome.is_ok());
     if act.is_about_msi() && goes_on {
         answer = act_on(side, api, world, (desc, what), script);

@@ -62,6 +62,10 @@
 //!     lifts it. Restoring a function, C lifts the guest's mask-all; it is put right
 //!     ([`super::registers::check_mask_all`]).
 //!
+//! 19. *Memory that is not decoded any more when an entry is written.* dom0 may stop that after Xen
+//!     has asked. C takes its write for done; Rust sees that nothing answers, asks again, and does
+//!     as where it was so before. From there on Rust goes on alone.
+//!
 //! What is avoided, because C goes wrong there or relies on its callers, stands in
 //! [`super::registers::are_unclear`] and where steps are carried out.
 
@@ -73,17 +77,21 @@ use super::config::{LOST, as_write};
 use super::op::{Call, Op};
 use super::registers::is_write;
 use super::says::{
-    ACTED, BLIND, CROSSED, DIGEST, FAILED, GUEST_WRONG, KEPT, LEFT, LIFTED, MISMAPPED, SETTLED,
-    UNDONE, UNKNOWN, UNMASKED, WRONG,
+    ACTED, BLIND, CROSSED, DIGEST, FAILED, GUEST_WRONG, IN_VAIN, KEPT, LEFT, LIFTED, MISMAPPED,
+    SETTLED, STOPPED, UNDONE, UNKNOWN, UNMASKED, WRONG,
 };
 use super::spec::{MsiSpec, Spec};
 use super::world::World;
 use crate::answer::Answer;
+use crate::machine::function::COMMAND;
 use crate::subject::Verdict;
 use crate::trace::{Entry, Event};
 
 /// The rule of what another CPU does to mask-all.
 const ALL_MASKED: &str = "all masked while entries are to be reached";
+
+/// The command word in configuration space.
+const COMMAND_WORD: u64 = COMMAND as u64;
 
 pub(crate) struct Model {
     spec: Spec,
@@ -208,6 +216,14 @@ impl Model {
         if says(rust, GUEST_WRONG) {
             return Err("Rust has the masks of a guest wrong".to_owned());
         }
+        if says(rust, IN_VAIN) {
+            return Err("Rust has noted a mask that the device did not take".to_owned());
+        }
+        if says(c, STOPPED) && says(rust, STOPPED) {
+            return Ok(Verdict::Alone(
+                "memory that is not decoded any more when an entry is written",
+            ));
+        }
         // C writes all zeroes to the device.
         if world.no_target && rust.outcome == Ok(u64::from(-libc::EINVAL as u32)) {
             return Ok(Verdict::Alone("messages to nowhere"));
@@ -218,7 +234,17 @@ impl Model {
         let ignored = match op {
             op if op.is_config_write() => !0 << 32,
             _ => {
-                LEFT | WRONG | DIGEST | UNMASKED | BLIND | ACTED | UNDONE | KEPT | LIFTED | CROSSED
+                LEFT | WRONG
+                    | DIGEST
+                    | UNMASKED
+                    | BLIND
+                    | ACTED
+                    | UNDONE
+                    | KEPT
+                    | LIFTED
+                    | CROSSED
+                    | IN_VAIN
+                    | STOPPED
             }
         };
         let kept = |answer: &Answer| {
@@ -251,6 +277,7 @@ impl Model {
             return writes(c) == writes(rust) && reads(rust) == 0;
         }
         let is_irq = matches!(op, Op::Irq { .. } | Op::Race { .. } | Op::Beside { .. });
+        let rust = &without_asking_again(rust);
         let forced = matches!(
             op,
             Op::Irq {
@@ -497,6 +524,25 @@ fn without_irqs(mut entry: Entry) -> Entry {
     };
     entry.held.irqs_on |= is_access;
     entry
+}
+
+/// A trace without the reads of a command word by which Rust asks again whether memory is decoded:
+/// that of an entry which did not take what was written to it, and was read back.
+fn without_asking_again(trace: &[Entry]) -> Vec<Entry> {
+    let asks_again = |at: usize| {
+        let before = at.checked_sub(2).map(|first| &trace[first..=at]);
+        let events = before.map(|entries| [0, 1, 2].map(|entry: usize| &entries[entry].event));
+        matches!(
+            events,
+            Some([
+                Event::MmioLost { address, .. },
+                Event::MmioRead { address: read, .. },
+                Event::Call("pci_conf_read16", [_, COMMAND_WORD, ..]),
+            ]) if address == read
+        )
+    };
+    let kept = trace.iter().enumerate().filter(|(at, _)| !asks_again(*at));
+    kept.map(|(_, entry)| entry.clone()).collect()
 }
 
 /// A trace without the pages that were mapped to mask what lies in them, and unmapped again.

@@ -391,7 +391,7 @@ fn is_uncovered(world: &World, op: &Op) -> bool {
 
 /// Whether a function was pulled, or the physical function of a virtual one, which answers for its
 /// memory.
-fn is_gone(side: &mut Side, world: &World, device: usize) -> bool {
+pub(super) fn is_gone(side: &mut Side, world: &World, device: usize) -> bool {
     let functions = &side.env().machine.pci.functions;
     let physical = world.spec.devices[device].physical;
     functions[device].gone || physical.is_some_and(|number| functions[number].gone)

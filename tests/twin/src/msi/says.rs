@@ -10,7 +10,7 @@ pub(super) const LEFT: u64 = 1 << 33;
 pub(super) const UNKNOWN: u64 = 1 << 34;
 
 /// Where an answer has a digest of what was left: two sides that are built from C leave the same.
-pub(super) const DIGEST: u64 = !0 << 46;
+pub(super) const DIGEST: u64 = !0 << 48;
 
 /// Says in an answer that a page that the table shares with other registers is not the one that is
 /// mapped for it.
@@ -48,3 +48,10 @@ pub(super) const LIFTED: u64 = 1 << 44;
 
 /// Says that an entry was set up that lies in two pages.
 pub(super) const CROSSED: u64 = 1 << 45;
+
+/// Says that Xen has noted whether an interrupt is masked, and the device did not take it.
+pub(super) const IN_VAIN: u64 = 1 << 46;
+
+/// Says that an entry did not take what was written to its mask bit: its function had ceased to
+/// decode memory.
+pub(super) const STOPPED: u64 = 1 << 47;

@@ -23,7 +23,7 @@ fn expected(
     before: &State,
     index: usize,
     wanted: bool,
-    shortcut: bool,
+    (shortcut, answers): (bool, bool),
 ) -> (State, Outcome, [usize; 2]) {
     let mut after = before.clone();
     let writes = match (shortcut, before.enabled, before.decodes) {
@@ -31,7 +31,12 @@ fn expected(
         (false, true, false) => 1,
         (false, false, _) => 2,
     };
-    let reads = if shortcut { 0 } else { 2 };
+    // Where all ones are the answer it is asked once more.
+    let reads = if shortcut {
+        0
+    } else {
+        2 + usize::from(before.decodes && !answers)
+    };
     let outcome = if shortcut || before.decodes {
         after.entries[index] = wanted;
         Outcome::Done
@@ -128,7 +133,8 @@ fn set_and_compare(
     let answers = |masked| reserved << 1 | u32::from(masked) != u32::MAX;
     let seen = masked != wanted || noted == wanted;
     let shortcut = known && reachable && seen && answers(masked) && answers(wanted);
-    let (after, outcome, [reads, writes]) = expected(&before, index, wanted, shortcut);
+    let (after, outcome, [reads, writes]) =
+        expected(&before, index, wanted, (shortcut, answers(wanted)));
     let function = Function {
         state,
         index,
@@ -136,6 +142,7 @@ fn set_and_compare(
         picky,
         reserved,
         events: RefCell::default(),
+        stops: Cell::new(false),
         escaped: Cell::new(false),
     };
     let noted = Masks {
@@ -265,6 +272,7 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
         picky: true,
         reserved: 0,
         events: RefCell::default(),
+        stops: Cell::new(false),
         escaped: Cell::new(false),
     };
     let masks = Masks {
@@ -282,4 +290,45 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
             Event::WriteControl(MsixControl::new(0x07ff)),
         ]
     );
+}
+
+/// A function that is enabled, and ceases to decode memory after it was asked: an entry is not
+/// taken for masked, or not masked, that was not reached.
+#[test]
+fn what_ceases_to_decode_memory_meanwhile_was_not_reached() {
+    for mask in [false, true] {
+        let nobody = Masks {
+            host: false,
+            guest: false,
+        };
+        let state = RefCell::new(State {
+            enabled: true,
+            mask_all: false,
+            decodes: true,
+            all: nobody,
+            entries: [!mask; 2],
+        });
+        let function = Function {
+            state: &state,
+            index: 0,
+            known: Cell::new(false),
+            picky: false,
+            reserved: 0,
+            events: RefCell::default(),
+            stops: Cell::new(true),
+            escaped: Cell::new(false),
+        };
+        let wanted = Masks {
+            host: mask,
+            guest: false,
+        };
+        let expected = match mask {
+            true => Outcome::AllMasked { newly: true },
+            false => Outcome::Unreachable,
+        };
+        assert_eq!(set(&function, wanted, wanted), expected);
+        let after = state.into_inner();
+        assert_eq!(after.entries[0], !mask);
+        assert_eq!([after.mask_all, after.all.host], [mask; 2]);
+    }
 }

@@ -65,15 +65,17 @@ fn the_owner_can_end_what_it_alone_masks() {
     assert_eq!(world.ledger().delivered, 1);
 }
 
-/// The function ceases to decode memory after it has been asked, and before the entry is written.
+/// The function ceases to decode memory after it has been asked and before the entry is written,
+/// and another answers at its addresses.
 #[test]
-fn decoding_can_end_between_question_and_write() {
+fn what_another_function_answers_is_believed() {
     let world = world();
     world.step(Step::Announce(Write::Other));
-    world.step(Step::Announce(Write::Decode(false)));
+    world.step(Step::Announce(Write::GiveAway));
     world.step(Step::CarryOut);
     world.carry_out_before_next_entry();
     assert_eq!(world.set(0, BY_HOST), Outcome::Done);
+    write(&world, Write::Decode(true));
     assert_eq!(raise(&world), 1);
 }
 

@@ -287,7 +287,13 @@ impl World {
         let steady = self.steady.get() && !self.announced.get() && expected;
         self.free
             .set(self.free.get() + usize::from(took.reads == 0));
-        let most = if steady { [0, 0, 1, 2] } else { [2, 2, 2, 4] };
+        // What does not answer is asked again whether it decodes memory.
+        let again = u32::from(took.unanswered);
+        let most = if steady {
+            [0, 0, 1, 2]
+        } else {
+            [2 + again, 2, 2, 4]
+        };
         let all = [took.reads, took.writes, took.entry, took.looks];
         let cheap = all.iter().zip(most).all(|(took, most)| *took <= most);
         self.expect(cheap, Violation::Costly);

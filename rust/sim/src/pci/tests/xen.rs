@@ -114,6 +114,8 @@ pub(super) struct Accesses {
     pub(super) looks: u32,
     /// Writes to the table.
     pub(super) entry: u32,
+    /// Whether nothing answered when one was read back.
+    pub(super) unanswered: bool,
 }
 
 impl Handle<'_> {
@@ -146,6 +148,9 @@ impl Entry for Handle<'_> {
         let address = self.address();
         let read = self.world.function().read_memory(address);
         self.world.look();
+        if written.is_some() && read == u32::MAX {
+            self.count(|accesses| accesses.unanswered = true);
+        }
         match (self.flaw(), written) {
             (Flaw::ReadBackIgnored, Some(value)) => value,
             _ => read,

@@ -240,6 +240,13 @@ pub(super) const SLIPS: &[Slip] = &[
     )
     .alone(),
     slip(
+        "what nothing answers counts as written",
+        MASK,
+        "",
+        "entry.vector_control() != u32::MAX",
+        "{ entry.vector_control(); true }",
+    ),
+    slip(
         "a table is reached while a guest may lift mask-all",
         MASK,
         "",

@@ -47,6 +47,8 @@ pub(super) struct Function<'a> {
     /// What the reserved bits of an entry read as.
     pub(super) reserved: u32,
     pub(super) events: RefCell<Vec<Event>>,
+    /// Whether memory ceases to be decoded before the next write to the entry.
+    pub(super) stops: Cell<bool>,
     /// A message could have been sent that was not wanted.
     pub(super) escaped: Cell<bool>,
 }
@@ -73,6 +75,7 @@ impl Entry for Function<'_> {
     fn set_vector_control(&self, value: u32) {
         self.note(Event::WriteEntry);
         let state = &mut *self.state.borrow_mut();
+        state.decodes &= !self.stops.take();
         if !self.answers(state) {
             return;
         }
