@@ -17,7 +17,10 @@ use crate::units::Unit;
 use crate::xen::{self, Flavour, Options, Parts};
 use crate::{arguments, cache, ui, units};
 
+mod met;
 mod mutants;
+
+use met::Met;
 
 /// Cases that a planted fault has to be found in.
 const SELF_CHECK_CASES: &str = "20000";
@@ -44,6 +47,12 @@ pub(crate) struct Args {
     /// Build the second side of that file alone, as where Xen has the others in C.
     #[arg(long, requires = "file", conflicts_with_all = ["self_check", "cpus"])]
     alone: bool,
+    /// Show how often each step of the generators ran, and what it met.
+    #[arg(long, conflicts_with_all = ["oracle", "self_check"])]
+    steps: bool,
+    /// Write what was met to tests/twin/floors.txt, to which later runs are held.
+    #[arg(long, conflicts_with_all = ["oracle", "self_check", "alone", "cpus"])]
+    keep_floors: bool,
     /// Plant faults in copies of the C originals and see that each is found.
     #[arg(long)]
     self_check: bool,
@@ -101,13 +110,24 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let results = on_all_cpus(runs.len(), |run| {
         let (file, (seed, cases)) = runs[run];
         let cases = [format!("--cases={cases}"), format!("--seed={seed}")];
-        twin.command(file)?.args(&cases).output()
+        twin.command(file)?.args(&cases).arg("--met").output()
     });
     step.done();
+    let mut met = Met::default();
     for result in results {
-        print!("{}", result?);
+        print!("{}", met.take(&result?)?);
     }
-    Ok(())
+    if args.steps {
+        met.print();
+    }
+    if args.keep_floors {
+        met.keep(&files, args.cases)
+    } else if args.alone || args.cpus.is_some() {
+        // The floors are those of the usual build.
+        Ok(())
+    } else {
+        met.check(&files, args.cases)
+    }
 }
 
 /// The cases in as many parts as there are CPUs to run them: the first seed of each, and how many.

@@ -25,6 +25,7 @@ mod irq;
 mod loader;
 mod machine;
 mod memory;
+mod met;
 mod meter;
 mod mmio;
 mod msi;
@@ -87,6 +88,9 @@ struct Arguments {
     /// around it.
     #[arg(long, value_name = "FAULT")]
     oracle: Option<vmsi::oracle::Fault>,
+    /// Print how often each step ran, and what it met.
+    #[arg(long)]
+    met: bool,
     /// Both sides are built from C: nothing at all may differ.
     #[arg(long)]
     same: bool,
@@ -145,6 +149,9 @@ fn drive<S: Subject>(arguments: &Arguments) -> Result<()> {
     );
     if let Some(note) = note {
         println!("{}: {note}", S::NAME);
+    }
+    if arguments.met {
+        compared.met.print(S::NAME);
     }
     for (rule, cases) in compared.alone {
         println!("{}: {cases} cases ended with Rust alone: {rule}", S::NAME);

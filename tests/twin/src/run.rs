@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use crate::answer::Answer;
 use crate::arena::Arena;
 use crate::heap::Failure;
+use crate::met::{self, Met};
 use crate::rng::Rng;
 use crate::side::{Script, Side};
 use crate::subject::{Case, Subject, Verdict};
@@ -25,6 +26,7 @@ pub(crate) struct Twin<S: Subject> {
     same: bool,
     /// How many cases ended with Rust alone, by the rule that says so.
     alone: BTreeMap<&'static str, u64>,
+    met: Met,
 }
 
 /// What was compared.
@@ -32,6 +34,7 @@ pub(crate) struct Compared {
     pub(crate) steps: u64,
     /// How many cases ended with Rust alone, by the rule that says so.
     pub(crate) alone: BTreeMap<&'static str, u64>,
+    pub(crate) met: Met,
 }
 
 /// Where the sides parted.
@@ -40,6 +43,17 @@ struct Parting {
     reason: String,
     answers: Option<(Answer, Answer)>,
     traces: (Vec<Entry>, Vec<Entry>),
+}
+
+/// How a step ended.
+fn ending(answer: Option<&Answer>, no_memory: bool) -> &'static str {
+    match answer.map(|answer| &answer.outcome) {
+        None => "nothing to answer",
+        Some(Err(_)) => "a crash",
+        Some(Ok(_)) if no_memory => "no memory",
+        Some(Ok(value)) if (*value as i32) < 0 => "an errno",
+        Some(Ok(_)) => "an answer",
+    }
 }
 
 impl<S: Subject> Twin<S> {
@@ -51,6 +65,7 @@ impl<S: Subject> Twin<S> {
             rust,
             same,
             alone: BTreeMap::new(),
+            met: Met::default(),
         })
     }
 
@@ -69,6 +84,7 @@ impl<S: Subject> Twin<S> {
         Ok(Compared {
             steps,
             alone: std::mem::take(&mut self.alone),
+            met: std::mem::take(&mut self.met),
         })
     }
 
@@ -81,8 +97,17 @@ impl<S: Subject> Twin<S> {
 
         let mut alone = false;
         let end = S::end().into_iter().map(|op| (op, Script::plain(0)));
+        let mut left = case.steps.len();
         for (op, mut script) in case.steps.iter().cloned().chain(end) {
+            let states = S::meets(&op, &mut self.rust, &rust_world);
             let rust = S::perform(&mut self.rust, &self.rust_api, &mut rust_world, &op, script);
+            let end = ending(rust.as_ref(), self.rust.env().heap.failed());
+            // Those that end each case do not count.
+            if left > 0 {
+                left -= 1;
+                let step = met::name(&op, S::inner(&op));
+                self.met.count(&step, states.into_iter().chain([end]));
+            }
             if alone {
                 match rust {
                     Some(Answer {

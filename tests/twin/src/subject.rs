@@ -54,6 +54,14 @@ pub(crate) trait Subject: Sized {
         op: &Self::Op,
         script: Script,
     ) -> Option<Answer>;
+    /// What a step is made of, where its own name does not say enough.
+    fn inner(_op: &Self::Op) -> Option<&dyn Debug> {
+        None
+    }
+    /// What a step meets that is rare: how often it does is counted.
+    fn meets(_op: &Self::Op, _side: &mut Side, _world: &Self::World) -> Vec<&'static str> {
+        Vec::new()
+    }
     /// Starts the driver's own knowledge.
     fn model(spec: &Self::Spec) -> Self::Model;
     /// Decides whether two answers agree; anything that is not explicitly allowed to differ must be

@@ -32,6 +32,17 @@ impl Subject for Amd {
 
     crate::subject::files!();
 
+    fn meets(_: &Self::Op, _: &mut Side, world: &Self::World) -> Vec<&'static str> {
+        let mut met = Vec::new();
+        if !world.spec.per_device {
+            met.push("one table for all");
+        }
+        if world.spec.iommus.iter().any(|iommu| !iommu.enabled) {
+            met.push("an IOMMU that is off");
+        }
+        met
+    }
+
     fn compare(
         _model: Option<&Self::Model>,
         c: (&mut Side, &Self::World),

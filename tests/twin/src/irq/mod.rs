@@ -61,6 +61,18 @@ impl Subject for Irq {
 
     crate::subject::files!();
 
+    fn inner(op: &Self::Op) -> Option<&dyn std::fmt::Debug> {
+        match op {
+            op::Op::Deliver { act, .. } => Some(act),
+            _ => None,
+        }
+    }
+
+    fn meets(op: &Self::Op, _: &mut Side, _: &Self::World) -> Vec<&'static str> {
+        let nested = matches!(op, op::Op::Deliver { meanwhile, .. } if !meanwhile.is_empty());
+        nested.then_some("others inside it").into_iter().collect()
+    }
+
     fn put_right(model: &mut Self::Model, c: &mut Self::World) {
         model.put_right(c);
     }

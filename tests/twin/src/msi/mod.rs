@@ -48,6 +48,21 @@ impl Subject for Msi {
 
     crate::subject::files!();
 
+    fn inner(op: &Self::Op) -> Option<&dyn std::fmt::Debug> {
+        match op {
+            op::Op::Irq { call, .. } => Some(call),
+            op::Op::Race { act, .. } => Some(act),
+            op::Op::Overlap { opening, .. } => Some(opening),
+            op::Op::Beside { other, .. } => Some(other),
+            op::Op::World(change) => Some(change),
+            _ => None,
+        }
+    }
+
+    fn meets(op: &Self::Op, side: &mut Side, world: &Self::World) -> Vec<&'static str> {
+        world.met_by(side, op)
+    }
+
     fn may_part(model: &Self::Model) -> Option<&'static str> {
         model.may_part()
     }

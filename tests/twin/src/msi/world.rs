@@ -10,6 +10,7 @@ use super::op::{Act, Change, Op};
 use super::platform::{IRQ_DISABLED, Meanwhile, Platform, pointer_to};
 use super::spec::{Owner, Runner, Spec};
 use crate::answer::Answer;
+use crate::machine::function::{COMMAND, MEMORY};
 use crate::side::Side;
 use crate::vtd::world::{set_element, set_variable};
 use crate::xen::{addr, get, set};
@@ -149,6 +150,49 @@ impl World {
             },
         );
         world
+    }
+
+    /// What a step meets that is rare, of the function that it is about.
+    pub(super) fn met_by(&self, side: &mut Side, op: &Op) -> Vec<&'static str> {
+        let device = match op {
+            Op::Map(wish) | Op::Enable(wish) => Some(wish.device),
+            Op::Cleanup { device, .. }
+            | Op::Prepare { device, .. }
+            | Op::ResetState { device }
+            | Op::ConfigWrite { device, .. }
+            | Op::Restore { device }
+            | Op::SetEnable { device, .. } => Some(*device),
+            Op::Irq { irq, .. } | Op::Race { irq, .. } | Op::Overlap { irq, .. } => {
+                let irq = self.irqs.wrapping_add(irq % self.spec.irqs);
+                let msi = get!(irq, msi_desc);
+                let pdev = (!msi.is_null()).then(|| get!(msi, dev));
+                pdev.and_then(|pdev| self.devices.iter().position(|known| *known == pdev))
+            }
+            _ => None,
+        };
+        let mut met = Vec::new();
+        if side.env().machine.pci.fixmap.len() >= sys::FIX_MSIX_MAX_PAGES as usize {
+            met.push("as many pages as can be");
+        }
+        let Some(device) = device.map(|device| device % self.devices.len().max(1)) else {
+            return met;
+        };
+        let Some(function) = side.env().machine.pci.functions.get(device) else {
+            return met;
+        };
+        if function.gone {
+            met.push("a function that was pulled");
+        }
+        if function.read(COMMAND, 2) as u16 & MEMORY == 0 {
+            met.push("memory that is not decoded");
+        }
+        if self.behind[device] {
+            met.push("what changed behind Xen");
+        }
+        if self.lost[device] {
+            met.push("messages that were lost");
+        }
+        met
     }
 
     /// Whether readers that hold no lock may look at descriptors on this side.

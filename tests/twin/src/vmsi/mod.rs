@@ -46,6 +46,10 @@ impl Subject for Vmsi {
         pcidevs::has_c_msi(rust).then_some("Rust has vmsi.c alone, and C has msi.c")
     }
 
+    fn meets(op: &Self::Op, _: &mut Side, world: &Self::World) -> Vec<&'static str> {
+        world.met_by(op)
+    }
+
     fn leaves_c_behind(op: &Self::Op) -> bool {
         matches!(op, op::Op::Remove { .. } | op::Op::Spoil { .. })
     }

@@ -5,6 +5,7 @@ use std::ptr;
 
 use xen_sys as sys;
 
+use super::op::Op;
 use super::pcidevs;
 use super::platform::Platform;
 use crate::machine::function::Function;
@@ -483,6 +484,46 @@ impl World {
             .iter()
             .filter(|desc| desc.live && desc.irq == irq)
             .any(|desc| self.devices[desc.device].domain != domain)
+    }
+
+    /// What a step meets that is rare.
+    pub(super) fn met_by(&self, op: &Op) -> Vec<&'static str> {
+        let (domain, address) = match *op {
+            Op::Accept {
+                domain, request, ..
+            } => (domain % 2, request.address),
+            Op::Read {
+                domain, address, ..
+            }
+            | Op::Write {
+                domain, address, ..
+            } => (domain % 2, address),
+            _ => return Vec::new(),
+        };
+        let mut met = Vec::new();
+        for (number, device) in self.devices.iter().enumerate() {
+            let spec = &self.spec.devices[number];
+            let Some(offset) = address.checked_sub(spec.gtable) else {
+                continue;
+            };
+            if offset >= u64::from(spec.entries) * 16 {
+                continue;
+            }
+            let sends = |desc: &&Desc| {
+                desc.device == number && u64::from(desc.spec.entry) == offset / 16 && desc.live
+            };
+            met.push(match self.descs.iter().find(sends) {
+                _ if device.gone => "a function that is gone",
+                _ if device.domain != domain => "another domain's function",
+                None => "an entry without an interrupt",
+                Some(desc) if desc.spec.kind == Kind::MsixWithoutIrq => "an entry without an IRQ",
+                Some(_) => "an entry with an interrupt",
+            });
+        }
+        if met.is_empty() {
+            met.push("no table");
+        }
+        met
     }
 
     /// The interrupts whose descriptors name an MSI.

@@ -30,6 +30,19 @@ impl Subject for Vtd {
 
     crate::subject::files!();
 
+    fn meets(op: &Self::Op, _: &mut Side, world: &Self::World) -> Vec<&'static str> {
+        let mut met = Vec::new();
+        if !world.ready {
+            met.push("remapping that is off");
+        }
+        if let op::Op::Update { message, .. } = op
+            && message.posted.is_some()
+        {
+            met.push("an interrupt that is posted");
+        }
+        met
+    }
+
     fn compare(
         model: Option<&Self::Model>,
         c: (&mut Side, &Self::World),
