@@ -6,3 +6,4 @@
 pub mod hash;
 pub mod lines;
 pub mod state;
+pub mod vectors;
