@@ -181,7 +181,14 @@ fn c_functions(code: &str) -> Vec<(&str, &str)> {
         let (head, body) = rest.split_at(at + 1);
         let length = bracketed(body, ('{', '}')).unwrap_or(body.len());
         let head = head.rsplit(['}', ';', '#']).next().unwrap_or(head);
-        let name = head.split('(').next().unwrap_or("");
+        let mut pieces = head.split('(');
+        let first = pieces.next().unwrap_or("");
+        // A name that a macro has, too, stands in brackets.
+        let name = if first.ends_with(char::is_whitespace) {
+            pieces.next().unwrap_or("").trim_end_matches(')')
+        } else {
+            first
+        };
         let name = name
             .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
             .next();
@@ -382,7 +389,7 @@ f(int a)
     BUILD_BUG_ON(a);
 }
 
-void __init g(void)
+void __init (g)(void)
 {
     WARN_ON(h(1, 2));
     ASSERT(a == 1);
