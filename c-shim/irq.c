@@ -8,6 +8,7 @@
 #include <xen/sched.h>
 #include <xen/timer.h>
 #include <xen/trace.h>
+#include <xsm/xsm.h>
 
 #include <asm/apic.h>
 #include <asm/genapic.h>
@@ -234,4 +235,24 @@ void shim_rcu_unlock_domain(struct domain *d)
 int shim_irq_access(struct domain *d, unsigned int irq, bool allow)
 {
     return allow ? irq_permit_access(d, irq) : irq_deny_access(d, irq);
+}
+
+bool shim_irq_is_permitted(const struct domain *d, int irq)
+{
+    return irq_access_permitted(d, irq);
+}
+
+int shim_may_map_irq(struct domain *d, int irq, void *msi_info)
+{
+    return xsm_map_domain_irq(XSM_HOOK, d, irq, msi_info);
+}
+
+int shim_may_unmap_irq(struct domain *d, int irq, void *pdev)
+{
+    return xsm_unmap_domain_irq(XSM_HOOK, d, irq, pdev);
+}
+
+bool shim_has_apic(void)
+{
+    return cpu_has_apic;
 }

@@ -20,6 +20,7 @@
 #include <xen/lib.h>
 #include <xen/nospec.h>
 #include <xen/pci.h>
+#include <xen/radix-tree.h>
 #include <xen/rangeset.h>
 #include <xen/rcupdate.h>
 #include <xen/rwlock.h>
@@ -114,6 +115,9 @@ enum xen_irq_constants {
 /* No enumeration holds this and an address, too. */
 enum xen_irq_negative {
     XEN_IRQ_INVALID_PIRQ = INVALID_PIRQ,
+    XEN_IRQ_UNBOUND = IRQ_UNBOUND,
+    XEN_IRQ_PT = IRQ_PT,
+    XEN_IRQ_MSI_EMU = IRQ_MSI_EMU,
 };
 
 /*

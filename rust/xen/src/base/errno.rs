@@ -44,6 +44,10 @@ impl Errno {
     pub const BUSY: Self = Self::new(sys::EBUSY);
     /// Try again.
     pub const AGAIN: Self = Self::new(sys::EAGAIN);
+    /// Outside of what is defined; here, a number of messages that no block has.
+    pub const DOM: Self = Self::new(sys::EDOM);
+    /// Too many files; here, more messages than a function has.
+    pub const NFILE: Self = Self::new(sys::ENFILE);
 
     /// Takes a number of Xen's header, which is positive. For constants: zero does not compile.
     const fn new(number: u32) -> Self {

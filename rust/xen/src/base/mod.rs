@@ -9,5 +9,6 @@ pub mod list;
 pub mod log;
 pub mod memory;
 pub mod narrow;
+pub mod radix_tree;
 pub mod units;
 pub mod view;

@@ -1,9 +1,13 @@
 //! Domains (`xen/sched.h`, `asm/hvm/domain.h`).
 
 use crate::arch::nospec;
+#[cfg(feature = "irq")]
+use crate::base::errno::Errno;
 use crate::base::view::{Word, field, fixed};
 #[cfg(hvm)]
 use crate::base::view::{deref, set_field};
+#[cfg(feature = "irq")]
+use crate::objects::msi_info::Request;
 #[cfg(hvm)]
 use crate::objects::pci_dev::PcidevsLocked;
 pub use crate::objects::views::Domain;
@@ -11,6 +15,8 @@ pub use crate::objects::views::Domain;
 pub use crate::objects::views::HvmDomain;
 #[cfg(hvm)]
 use crate::objects::views::HvmVcpu;
+#[cfg(feature = "irq")]
+use crate::objects::views::PciDev;
 use crate::objects::views::Vcpu;
 use crate::sync::rcu;
 use core::iter::successors;
@@ -126,6 +132,64 @@ impl<'a> Domain<'a> {
         } else {
             word.fetch_and(!bit, Ordering::Relaxed);
         }
+    }
+
+    /// Returns whether it ends: nothing more is set up for it.
+    pub fn is_dying(self) -> bool {
+        field!(self, is_dying) != 0
+    }
+
+    /// Returns whether it may use an IRQ.
+    #[cfg(feature = "irq")]
+    pub fn may_use_irq(self, irq: i32) -> bool {
+        // SAFETY: The domain is alive as a view's. Its set of IRQs has a lock of its own, and takes
+        // any number.
+        unsafe { sys::shim_irq_is_permitted(self.as_ptr(), irq) }
+    }
+
+    /// Lets it use an IRQ, or no longer.
+    ///
+    /// Context: IRQs on.
+    ///
+    /// # Errors
+    ///
+    /// [`Errno::NOMEM`].
+    #[cfg(feature = "irq")]
+    pub fn set_irq_access(self, irq: u32, allow: bool) -> Result<(), Errno> {
+        // SAFETY: The domain is alive as a view's. Its set of IRQs has a lock of its own, and takes
+        // any number.
+        Errno::check(unsafe { sys::shim_irq_access(self.as_ptr(), irq, allow) })
+    }
+
+    /// Asks the security module whether the domain of the current vCPU may map an IRQ to a pirq of
+    /// this one: that of a message, or of a pin.
+    ///
+    /// # Errors
+    ///
+    /// What it answers.
+    #[cfg(feature = "irq")]
+    pub fn check_map_permission(self, irq: u32, message: Option<Request<'_>>) -> Result<(), Errno> {
+        let message = message.map_or(core::ptr::null_mut(), Request::as_ptr);
+        // SAFETY: The domain and the request are alive as views. The security module takes a
+        // request or null, and reads where the function is.
+        Errno::check(unsafe {
+            sys::shim_may_map_irq(self.as_ptr(), irq.cast_signed(), message.cast())
+        })
+    }
+
+    /// Asks the same for an IRQ that is to be unmapped: that of a function's message, or another.
+    ///
+    /// # Errors
+    ///
+    /// What it answers.
+    #[cfg(feature = "irq")]
+    pub fn check_unmap_permission(self, irq: u32, device: Option<PciDev<'_>>) -> Result<(), Errno> {
+        let device = device.map_or(core::ptr::null_mut(), PciDev::as_ptr);
+        // SAFETY: The domain and the function are alive as views. The security module takes a
+        // function or null, and reads where that is.
+        Errno::check(unsafe {
+            sys::shim_may_unmap_irq(self.as_ptr(), irq.cast_signed(), device.cast())
+        })
     }
 
     /// Returns whether its vCPUs have local APICs.

@@ -50,7 +50,7 @@ impl<'a> IrqDesc<'a> {
     }
 
     /// How many belong to pins of PICs and IO-APICs: the first ones.
-    fn pins() -> u32 {
+    pub fn pins() -> u32 {
         // SAFETY: The number is written while Xen boots, before the array is allocated.
         unsafe { (&raw const sys::nr_irqs_gsi).read() }
     }
@@ -58,6 +58,11 @@ impl<'a> IrqDesc<'a> {
     /// Those of pins.
     pub fn of_pins() -> impl Iterator<Item = Self> {
         Self::all().take(Self::pins() as usize)
+    }
+
+    /// Those that a PIC can have.
+    pub fn of_pics() -> impl Iterator<Item = Self> {
+        Self::all().take(LEGACY_IRQS as usize)
     }
 
     /// Those of messages, and of what else creates IRQs.

@@ -1,6 +1,7 @@
 //! What is asked for where an interrupt of a device is set up (`struct msi_info`).
 
-use crate::base::view::{field, view};
+use crate::base::view::{field, set_field, view};
+use crate::objects::pci_sbdf::Sbdf;
 use xen_sys as sys;
 
 view! {
@@ -32,5 +33,21 @@ impl Request<'_> {
     /// The IRQ of the entry, or of the first message.
     pub fn irq(self) -> i32 {
         field!(self, irq)
+    }
+
+    /// Where the function is.
+    pub fn function(self) -> Sbdf {
+        // SAFETY: The request is alive as a view's, and any bits are an address.
+        Sbdf::new(unsafe { core::ptr::read(&raw const (*self.as_ptr()).sbdf) })
+    }
+
+    /// Notes the IRQ.
+    pub fn set_irq(self, irq: i32) {
+        set_field!(self, irq)(irq);
+    }
+
+    /// Notes how many messages the block has, or could have.
+    pub fn set_messages(self, messages: u32) {
+        set_field!(self, entry_nr)(messages.cast_signed());
     }
 }

@@ -165,10 +165,56 @@ impl PcidevsLocked<'_> {
     }
 }
 
+/// The functions of a domain, which a lock keeps with the lists of their interrupts for as long as
+/// the value may live: `pcidevs_lock`, or the domain's `pci_lock` in either mode.
+#[derive(Clone, Copy)]
+pub struct DeviceList<'a> {
+    domain: Domain<'a>,
+    local: PhantomData<*mut ()>,
+}
+
+impl<'a> DeviceList<'a> {
+    /// Stands for the lock that the caller of an export holds; debug builds check that one is.
+    ///
+    /// # Safety
+    ///
+    /// One of both is held, and for longer than the result lives.
+    pub unsafe fn held_by_caller(domain: Domain<'a>) -> Self {
+        xen_assert!(domain.device_list_is_locked());
+        Self {
+            domain,
+            local: PhantomData,
+        }
+    }
+
+    /// The domain.
+    pub fn domain(self) -> Domain<'a> {
+        self.domain
+    }
+
+    /// Finds the function at an address; `None` where it is not one of the domain's.
+    pub fn find(self, address: Sbdf) -> Option<KeptDev<'a>> {
+        // SAFETY: The domain is alive as a view's, and one of the locks that `held_by_caller` asks
+        // for is held: both keep the domain's functions.
+        unsafe {
+            let device = sys::pci_get_pdev(self.domain.as_ptr(), address.to_c());
+            PciDev::from_raw(device).map(|device| KeptDev::new(device))
+        }
+    }
+}
+
 /// All functions, locked: none comes, goes, or changes its owner.
 pub struct AllDevices(#[allow(dead_code)] Guard<'static, Pcidevs>);
 
 impl AllDevices {
+    /// Those of a domain.
+    pub fn of<'a>(&'a self, domain: Domain<'a>) -> DeviceList<'a> {
+        DeviceList {
+            domain,
+            local: PhantomData,
+        }
+    }
+
     /// Finds a function by its segment and ID.
     pub fn find(&self, segment: u16, id: u16) -> Option<PciDev<'_>> {
         let address = Sbdf::of(segment, id).to_c();
