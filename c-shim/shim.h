@@ -143,8 +143,6 @@ void xen_irq_amd_iommu_dump_intremap_table(const struct amd_iommu *iommu,
 extern unsigned char irq_max_guests;
 extern unsigned int irq_ratelimit_threshold;
 extern void (*direct_apic_vector[])(void);
-void clear_domain_irq_pirq(struct domain *d, int irq, struct pirq *pirq);
-void cleanup_domain_irq_pirq(struct domain *d, int irq, struct pirq *pirq);
 
 extern spinlock_t shim_vector_lock;
 extern cpumask_t shim_destination;
@@ -200,7 +198,6 @@ void xen_irq_set_eoi_ready(struct irq_desc *desc);
 void xen_irq_guest_eoi_timer(struct irq_desc *desc);
 void xen_irq_ratelimit_timer(void);
 /* What irq.c calls. */
-bool xen_irq_guest_force_unbind(struct domain *d, struct pirq *pirq);
 void xen_irq_dump_guests(struct irq_desc *desc);
 #endif
 

@@ -1,11 +1,14 @@
-//! What `arch/x86/irq.c` offers of vectors, of IRQs that are created and destroyed, of moves, and
-//! of interrupts that Xen or guests handle. Prototypes: `asm/irq.h`, `xen/irq.h`, `asm/apic.h`, and
-//! c-shim/shim.h for what c-shim/irq.c and the rest of irq.c call.
+//! What `arch/x86/irq.c` offers of vectors, of IRQs that are created and destroyed, of moves, of
+//! interrupts that Xen or guests handle, and of pirqs. Prototypes: `asm/irq.h`, `xen/irq.h`,
+//! `xen/domain.h`, `asm/apic.h`, and c-shim/shim.h for what c-shim/irq.c and the rest of irq.c
+//! call.
 
 use core::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicU8;
-use irq::{create, deliver, evacuate, guests, own};
+use irq::allocate::{self, Kind};
+use irq::pirqs::{self, Source};
+use irq::{create, deliver, emulated, evacuate, guests, own};
 use xen::arch::cpu::{CpuVariables, this_cpu_number};
 use xen::base::boot::Booting;
 use xen::base::bug::assertion_failed;
@@ -15,6 +18,8 @@ use xen::irq::create as objects;
 use xen::irq::direct;
 use xen::irq::guests::LockedGuest;
 use xen::irq::interrupt::Interrupt;
+use xen::irq::pirq_log;
+use xen::irq::pirqs::{Pirqs, PrivateMaps};
 use xen::irq::place::{self, PlacedDesc};
 use xen::irq::rate_limit;
 use xen::irq::request::{Function, NewAction};
@@ -23,7 +28,9 @@ use xen::irq::table::{VectorLock, Vectors};
 use xen::objects::cpumask::CpuMask;
 use xen::objects::domain::Domain;
 use xen::objects::irq_desc::{HeldDesc, IrqDesc, LockedDesc};
-use xen::objects::pirq::{PirqView, lock_desc_of};
+use xen::objects::msi_info::Request;
+use xen::objects::pci_dev::DeviceList;
+use xen::objects::pirq::{self, PirqView, lock_desc_of};
 use xen::objects::vcpu::Vcpu;
 use xen::sync::irqs::{INTERRUPT_FLAG, IrqsOff};
 use xen::sync::rwlock::EventLock;
@@ -548,12 +555,12 @@ unsafe extern "C" fn pirq_guest_unmask(d: *const sys::domain) -> c_int {
     0
 }
 
-/// The event lock of a domain, which the caller of an export holds for writing.
+/// The event lock of a domain, with which a guest's pirq is bound or unbound.
 macro_rules! event_lock {
     ($domain:expr) => {{
         let domain: Domain<'_> = $domain;
         // SAFETY: Event channels and pass-through devices bind and unbind pirqs of the domain with
-        // its event lock held for writing, and so does `unmap_domain_pirq()`.
+        // its event lock held for writing.
         unsafe { EventLock::expected_of_caller(domain) }
     }};
 }
@@ -562,12 +569,10 @@ macro_rules! event_lock {
 macro_rules! guest {
     ($lock:expr, $pirq:expr) => {{
         let pirq = view!(PirqView, $pirq);
-        // SAFETY: A pirq that is bound has an event channel, or is one of a pass-through device:
-        // `pirq_cleanup_check()` keeps it until both are gone, and they go after the pirq was
-        // unbound. Of a block of messages that `unmap_domain_pirq()` unmaps, only the first is
-        // unbound: `msi_free_irq()` destroys the IRQs of the others, with the event lock still
-        // held, before a channel can be closed. A domain's channels are closed and its pirqs
-        // unmapped before it is freed.
+        // SAFETY: A pirq that is bound stands for its IRQ, or is held by it, so that it is freed
+        // only after it was unbound (`Pirqs::clean_up`); or, where IRQs of a function are destroyed
+        // whose pirqs XSM does not let go, after the IRQ was destroyed. A domain's channels are
+        // closed and its pirqs unmapped before it is freed.
         unsafe { LockedGuest::new(&$lock, pirq) }
     }};
 }
@@ -599,20 +604,6 @@ unsafe extern "C" fn pirq_guest_unbind(d: *const sys::domain, pirq: *const sys::
     guests::unbind(guest!(lock, pirq));
 }
 
-/// See [`guests::force_unbind`].
-///
-/// # Safety
-///
-/// The pirq is one of the domain's, whose event lock is held for writing.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn xen_irq_guest_force_unbind(
-    d: *const sys::domain,
-    pirq: *const sys::pirq,
-) -> bool {
-    let lock = event_lock!(view!(Domain, d));
-    guests::force_unbind(guest!(lock, pirq))
-}
-
 /// See [`guests::dump`].
 ///
 /// # Safety
@@ -621,4 +612,247 @@ unsafe extern "C" fn xen_irq_guest_force_unbind(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn xen_irq_dump_guests(desc: *const sys::irq_desc) {
     guests::dump(held!(desc));
+}
+
+/// A domain's event lock, which the caller of an export holds for writing.
+macro_rules! held_event_lock {
+    ($domain:expr) => {{
+        let domain = view!(Domain, $domain);
+        // SAFETY: physdev.c, hvm/irq.c, event_channel.c, vioapic.c, io_apic.c, vPCI and
+        // passthrough take the domain's event lock for writing before they allocate, map, unmap or
+        // clean up a pirq, and before an event channel is bound to one.
+        unsafe { EventLock::held_by_caller(domain) }
+    }};
+}
+
+/// The lock that keeps a domain's functions, which the caller of an export holds.
+macro_rules! device_list {
+    ($domain:expr) => {{
+        let domain = view!(Domain, $domain);
+        // SAFETY: physdev.c and vPCI hold the domain's `pci_lock` where they map messages; where
+        // pirqs are unmapped, physdev.c, vioapic.c and msi.c hold `pcidevs_lock`, and vPCI one of
+        // both.
+        unsafe { DeviceList::held_by_caller(domain) }
+    }};
+}
+
+/// A request of C's for messages, which lives for the call.
+macro_rules! request {
+    ($raw:expr) => {
+        view!(Request, $raw.cast::<sys::msi_info>().cast_const())
+    };
+}
+
+/// A number of C's, or an error.
+fn number_to_c(result: Result<c_int, Errno>) -> c_int {
+    result.unwrap_or_else(Errno::negative)
+}
+
+/// See [`pirqs::initialize`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and new.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn init_domain_irq_mapping(d: *const sys::domain) -> c_int {
+    let domain = view!(Domain, d);
+    // SAFETY: `arch_domain_create()` calls this before the domain is in any list.
+    let maps = unsafe { PrivateMaps::new(domain) };
+    to_c(pirqs::initialize(&maps))
+}
+
+/// See [`PrivateMaps::destroy`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and nothing else can reach it any more.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cleanup_domain_irq_mapping(d: *const sys::domain) {
+    let domain = view!(Domain, d);
+    // SAFETY: `arch_domain_create()` calls this where it fails, and `arch_domain_destroy()` a grace
+    // period after the domain left all lists, when its pirqs have been unmapped.
+    unsafe { PrivateMaps::new(domain) }.destroy();
+}
+
+/// See [`pirq::allocate`].
+///
+/// # Safety
+///
+/// The domain is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn alloc_pirq_struct(d: *const sys::domain) -> *mut sys::pirq {
+    pirq::allocate(view!(Domain, d)).map_or(null_mut(), NonNull::as_ptr)
+}
+
+/// See [`Pirqs::clean_up`].
+///
+/// # Safety
+///
+/// The pirq is one of the domain's, whose event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pirq_cleanup_check(pirq: *const sys::pirq, d: *const sys::domain) {
+    Pirqs::of(&held_event_lock!(d)).clean_up(view!(PirqView, pirq));
+}
+
+/// See [`allocate::choose_free`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn get_free_pirq(d: *const sys::domain, kind: c_int) -> c_int {
+    let kind = if kind.cast_unsigned() == sys::MAP_PIRQ_TYPE_GSI {
+        Kind::Pin
+    } else {
+        Kind::Message
+    };
+    number_to_c(allocate::choose_free(&held_event_lock!(d), kind).map(|number| number.get()))
+}
+
+/// See [`allocate::choose_free_block`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn get_free_pirqs(d: *const sys::domain, nr: c_uint) -> c_int {
+    number_to_c(allocate::choose_free_block(&held_event_lock!(d), nr).map(|number| number.get()))
+}
+
+/// See [`pirqs::map`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing. For messages the data are a
+/// request, and a lock is held that keeps the domain's functions.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn map_domain_pirq(
+    d: *const sys::domain,
+    pirq: c_int,
+    irq: c_int,
+    kind: c_int,
+    data: *mut c_void,
+) -> c_int {
+    let source = match kind.cast_unsigned() {
+        sys::MAP_PIRQ_TYPE_MSI => Source::Message(request!(data), device_list!(d)),
+        sys::MAP_PIRQ_TYPE_MULTI_MSI => Source::Block(request!(data), device_list!(d)),
+        _ => Source::Pin,
+    };
+    to_c(pirqs::map(&held_event_lock!(d), pirq, irq, source).map(|_| ()))
+}
+
+/// See [`pirqs::unmap`].
+///
+/// # Safety
+///
+/// The domain is Xen's. Its event lock is held for writing, and a lock that keeps its functions.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unmap_domain_pirq(d: *const sys::domain, pirq: c_int) -> c_int {
+    to_c(pirqs::unmap(&held_event_lock!(d), device_list!(d), pirq))
+}
+
+/// See [`pirqs::unmap_all`].
+///
+/// # Safety
+///
+/// The domain is Xen's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn free_domain_pirqs(d: *const sys::domain) {
+    pirqs::unmap_all(view!(Domain, d));
+}
+
+/// See [`emulated::map`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn map_domain_emuirq_pirq(
+    d: *const sys::domain,
+    pirq: c_int,
+    emuirq: c_int,
+) -> c_int {
+    to_c(emulated::map(&held_event_lock!(d), pirq, emuirq))
+}
+
+/// See [`emulated::unmap`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unmap_domain_pirq_emuirq(d: *const sys::domain, pirq: c_int) -> c_int {
+    to_c(emulated::unmap(&held_event_lock!(d), pirq))
+}
+
+/// See [`pirqs::bound_to_channel`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and its event lock is held for writing.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn arch_evtchn_bind_pirq(d: *const sys::domain, pirq: c_int) {
+    pirqs::bound_to_channel(&held_event_lock!(d), pirq);
+}
+
+/// A pirq that the caller of an export names, or negative: the one that was mapped takes its place.
+///
+/// # Safety
+///
+/// The pirq is a variable of C's.
+unsafe fn mapped_to_c(pirq: *mut c_int, map: impl FnOnce(c_int) -> Result<c_int, Errno>) -> c_int {
+    // SAFETY: It is a variable of C's.
+    match map(unsafe { pirq.read() }) {
+        Ok(mapped) => {
+            // SAFETY: The same, of which no reference was made.
+            unsafe { pirq.write(mapped) };
+            0
+        }
+        Err(errno) => errno.negative(),
+    }
+}
+
+/// See [`allocate::map_pin`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and the pirq a variable of C's.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn allocate_and_map_gsi_pirq(
+    d: *const sys::domain,
+    index: c_int,
+    pirq_p: *mut c_int,
+) -> c_int {
+    let domain = view!(Domain, d);
+    // SAFETY: physdev.c and vioapic.c pass a variable.
+    unsafe { mapped_to_c(pirq_p, |wanted| allocate::map_pin(domain, index, wanted)) }
+}
+
+/// See [`allocate::map_messages`].
+///
+/// # Safety
+///
+/// The domain is Xen's, and a lock is held that keeps its functions; the pirq is a variable of C's,
+/// as is the request.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn allocate_and_map_msi_pirq(
+    d: *const sys::domain,
+    index: c_int,
+    pirq_p: *mut c_int,
+    kind: c_int,
+    msi: *mut sys::msi_info,
+) -> c_int {
+    let list = device_list!(d);
+    let is_block = match kind.cast_unsigned() {
+        sys::MAP_PIRQ_TYPE_MSI => false,
+        sys::MAP_PIRQ_TYPE_MULTI_MSI => true,
+        _ => {
+            pirq_log::wrong_kind(list.domain(), kind);
+            xen_assert!(false);
+            return Errno::INVAL.negative();
+        }
+    };
+    let map = |wanted| allocate::map_messages(list, (index, wanted), is_block, request!(msi));
+    // SAFETY: physdev.c and vPCI pass a variable.
+    unsafe { mapped_to_c(pirq_p, map) }
 }

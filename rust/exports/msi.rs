@@ -1,5 +1,7 @@
 //! What `arch/x86/msi.c` offers to the rest of Xen. Prototypes: `asm/msi.h`, `asm/pci.h`, and
 //! c-shim/shim.h for what Xen reaches through pointers.
+//!
+//! What the unit irq calls is not inlined there: its twin has a model in the place of this one.
 
 use core::ffi::{c_int, c_uint};
 use msi::enable::{self, Refused};
@@ -73,6 +75,7 @@ extern "C" fn __msi_set_enable(
 /// # Safety
 ///
 /// Both descriptors are Xen's, and that of the IRQ is locked.
+#[inline(never)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn setup_msi_irq(
     desc: *const sys::irq_desc,
@@ -112,6 +115,7 @@ unsafe extern "C" fn __setup_msi_irq(
 /// # Safety
 ///
 /// The descriptor is one of Xen's, and no other reference to it exists.
+#[inline(never)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn msi_free_irq(entry: *const sys::msi_desc) -> c_int {
     let first = view!(MsiDesc, entry);
@@ -147,6 +151,7 @@ unsafe extern "C" fn guest_mask_msi_irq(desc: *const sys::irq_desc, mask: u32) {
 /// # Safety
 ///
 /// The function is one of Xen's or none; the other arguments are C's.
+#[inline(never)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_enable_msi(
     pdev: *const sys::pci_dev,
@@ -176,6 +181,7 @@ unsafe extern "C" fn pci_enable_msi(
 /// # Safety
 ///
 /// The descriptor is one of Xen's.
+#[inline(never)]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pci_disable_msi(msi_desc: *const sys::msi_desc) {
     let msi = view!(MsiDesc, msi_desc);

@@ -333,9 +333,8 @@ fn take_and_shut_down(held: HeldDesc<'_>) -> Option<TakenGuests> {
 /// Locks an IRQ that is destroyed, after all guests were unbound from it. What they handled is to
 /// be freed when the lock was dropped.
 ///
-/// Most often there are none: who unmaps a pirq unbinds its guest first. Not so for the messages of
-/// a block behind the first, and where dom0 removes a function and XSM does not let its pirqs be
-/// unmapped.
+/// Most often there are none: who unmaps a pirq unbinds its guest first. Not so where dom0 removes
+/// a function and XSM does not let its pirqs be unmapped.
 ///
 /// Context: IRQs on.
 pub fn abandon(desc: IrqDesc<'static>) -> (LockedDesc<'static>, Option<TakenGuests>) {

@@ -1,15 +1,18 @@
-//! Vectors of IRQs and their moves from one CPU to another, and the interrupts that arrive there: a
-//! part of `arch/x86/irq.c`.
+//! Vectors of IRQs and their moves from one CPU to another, the interrupts that arrive there, and
+//! the pirqs by which domains name IRQs: a part of `arch/x86/irq.c`.
 //!
 //! The steps of a move are told in `irq_core::irq::moves`.
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod allocate;
 pub mod create;
 pub mod deliver;
+pub mod emulated;
 pub mod evacuate;
 pub mod guests;
 pub mod own;
+pub mod pirqs;
 
 use irq_core::irq::cpus::{CpuSet, CpuSetMut, each};
 use irq_core::irq::moves::{CleanUp, Completed, Target};

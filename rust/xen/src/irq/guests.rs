@@ -19,7 +19,7 @@ use crate::irq::rate_limit;
 use crate::irq::stack::OwnStack;
 use crate::objects::cpumask::CpuMask;
 use crate::objects::domain::Domain;
-use crate::objects::irq_desc::{HeldDesc, IrqDesc};
+use crate::objects::irq_desc::HeldDesc;
 use crate::objects::pirq::PirqView;
 use crate::sync::irqs::IrqsOff;
 use crate::sync::rwlock::EventLock;
@@ -71,28 +71,6 @@ impl<'l> LockedGuest<'l> {
     pub unsafe fn new(lock: &'l EventLock<'_>, pirq: PirqView<'l>) -> Self {
         let domain = lock.domain();
         Self(Guest { domain, pirq })
-    }
-
-    /// Takes the pirq from the IRQ from which its guest was unbound by force, after it was
-    /// unmapped: nothing of it may be left when the channel is closed. Returns whether there is
-    /// such an IRQ.
-    ///
-    /// Context: IRQs on.
-    pub fn forget(self) -> bool {
-        let irq = u32::try_from(self.pirq.irq().wrapping_neg()).ok();
-        let Some(desc) = irq.filter(|irq| *irq != 0).and_then(IrqDesc::numbered) else {
-            return false;
-        };
-        let (domain, pirq) = (self.domain.as_ptr(), self.pirq.as_ptr());
-        // SAFETY: The domain's event lock is held for writing, as both functions ask, and the first
-        // one for the lock of the descriptor. What is freed is freed a grace period later.
-        unsafe {
-            let locked = desc.lock();
-            sys::clear_domain_irq_pirq(domain, desc.irq(), pirq);
-            drop(locked);
-            sys::cleanup_domain_irq_pirq(domain, desc.irq(), pirq);
-        }
-        true
     }
 }
 

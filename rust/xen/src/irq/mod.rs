@@ -1,6 +1,7 @@
 //! Vectors of IRQs and their moves: the descriptors' fields, `vector_irq[]`, the maps of vectors,
 //! and what CPUs send each other; IRQs that are created and destroyed; interrupts that arrive, and
-//! Xen's handlers and guests, which handle them.
+//! Xen's handlers and guests, which handle them; the pirqs of domains, and messages that are mapped
+//! to them.
 
 pub mod cpus;
 pub mod create;
@@ -9,7 +10,10 @@ pub mod guests;
 pub mod handler;
 pub mod interrupt;
 pub mod log;
+pub mod messages;
 pub mod options;
+pub mod pirq_log;
+pub mod pirqs;
 pub mod place;
 pub mod rate_limit;
 pub mod request;

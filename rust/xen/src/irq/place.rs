@@ -5,6 +5,7 @@ use crate::irq::cpus::{Cpus, DescCpus};
 use crate::irq::table::{VectorLock, Vectors};
 use crate::objects::cpumask::{CpuMask, CpuMaskVar};
 use crate::objects::irq_desc::{HeldDesc, IrqDesc};
+use crate::objects::pci_dev::KeptDev;
 use core::ops::Deref;
 use irq_core::irq::cpus::{CpuSet, CpuSetMut};
 use irq_core::irq::moves::Place;
@@ -182,6 +183,13 @@ pub fn map_of_io_apic(desc: HeldDesc<'_>, _lock: &VectorLock) -> Option<&'static
 pub fn set_used(desc: HeldDesc<'_>, map: Option<&'static VectorSet>) {
     let map = map.map_or(core::ptr::null_mut(), |map| (&raw const *map).cast_mut());
     set_field!(desc, arch.used_vectors)(map.cast());
+}
+
+/// Notes that the IRQ must not share a vector with others of a function.
+pub fn set_used_of(desc: HeldDesc<'_>, device: KeptDev<'_>) {
+    // SAFETY: The map is a part of the function's structure, which is alive as a view's.
+    let map = unsafe { &raw mut (*device.as_ptr()).arch.used_vectors };
+    set_field!(desc, arch.used_vectors)(map);
 }
 
 /// The vector by which an IRQ is known: for one of a PIC, that of the PIC.
