@@ -102,6 +102,12 @@ fn compare_delivery(c_world: &World, rust_world: &World) -> Result<(), String> {
     if c.in_service != rust.in_service {
         return differ("the vectors in service");
     }
+    if c.access != rust.access {
+        return differ("the IRQs that domains may use");
+    }
+    if c.enabled != rust.enabled {
+        return differ("the messages that functions may send");
+    }
     if c.masked != rust.masked {
         return differ("the pins that are masked");
     }
@@ -128,12 +134,19 @@ fn compare_delivery(c_world: &World, rust_world: &World) -> Result<(), String> {
                 let pirq = guest.pirq(number);
                 let read = (!pirq.is_null())
                     .then(|| (get!(pirq, arch.irq), get!(pirq, masked), get!(pirq, evtchn)));
-                (read, guest.pirqs[number].is_bound)
+                let emulated = guest.is_hvm && !pirq.is_null();
+                let emulated = emulated.then(|| get!(pirq, arch.__bindgen_anon_1.hvm.emuirq));
+                (read, emulated, guest.pirqs[number].is_bound)
             };
             (0..PIRQS).map(known).collect::<Vec<_>>()
         };
         if pirqs(a) != pirqs(b) {
-            return differ(&format!("the pirqs of domain {domain}"));
+            let (c, rust) = (pirqs(a), pirqs(b));
+            let both: Vec<_> = (0..PIRQS)
+                .filter(|&number| c[number] != rust[number])
+                .map(|number| (number, c[number], rust[number]))
+                .collect();
+            return differ(&format!("the pirqs of domain {domain}, {both:?}"));
         }
     }
     for irq in 0..IRQS {

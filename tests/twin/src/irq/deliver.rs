@@ -364,7 +364,9 @@ fn unmap(cpu: usize, domain: usize, pirq: usize) -> Option<()> {
     let leaves = state(|state| state.leaving.contains(&irq));
     let by_xen = is_message && state(|state| state.by_xen.contains(&irq));
     let is_gone = is_message && !has_handler(irq);
-    if moves || in_progress || leaves || by_xen || is_gone {
+    // C goes by the first guest for all of a block.
+    let is_of_block = super::messages::is_of_block(desc);
+    if moves || in_progress || leaves || by_xen || is_gone || is_of_block {
         return None;
     }
     let cpu = idle(cpu)?;
@@ -392,7 +394,9 @@ fn remove(cpu: usize, irq: usize) -> Option<()> {
     let moves = may_clean_up(desc);
     let in_progress = get!(desc, status) & sys::XEN_IRQ_INPROGRESS as u32 != 0;
     let leaves = state(|state| state.leaving.contains(&irq));
-    if irq < GSIS || !has_handler(irq) || moves || in_progress || leaves {
+    // A message of a function is freed with its IRQ.
+    let is_of_function = super::messages::place_of(get!(desc, msi_desc) as u64).is_some();
+    if irq < GSIS || !has_handler(irq) || moves || in_progress || leaves || is_of_function {
         return None;
     }
     let cpu = idle(cpu)?;
@@ -602,7 +606,7 @@ fn finish() {
     }
     for domain in 0..domains {
         let guest = state(|state| state.guests[domain].clone());
-        for number in 1..PIRQS {
+        for number in 0..PIRQS {
             let pirq = guest.pirq(number);
             if !pirq.is_null() {
                 attempt(|env| env.heap.free(pirq as u64, true));

@@ -40,6 +40,7 @@ pub(crate) struct Timer {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Functions {
     pub(super) affinity: usize,
+    pub(super) allocate_pirq: usize,
     pub(super) answer: usize,
     pub(super) answer_locked: usize,
     pub(super) bind: usize,
@@ -93,6 +94,14 @@ pub(crate) struct Delivery {
     pub(super) regs: usize,
     /// The messages of all IRQs.
     pub(super) messages: usize,
+    /// The IRQs that domains may use, by the domains' numbers.
+    pub(super) access: BTreeSet<(usize, u64)>,
+    /// Whether a domain could not be denied an IRQ in the call that runs.
+    pub(super) is_denial_refused: bool,
+    /// Functions, the descriptors of all that they may send, and which first ones are in use.
+    pub(super) devices: Vec<u64>,
+    pub(super) blocks: usize,
+    pub(super) enabled: BTreeSet<usize>,
     /// The vectors that are in service on each CPU.
     pub(super) in_service: Vec<[u64; 4]>,
     /// The vectors that were in service, by CPUs, when their IRQs were destroyed.
@@ -237,7 +246,16 @@ impl Delivery {
             return None;
         };
         self.in_service[cpu][usize::from(vector / 64)] &= !(1 << (vector % 64));
-        if let Some(meant) = self.ends.filter(|&meant| meant != vector)
+        let other = self.ends.filter(|&meant| meant != vector);
+        if let Some(meant) = other
+            && self.is_c
+            && self.lost.remove(&(cpu, vector))
+        {
+            // It ends what C owes, and C owes this one instead.
+            self.lost.insert((cpu, meant));
+            return Some(vector);
+        }
+        if let Some(meant) = other
             && !self.is_early
         {
             self.break_by(format!("an EOI for vector {meant:#x} ends {vector:#x}"));

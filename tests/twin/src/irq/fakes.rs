@@ -8,7 +8,7 @@ use super::handled::Handled;
 use super::nested::{self, meanwhile, state};
 use super::platform::{self, apic_id};
 use super::spec::{DOMAIN, GSIS, IRQS, MOST_ARRIVALS, MOST_CPUS, Mask};
-use super::{calls, guests, timers};
+use super::{calls, guests, messages, timers};
 use crate::bits;
 use crate::loader::Import;
 use crate::side::{fault, record, with};
@@ -49,6 +49,14 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "on_selected_cpus" => calls::on_selected_cpus as *const (),
         "radix_tree_lookup" => guests::radix_tree_lookup as *const (),
         "radix_tree_lookup_slot" => guests::radix_tree_lookup_slot as *const (),
+        "radix_tree_insert" => guests::radix_tree_insert as *const (),
+        "pirq_get_info" => guests::pirq_get_info as *const (),
+        "pt_pirq_init" => guests::pt_pirq_init as *const (),
+        "rangeset_contains_singleton" => rangeset_contains_singleton as *const (),
+        "pci_get_pdev" => messages::pci_get_pdev as *const (),
+        "pci_enable_msi" => messages::pci_enable_msi as *const (),
+        "setup_msi_irq" => messages::setup_msi_irq as *const (),
+        "pcidevs_lock_unsafe" | "pcidevs_unlock" => nothing as *const (),
         "radix_tree_delete" => guests::radix_tree_delete as *const (),
         "radix_tree_gang_lookup" => guests::radix_tree_gang_lookup as *const (),
         "send_guest_pirq" => guests::send_guest_pirq as *const (),
@@ -58,12 +66,13 @@ pub(super) fn import(name: &str) -> Option<Import> {
         "bogus_8259A_irq" => bogus_8259a_irq as *const (),
         "msi_maskable_irq" => msi_maskable_irq as *const (),
         "msi_free_irq" => msi_free_irq as *const (),
-        "pci_disable_msi" => pci_disable_msi as *const (),
+        "pci_disable_msi" => messages::pci_disable_msi as *const (),
         "register_keyhandler" | "dump_ioapic_irq_info" => nothing as *const (),
         "strcmp" => libc::strcmp as *const (),
         "irq_stat" => return Some(Import::Variable(IRQ_STAT * MOST_ARRIVALS)),
         "x2apic_enabled" | "tb_init_done" | "iommu_intremap" => return Some(Import::Variable(1)),
         "nr_cpu_ids" => return Some(Import::Variable(4)),
+        "hardware_domain" => return Some(Import::Variable(8)),
         "io_apic_irqs" => return Some(Import::Variable(8)),
         "cpu_online_map" | "cpumask_all" => return Some(Import::Variable(size_of::<Mask>())),
         "node_to_cpumask" => return Some(Import::Variable(2 * size_of::<Mask>())),
@@ -103,12 +112,44 @@ fn change_set(name: &'static str, set: u64, irq: u64) -> i32 {
     failure()
 }
 
+/// The domain that has a set of IRQs.
+fn domain_of(set: u64) -> usize {
+    let domain = platform::with(|platform| {
+        let caps = |domain: &u64| get!(*domain as *const sys::domain, irq_caps) as u64;
+        platform
+            .domains
+            .iter()
+            .position(|domain| caps(domain) == set)
+    });
+    match domain {
+        Some(domain) => domain,
+        None => fault("a set of IRQs that is none of a domain".to_owned()),
+    }
+}
+
 extern "C" fn rangeset_add_singleton(set: u64, irq: u64) -> i32 {
-    change_set("rangeset_add_singleton", set, irq)
+    let error = change_set("rangeset_add_singleton", set, irq);
+    if error == 0 {
+        let domain = domain_of(set);
+        state(|state| state.access.insert((domain, irq)));
+    }
+    error
 }
 
 extern "C" fn rangeset_remove_singleton(set: u64, irq: u64) -> i32 {
-    change_set("rangeset_remove_singleton", set, irq)
+    let error = change_set("rangeset_remove_singleton", set, irq);
+    if error == 0 {
+        let domain = domain_of(set);
+        state(|state| state.access.remove(&(domain, irq)));
+    } else {
+        state(|state| state.is_denial_refused = true);
+    }
+    error
+}
+
+extern "C" fn rangeset_contains_singleton(set: u64, irq: u64) -> u64 {
+    let domain = domain_of(set);
+    crate::services::garble(state(|state| state.access.contains(&(domain, irq))))
 }
 
 /// Leaves an RCU section open where it finds a domain that does not run.
@@ -217,6 +258,9 @@ extern "C" fn bogus_8259a_irq(irq: u32) -> u64 {
 
 /// The IRQ of a message.
 fn irq_of_message(message: u64) -> usize {
+    if messages::place_of(message).is_some() {
+        return get!(message as *const sys::msi_desc, irq) as usize;
+    }
     let first = state(|state| state.messages);
     let irq = (message as usize).wrapping_sub(first) / size_of::<sys::msi_desc>();
     if irq >= IRQS {
@@ -233,6 +277,9 @@ extern "C" fn msi_maskable_irq(message: u64) -> i32 {
 
 /// The IRQ of a message is destroyed.
 extern "C" fn msi_free_irq(message: u64) -> i32 {
+    if messages::free(message) {
+        return 0;
+    }
     let irq = irq_of_message(message);
     record(Event::Call("msi_free_irq", [irq as u64, 0, 0, 0, 0, 0]));
     let (me, destroy) = platform::with(|platform| {
@@ -242,10 +289,6 @@ extern "C" fn msi_free_irq(message: u64) -> i32 {
     });
     nested::call(me, destroy, [irq as u64], false);
     0
-}
-
-extern "C" fn pci_disable_msi() {
-    record(Event::Call("pci_disable_msi", [0; 6]));
 }
 
 extern "C" fn nothing() {}

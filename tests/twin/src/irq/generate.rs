@@ -2,9 +2,9 @@
 
 use super::Irq;
 use super::choices::{mask, with_failures};
-use super::generate_arrivals;
 use super::op::{HandledBy, Op};
 use super::spec::{Bound, FILLER, GSIS, HPET, IRQS, MOST_CPUS, Maps, Spec, only};
+use super::{generate_arrivals, generate_pirqs};
 use crate::rng::Rng;
 use crate::subject::Case;
 
@@ -14,8 +14,10 @@ const FIRST_HIGH: u8 = 0xf1;
 
 /// Makes up a case.
 pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
-    if rng.one_in(2) {
-        return generate_arrivals::case(rng);
+    match rng.below(5) {
+        0 | 1 => return generate_arrivals::case(rng),
+        2 => return generate_pirqs::case(rng),
+        _ => {}
     }
     let spec = spec(rng);
     let count = 8 + rng.below(40);

@@ -13,11 +13,11 @@ use crate::subject::Case;
 const MESSAGES: usize = 3;
 
 /// What a case is about: a few IRQs, on a few pirqs of the domains.
-struct About {
-    irqs: Vec<usize>,
+pub(super) struct About {
+    pub(super) irqs: Vec<usize>,
     /// Pins that were bound at boot, with vectors that interrupt the ones before.
-    by_vector: Vec<usize>,
-    pirqs: Vec<usize>,
+    pub(super) by_vector: Vec<usize>,
+    pub(super) pirqs: Vec<usize>,
 }
 
 pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
@@ -56,7 +56,7 @@ pub(super) fn case(rng: &mut Rng) -> Case<Irq> {
     }
 }
 
-fn spec(rng: &mut Rng) -> Spec {
+pub(super) fn spec(rng: &mut Rng) -> Spec {
     let cpus = 1 + rng.below(MOST_ARRIVALS);
     let mut online = only(0);
     for cpu in 1..cpus {
@@ -152,7 +152,7 @@ fn pair(rng: &mut Rng, about: &About) -> Vec<Op> {
 }
 
 /// An act, in the middle of which others may come.
-fn with(rng: &mut Rng, about: &About, act: Act) -> Op {
+pub(super) fn with(rng: &mut Rng, about: &About, act: Act) -> Op {
     let places = match act {
         Act::Bind { .. } => &[When::Allocate][..],
         Act::Unbind { .. } | Act::Unmap { .. } | Act::Remove { .. } => {
@@ -187,7 +187,7 @@ fn arrive(rng: &mut Rng, about: &About) -> Act {
 }
 
 /// One of all that may come at any time.
-fn act_of(rng: &mut Rng, about: &About) -> Act {
+pub(super) fn act_of(rng: &mut Rng, about: &About) -> Act {
     let cpu = rng.below(MOST_ARRIVALS);
     let (domain, pirq) = (rng.below(DOMAINS), of(rng, &about.pirqs));
     let irq = of(rng, &about.irqs);

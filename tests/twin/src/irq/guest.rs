@@ -7,7 +7,7 @@ use crate::side::with;
 use crate::xen::{addr, get, set};
 
 /// The pirqs of a domain, and as many event channels.
-pub(super) const PIRQS: usize = 16;
+pub(super) const PIRQS: usize = 32;
 /// `IRQ_UNBOUND`.
 const UNBOUND: i32 = -1;
 /// `ECS_PIRQ`.
@@ -34,6 +34,8 @@ pub(super) struct Guest {
     /// The pirqs by their numbers, and their numbers by IRQs.
     pub(super) pirq_tree: u64,
     pub(super) irq_tree: u64,
+    /// The numbers of pirqs by emulated interrupts.
+    pub(super) emulated_tree: u64,
     pub(super) channels: u64,
     pub(super) pirqs: [Pirq; PIRQS],
 }

@@ -2,11 +2,15 @@
 
 use xen_sys as sys;
 
+use super::guest::PIRQS;
 use super::nested::state;
 use super::spec::IRQS;
 use crate::side::{fault, record, with};
 use crate::trace::Event;
-use crate::xen::{addr, get};
+use crate::xen::{addr, get, set};
+
+/// The index of `IRQ_MSI_EMU`, as it is extended.
+const OF_MESSAGES: u64 = (-3i64).cast_unsigned();
 
 /// The slots of a radix tree.
 fn slots_of(root: u64) -> *mut u64 {
@@ -16,6 +20,10 @@ fn slots_of(root: u64) -> *mut u64 {
             let roots = [
                 (addr!(domain, pirq_tree) as u64, guest.pirq_tree),
                 (addr!(domain, arch.irq_pirq) as u64, guest.irq_tree),
+                (
+                    addr!(domain, arch.__bindgen_anon_1.hvm.emuirq_pirq) as u64,
+                    guest.emulated_tree,
+                ),
             ];
             roots
                 .into_iter()
@@ -30,13 +38,61 @@ fn slots_of(root: u64) -> *mut u64 {
 
 fn slot_of(root: u64, index: u64) -> *mut u64 {
     let slots = slots_of(root);
-    if index as usize >= IRQS {
+    let is_emulated = state(|state| {
+        let mut guests = state.guests.iter();
+        guests.any(|guest| guest.is_hvm && guest.emulated_tree == slots as u64)
+    });
+    let index = if is_emulated && index == OF_MESSAGES {
+        IRQS as u64
+    } else if index as usize >= IRQS {
         fault(format!("index {index:#x} of a radix tree"));
-    }
+    } else {
+        index
+    };
     slots.wrapping_add(index as usize)
 }
 
+pub(super) extern "C" fn radix_tree_insert(root: u64, index: u64, item: u64) -> i32 {
+    let slot = slot_of(root, index);
+    // SAFETY: a slot of the world.
+    if unsafe { slot.read() } != 0 {
+        return -libc::EEXIST;
+    }
+    let error = -with(|env| env.script.outcome());
+    if error == 0 {
+        // SAFETY: as above.
+        unsafe { slot.write(item) };
+    }
+    error
+}
+
+pub(super) extern "C" fn pirq_get_info(domain: u64, number: i32) -> u64 {
+    let root = addr!(domain as *mut sys::domain, pirq_tree) as u64;
+    let found = radix_tree_lookup(root, number as u64);
+    if found != 0 {
+        return found;
+    }
+    let (me, allocate) =
+        super::platform::with(|platform| (platform.me, platform.delivery.functions.allocate_pirq));
+    let new = super::nested::call(me, allocate, [domain], false);
+    if new == 0 {
+        return 0;
+    }
+    set!(new as *mut sys::pirq, pirq, number);
+    if radix_tree_insert(root, number as u64, new) != 0 {
+        crate::side::attempt(|env| env.heap.free(new, true));
+        return 0;
+    }
+    new
+}
+
+pub(super) extern "C" fn pt_pirq_init() {}
+
 pub(super) extern "C" fn radix_tree_lookup(root: u64, index: u64) -> u64 {
+    // C looks behind the last pirq of a block, too.
+    if index == PIRQS as u64 {
+        return 0;
+    }
     // SAFETY: a slot of the world.
     unsafe { slot_of(root, index).read() }
 }

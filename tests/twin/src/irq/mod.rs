@@ -4,7 +4,7 @@
 //! The second side is the rest of the C file with the Rust. Several CPUs take turns: each has its
 //! per-CPU variables ([`cpus`]) and its local APIC ([`platform`]), and any may make the next call.
 //!
-//! Half of the cases are of worlds in which IRQs are set up and interrupts arrive
+//! Most cases are of worlds in which IRQs are set up and interrupts arrive
 //! ([`spec::Arrivals`]): what happens there is an [`act::Act`], and at the places where the code
 //! under test has IRQs on and holds no lock ([`act::When`]) another CPU or another interrupt goes
 //! on. At the end of each such case guests unbind and timers run out, and no vector may be left in
@@ -22,14 +22,17 @@ mod delivery;
 mod fakes;
 mod generate;
 mod generate_arrivals;
+mod generate_pirqs;
 mod guest;
 mod guests;
 mod handled;
 mod kinds;
+mod messages;
 mod model;
 mod nested;
 mod op;
 mod perform;
+mod pirqs;
 mod platform;
 mod spec;
 mod thunks;

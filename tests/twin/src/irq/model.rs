@@ -24,12 +24,21 @@
 //!    Rust unbinds the guests before, and goes on alone.
 //! 9. *Guests that bind an IRQ that was destroyed.* C lets them have it. Rust refuses, and goes on
 //!    alone.
+//! 10. *Blocks of messages that cannot be mapped.* C leaves the pirqs of the messages before the
+//!     one that fails with the numbers of IRQs that it destroys, and keeps an IRQ for whose pirq
+//!     there was no memory. Rust leaves everything as it was. Rust goes on alone.
+//! 11. *IRQs that were created in vain.* C keeps one that was created for a message where the pirq
+//!     stands for something else, which is no error. Rust destroys it. Rust goes on alone.
+//! 12. *Guests of blocks.* When a block of messages is unmapped, C unbinds the guest of the first
+//!     and treats all pirqs as it treats that; it frees what guests of the others handle, whose
+//!     timer may run. Rust unbinds each. Rust goes on alone.
 
 use xen_sys as sys;
 
 use super::act::Act;
 use super::deliver::GONE;
 use super::op::{HandledBy, Op};
+use super::pirqs;
 use super::spec::{Mask, Spec, has};
 use super::timers::TIMER_LEFT;
 use super::world::{Forward, Left, World, fill_set, set_at};
@@ -44,6 +53,9 @@ const EARLY: &str = "C ends a guest's IRQ while Xen's handler of another runs";
 
 const DESTROYED: &str = "a guest binds an IRQ that was destroyed";
 const BOUND: &str = "an IRQ was destroyed while guests had it";
+const BLOCK: &str = "a block of messages cannot be mapped";
+const IN_VAIN: &str = "an IRQ that was created for a pirq that stands for something else";
+const BOUND_BLOCK: &str = "a block of messages is unmapped that guests handle";
 const OWED: &str = "an interrupt whose IRQ was destroyed before its EOI";
 
 /// What the last step asks for.
@@ -75,7 +87,12 @@ impl Model {
 
     /// Decides whether the effects of a step agree.
     pub(super) fn same_effects(&mut self, op: &Op, c: &[Entry], rust: &[Entry]) -> bool {
-        let has_locks = self.delivers && matches!(op, Op::Deliver { .. } | Op::Offline { .. });
+        let has_locks = self.delivers && {
+            matches!(
+                op,
+                Op::Deliver { .. } | Op::Offline { .. } | Op::Pirqs { .. }
+            )
+        };
         let known = |entries: &[Entry]| -> Vec<_> {
             let mut entries = entries.to_vec();
             if has_locks {
@@ -143,7 +160,10 @@ impl Model {
     ) -> Result<Verdict, String> {
         let removes = |act: &Act| matches!(act, Act::Remove { .. });
         let binds = |act: &Act| matches!(act, Act::Bind { .. });
+        let is_bound_block = c.output.unwrap_or(0) & pirqs::BOUND_BLOCK != 0;
+        let unmaps_bound_block = matches!(op, Op::Pirqs { .. }) && is_bound_block;
         let rules = [
+            (TIMER_LEFT, unmaps_bound_block, BOUND_BLOCK),
             (TIMER_LEFT, any(op, removes), BOUND),
             (GONE, any(op, binds), DESTROYED),
         ];
@@ -180,6 +200,31 @@ impl Model {
             } else {
                 Ok(Verdict::Continue)
             };
+        }
+        if let Op::Pirqs { call, .. } = op {
+            self.left = None;
+            self.forwards.clear();
+            self.cleaner = None;
+            self.online = world.online();
+            self.forwarded.clear();
+            let seen = |answer: &Answer| answer.output.unwrap_or(0) & pirqs::SEEN;
+            let (in_c, in_rust) = (seen(c), seen(rust));
+            if in_rust & pirqs::LEFT_BEHIND != 0 {
+                return Err("a mapping that failed leaves something in Rust".to_owned());
+            } else if in_rust & pirqs::LOST != 0 {
+                return Err("an IRQ that was created is lost in Rust".to_owned());
+            } else if c.outcome != rust.outcome {
+                return Err("the answers differ".to_owned());
+            } else if in_c & pirqs::BOUND_BLOCK != 0 {
+                return Ok(Verdict::Alone(BOUND_BLOCK));
+            } else if in_c & pirqs::LEFT_BEHIND != 0 && call.is_block() {
+                return Ok(Verdict::Alone(BLOCK));
+            } else if in_c & pirqs::LOST != 0 {
+                return Ok(Verdict::Alone(IN_VAIN));
+            } else if c.output != rust.output {
+                return Err("what is answered beside differs".to_owned());
+            }
+            return Ok(Verdict::Continue);
         }
         let is_part = matches!(
             op,

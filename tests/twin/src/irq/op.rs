@@ -1,6 +1,7 @@
 //! The steps of a case.
 
 use super::act::{Act, When};
+use super::pirqs::Call;
 use super::spec::Mask;
 
 /// What handles an IRQ.
@@ -123,6 +124,12 @@ pub(crate) enum Op {
     /// A vector gets a function.
     SetDirect {
         vector: u8,
+    },
+    /// A call about the pirqs of a domain.
+    Pirqs {
+        cpu: usize,
+        domain: usize,
+        call: Call,
     },
     /// Something happens to an IRQ that is set up, and something else meanwhile.
     Deliver {

@@ -7,6 +7,7 @@ use super::act::{Act, When};
 use super::guest::Guest;
 use super::handled::{Handled, Handler};
 use super::op::{HandledBy, Op};
+use super::pirqs;
 use super::platform;
 use super::spec::{FILLER, GSIS, HPET, IRQS, Maps, Mask, has, only};
 use super::thunks;
@@ -262,6 +263,10 @@ pub(super) fn perform(
             Some(Answer::void(outcome))
         }
         Op::Deliver { act, meanwhile } => deliver(side, world, act, meanwhile),
+        Op::Pirqs { cpu, domain, call } => {
+            let cpu = online(world, cpu)?;
+            pirqs::perform(side, world, (cpu, *domain), call)
+        }
         Op::SetDirect { vector } => {
             // What is set already makes C crash, and so does what is allocated later.
             if (0xf1..=0xf8).contains(vector) || !world.direct.insert(*vector) {

@@ -14,7 +14,7 @@ use super::spec::{
     Arrivals, Bound, DEVICES, DOMAIN, DOMAINS, FILLER, GSIS, IRQS, MOST_CPUS, Maps, Mask, Spec,
     has, only,
 };
-use super::{nested, thunks};
+use super::{messages, nested, thunks};
 use crate::loader::{Image, PER_CPU_OFFSET};
 use crate::rng::mix;
 use crate::side::{Env, Script, Side};
@@ -45,6 +45,9 @@ const EDGE: usize = 4;
 const CAPABILITY_OF_MSI: u8 = 5;
 /// The vector that has a function where interrupts arrive.
 const DIRECT: u8 = 0xfd;
+/// The word of `struct cpuinfo_x86` with `X86_FEATURE_APIC`, and that.
+const CAPABILITIES: usize = 3;
+const HAS_APIC: u32 = 1 << 9;
 /// `X86_VENDOR_AMD`, which is the second byte of `struct cpuinfo_x86`.
 const AMD: u8 = 2;
 
@@ -59,6 +62,8 @@ pub(crate) struct World {
     /// What a caller passes.
     pub(super) mask: *mut Mask,
     pub(super) vector: *mut u8,
+    pub(super) pirq: *mut i32,
+    pub(super) request: *mut sys::msi_info,
     /// The vCPU that runs, and a descriptor that is not one of the array.
     vcpu: *mut sys::vcpu,
     pub(super) spare: *mut sys::irq_desc,
@@ -157,6 +162,7 @@ impl World {
         );
         let maps = arena.objects("map", 0, DEVICES + 1);
         let vector = arena.object("vector", 0);
+        let (pirq, request) = (arena.object("pirq", 0), arena.object("msi_info", 0));
         let (vcpu, spare) = (arena.object("vcpu", 0), arena.object("spare", 0));
         let mut world = Self {
             spec: spec.clone(),
@@ -169,6 +175,8 @@ impl World {
             regs,
             maps,
             vector,
+            pirq,
+            request,
             vcpu,
             spare,
             direct: BTreeSet::new(),
@@ -244,6 +252,7 @@ impl World {
         delivery.asked = vec![None; self.spec.cpus];
         delivery.functions = Functions {
             affinity: symbol("pirq_set_affinity"),
+            allocate_pirq: symbol("alloc_pirq_struct"),
             answer: symbol("pirq_guest_eoi"),
             answer_locked: symbol("desc_guest_eoi"),
             bind: symbol("pirq_guest_bind"),
@@ -283,7 +292,7 @@ impl World {
         }
         for domain in 0..DOMAINS {
             let arena = &mut side.env().arena;
-            let [pirq_tree, irq_tree] = [PIRQS.max(IRQS), IRQS]
+            let [pirq_tree, irq_tree, emulated_tree] = [PIRQS.max(IRQS), IRQS, IRQS + 1]
                 .map(|slots| arena.objects::<u64>("slot", domain, slots) as u64);
             // The pirqs are in the heap.
             for slot in 0..IRQS {
@@ -316,10 +325,12 @@ impl World {
                 takes_dpci: mix(arrivals.salt ^ domain as u64).is_multiple_of(2),
                 pirq_tree,
                 irq_tree,
+                emulated_tree,
                 channels,
                 ..Guest::default()
             });
         }
+        self.set_devices(side, arrivals);
         for irq in 0..IRQS {
             let desc = self.desc(irq);
             let arena = &mut side.env().arena;
@@ -367,6 +378,28 @@ impl World {
         assert_eq!(outcome.map(|_| 0), Ok(0), "irq_ratelimit_init()");
         self.set_pads(side);
         side.env().trace.clear();
+    }
+
+    /// Functions whose messages are mapped to pirqs.
+    fn set_devices(&mut self, side: &mut Side, arrivals: Arrivals) {
+        let arena = &mut side.env().arena;
+        let blocks: *mut sys::msi_desc = arena.objects("block", 0, DEVICES * messages::DESCS);
+        let delivery = &mut self.platform.delivery;
+        delivery.blocks = blocks as usize;
+        for number in 0..DEVICES {
+            let device: *mut sys::pci_dev = side.env().arena.object("pci_dev", number);
+            set!(
+                device,
+                domain,
+                self.platform.domains[number] as *mut sys::domain
+            );
+            self.platform.delivery.devices.push(device as u64);
+        }
+        let image = &side.image;
+        set_variable(image, "hardware_domain", 0, self.platform.domains[0]);
+        let remaps = u8::from(!mix(arrivals.salt ^ 0x3e).is_multiple_of(4)) * 2;
+        set_variable(image, "iommu_intremap", 0, remaps);
+        set_variable(image, "boot_cpu_data", CAPABILITIES, HAS_APIC);
     }
 
     /// Each CPU has a set of CPUs of its own, for what runs there.
