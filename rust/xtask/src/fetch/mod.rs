@@ -234,12 +234,13 @@ impl Fetcher {
                 repository,
                 tag,
                 commit,
+                sha256,
             } => {
                 let id = origin_id(search.artefact, origin);
                 let words = format!("{repository}, {tag}");
                 let stall = self.settings.stall;
                 self.deliver(search, &id, &words, |dir, left| {
-                    export(repository, tag, commit, dir, stall, left)
+                    export(repository, tag, (commit, sha256), dir, stall, left)
                 })
             }
             Origin::Package { package, version } => self.try_listed(search, |search| {
@@ -493,11 +494,12 @@ fn git(dir: &Path) -> Cmd {
     NAMES.iter().fold(git, |git, name| git.env_remove(name))
 }
 
-/// Makes a tarball of a tag in a repository, if the tag is the commit that it should be.
+/// Makes a tarball of a tag in a repository, if the tag is the commit that it should be, and the
+/// tarball has the sum that it should have.
 fn export(
     repository: &str,
     tag: &str,
-    commit: &str,
+    (commit, sha256): (&str, &str),
     dir: &Path,
     stall: Duration,
     left: Duration,
@@ -523,11 +525,17 @@ fn export(
     let found = git()?.args(["rev-parse", "FETCH_HEAD^{commit}"]).output()?;
     let found = found.trim();
     ensure!(found == commit, "it is the commit {found}, not {commit}");
+    let tarball = dir.join(format!("{tag}.tar"));
     git()?
+        // A user's configuration changes the tarball.
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
         .args(["archive", "--prefix=source/", "--output"])
-        .arg(dir.join(format!("{tag}.tar")))
+        .arg(&tarball)
         .arg(commit)
         .run()?;
+    let found = cache::sha256(&tarball)?;
+    ensure!(found == sha256, "its SHA-256 is {found}, not {sha256}");
     fs::remove_dir_all(&clone).with_context(|| format!("cannot remove {}", clone.display()))
 }
 

@@ -43,12 +43,13 @@ pub(crate) enum Origin {
         package: &'static str,
         version: &'static str,
     },
-    /// A tag of a git repository that is this commit. The commit's ID is a sum of all that is in
-    /// it, which git checks.
+    /// A tag of a git repository that is this commit, and of which git makes a tarball with this
+    /// SHA-256.
     Commit {
         repository: &'static str,
         tag: &'static str,
         commit: &'static str,
+        sha256: &'static str,
     },
     /// A binary package alone, in the versions that the suites list for the upstream `version`.
     Package {
@@ -114,6 +115,7 @@ const fn release(repository: &'static str) -> Origin {
         repository,
         tag: "RELEASE-4.20.4",
         commit: "9611e26eff425be128d4b9c7b48f2bc6b5d3498e",
+        sha256: "5fe22ba2f1886b2e444863e1dda91b9f5d065bf00ea45d95db34481ba8b539fb",
     }
 }
 

@@ -605,11 +605,21 @@ fn repository(dir: &Path) -> String {
     commit.trim().to_owned()
 }
 
-fn commit(dir: &Path, commit: &str) -> Origin {
+/// The tarball of a repository's tag, by its SHA-256.
+fn sum_of_tag(dir: &Path) -> String {
+    let tarball = dir.join("tarball");
+    let output = format!("--output={}", tarball.display());
+    let git = super::git(dir).args(["archive", "--prefix=source/", &output, "RELEASE-1^{commit}"]);
+    git.run().unwrap();
+    crate::cache::sha256(&tarball).unwrap()
+}
+
+fn commit(dir: &Path, commit: &str, sha256: &str) -> Origin {
     Origin::Commit {
         repository: format!("file://{}", dir.display()).leak(),
         tag: "RELEASE-1",
         commit: commit.to_owned().leak(),
+        sha256: sha256.to_owned().leak(),
     }
 }
 
@@ -617,8 +627,12 @@ fn commit(dir: &Path, commit: &str) -> Origin {
 fn a_tag_is_taken_where_it_is_the_pinned_commit() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let pinned = repository(dir.path());
+    let sum = sum_of_tag(dir.path());
     let gone = tempfile::tempdir().unwrap().path().join("gone");
-    let origins = vec![commit(&gone, &pinned), commit(dir.path(), &pinned)];
+    let origins = vec![
+        commit(&gone, &pinned, &sum),
+        commit(dir.path(), &pinned, &sum),
+    ];
     let found = world.fetcher.get(&artefact(origins)).unwrap();
     let files = files(&found.dir).unwrap();
     assert_eq!(files.len(), 1, "{files:?}");
@@ -634,9 +648,21 @@ fn a_tag_that_has_moved_is_refused() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let moved = repository(dir.path());
     let pinned = "0123456789abcdef0123456789abcdef01234567";
-    let origins = vec![commit(dir.path(), pinned)];
+    let origins = vec![commit(dir.path(), pinned, &sum_of_tag(dir.path()))];
     let error = world.fetcher.get(&artefact(origins)).unwrap_err();
     let reason = format!("it is the commit {moved}, not {pinned}");
+    assert!(error.to_string().contains(&reason), "{error:#}");
+    assert!(world.entries().is_empty());
+}
+
+#[test]
+fn a_tag_with_another_sum_is_refused() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let pinned = repository(dir.path());
+    let other = "0".repeat(64);
+    let origins = vec![commit(dir.path(), &pinned, &other)];
+    let error = world.fetcher.get(&artefact(origins)).unwrap_err();
+    let reason = format!("its SHA-256 is {}, not {other}", sum_of_tag(dir.path()));
     assert!(error.to_string().contains(&reason), "{error:#}");
     assert!(world.entries().is_empty());
 }
