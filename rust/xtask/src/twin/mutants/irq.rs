@@ -513,4 +513,124 @@ pub(super) const FAULTS: &[Fault] = &[
         "    shared = (action && (action->nr_guests > 1));",
         "    shared = (action && (action->nr_guests > 0));",
     ),
+    (
+        "a domain may not use the IRQ of its pirq",
+        "        ret = irq_permit_access(d, irq);\n",
+        "        ret = 0;\n",
+    ),
+    (
+        "a domain may still use an IRQ that was not mapped",
+        "        if ( test_bit(0, granted) && irq_deny_access(d, irq) )",
+        "        if ( 0 )",
+    ),
+    (
+        "the pirq of a PIC's IRQ is chosen",
+        "        for ( i = 16; i < nr_irqs_gsi; i++ )",
+        "        for ( i = 1; i < nr_irqs_gsi; i++ )",
+    ),
+    (
+        "a run of free pirqs has one in use in its middle",
+        "        else\n            found = 0;\n",
+        "",
+    ),
+    (
+        "a pirq that is unmapped stays",
+        "        if ( !forced_unbind )\n            cleanup_domain_irq_pirq(d, irq, info);\n",
+        "",
+    ),
+    (
+        "a domain may still use an IRQ that was unmapped",
+        "        rc = irq_deny_access(d, irq);\n",
+        "        rc = 0;\n",
+    ),
+    (
+        "an emulated interrupt stays in the map",
+        "    if ( emuirq != IRQ_PT )\n        radix_tree_delete(&d->arch.hvm.emuirq_pirq, emuirq);\n",
+        "",
+    ),
+    (
+        "a message that is not the first is unmapped",
+        "        if ( msi_desc->msi_attrib.entry_nr )",
+        "        if ( 0 )",
+    ),
+    (
+        "a block of messages has too few pirqs",
+        "            while ( *nr & (*nr - 1) )\n                *nr += *nr & -*nr;\n",
+        "",
+    ),
+    (
+        "several messages are mapped without remapping",
+        "            if ( *nr != 1 && !iommu_intremap )",
+        "            if ( 0 )",
+    ),
+    (
+        "an IRQ that was created for a mapping that fails stays",
+        "            if ( index == -1 )\n        case MAP_PIRQ_TYPE_MULTI_MSI:\n                destroy_irq(irq);\n",
+        "        case MAP_PIRQ_TYPE_MULTI_MSI:\n",
+    ),
+    (
+        "an IRQ gets a second pirq",
+        "         (old_pirq && (old_pirq != pirq)) )",
+        "         0 )",
+    ),
+    (
+        "a new pirq stands for an emulated interrupt",
+        "            pirq->arch.hvm.emuirq = IRQ_UNBOUND;\n",
+        "            pirq->arch.hvm.emuirq = 0;\n",
+    ),
+    (
+        "a pirq is freed that stands for an emulated interrupt",
+        "        if ( pirq->arch.hvm.emuirq != IRQ_UNBOUND )\n            return;\n",
+        "",
+    ),
+    (
+        "a domain maps an IRQ that it may not use",
+        "    if ( !irq_access_permitted(current->domain, irq))\n        return -EPERM;\n",
+        "",
+    ),
+    (
+        "any domain names pins by their numbers",
+        "        if ( is_hardware_domain(current->domain) )\n            irq = index;",
+        "        if ( 1 )\n            irq = index;",
+    ),
+    (
+        "a pirq stands for two emulated interrupts",
+        "    if ( (old_emuirq != IRQ_UNBOUND && (old_emuirq != emuirq) ) ||",
+        "    if (",
+    ),
+    (
+        "an IRQ is mapped again that a guest has yet to unbind",
+        "            if ( current_pirq < 0 )\n                return -EBUSY;\n",
+        "",
+    ),
+    (
+        "an IRQ is mapped to another pirq than it has",
+        "    else if ( current_pirq && pirq != current_pirq )",
+        "    else if ( 0 )",
+    ),
+    (
+        "it is not said how many messages a function has",
+        "                msi->entry_nr = ret;\n",
+        "",
+    ),
+    (
+        "the IRQ of a further message is not the message's",
+        "            msi_desc[nr].irq = irq;\n",
+        "",
+    ),
+    (
+        "a pirq does not stand for its emulated interrupt",
+        "    info->arch.hvm.emuirq = emuirq;\n",
+        "",
+    ),
+    (
+        "a mapping that fails leaves an entry",
+        "        if ( test_bit(0, prepared) )\n            cleanup_domain_irq_pirq(d, irq, info);\n revoke:",
+        " revoke:",
+    ),
+    (
+        "the pirqs of a domain that ends stay mapped",
+        "        if ( domain_pirq_to_irq(d, i) > 0 )\n            unmap_domain_pirq(d, i);\n",
+        "        (void)i;\n",
+    ),
 ];
