@@ -12,6 +12,7 @@ const MASK: &str = "core/src/msi/mask.rs";
 const PLACE: &str = "core/src/msi/place.rs";
 const SLOTS: &str = "core/src/remap/slots.rs";
 const UPDATE: &str = "core/src/remap/update.rs";
+const BESIDE: &str = "core/src/vmsi/beside.rs";
 const SOURCE: &str = "core/src/remap/source.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
@@ -429,6 +430,85 @@ pub(super) const SLIPS: &[Slip] = &[
         "",
         "half & !Self::MASK | self.0 as u64",
         "half | self.0 as u64",
+    )
+    .alone(),
+    slip(
+        "the boundary of a page is not looked at",
+        SNOOP,
+        "",
+        "self.address % PAGE + self.size as u64 > PAGE",
+        "self.address % PAGE > PAGE",
+    )
+    .alone(),
+    slip(
+        "a bridge whose buses lie above the function is believed",
+        SOURCE,
+        "",
+        "secondary > (id >> 8) as u8",
+        "false",
+    ),
+    slip(
+        "a bridge whose buses have no numbers is believed",
+        SOURCE,
+        "",
+        "secondary <= (bridge >> 8) as u8",
+        "false",
+    ),
+    slip(
+        "pending bits of less than 64 entries are not protected",
+        BESIDE,
+        "",
+        "entries.div_ceil(64)",
+        "(entries / 64)",
+    )
+    .alone(),
+    slip(
+        "bytes overlap only where the later begin in the former",
+        BESIDE,
+        "",
+        "
+            || other.start.wrapping_sub(self.start) < self.len",
+        "",
+    )
+    .alone(),
+    slip(
+        "eight bytes on data are no access to vector control",
+        "core/src/vmsi/access.rs",
+        "(8, 0) => Some(Self::Address),",
+        "Some(Self::DataControl)",
+        "None",
+    )
+    .alone(),
+    slip(
+        "a remapped message keeps its destination mode",
+        "hw/src/msi.rs",
+        "",
+        "!(0xff << 12 | 1 << 2)",
+        "!(0xff << 12)",
+    )
+    .alone(),
+    slip(
+        "the number of a base address is a part of the distance",
+        "hw/src/pci.rs",
+        "pub const fn offset(self)",
+        "self.0 & !7",
+        "self.0",
+    )
+    .alone(),
+    slip(
+        "a destination of AMD-Vi has 24 bits",
+        "hw/src/amd.rs",
+        "",
+        ".with_destination_high((id >> 24) as u8)",
+        "",
+    )
+    .alone(),
+    slip(
+        "reserved bits of a pin are kept",
+        "hw/src/ioapic.rs",
+        "",
+        "self.raw()[0] as u32 & 0x1_ffff",
+        "self.raw()[0] as u32",
     )
     .alone(),
 ];

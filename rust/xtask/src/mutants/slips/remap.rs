@@ -4,6 +4,8 @@ use super::super::slip::{Slip, slip};
 
 const AMD_LOCK: &str = "xen/src/remap/amd/lock.rs";
 const AMD_MESSAGES: &str = "remap/amd/src/messages.rs";
+const AMD_PLATFORM: &str = "xen/src/remap/amd/platform.rs";
+const AMD_REQUESTER: &str = "xen/src/remap/amd/requester.rs";
 const AMD_ALLOCATE: &str = "xen/src/remap/amd/allocate.rs";
 const VTD_ENABLE: &str = "remap/vtd/src/enable.rs";
 const VTD_MESSAGES: &str = "remap/vtd/src/messages.rs";
@@ -239,5 +241,75 @@ pub(super) const SLIPS: &[Slip] = &[
             let _ = limit;
             entries
         }",
+    ),
+    slip(
+        "extended mode is not asked for",
+        "exports/vtd.rs",
+        "",
+        "eim != 0",
+        "false",
+    ),
+    slip(
+        "VT-d releases no message",
+        "exports/vtd.rs",
+        "",
+        "messages::release(desc)",
+        "Ok(())",
+    ),
+    slip(
+        "AMD-Vi releases no message",
+        "exports/amd.rs",
+        "",
+        "messages::release(desc)",
+        "Ok(())",
+    ),
+    slip(
+        "every table is as large as can be",
+        "exports/amd.rs",
+        "",
+        "view!(Iommu, iommu).allocate_table(nr)",
+        "view!(Iommu, iommu).allocate_table(0)",
+    ),
+    slip(
+        "an IO-APIC that is not spoken of is the first one",
+        "exports/amd.rs",
+        "fn ioapic_id_to_index",
+        "sys::MAX_IO_APICS",
+        "0",
+    ),
+    slip(
+        "no softirq is served between two tables",
+        "remap/amd/src/dump.rs",
+        "",
+        "    process_pending_softirqs();",
+        "",
+    ),
+    slip(
+        "an entry of 128 bits is shown as one of 32",
+        "remap/amd/src/dump.rs",
+        "",
+        "table.is_wide()",
+        "false",
+    ),
+    slip(
+        "function 7 of a device uses no table",
+        AMD_REQUESTER,
+        "",
+        "0..FUNCTIONS as u16",
+        "0..FUNCTIONS as u16 - 1",
+    ),
+    slip(
+        "any function with a table is a copy of function 0",
+        AMD_REQUESTER,
+        "",
+        "kept == of_device.kept()",
+        "true",
+    ),
+    slip(
+        "one IO-APIC too many is spoken of",
+        AMD_PLATFORM,
+        "",
+        "index == MAX_IO_APICS",
+        "index > MAX_IO_APICS",
     ),
 ];

@@ -7,6 +7,7 @@ const TABLES: &str = "xen/src/vmsi/tables.rs";
 const EMULATE: &str = "vmsi/src/emulate.rs";
 const COMPLETE: &str = "vmsi/src/complete.rs";
 const DELIVER: &str = "vmsi/src/deliver.rs";
+const BIND: &str = "xen/src/vmsi/bind.rs";
 const VPCI: &str = "vmsi/src/vpci.rs";
 
 pub(super) const SLIPS: &[Slip] = &[
@@ -268,5 +269,26 @@ pub(super) const SLIPS: &[Slip] = &[
         "unsafe extern \"C\" fn vpci_msi_arch_mask(",
         "mask as u8 != 0",
         "mask != 0",
+    ),
+    slip(
+        "an MSI is bound without its guest's flags",
+        BIND,
+        "",
+        "bind.u.msi.gflags = flags.bits();",
+        "",
+    ),
+    slip(
+        "a line is bound in place of an MSI",
+        BIND,
+        "",
+        "bind.irq_type = sys::XEN_IRQ_PT_IRQ_TYPE_MSI as u32;",
+        "",
+    ),
+    slip(
+        "a pirq is unmapped without the event lock",
+        BIND,
+        "pub fn unmap(",
+        "let _lock = EventLock::write(domain);",
+        "let _lock = (!$slipped).then(|| EventLock::write(domain));",
     ),
 ];
