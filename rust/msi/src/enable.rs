@@ -5,6 +5,7 @@ pub use crate::msi::Refused;
 use crate::disable;
 use crate::window::LockedControl;
 use crate::{msi, msix};
+use core::num::NonZero;
 use xen::base::errno::Errno;
 use xen::msi::log;
 use xen::msi::options;
@@ -22,7 +23,7 @@ use xen::xen_assert;
 ///
 /// [`Errno::NODEV`] where the function has no such capability, [`Errno::PERM`] where the boot
 /// option `msi` forbids it, [`Errno::EXIST`] where the IRQ is set up already, [`Errno::INVAL`] for
-/// an entry that the table does not have; else as for what is set up.
+/// an entry that the table does not have and for no messages; else as for what is set up.
 #[doc(alias = "pci_enable_msi")]
 pub fn enable<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
     xen_assert!(device.list_is_locked());
@@ -55,6 +56,8 @@ fn enable_entry<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>
 
 #[doc(alias = "__pci_enable_msi")]
 fn enable_messages<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+    // A domain names the number in a hypercall.
+    let count = NonZero::new(request.messages()).ok_or(Errno::INVAL)?;
     if find(device, Sender::Msi, Some(request.irq())).is_some() {
         log::irq_in_use(request.irq(), Sender::Msi, *device);
         return Err(Errno::EXIST.into());
@@ -63,7 +66,7 @@ fn enable_messages<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<
         log::other_kind_in_use(Sender::Msix, *device);
         disable::quiet_entry(other, *device);
     }
-    msi::set_up(device, request)
+    msi::set_up(device, count, request)
 }
 
 /// Finds what is set up of a kind: that with an IRQ, or the first.

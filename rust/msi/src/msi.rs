@@ -1,6 +1,7 @@
 //! The MSI capability.
 
 use crate::control;
+use core::num::NonZero;
 use irq_core::msi::mask;
 use irq_hw::pci::MsiRegisters;
 use xen::base::errno::Errno;
@@ -32,10 +33,14 @@ impl From<Errno> for Refused {
 /// [`Errno::NODEV`] without the capability, [`Errno::NOMEM`], [`Errno::NXIO`] where the function
 /// does not answer, and the number of messages that the function has where more are asked for.
 #[doc(alias = "msi_capability_init")]
-pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDesc<'a>, Refused> {
+pub(crate) fn set_up<'a>(
+    device: KeptDev<'a>,
+    count: NonZero<u32>,
+    request: Request,
+) -> Result<MsiDesc<'a>, Refused> {
     let position = device.msi_position().ok_or(Errno::NODEV)?;
-    let (function, count) = (device.config(), request.messages());
-    if count > device.capable_messages() {
+    let function = device.config();
+    if count.get() > device.capable_messages() {
         return Err(Refused::TooMany(device.capable_messages()));
     }
     let new = NewMsi::allocate(device, count).ok_or(Errno::NOMEM)?;
@@ -56,7 +61,7 @@ pub(crate) fn set_up<'a>(device: KeptDev<'a>, request: Request) -> Result<MsiDes
     }
     let msi = new.become_msi(registers, control, request.irq());
 
-    let mut control = control.with_messages(count);
+    let mut control = control.with_messages(count.get());
     if control::is_for_xen() {
         device.set_intx(false);
         control = control.with_enabled(true);

@@ -2,6 +2,7 @@
 
 use crate::control;
 use crate::window::MsixWindow;
+use core::num::NonZero;
 use irq_core::msi::mask::with_mask;
 use irq_core::msi::place::{Pages, pending_pages};
 use irq_hw::msix::{MASKED, VECTOR_CTRL};
@@ -36,7 +37,7 @@ pub(crate) fn set_up_entry<'a>(
     request: Request,
 ) -> Result<MsiDesc<'a>, Errno> {
     let (window, position) = open(*device, msix)?;
-    let new = NewMsi::allocate(device, 1).ok_or(Errno::NOMEM)?;
+    let new = NewMsi::allocate(device, NonZero::<u32>::MIN).ok_or(Errno::NOMEM)?;
     // Where the table is, is known while an entry is set up.
     let first = msix.used() == 0;
     let (table, pending) = match first {

@@ -12,6 +12,7 @@ use crate::objects::pci_dev::{KeptDev, PciDev, PcidevsLocked};
 use crate::sync::rcu;
 use crate::sync::rwlock::EventLock;
 use core::alloc::Layout;
+use core::num::NonZero;
 use core::ptr::{NonNull, null};
 use irq_hw::pci::{MsiControl, MsiRegisters};
 use xen_sys as sys;
@@ -24,11 +25,12 @@ pub struct NewMsi<'a> {
 }
 
 impl<'a> NewMsi<'a> {
-    /// Allocates descriptors of a function's messages, side by side; at least one.
+    /// Allocates descriptors of a function's messages, side by side.
     ///
     /// Context: IRQs on.
     #[doc(alias = "alloc_msi_entry")]
-    pub fn allocate(device: KeptDev<'a>, count: u32) -> Option<Self> {
+    pub fn allocate(device: KeptDev<'a>, count: NonZero<u32>) -> Option<Self> {
+        let count = count.get();
         let descs = Layout::array::<sys::msi_desc>(count as usize).ok()?;
         let (layout, offset) = Layout::new::<Head>().extend(descs).ok()?;
         let block = memory::zalloc(layout)?;

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use xen_sys as sys;
 
 use super::api::Api;
-use super::call::choose;
+use super::call::{call, choose};
 use super::descs::is_free;
 use super::op::{Base, Wish};
 use super::platform::Platform;
@@ -13,6 +13,8 @@ use super::world::World;
 use super::{descs, onlooker, undo};
 use crate::answer::Answer;
 use crate::side::{Script, Side};
+use crate::trace::{Entry, Event};
+use crate::trap::Trap;
 use crate::xen::{get, set};
 
 /// Whether the entry that was set up lies in two pages.
@@ -43,6 +45,29 @@ pub(super) fn irq_for(side: &mut Side, world: &World, wish: Wish) -> Option<usiz
     }
 }
 
+/// Asks Rust for an MSI with no messages: it is refused, and the function is left alone. (C's
+/// callers name a number of their own here, which nothing checks.)
+fn refuses_none(
+    side: &mut Side,
+    api: &Api,
+    world: &World,
+    (device, irq, wish): (usize, usize, Wish),
+) -> Result<(), Trap> {
+    let wish = Wish { count: 0, ..wish };
+    let arguments = enable_arguments(world, (device, irq, wish));
+    let outcome = call(side, api.enable, &arguments, Script::plain(0))?;
+    let is_write = |entry: &Entry| match entry.event {
+        Event::Call(name, _) => name.starts_with("pci_conf_write"),
+        _ => false,
+    };
+    let writes = side.env().trace.iter().any(is_write);
+    side.env().trace.clear();
+    if outcome as i32 >= 0 || writes {
+        return Err(Trap::Fault("an MSI with no messages is set up".to_owned()));
+    }
+    Ok(())
+}
+
 /// Calls `pci_enable_msi()`.
 pub(super) fn enable(
     side: &mut Side,
@@ -51,6 +76,14 @@ pub(super) fn enable(
     (device, irq, wish): (usize, usize, Wish),
     script: Script,
 ) -> Answer {
+    if api.sees_all_writes()
+        && !wish.msix
+        && world.spec.lies == 0
+        && script.salt.is_multiple_of(4)
+        && let Err(trap) = refuses_none(side, api, world, (device, irq, wish))
+    {
+        return Answer::void(Err(trap));
+    }
     let arguments = enable_arguments(world, (device, irq, wish));
     let place = (device, wish.msix);
     onlooker::look_at_call(side, world, script.salt);

@@ -26,6 +26,13 @@ const TAKE_PLACE: &str = "word.compare_exchange(
 
 pub(super) const SLIPS: &[Slip] = &[
     slip(
+        "a block of no messages is set up",
+        "msi/src/enable.rs",
+        "",
+        "NonZero::new(request.messages()).ok_or(Errno::INVAL)?",
+        "NonZero::new(request.messages()).unwrap_or(NonZero::<u32>::MIN)",
+    ),
+    slip(
         "the first unmasking is a guest's, too",
         MASK,
         "",
