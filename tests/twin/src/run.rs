@@ -101,13 +101,6 @@ impl<S: Subject> Twin<S> {
         for (op, mut script) in case.steps.iter().cloned().chain(end) {
             let states = S::meets(&op, &mut self.rust, &rust_world);
             let rust = S::perform(&mut self.rust, &self.rust_api, &mut rust_world, &op, script);
-            let end = ending(rust.as_ref(), self.rust.env().heap.failed());
-            // Those that end each case do not count.
-            if left > 0 {
-                left -= 1;
-                let step = met::name(&op, S::inner(&op));
-                self.met.count(&step, states.into_iter().chain([end]));
-            }
             if alone {
                 match rust {
                     Some(Answer {
@@ -115,6 +108,13 @@ impl<S: Subject> Twin<S> {
                     }) => return Err(self.part(&op, format!("alone Rust ends by {trap:?}"), None)),
                     _ => continue,
                 }
+            }
+            let end = ending(rust.as_ref(), self.rust.env().heap.failed());
+            // Those that end each case do not count.
+            if left > 0 {
+                left -= 1;
+                let step = met::name(&op, S::inner(&op));
+                self.met.count(&step, states.into_iter().chain([end]));
             }
             // How many allocations a call makes is the side's own business. When one of Rust's
             // failed, one of C's does.

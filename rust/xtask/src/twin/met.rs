@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 
 use crate::patch::repository;
-use crate::ui;
+use crate::{ui, units};
 
 /// The kept floors: file, step, what it met, and how often in [`CASES`] cases at least.
 const FLOORS: &str = "tests/twin/floors.txt";
@@ -93,8 +93,7 @@ impl Met {
             .keys()
             .map(|(file, step, _)| (file.clone(), step.clone()))
             .collect();
-        // A file without any floor is of a unit in work.
-        let is_held = |file: &String| known.iter().any(|(known, _)| known == file);
+        let is_held = |file: &String| !units::IN_WORK.iter().any(|unit| unit.name == file);
         let new = steps
             .iter()
             .filter(|step| is_held(&step.0) && !known.contains(step));
