@@ -110,7 +110,7 @@ impl<'l> Pirqs<'l> {
         })
     }
 
-    /// A pirq of the domain's tree, with what HVM adds; `None` where the domain is none of HVM.
+    /// A pirq of the domain's tree, with what HVM adds; `None` where it is not an HVM domain.
     fn hvm(self, pirq: PirqView<'l>) -> Option<HvmPirq<'l>> {
         // SAFETY: What is passed was found in the domain's tree, and that domain is of HVM.
         self.emulated().map(|_| unsafe { HvmPirq::new(pirq) })
@@ -144,9 +144,14 @@ impl<'l> Pirqs<'l> {
         Ok((pirq, is_new))
     }
 
-    /// Has a pirq, which was prepared, stand for an IRQ.
+    /// Has a pirq, which was prepared and stands for no other IRQ, stand for an IRQ.
     #[doc(alias = "set_domain_irq_pirq")]
     pub fn link_to(self, desc: HeldDesc<'_>, pirq: PirqView<'_>) {
+        let is_other = matches!(pirq.link(), Link::To(irq) if irq != desc.number());
+        xen_assert!(!is_other);
+        if is_other {
+            return;
+        }
         self.irqs().replace(desc.irq(), pirq.number());
         pirq.set_link(Link::To(desc.number()), desc);
     }
@@ -155,6 +160,11 @@ impl<'l> Pirqs<'l> {
     /// unbound by force that has yet to unbind, they hold each other's numbers until then.
     #[doc(alias = "clear_domain_irq_pirq")]
     pub fn unlink(self, desc: HeldDesc<'_>, pirq: PirqView<'_>, after: After) {
+        let is_own = matches!(pirq.link(), Link::To(irq) | Link::Held(irq) if irq == desc.number());
+        xen_assert!(is_own);
+        if !is_own {
+            return;
+        }
         let is_guest = desc
             .guests()
             .is_some_and(|guests| guests.guests().any(|guest| guest.pirq() == pirq));
@@ -201,8 +211,8 @@ impl<'l> Pirqs<'l> {
         }
     }
 
-    /// What the pirqs stand for of the domain's own hardware; `None` where the domain is none of
-    /// HVM.
+    /// What the pirqs stand for of the domain's own hardware; `None` where the domain is not
+    /// an HVM domain.
     pub fn emulated(self) -> Option<EmulatedPirqs<'l>> {
         #[cfg(hvm)]
         if self.domain.hvm().is_some() {
