@@ -618,9 +618,9 @@ unsafe extern "C" fn xen_irq_dump_guests(desc: *const sys::irq_desc) {
 macro_rules! held_event_lock {
     ($domain:expr) => {{
         let domain = view!(Domain, $domain);
-        // SAFETY: physdev.c, hvm/irq.c, event_channel.c, vioapic.c, io_apic.c, vPCI and
-        // passthrough take the domain's event lock for writing before they allocate, map, unmap or
-        // clean up a pirq, and before an event channel is bound to one.
+        // SAFETY: physdev.c, domain.c, hvm/irq.c, event_channel.c, vioapic.c, io_apic.c, vPCI,
+        // passthrough and the msi unit take the domain's event lock for writing before they
+        // allocate, map, unmap or clean up a pirq, and before an event channel is bound to one.
         unsafe { EventLock::held_by_caller(domain) }
     }};
 }
@@ -630,8 +630,8 @@ macro_rules! device_list {
     ($domain:expr) => {{
         let domain = view!(Domain, $domain);
         // SAFETY: physdev.c and vPCI hold the domain's `pci_lock` where they map messages; where
-        // pirqs are unmapped, physdev.c, vioapic.c and msi.c hold `pcidevs_lock`, and vPCI one of
-        // both.
+        // pirqs are unmapped, physdev.c, vioapic.c and the msi unit hold `pcidevs_lock`, and vPCI
+        // one of both.
         unsafe { DeviceList::held_by_caller(domain) }
     }};
 }

@@ -28,7 +28,7 @@ fn take_free(pirqs: Pirqs<'_>) -> impl FnMut(PirqNumber) -> bool {
     move |number| {
         let is_free = pirqs.is_free(number);
         if is_free {
-            // Who maps it allocates it, or says that there is no memory.
+            // Without memory `map` fails later, and says so.
             pirqs.get_or_allocate(number);
         }
         is_free

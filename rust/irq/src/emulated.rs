@@ -1,8 +1,8 @@
 //! Pirqs of HVM domains that stand for interrupts of the domain's own, emulated hardware.
 //!
 //! The domain's event lock, held for writing, guards what a pirq stands for and the map that leads
-//! from the emulated interrupt to its pirq. What is passed through is noted at the pirq alone: many
-//! may be.
+//! from the emulated interrupt to its pirq. The map has no entry for interrupts of devices that are
+//! passed through: several pirqs may stand for one kind of those.
 
 use irq_core::irq::pirqs::Emuirq;
 use xen::base::errno::Errno;
@@ -26,7 +26,7 @@ fn known(word: i32) -> Option<Emuirq> {
 ///
 /// # Errors
 ///
-/// [`Errno::INVAL`] for a domain that is none of HVM, and for numbers that there are not;
+/// [`Errno::INVAL`] for a domain that is not an HVM domain, and for numbers that there are not;
 /// [`Errno::NOMEM`].
 #[doc(alias = "map_domain_emuirq_pirq")]
 pub fn map(lock: &EventLock<'_>, pirq: i32, emuirq: i32) -> Result<(), Errno> {

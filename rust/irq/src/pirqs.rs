@@ -290,7 +290,7 @@ fn usable(irq: i32) -> Option<IrqDesc<'static>> {
 pub enum Mapped {
     /// The pirq stands for the IRQ.
     Done,
-    /// One of both stands for something else, and all is as it was.
+    /// The pirq stands for another IRQ, or the IRQ has another pirq. Nothing has changed.
     Elsewhere,
 }
 
@@ -305,7 +305,8 @@ pub enum Mapped {
 /// messages, [`Errno::BUSY`] where the IRQ of a message is in use, [`Errno::EXIST`] where the pirq
 /// of a further message is mapped; those of XSM, `pci_enable_msi()`, `setup_msi_irq()` and
 /// `create_irq()`. All is as it was then, but for the request, which says how many messages the
-/// function has.
+/// function has; for access to an IRQ that could not be taken back, which the log names; and for
+/// the other kind of MSI, which `pci_enable_msi()` disables first.
 #[doc(alias = "map_domain_pirq")]
 pub fn map(lock: &EventLock<'_>, pirq: i32, irq: i32, source: Source<'_>) -> Result<Mapped, Errno> {
     let pirqs = Pirqs::of(lock);
@@ -465,7 +466,7 @@ pub fn unmap_all(domain: Domain<'_>) {
         let (pirqs, list) = (Pirqs::of(&lock), all.of(domain));
         for number in pirqs.numbers().all() {
             if matches!(pirqs.link(number), Link::To(_)) {
-                // It was said what cannot be unmapped.
+                // The log says which pirq could not be unmapped.
                 let _ = unmap(&lock, list, number.get());
             }
         }

@@ -1,5 +1,4 @@
-//! The choice of a vCPU for an interrupt that may go to several (Intel VT-d specification, section
-//! 5.2.4: hardware does the same for posted interrupts of lowest priority).
+//! The choice of a vCPU for an interrupt of lowest priority, which may go to several.
 
 /// Chooses one of those that match, by the vector: the same one as long as the same ones match.
 /// `matching` is asked twice, and what matches may change in between: the first one serves then.

@@ -36,8 +36,9 @@ impl Pin {
 
 /// How many lines a machine's interrupt has asserted that the guest has not ended.
 ///
-/// A guest may end a line that the interrupt has not asserted: another device may share it. That
-/// counts for nothing.
+/// A guest may end a line that the interrupt has not asserted: another device may share it. Where
+/// the interrupt has asserted none, that counts for nothing; else it counts as one of those, and
+/// the interrupt may be ended early, as upstream does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending(u16);
 

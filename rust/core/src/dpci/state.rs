@@ -20,7 +20,7 @@
 #[cfg(not(test))]
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering;
-// Tests look at all interleavings.
+// Tests look at all interleavings with three preemptions at most.
 #[cfg(test)]
 use loom::sync::atomic::AtomicU32;
 

@@ -133,7 +133,8 @@ impl<'l> NewMessages<'l> {
 ///
 /// It stays for as long as both locks are held: who frees it unmaps the pirq before, with the event
 /// lock held, or removes the function with `pcidevs_lock` and the owner's `pci_lock` held for
-/// writing.
+/// writing. The toolstack has to unmap the pirqs of a function before it gives that to another
+/// domain, as for upstream: nothing here keeps the locks of two domains apart.
 pub fn of<'l>(pirqs: Pirqs<'l>, number: PirqNumber, list: DeviceList<'l>) -> Option<KeptMsi<'l>> {
     let Link::To(irq) = pirqs.link(number) else {
         return None;
@@ -141,10 +142,9 @@ pub fn of<'l>(pirqs: Pirqs<'l>, number: PirqNumber, list: DeviceList<'l>) -> Opt
     xen_assert!(list.domain() == pirqs.domain());
     let desc = IrqDesc::numbered(irq)?;
     // SAFETY: The event lock and `pcidevs_lock` or the domain's `pci_lock` are held, without which
-    // nothing frees the MSI. Where a function was removed whose pirqs XSM did not let go, its IRQ's
-    // number may be another function's: that one's pirqs are unmapped with `pcidevs_lock` held, as
-    // this one is (physdev.c). vPCI, which holds the `pci_lock` alone, unmaps pirqs of functions
-    // that are still there.
+    // nothing frees the MSI of a function that the domain has. A pirq of a function that it has no
+    // more may lead to another domain's MSI, whose locks are others; `of` relies on the toolstack
+    // there, as upstream does.
     unsafe { MsiDesc::from_raw(field!(desc, msi_desc)).map(|msi| KeptMsi::new(msi)) }
 }
 
