@@ -72,13 +72,6 @@ const EXCEPTIONS: &[Exception] = &[
         LISTED,
     ),
     Exception::new("vmsi", "unregister a vector", None, 343, LISTED),
-    Exception::new(
-        "vmsi",
-        "vCPU of a destination",
-        Some("8 vCPUs"),
-        119,
-        "asked when an interrupt is bound, not when it is delivered",
-    ),
     Exception::new("vmsi", "write, miss", None, 120, ONE_PATH),
     Exception::new("vmsi", "read address, 1 byte", None, 112, ONE_PATH),
     Exception::new("vmsi", "read address, 2 bytes", None, 112, ONE_PATH),
