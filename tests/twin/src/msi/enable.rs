@@ -39,7 +39,10 @@ pub(super) fn irq_for(side: &mut Side, world: &World, wish: Wish) -> Option<usiz
     }
     // One that is free here may be named by an MSI of another function, which is not set up yet.
     let any = 1 + wish.irq % (world.spec.irqs - 1);
-    match is_free(side, world.irq(any)) {
+    // Nor is it that of another function's message: a caller frees what names that at once, and a
+    // step that unmaps what it left would unmap the other's.
+    let is_message = !get!(world.irq(any), msi_desc).is_null();
+    match is_message || is_free(side, world.irq(any)) {
         true => descs::free_irq(side, world, any),
         false => Some(any),
     }
