@@ -99,8 +99,8 @@ impl<'l> NewMessages<'l> {
         unsafe { sys::pci_disable_msi(self.first.as_ptr()) };
     }
 
-    /// Frees them, when the IRQs but the first, which is its creator's, are in nobody's use: they
-    /// are destroyed. The function was told to send none ([`Self::disable`]).
+    /// Frees them, when nothing uses the IRQs but the first, which is its creator's: the others are
+    /// destroyed. The function was told to send none ([`Self::disable`]).
     ///
     /// Context: IRQs on.
     pub fn free_but_first(self) {

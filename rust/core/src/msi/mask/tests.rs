@@ -297,7 +297,7 @@ fn a_disabled_function_is_enabled_for_the_time_of_the_write() {
 #[test]
 fn what_ceases_to_decode_memory_meanwhile_was_not_reached() {
     for mask in [false, true] {
-        let nobody = Masks {
+        let unmasked = Masks {
             host: false,
             guest: false,
         };
@@ -305,7 +305,7 @@ fn what_ceases_to_decode_memory_meanwhile_was_not_reached() {
             enabled: true,
             mask_all: false,
             decodes: true,
-            all: nobody,
+            all: unmasked,
             entries: [!mask; 2],
         });
         let function = Function {
